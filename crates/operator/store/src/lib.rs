@@ -1,0 +1,43 @@
+//! Storage of the server: the traits it sees its data through, and the engines behind them.
+//!
+//! One trait per noun ([`MailboxStore`], [`DirectoryStore`], [`AccountStore`], [`BlobIndex`], [`LinkStore`], [`SecretStore`]), all of
+//! them together [`Store`]. A method is a whole operation with its atomicity stated, so that engines with different transactions can
+//! keep the same promises; there is no raw get or put. [`FjallStore`] is the embedded engine. [`Blobs`] keeps the bytes of
+//! encrypted blobs in an object store beside their index.
+//!
+//! What every engine promises: what was answered `Ok` survives a crash and a power cut; an error says whether something may have been
+//! written ([`StoreError::InDoubt`]); every operation may be repeated after an error.
+//!
+//! This crate reads no clock and draws no randomness: both are arguments.
+
+pub mod account;
+pub mod blob;
+pub mod directory;
+mod error;
+pub mod limits;
+pub mod link;
+pub mod mailbox;
+pub mod secret;
+mod time;
+
+use async_trait::async_trait;
+
+pub use account::{AccountRecord, AccountStore, InviteHash, Register, RegisterError};
+pub use blob::{BlobIndex, BlobRecord, BlobState, NewBlob};
+pub use directory::{DeviceRecord, DirectoryStore, StoredKeySet, StoredPrekey};
+pub use error::StoreError;
+pub use limits::StoreLimits;
+pub use link::{LinkError, LinkStore};
+pub use mailbox::{Authority, Enqueue, EnqueueOutcome, FetchLimit, Fetched, MailboxObserver, MailboxSeq, MailboxStore, Waiting};
+pub use secret::{SecretName, SecretStore};
+pub use time::UnixMillis;
+
+/// Everything a server stores.
+#[async_trait]
+pub trait Store: MailboxStore + DirectoryStore + AccountStore + BlobIndex + LinkStore + SecretStore {
+    /// Whether the store takes writes now: writes a row and waits until it is durable.
+    async fn check(&self) -> Result<(), StoreError>;
+
+    /// Finishes what was accepted, makes it durable and refuses everything after.
+    async fn close(&self);
+}

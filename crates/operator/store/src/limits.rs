@@ -1,0 +1,51 @@
+//! Limits on everything that is stored, with their reasons. Those an operator may want to move are in [`StoreLimits`].
+
+/// Delivery tokens that open one account's mailboxes at a time: the current one, its predecessor while contacts learn the new one, and
+/// a few for invitations.
+pub const DELIVERY_TOKENS_MAX: usize = 8;
+/// One-time prekeys of one kind per device: a month of first contacts for a busy device, and 170 KB of KEM keys.
+pub const ONE_TIME_PREKEYS_MAX: usize = 100;
+/// One stored prekey with its signature: an ML-KEM-1024 key is 1,568 bytes, its signature 64, and there is room for framing.
+pub const PREKEY_LEN_MAX: usize = 2 * 1024;
+/// One signed key set: 127 devices of about 4 KiB fit, ordinary ones are a hundredth of it.
+pub const KEY_SET_LEN_MAX: usize = 512 * 1024;
+/// Key sets read in one go, so that an answer stays below a few megabytes.
+pub const KEY_SETS_READ_MAX: usize = 16;
+/// Messages of one link rendezvous: each side speaks twice.
+pub const LINK_SLOTS: u8 = 4;
+/// One message of a rendezvous: a key set travels in it.
+pub const LINK_MESSAGE_LEN_MAX: usize = 256 * 1024;
+/// How long a rendezvous lives: somebody holds two phones next to each other.
+pub const LINK_LIFETIME_MILLIS: u64 = 10 * 60 * 1000;
+/// One stored piece of a blob. Uploads continue at its multiples, so it bounds what a broken connection repeats.
+pub const BLOB_CHUNK_LEN: usize = 1024 * 1024;
+/// Unused invites kept at a time: bounds what an admission code generator can write.
+pub const INVITES_MAX: u64 = 100_000;
+
+/// Limits that an operator may set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreLimits {
+    /// Envelopes that may wait in one mailbox.
+    pub mailbox_envelopes_max: u64,
+    /// Bytes of envelopes that may wait in one mailbox.
+    pub mailbox_bytes_max: u64,
+    /// Bytes of blobs that one account may keep.
+    pub account_blob_bytes_max: u64,
+    /// Rendezvous that may be open at a time: they are opened by devices that nobody knows yet.
+    pub live_links_max: u64,
+    /// Below this much free disk space new envelopes, blobs and accounts are refused, while acknowledging and expiring (which free
+    /// space, but need a little first) still work.
+    pub free_bytes_min: u64,
+}
+
+impl Default for StoreLimits {
+    fn default() -> Self {
+        Self {
+            mailbox_envelopes_max: 10_000,
+            mailbox_bytes_max: 128 * 1024 * 1024,
+            account_blob_bytes_max: 2 * 1024 * 1024 * 1024,
+            live_links_max: 10_000,
+            free_bytes_min: 256 * 1024 * 1024,
+        }
+    }
+}

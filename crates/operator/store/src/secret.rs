@@ -1,0 +1,33 @@
+//! A handful of named secrets that a server draws once and keeps, such as the key that authenticates its login tokens.
+
+use async_trait::async_trait;
+use rcseal_crypto::secret::Secret;
+
+use crate::StoreError;
+
+/// The names, closed so that two uses never share a key by a typing mistake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SecretName {
+    /// Authenticates login tokens.
+    LoginToken,
+    /// Authenticates login nonces.
+    LoginNonce,
+}
+
+impl SecretName {
+    /// The name in the store.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::LoginToken => "login-token",
+            Self::LoginNonce => "login-nonce",
+        }
+    }
+}
+
+/// The secrets.
+#[async_trait]
+pub trait SecretStore: Send + Sync {
+    /// The secret of that name; the first caller's `candidate` becomes it. Durable before it returns.
+    async fn server_secret(&self, name: SecretName, candidate: Secret<32>) -> Result<Secret<32>, StoreError>;
+}
