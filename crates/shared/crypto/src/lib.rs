@@ -1,0 +1,42 @@
+//! Keys, signatures, KEMs, AEADs and KDFs over vetted libraries.
+//!
+//! Everything with a secret in it goes through this crate, and nothing here is invented: each module names the specification it
+//! follows and the library that does the work. The crate is sans-I/O: it owns no random generator and no clock, randomness is an
+//! argument (`rand_core` 0.10 `CryptoRng`), and no function blocks.
+//!
+//! **Back ends.** The deterministic operations (X25519, Ed25519, AES, SHA-2, HMAC, HKDF) exist twice: `backend::aws_lc` (feature
+//! `aws-lc`, default) and `backend::portable` (feature `portable`, pure Rust). The public API uses AWS-LC when it is compiled in.
+//! Shared vectors (`vectors/crypto`) and property tests hold the two to the same answers. ML-KEM and SHA-3 come from libcrux and
+//! Edwards arithmetic for XEdDSA from `curve25519-dalek` in both.
+//!
+//! **What this crate never does.** It never returns an all-zero key agreement, never accepts a low-order or non-canonical curve
+//! point or an unreduced ML-KEM key, never prints a secret, never panics on peer input.
+
+#[cfg(not(any(feature = "aws-lc", feature = "portable")))]
+compile_error!("rcseal-crypto needs one of its back ends: feature `aws-lc` (default) or `portable`");
+
+pub mod aead;
+pub mod backend;
+pub mod cbc;
+pub mod ed25519;
+pub mod hash;
+pub mod hkdf;
+pub mod hmac;
+mod hpke;
+mod mlkem;
+pub mod mlkem1024;
+pub mod mlkem768;
+pub mod seal;
+pub mod secret;
+pub mod x25519;
+pub mod xeddsa;
+pub mod xwing;
+
+pub use secret::Secret;
+
+/// Compares two byte strings in time that depends on their lengths only. Different lengths are unequal.
+#[must_use]
+pub fn ct_eq(a: &[u8], b: &[u8]) -> bool {
+    use subtle::ConstantTimeEq;
+    a.ct_eq(b).into()
+}

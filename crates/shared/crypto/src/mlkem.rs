@@ -1,0 +1,219 @@
+//! What the two ML-KEM parameter sets share: one macro that writes their types, and the error of their parsers.
+//!
+//! FIPS 203 through `libcrux-ml-kem`, where randomness is an argument. Secret keys are kept as the 64-byte seed (d, z); the expanded
+//! form is rebuilt when a key is loaded and is never stored.
+
+use thiserror::Error;
+
+/// Bytes of a secret key's seed: d, then z.
+pub const SEED_LEN: usize = 64;
+
+/// Why the bytes of a public key or of a ciphertext were refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum KeyError {
+    /// Not the length of the parameter set.
+    #[error("expected {expected} bytes, got {actual}")]
+    Length {
+        /// The length of the parameter set.
+        expected: usize,
+        /// The length given.
+        actual: usize,
+    },
+    /// A coefficient is not reduced modulo q (FIPS 203, 7.2).
+    #[error("the ML-KEM public key fails the modulus check")]
+    Modulus,
+}
+
+impl KeyError {
+    /// A stable name for metrics and SDKs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Length { .. } => "crypto.mlkem.length",
+            Self::Modulus => "crypto.mlkem.modulus",
+        }
+    }
+}
+
+macro_rules! parameter_set {
+    ($libcrux:ident, $label:literal, $public_len:literal, $ciphertext_len:literal, $PublicKey:ident, $PrivateKey:ident, $Ciphertext:ident) => {
+        use core::fmt;
+
+        use libcrux_ml_kem::$libcrux as kem;
+        use rand_core::CryptoRng;
+        use zeroize::Zeroize;
+
+        use crate::Secret;
+        pub use crate::mlkem::{KeyError, SEED_LEN};
+
+        /// Bytes of a public key.
+        pub const PUBLIC_KEY_LEN: usize = $public_len;
+        /// Bytes of a ciphertext.
+        pub const CIPHERTEXT_LEN: usize = $ciphertext_len;
+
+        /// A public key that has passed the modulus check.
+        #[derive(Clone)]
+        pub struct PublicKey(Box<kem::$PublicKey>);
+
+        impl PublicKey {
+            /// Checks the length and that every coefficient is reduced (FIPS 203, 7.2).
+            pub fn from_bytes(bytes: &[u8]) -> Result<Self, KeyError> {
+                let key = kem::$PublicKey::try_from(bytes).map_err(|_| KeyError::Length {
+                    expected: PUBLIC_KEY_LEN,
+                    actual: bytes.len(),
+                })?;
+                if kem::validate_public_key(&key) {
+                    Ok(Self(Box::new(key)))
+                } else {
+                    Err(KeyError::Modulus)
+                }
+            }
+
+            /// The encoded key.
+            #[must_use]
+            pub fn as_bytes(&self) -> &[u8; PUBLIC_KEY_LEN] {
+                self.0.as_slice()
+            }
+
+            /// Draws 32 bytes and encapsulates a fresh shared secret.
+            #[must_use]
+            pub fn encapsulate(&self, rng: &mut (impl CryptoRng + ?Sized)) -> (Ciphertext, Secret<32>) {
+                let message = Secret::<32>::generate(rng);
+                let (ciphertext, shared) = kem::encapsulate(&self.0, *message.expose());
+                (Ciphertext(Box::new(ciphertext)), Secret::from_bytes(shared))
+            }
+        }
+
+        impl PartialEq for PublicKey {
+            fn eq(&self, other: &Self) -> bool {
+                self.as_bytes() == other.as_bytes()
+            }
+        }
+
+        impl Eq for PublicKey {}
+
+        impl core::hash::Hash for PublicKey {
+            fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+                self.as_bytes().hash(state);
+            }
+        }
+
+        impl fmt::Debug for PublicKey {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(
+                    f,
+                    concat!($label, "::PublicKey({}..)"),
+                    crate::x25519::Hex(&self.as_bytes()[..8])
+                )
+            }
+        }
+
+        /// A ciphertext of the right length. Every such string decapsulates to something (implicit rejection).
+        #[derive(Clone)]
+        pub struct Ciphertext(Box<kem::$Ciphertext>);
+
+        impl Ciphertext {
+            /// Checks the length.
+            pub fn from_bytes(bytes: &[u8]) -> Result<Self, KeyError> {
+                kem::$Ciphertext::try_from(bytes)
+                    .map(|ciphertext| Self(Box::new(ciphertext)))
+                    .map_err(|_| KeyError::Length {
+                        expected: CIPHERTEXT_LEN,
+                        actual: bytes.len(),
+                    })
+            }
+
+            /// The encoded ciphertext.
+            #[must_use]
+            pub fn as_bytes(&self) -> &[u8; CIPHERTEXT_LEN] {
+                self.0.as_slice()
+            }
+        }
+
+        impl PartialEq for Ciphertext {
+            fn eq(&self, other: &Self) -> bool {
+                self.as_bytes() == other.as_bytes()
+            }
+        }
+
+        impl Eq for Ciphertext {}
+
+        impl fmt::Debug for Ciphertext {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(
+                    f,
+                    concat!($label, "::Ciphertext({}..)"),
+                    crate::x25519::Hex(&self.as_bytes()[..8])
+                )
+            }
+        }
+
+        /// A secret key: its seed, and the expanded form made from it.
+        pub struct SecretKey {
+            seed: Secret<SEED_LEN>,
+            expanded: Box<kem::$PrivateKey>,
+            public: PublicKey,
+        }
+
+        impl SecretKey {
+            /// Draws a 64-byte seed.
+            #[must_use]
+            pub fn generate(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
+                Self::from_secret(Secret::generate(rng))
+            }
+
+            /// Rebuilds a key from its stored seed.
+            #[must_use]
+            pub fn from_seed(seed: [u8; SEED_LEN]) -> Self {
+                Self::from_secret(Secret::from_bytes(seed))
+            }
+
+            /// Rebuilds a key from a seed that already is a secret.
+            #[must_use]
+            pub fn from_secret(seed: Secret<SEED_LEN>) -> Self {
+                let (mut expanded, public) = kem::generate_key_pair(*seed.expose()).into_parts();
+                let key = Self {
+                    seed,
+                    expanded: Box::new(expanded.clone()),
+                    public: PublicKey(Box::new(public)),
+                };
+                let length = expanded.as_slice().len();
+                expanded[0..length].zeroize();
+                key
+            }
+
+            /// The stored form.
+            #[must_use]
+            pub fn seed(&self) -> &[u8; SEED_LEN] {
+                self.seed.expose()
+            }
+
+            /// The public half.
+            #[must_use]
+            pub fn public_key(&self) -> &PublicKey {
+                &self.public
+            }
+
+            /// The shared secret. A ciphertext that was not made for this key gives an unrelated secret, not an error: what follows
+            /// must authenticate.
+            #[must_use]
+            pub fn decapsulate(&self, ciphertext: &Ciphertext) -> Secret<32> {
+                Secret::from_bytes(kem::decapsulate(&self.expanded, &ciphertext.0))
+            }
+        }
+
+        impl Drop for SecretKey {
+            fn drop(&mut self) {
+                let length = self.expanded.as_slice().len();
+                self.expanded[0..length].zeroize();
+            }
+        }
+
+        impl fmt::Debug for SecretKey {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!($label, "::SecretKey"))
+            }
+        }
+    };
+}
+pub(crate) use parameter_set;
