@@ -1,0 +1,1 @@
+//! The client engine without I/O: accounts, sessions, conversations, media.

@@ -1,0 +1,94 @@
+//! What is inside the encryption: the payload round a message, and the message's content.
+//!
+//! The schema is `proto/content.proto`; `docs/protocol/content.md` explains it. It is versioned and extensible: a body that this version
+//! does not know is kept byte for byte ([`Body::Unknown`]) and shown as "update the app", never dropped. To that end a [`Content`] keeps
+//! the bytes it was parsed from.
+//!
+//! Limits are those of a message that a person writes; anything larger is a blob.
+
+mod body;
+mod payload;
+
+pub use body::{
+    BlobReference, Body, Card, ConsentChoice, ContactEntry, Content, GroupEventKind, Media, Receipt, Suggestion,
+};
+pub use payload::{Conversation, ConversationKind, Introduction, Participant, Payload, Role};
+
+use crate::id::IdError;
+
+/// The generated types.
+#[allow(missing_docs, unreachable_pub, clippy::doc_markdown, clippy::all)]
+pub(crate) mod proto {
+    include!(concat!(env!("OUT_DIR"), "/rcseal.content.v1.rs"));
+}
+
+/// Bytes of a text: what fits a bucket of 32 KiB with room to spare.
+pub const TEXT_LEN_MAX: usize = 16 * 1024;
+/// Bytes of an emoji: the longest sequences in use are below 40.
+pub const EMOJI_LEN_MAX: usize = 64;
+/// Bytes of a title, a name, a label, a file name, a media type.
+pub const NAME_LEN_MAX: usize = 512;
+/// Messages that one receipt names: as many as fit the smallest bucket.
+pub const RECEIPT_LEN_MAX: usize = 8;
+/// Suggestions on a card.
+pub const SUGGESTIONS_MAX: usize = 16;
+/// Participants of a conversation that is not a group.
+pub const PARTICIPANTS_MAX: usize = 32;
+/// Contacts in one synchronisation message.
+pub const CONTACTS_MAX: usize = 256;
+
+/// Why bytes are not a payload or a content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ContentError {
+    /// Not protobuf of this schema.
+    #[error("not a payload")]
+    Malformed,
+    /// A later version of the payload: update.
+    #[error("the payload has unknown version {version}")]
+    UnknownVersion {
+        /// The version.
+        version: u32,
+    },
+    /// A required field is absent or has the wrong length.
+    #[error("the field {field} is absent or malformed")]
+    Field {
+        /// Its name in the schema.
+        field: &'static str,
+    },
+    /// A field is over its limit.
+    #[error("the field {field} is too long")]
+    TooLong {
+        /// Its name in the schema.
+        field: &'static str,
+    },
+}
+
+impl ContentError {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Malformed => "content_malformed",
+            Self::UnknownVersion { .. } => "content_unknown_version",
+            Self::Field { .. } => "content_field",
+            Self::TooLong { .. } => "content_too_long",
+        }
+    }
+}
+
+fn field<T>(field: &'static str) -> impl FnOnce(IdError) -> Result<T, ContentError> {
+    move |_| Err(ContentError::Field { field })
+}
+
+/// Parses an id field.
+fn id<T>(name: &'static str, parsed: Result<T, IdError>) -> Result<T, ContentError> {
+    parsed.or_else(field(name))
+}
+
+/// Checks a text field's length in bytes.
+fn limited(name: &'static str, text: String, limit: usize) -> Result<String, ContentError> {
+    if text.len() > limit { Err(ContentError::TooLong { field: name }) } else { Ok(text) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,29 @@
+//! Everything that crosses a boundary, in one encoding each.
+//!
+//! | module | encoding | crosses |
+//! |---|---|---|
+//! | [`id`] | fixed bytes; base64url or UUID as text | everything |
+//! | [`envelope`] | fixed layout, one byte of kind | device to device, through relays and carriers |
+//! | [`content`] | protobuf inside the encryption | device to device |
+//! | [`frame`] | protobuf | device to relay, message plane |
+//! | [`api`] | JSON | device to server, everything else |
+//! | [`problem`] | RFC 9457 problem documents | server to device |
+//! | [`invitation`], [`link`] | TLS presentation language in a link text | person to person, screen to camera |
+//! | [`login`] | bytes that a device signs | device to server |
+//!
+//! Every parser here takes bytes of a peer and answers a value or a typed error. Past it nobody checks a length again.
+//! Nothing here does I/O, reads a clock or draws randomness.
+
+pub mod api;
+pub mod b64;
+pub mod content;
+pub mod envelope;
+pub mod frame;
+pub mod id;
+pub mod invitation;
+pub mod link;
+pub mod login;
+pub mod origin;
+pub mod padding;
+pub mod problem;
+pub mod token;

@@ -1,0 +1,170 @@
+//! Errors that a server answers with: RFC 9457 problem documents with stable codes.
+//!
+//! Clients decide by `code`; `title` and `detail` are for people. The list is closed: a client that meets a code it does not know
+//! treats it by its HTTP status.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// The media type of a problem document.
+pub const PROBLEM_CONTENT_TYPE: &str = "application/problem+json";
+
+macro_rules! problems {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal, $status:literal, $title:literal;)*) => {
+        /// Why a request was refused.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+        pub enum ProblemCode {
+            $($(#[$doc])* #[serde(rename = $code)] $variant,)*
+        }
+
+        impl ProblemCode {
+            /// Every code, for documents and tests.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The stable code.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $code,)* }
+            }
+
+            /// The HTTP status it is answered with.
+            #[must_use]
+            pub const fn status(self) -> u16 {
+                match self { $(Self::$variant => $status,)* }
+            }
+
+            /// One line for people.
+            #[must_use]
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title,)* }
+            }
+
+            /// Finds a code by its text.
+            #[must_use]
+            pub fn from_code(code: &str) -> Option<Self> {
+                match code { $($code => Some(Self::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+problems! {
+    /// The body or a parameter could not be parsed.
+    Malformed = "malformed", 400, "the request could not be parsed";
+    /// A field is out of its limits.
+    OutOfRange = "out_of_range", 400, "a field is outside its limits";
+    /// Nobody is logged in, or the token is not one of ours.
+    Unauthenticated = "unauthenticated", 401, "log in first";
+    /// The token was valid once.
+    TokenExpired = "token_expired", 401, "the login has expired";
+    /// The login's signature does not verify for this connection, nonce and device.
+    LoginRefused = "login_refused", 401, "the login was refused";
+    /// The device is not, or no longer, in its account's key set.
+    DeviceUnknown = "device_unknown", 401, "the device is not in the account's key set";
+    /// Something of another account was touched, or a delivery token does not fit.
+    Forbidden = "forbidden", 403, "not yours";
+    /// Registration needs an invitation, and this one is absent, used or wrong.
+    AdmissionRefused = "admission_refused", 403, "registration was refused";
+    /// There is no such thing here.
+    NotFound = "not_found", 404, "not found";
+    /// The method is not one this path knows.
+    MethodNotAllowed = "method_not_allowed", 405, "method not allowed";
+    /// The account exists already.
+    AccountExists = "account_exists", 409, "the account exists already";
+    /// The mailbox id is taken.
+    MailboxTaken = "mailbox_taken", 409, "the mailbox id is taken";
+    /// The key set is not the successor of the stored one: somebody else was first.
+    KeySetConflict = "key_set_conflict", 409, "the key set is not the successor of the stored one";
+    /// The upload's offset is not where the server stands.
+    OffsetConflict = "offset_conflict", 409, "the upload continues elsewhere";
+    /// The idempotency id was used for other content.
+    IdConflict = "id_conflict", 409, "the id was used for other content";
+    /// What was asked for is gone: expired, or handed out.
+    Gone = "gone", 410, "no longer here";
+    /// The body exceeds the limit.
+    TooLarge = "too_large", 413, "too large";
+    /// The media type is not one this path takes.
+    UnsupportedMediaType = "unsupported_media_type", 415, "unsupported media type";
+    /// The range cannot be satisfied.
+    RangeNotSatisfiable = "range_not_satisfiable", 416, "the range cannot be satisfied";
+    /// The key set's signatures, proofs or succession do not hold.
+    KeySetInvalid = "key_set_invalid", 422, "the key set does not verify";
+    /// The uploaded bytes do not have the declared digest.
+    DigestMismatch = "digest_mismatch", 422, "the bytes do not have the declared digest";
+    /// Too many requests.
+    RateLimited = "rate_limited", 429, "too many requests";
+    /// The mailbox or the account is full.
+    QuotaExceeded = "quota_exceeded", 507, "quota exceeded";
+    /// A newer connection took over this mailbox.
+    TakenOver = "taken_over", 409, "another connection of this device took over";
+    /// The peer stopped reading or writing in the middle of something.
+    Stalled = "stalled", 408, "the connection stalled";
+    /// The server is shutting down; come back.
+    ShuttingDown = "shutting_down", 503, "shutting down";
+    /// The store cannot answer now; nothing was promised.
+    Unavailable = "unavailable", 503, "temporarily unavailable";
+    /// A bug of the server's.
+    Internal = "internal", 500, "internal error";
+}
+
+/// A problem document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Problem {
+    /// `urn:rcseal:problem:<code>`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// One line for people.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// The stable code.
+    pub code: String,
+    /// What was wrong with this very request. Never holds a secret or personal data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// When to try again, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_seconds: Option<u64>,
+}
+
+impl Problem {
+    /// The document for a code.
+    #[must_use]
+    pub fn new(code: ProblemCode) -> Self {
+        Self {
+            kind: format!("urn:rcseal:problem:{}", code.as_str()),
+            title: code.title().to_owned(),
+            status: code.status(),
+            code: code.as_str().to_owned(),
+            detail: None,
+            retry_after_seconds: None,
+        }
+    }
+
+    /// Adds what was wrong with this request.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// Adds when to try again.
+    #[must_use]
+    pub const fn with_retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after_seconds = Some(seconds);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_found_again() {
+        for code in ProblemCode::ALL {
+            assert_eq!(ProblemCode::from_code(code.as_str()), Some(*code));
+            assert!((400..600).contains(&code.status()));
+        }
+    }
+}
