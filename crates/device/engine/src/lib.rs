@@ -1,1 +1,3 @@
-//! The client engine without I/O: accounts, sessions, conversations, media.
+//! The client engine without I/O.
+
+pub mod store;

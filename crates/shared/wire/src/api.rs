@@ -170,6 +170,14 @@ pub struct KeySetBody {
     pub key_set: Base64,
 }
 
+/// GET /v1/accounts/{account}/key-sets: signed key sets in a row, oldest first, for somebody who is behind and checks every link.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeySetsBody {
+    /// The signed bytes of each; a full answer may have successors, so ask again from the last counter plus one.
+    pub key_sets: Vec<Base64>,
+}
+
 /// One-time prekeys left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PrekeyCounts {
@@ -289,6 +297,12 @@ pub mod path {
     #[must_use]
     pub fn account_key_set(account: &crate::id::AccountId) -> String {
         format!("{ACCOUNTS}/{account}/key-set")
+    }
+
+    /// GET with `?from=COUNTER`, with a delivery token or logged in as the account.
+    #[must_use]
+    pub fn account_key_sets(account: &crate::id::AccountId) -> String {
+        format!("{ACCOUNTS}/{account}/key-sets")
     }
 
     /// POST, with a delivery token or logged in as the account.

@@ -27,6 +27,8 @@ pub struct Invitation {
     pub key_set_counter: KeySetCounter,
     /// Its hash.
     pub key_set_hash: KeySetHash,
+    /// The Ed25519 account key that signed it: a later key set must be signed by the same one, or by a migration from it.
+    pub account_key: [u8; 32],
     /// The leave to write.
     pub delivery_token: DeliveryToken,
     /// Where the account's mailboxes are.
@@ -39,6 +41,7 @@ struct Fields {
     account: [u8; 16],
     key_set_counter: u64,
     key_set_hash: [u8; 32],
+    account_key: [u8; 32],
     delivery_token: [u8; 32],
     origin: TlsByteVecU16,
 }
@@ -77,6 +80,7 @@ impl Invitation {
             account: *self.account.as_bytes(),
             key_set_counter: self.key_set_counter.get(),
             key_set_hash: *self.key_set_hash.as_bytes(),
+            account_key: self.account_key,
             delivery_token: *self.delivery_token.expose(),
             origin: self.origin.as_str().as_bytes().to_vec().into(),
         };
@@ -105,6 +109,7 @@ impl FromStr for Invitation {
             account: AccountId::from_bytes(fields.account),
             key_set_counter: KeySetCounter::new(fields.key_set_counter),
             key_set_hash: KeySetHash::from_bytes(fields.key_set_hash),
+            account_key: fields.account_key,
             delivery_token: DeliveryToken::from_bytes(fields.delivery_token),
             origin: origin.parse().map_err(|_| InvitationError::Malformed)?,
         })
@@ -129,6 +134,7 @@ mod tests {
             account: AccountId::from_bytes([1; 16]),
             key_set_counter: KeySetCounter::new(3),
             key_set_hash: KeySetHash::from_bytes([2; 32]),
+            account_key: [4; 32],
             delivery_token: DeliveryToken::from_bytes([3; 32]),
             origin: "https://127.0.0.1:8443".parse().unwrap(),
         };

@@ -75,6 +75,12 @@ problems! {
     MailboxTaken = "mailbox_taken", 409, "the mailbox id is taken";
     /// The key set is not the successor of the stored one: somebody else was first.
     KeySetConflict = "key_set_conflict", 409, "the key set is not the successor of the stored one";
+    /// The key set is older than the stored one.
+    KeySetRollback = "key_set_rollback", 409, "the key set is older than the stored one";
+    /// The key set has the right counter, but continues another key set than the stored one.
+    KeySetFork = "key_set_fork", 409, "the key set continues another one than is stored";
+    /// The device has another mailbox already, and a mailbox id is fixed once set.
+    MailboxFixed = "mailbox_fixed", 409, "the device has another mailbox";
     /// The upload's offset is not where the server stands.
     OffsetConflict = "offset_conflict", 409, "the upload continues elsewhere";
     /// The idempotency id was used for other content.

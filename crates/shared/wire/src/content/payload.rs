@@ -3,7 +3,7 @@
 use prost::Message as _;
 
 use super::{ContentError, NAME_LEN_MAX, PARTICIPANTS_MAX, id, limited, proto};
-use crate::id::{AccountId, ConversationId, DeviceNumber, KeySetCounter, MessageId};
+use crate::id::{AccountId, ConversationId, DeviceNumber, KeySetCounter, MailboxId, MessageId};
 use crate::origin::Origin;
 use crate::token::DeliveryToken;
 
@@ -94,6 +94,8 @@ pub struct Introduction {
     pub origin: Origin,
     /// What the sender calls themselves; may be empty. A claim, not a proof.
     pub display_name: String,
+    /// The mailbox of the device that sends this.
+    pub mailbox: MailboxId,
 }
 
 impl Payload {
@@ -112,6 +114,7 @@ impl Payload {
                 delivery_token: introduction.delivery_token.expose().to_vec(),
                 origin: introduction.origin.to_string(),
                 display_name: introduction.display_name.clone(),
+                mailbox: introduction.mailbox.as_bytes().to_vec(),
             }),
         }
         .encode_to_vec()
@@ -145,6 +148,7 @@ impl Introduction {
                 .map_err(|_| ContentError::Field { field: "delivery_token" })?,
             origin: introduction.origin.parse().map_err(|_| ContentError::Field { field: "origin" })?,
             display_name: limited("display_name", introduction.display_name, NAME_LEN_MAX)?,
+            mailbox: id("mailbox", MailboxId::parse(&introduction.mailbox))?,
         })
     }
 }

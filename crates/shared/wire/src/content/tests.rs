@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::*;
-use crate::id::{AccountId, BlobId, ConversationId, Digest, EnvelopeId, KeySetCounter, MessageId};
+use crate::id::{AccountId, BlobId, ConversationId, Digest, EnvelopeId, KeySetCounter, MailboxId, MessageId};
 use crate::token::DeliveryToken;
 use rcseal_crypto::secret::Secret;
 
@@ -119,6 +119,7 @@ fn payloads_round_trip_and_secrets_do_not_print() {
             delivery_token: DeliveryToken::from_bytes([8; 32]),
             origin: "https://relay.example".parse().unwrap(),
             display_name: "Ada".to_owned(),
+            mailbox: MailboxId::from_bytes([6; 16]),
         }),
     };
     let bytes = payload.to_bytes();

@@ -1,0 +1,266 @@
+//! The engine's view of its store: ordered tables of bytes, and one transaction at a time.
+//!
+//! The engine owns the meaning of keys and values (versioned records, one module each); the shell owns the disk. Every operation of the
+//! engine runs inside exactly one transaction, which the shell commits when the operation returned `Ok` and rolls back otherwise.
+//! Nothing leaves the device before the commit, so a crash at any point leaves the state before or the state after, never between.
+//!
+//! Keys are compared byte by byte. Counts in keys are big-endian, so that they sort as numbers.
+
+use std::fmt;
+
+/// Which table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Table {
+    /// One row: this device, its keys, its account. Holds secrets.
+    Account = 1,
+    /// Prekey secrets by kind and id.
+    Prekey = 2,
+    /// Signed key sets, the newest known of each account.
+    KeySet = 3,
+    /// Contacts by account.
+    Contact = 4,
+    /// Sessions by peer device and local number. Holds secrets.
+    Session = 5,
+    /// The session to send on, by peer device.
+    ActiveSession = 6,
+    /// Skipped message keys by session, ratchet key and counter. Holds secrets.
+    Skipped = 7,
+    /// The same rows by session and ordinal, for eviction.
+    SkippedOrdinal = 8,
+    /// Which session a recognition tag belongs to.
+    Tag = 9,
+    /// Base keys of accepted first messages, against their replay.
+    BaseKey = 10,
+    /// Mailboxes of peer devices.
+    Route = 11,
+    /// Conversations by id.
+    Conversation = 12,
+    /// Messages by conversation and order.
+    Message = 13,
+    /// Where a message is, by conversation, sender and message id.
+    MessageIndex = 14,
+    /// What became of a message at each device.
+    Delivery = 15,
+    /// Reactions by conversation, message and who reacted.
+    Reaction = 16,
+    /// Envelopes to submit, in order.
+    Outbox = 17,
+    /// Payloads that wait for a prekey bundle, by peer device and order.
+    Pending = 18,
+    /// Which message an envelope carried, by envelope id.
+    Sent = 19,
+    /// Receipts that wait to be sent together.
+    ReceiptDue = 20,
+    /// Envelopes that wait for their sender's key set.
+    Parked = 21,
+    /// Envelopes that could not be decrypted.
+    Quarantine = 22,
+    /// What the shell is to fetch, by account.
+    Need = 23,
+    /// Events for the app, in order.
+    Event = 24,
+    /// Counters that give rows their order.
+    Counter = 25,
+}
+
+impl Table {
+    /// Every table.
+    pub const ALL: [Self; 25] = [
+        Self::Account,
+        Self::Prekey,
+        Self::KeySet,
+        Self::Contact,
+        Self::Session,
+        Self::ActiveSession,
+        Self::Skipped,
+        Self::SkippedOrdinal,
+        Self::Tag,
+        Self::BaseKey,
+        Self::Route,
+        Self::Conversation,
+        Self::Message,
+        Self::MessageIndex,
+        Self::Delivery,
+        Self::Reaction,
+        Self::Outbox,
+        Self::Pending,
+        Self::Sent,
+        Self::ReceiptDue,
+        Self::Parked,
+        Self::Quarantine,
+        Self::Need,
+        Self::Event,
+        Self::Counter,
+    ];
+
+    /// The number that stands for the table on disk. Never reused.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The name that stands for the table on disk.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::Prekey => "prekey",
+            Self::KeySet => "key_set",
+            Self::Contact => "contact",
+            Self::Session => "session",
+            Self::ActiveSession => "active_session",
+            Self::Skipped => "skipped",
+            Self::SkippedOrdinal => "skipped_ordinal",
+            Self::Tag => "tag",
+            Self::BaseKey => "base_key",
+            Self::Route => "route",
+            Self::Conversation => "conversation",
+            Self::Message => "message",
+            Self::MessageIndex => "message_index",
+            Self::Delivery => "delivery",
+            Self::Reaction => "reaction",
+            Self::Outbox => "outbox",
+            Self::Pending => "pending",
+            Self::Sent => "sent",
+            Self::ReceiptDue => "receipt_due",
+            Self::Parked => "parked",
+            Self::Quarantine => "quarantine",
+            Self::Need => "need",
+            Self::Event => "event",
+            Self::Counter => "counter",
+        }
+    }
+}
+
+/// Which end a scan begins at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Smallest key first.
+    Ascending,
+    /// Largest key first.
+    Descending,
+}
+
+/// A key and its value.
+pub type Row = (Vec<u8>, Vec<u8>);
+
+/// One open transaction.
+pub trait Tx {
+    /// Reads one value.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Writes one value, replacing what was there.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError>;
+
+    /// Removes one value; nothing happens when there is none.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    fn delete(&mut self, table: Table, key: &[u8]) -> Result<(), StoreError>;
+
+    /// Removes every key with `start <= key < end`.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    fn delete_range(&mut self, table: Table, start: &[u8], end: &[u8]) -> Result<(), StoreError>;
+
+    /// Reads up to `limit` rows with `start <= key < end`.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    fn scan(&self, table: Table, start: &[u8], end: &[u8], limit: usize, order: Order) -> Result<Vec<Row>, StoreError>;
+}
+
+/// What a failed store call means for the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreErrorKind {
+    /// Another process holds the store; try again.
+    Busy,
+    /// The disk is full.
+    Full,
+    /// The file is damaged, or not what it should be.
+    Corrupt,
+    /// The key does not open it.
+    Locked,
+    /// Anything else of the disk.
+    Io,
+}
+
+/// A store call failed. The transaction must be rolled back.
+#[derive(Debug, thiserror::Error)]
+#[error("the store failed: {kind:?}")]
+pub struct StoreError {
+    /// What it means.
+    pub kind: StoreErrorKind,
+    /// What the disk said.
+    #[source]
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl StoreError {
+    /// With what the disk said.
+    pub fn new(kind: StoreErrorKind, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self { kind, source: Some(source.into()) }
+    }
+
+    /// Without.
+    #[must_use]
+    pub const fn of(kind: StoreErrorKind) -> Self {
+        Self { kind, source: None }
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self.kind {
+            StoreErrorKind::Busy => "store_busy",
+            StoreErrorKind::Full => "store_full",
+            StoreErrorKind::Corrupt => "store_corrupt",
+            StoreErrorKind::Locked => "store_locked",
+            StoreErrorKind::Io => "store_io",
+        }
+    }
+}
+
+/// A row that the engine itself wrote and can no longer read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BadRow(pub(crate) Table);
+
+impl fmt::Display for BadRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a row of table {} cannot be read", self.0.name())
+    }
+}
+
+impl std::error::Error for BadRow {}
+
+impl BadRow {
+    pub(crate) fn error(table: Table) -> StoreError {
+        StoreError::new(StoreErrorKind::Corrupt, Self(table))
+    }
+}
+
+/// The first key after every key that begins with `prefix`: the end of a scan over them.
+///
+/// A prefix of 0xff bytes has none of the same length; the result then is longer than any key in use.
+#[must_use]
+pub fn prefix_end(prefix: &[u8]) -> Vec<u8> {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if let Some(next) = last.checked_add(1) {
+            end.push(next);
+            return end;
+        }
+    }
+    vec![0xff; 128]
+}
+
+#[cfg(any(test, feature = "memory-store"))]
+pub mod memory;
