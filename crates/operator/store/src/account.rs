@@ -105,6 +105,17 @@ pub enum AddInviteError {
     Store(#[from] StoreError),
 }
 
+impl AddInviteError {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::TooMany => "out_of_range",
+            Self::Store(source) => source.code(),
+        }
+    }
+}
+
 /// Accounts and invites. Every method that changes something is one transaction, durable when it returns `Ok`.
 #[async_trait]
 pub trait AccountStore: Send + Sync {
@@ -115,9 +126,10 @@ pub trait AccountStore: Send + Sync {
     /// An account.
     async fn account(&self, account: AccountId) -> Result<Option<AccountRecord>, StoreError>;
 
-    /// Removes an account with everything that is its own. Whether there was one. Its id and device numbers can be registered anew.
+    /// Removes an account: key sets, devices, mailboxes, prekeys, tokens. Whether there was one. Its blobs stay until they expire; its id
+    /// can be registered anew.
     async fn remove_account(&self, account: AccountId) -> Result<bool, StoreError>;
 
-    /// Adds an invite that admits one account until `expires_at`.
-    async fn add_invite(&self, invite: InviteHash, expires_at: UnixMillis) -> Result<(), AddInviteError>;
+    /// Adds an invite that admits one account until `expires_at`. Repeating it changes nothing.
+    async fn add_invite(&self, invite: InviteHash, expires_at: UnixMillis, now: UnixMillis) -> Result<(), AddInviteError>;
 }

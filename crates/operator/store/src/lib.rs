@@ -13,6 +13,7 @@
 pub mod account;
 pub mod blob;
 pub mod directory;
+mod embedded;
 mod error;
 pub mod limits;
 pub mod link;
@@ -25,6 +26,7 @@ use async_trait::async_trait;
 pub use account::{AccountRecord, AccountStore, InviteHash, Register, RegisterError};
 pub use blob::{BlobIndex, BlobRecord, BlobState, NewBlob};
 pub use directory::{DeviceRecord, DirectoryStore, StoredKeySet, StoredPrekey};
+pub use embedded::FjallStore;
 pub use error::StoreError;
 pub use limits::StoreLimits;
 pub use link::{LinkError, LinkStore};

@@ -1,0 +1,163 @@
+//! One open fjall database: its keyspaces, the durable commit, and what fjall's failures mean.
+//!
+//! fjall 3.1 poisons a database for writing when a journal write, a flush to disk or a background worker fails, and stays so until it is
+//! opened again; reads go on. Two of its waits (for a full queue of memtables, for too many tables on level 0) never end if the worker
+//! they wait for has failed, so [`Engine::commit`] waits for room itself, and looks for the poison while it does.
+
+use std::io::ErrorKind;
+use std::path::Path;
+use std::time::Duration;
+
+use fjall::config::CompressionPolicy;
+use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
+
+use super::rows::{self, FORMAT, Space};
+use super::txn::Writes;
+use crate::StoreError;
+
+/// fjall halts writers at four memtables that wait for their flush; we wait below that.
+const SEALED_MEMTABLES_MAX: usize = 2;
+/// fjall halts writers at thirty runs on level 0; a run is at least one table.
+const LEVEL0_TABLES_MAX: usize = 26;
+/// How often a waiting writer looks again.
+const ROOM_POLL: Duration = Duration::from_millis(2);
+/// Bytes of the block cache: enough for the index blocks of some ten million envelopes.
+const CACHE_LEN: u64 = 64 * 1024 * 1024;
+
+/// Why a commit failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CommitFailure {
+    /// Nothing was written.
+    Refused,
+    /// The disk was full; the batch may be in the journal or not.
+    Full,
+    /// Something else; the batch may be in the journal or not.
+    Failed,
+}
+
+pub(super) struct Engine {
+    db: Database,
+    envelopes: Keyspace,
+    ids: Keyspace,
+    expiry: Keyspace,
+    prekeys: Keyspace,
+    records: Keyspace,
+}
+
+impl Engine {
+    /// Opens or creates the database in a folder.
+    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+        let open_error = |error: fjall::Error| StoreError::Open(Box::new(error));
+        // What is stored is ciphertext or random: compressing it costs time and saves nothing.
+        let plain = || KeyspaceCreateOptions::default().data_block_compression_policy(CompressionPolicy::disabled());
+        let db = Database::builder(path).journal_compression(CompressionType::None).cache_size(CACHE_LEN).open().map_err(open_error)?;
+        let keyspace = |space: Space| db.keyspace(space.name(), plain).map_err(open_error);
+        let engine = Self {
+            envelopes: keyspace(Space::Envelopes)?,
+            ids: keyspace(Space::Ids)?,
+            expiry: keyspace(Space::Expiry)?,
+            prekeys: keyspace(Space::Prekeys)?,
+            records: keyspace(Space::Records)?,
+            db,
+        };
+        engine.check_format()?;
+        Ok(engine)
+    }
+
+    fn check_format(&self) -> Result<(), StoreError> {
+        match self.get(Space::Records, &rows::format_key())? {
+            Some(row) if rows::parse_u64(&row, "format")? == FORMAT => Ok(()),
+            Some(_) => Err(StoreError::Corrupt { space: "format" }),
+            None => {
+                let mut batch = self.db.batch().durability(Some(PersistMode::SyncAll));
+                batch.insert(&self.records, rows::format_key(), rows::write_u64(FORMAT));
+                batch.commit().map_err(|error| StoreError::Open(Box::new(error)))
+            }
+        }
+    }
+
+    /// After a failure: writes everything that the journal brought back into new table files. A journal page whose flush failed may look
+    /// written when it is read again from memory; what is in a new file was written and flushed anew.
+    pub(super) fn rewrite_recovered(&self) -> Result<(), StoreError> {
+        for space in [&self.envelopes, &self.ids, &self.expiry, &self.prekeys, &self.records] {
+            space.rotate_memtable().map_err(|error| StoreError::Open(Box::new(error)))?;
+            while space.sealed_memtable_count() > 0 {
+                self.poison_check().map_err(|error| StoreError::Open(Box::new(error)))?;
+                std::thread::sleep(ROOM_POLL);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn keyspace(&self, space: Space) -> &Keyspace {
+        match space {
+            Space::Envelopes => &self.envelopes,
+            Space::Ids => &self.ids,
+            Space::Expiry => &self.expiry,
+            Space::Prekeys => &self.prekeys,
+            Space::Records => &self.records,
+        }
+    }
+
+    pub(super) fn get(&self, space: Space, key: &[u8]) -> Result<Option<fjall::Slice>, StoreError> {
+        self.keyspace(space).get(key).map_err(read_error)
+    }
+
+    /// A view of everything at one moment, for reads of several rows that must fit together.
+    pub(super) fn snapshot(&self) -> fjall::Snapshot {
+        self.db.snapshot()
+    }
+
+    /// Writes everything in one batch and flushes it to the disk.
+    pub(super) fn commit(&self, writes: Writes) -> Result<(), CommitFailure> {
+        if writes.is_empty() {
+            return Ok(());
+        }
+        self.wait_for_room()?;
+        let mut batch = OwnedWriteBatch::with_capacity(self.db.clone(), writes.len()).durability(Some(PersistMode::SyncData));
+        for ((space, key), value) in writes {
+            match value {
+                Some(value) => batch.insert(self.keyspace(space), key, value),
+                None => batch.remove(self.keyspace(space), key),
+            }
+        }
+        batch.commit().map_err(|error| {
+            let failure = classify(&error);
+            tracing::warn!(?failure, cause = %error, "store.commit_failed");
+            failure
+        })
+    }
+
+    fn wait_for_room(&self) -> Result<(), CommitFailure> {
+        for keyspace in [&self.envelopes, &self.ids, &self.expiry, &self.prekeys, &self.records] {
+            while keyspace.sealed_memtable_count() > SEALED_MEMTABLES_MAX || keyspace.l0_table_count() > LEVEL0_TABLES_MAX {
+                self.poison_check().map_err(|_| CommitFailure::Refused)?;
+                std::thread::sleep(ROOM_POLL);
+            }
+        }
+        Ok(())
+    }
+
+    /// `persist` looks at the poison before anything else; with `Buffer` it does next to nothing.
+    fn poison_check(&self) -> Result<(), fjall::Error> {
+        self.db.persist(PersistMode::Buffer)
+    }
+
+    /// Before a clean close.
+    pub(super) fn persist(&self) -> Result<(), CommitFailure> {
+        self.db.persist(PersistMode::SyncAll).map_err(|error| classify(&error))
+    }
+}
+
+pub(super) fn read_error(error: fjall::Error) -> StoreError {
+    StoreError::Read(Box::new(error))
+}
+
+fn classify(error: &fjall::Error) -> CommitFailure {
+    match error {
+        // The poison is looked for before anything is written.
+        fjall::Error::Poisoned => CommitFailure::Refused,
+        fjall::Error::Io(cause) if matches!(cause.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => CommitFailure::Full,
+        _ => CommitFailure::Failed,
+    }
+}

@@ -1,0 +1,108 @@
+//! What operations see while they run on the commit thread: the database below, and on top of it what the operations of the same
+//! group have written so far.
+//!
+//! Writes are collected by key, the last one wins, and go to the database in one batch. An operation that fails halfway is undone
+//! without a trace.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use fjall::{UserKey, UserValue};
+
+use super::engine::{Engine, read_error};
+use super::rows::{Space, prefix_end};
+use crate::{StoreError, StoreLimits, UnixMillis};
+
+/// What a group writes: `None` removes.
+pub(super) type Writes = BTreeMap<(Space, UserKey), Option<UserValue>>;
+
+/// State of the commit thread that is no row. It is forgotten whenever a commit fails.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// Nothing that expires before this is stored any more, nor accepted.
+    pub(super) expiry_floor: UnixMillis,
+}
+
+pub(super) struct Txn<'a> {
+    engine: &'a Engine,
+    writes: &'a mut Writes,
+    undo: Vec<((Space, UserKey), Option<Option<UserValue>>)>,
+    pub(super) memory: &'a mut Memory,
+    pub(super) limits: &'a StoreLimits,
+}
+
+impl<'a> Txn<'a> {
+    pub(super) fn new(engine: &'a Engine, writes: &'a mut Writes, memory: &'a mut Memory, limits: &'a StoreLimits) -> Self {
+        Self { engine, writes, undo: Vec::new(), memory, limits }
+    }
+
+    pub(super) fn get(&self, space: Space, key: &UserKey) -> Result<Option<UserValue>, StoreError> {
+        if self.writes.is_empty() {
+            return self.engine.get(space, key);
+        }
+        match self.writes.get(&(space, key.clone())) {
+            Some(value) => Ok(value.clone()),
+            None => self.engine.get(space, key),
+        }
+    }
+
+    pub(super) fn contains(&self, space: Space, key: &UserKey) -> Result<bool, StoreError> {
+        match self.writes.get(&(space, key.clone())) {
+            Some(value) => Ok(value.is_some()),
+            None => self.engine.keyspace(space).contains_key(key).map_err(read_error),
+        }
+    }
+
+    pub(super) fn put(&mut self, space: Space, key: UserKey, value: UserValue) {
+        self.write(space, key, Some(value));
+    }
+
+    pub(super) fn remove(&mut self, space: Space, key: UserKey) {
+        self.write(space, key, None);
+    }
+
+    fn write(&mut self, space: Space, key: UserKey, value: Option<UserValue>) {
+        let slot = (space, key);
+        let before = self.writes.insert(slot.clone(), value);
+        self.undo.push((slot, before));
+    }
+
+    /// Rows with this prefix from `from` on, in order, at most `limit`.
+    pub(super) fn scan(&self, space: Space, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<(UserKey, UserValue)>, StoreError> {
+        let end = prefix_end(prefix);
+        let upper = || end.clone().map_or(Bound::Unbounded, Bound::Excluded);
+        let mut found: BTreeMap<UserKey, UserValue> = BTreeMap::new();
+        let mut taken = 0;
+        for entry in self.engine.keyspace(space).range::<Vec<u8>, _>((Bound::Included(from.to_vec()), upper())) {
+            if taken == limit {
+                break;
+            }
+            let (key, value) = entry.into_inner().map_err(read_error)?;
+            // A row that the group has touched is taken from the group's writes below.
+            if !self.writes.contains_key(&(space, key.clone())) {
+                found.insert(key, value);
+                taken += 1;
+            }
+        }
+        let lower = Bound::Included((space, UserKey::from(from)));
+        for ((found_space, key), value) in self.writes.range((lower, Bound::Unbounded)) {
+            if *found_space != space || !key.starts_with(prefix) {
+                break;
+            }
+            if let Some(value) = value {
+                found.insert(key.clone(), value.clone());
+            }
+        }
+        Ok(found.into_iter().take(limit).collect())
+    }
+
+    /// Takes back what this operation has written.
+    pub(super) fn roll_back(&mut self) {
+        while let Some((slot, before)) = self.undo.pop() {
+            match before {
+                Some(value) => self.writes.insert(slot, value),
+                None => self.writes.remove(&slot),
+            };
+        }
+    }
+}
