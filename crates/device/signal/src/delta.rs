@@ -1,0 +1,91 @@
+//! What one step changes: the session's new record and a few rows, to be written in one transaction.
+//!
+//! A step (encrypt or decrypt) leaves the session as it was and returns its output with a [`Delta`]. The caller writes the delta and
+//! whatever belongs to the output, commits, and only then calls [`crate::Session::apply`] and lets the output go. If anything fails before
+//! that, nothing has happened.
+
+use core::fmt;
+
+use crate::record::Record;
+use crate::skipped::{SkippedId, SkippedRow};
+use crate::state::State;
+
+/// A step's output together with what it changes.
+#[derive(Debug)]
+#[must_use = "a step has no effect until its delta is stored and applied"]
+pub struct Step<T> {
+    /// The ciphertext or the plaintext.
+    pub output: T,
+    /// To be stored in the same transaction as the output.
+    pub delta: Delta,
+}
+
+/// The change of one step. Stored in this order: `evict_below`, `remove`, `insert`, `record`.
+pub struct Delta {
+    pub(crate) record: Record,
+    pub(crate) next: State,
+    pub(crate) insert: Vec<SkippedRow>,
+    pub(crate) remove: Option<SkippedId>,
+    pub(crate) evict_below: Option<u64>,
+}
+
+impl Delta {
+    /// Of a step that changes the record only.
+    pub(crate) fn of(next: State) -> Self {
+        Self { record: Record::of(&next), next, insert: Vec::new(), remove: None, evict_below: None }
+    }
+
+    /// Replaces the session's record.
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// Rows to insert, at most [`crate::SKIPPED_MAX`].
+    pub fn insert(&self) -> &[SkippedRow] {
+        &self.insert
+    }
+
+    /// The row that was used up.
+    pub fn remove(&self) -> Option<SkippedId> {
+        self.remove
+    }
+
+    /// All rows of the session with an ordinal below this go.
+    pub fn evict_below(&self) -> Option<u64> {
+        self.evict_below
+    }
+
+    /// The number of this step. A store that writes it beside the record can refuse a write that does not follow the last one.
+    pub fn step(&self) -> u64 {
+        self.next.step
+    }
+}
+
+/// Says how much changes, never what.
+impl fmt::Debug for Delta {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delta")
+            .field("step", &self.next.step)
+            .field("insert", &self.insert.len())
+            .field("remove", &self.remove.is_some())
+            .field("evict_below", &self.evict_below)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The delta was not made from the session's present state: applying it would bring used keys back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the delta is step {found} of its session, expected step {expected} of this one")]
+pub struct StaleDelta {
+    /// The step that must come next.
+    pub expected: u64,
+    /// The delta's step.
+    pub found: u64,
+}
+
+impl StaleDelta {
+    /// Stable name for SDKs and metrics.
+    pub const fn code(&self) -> &'static str {
+        "stale_delta"
+    }
+}

@@ -1,0 +1,79 @@
+//! PQXDH and the Double Ratchet as pure state machines.
+//!
+//! What two devices need to write to each other end to end: an asynchronous handshake that a quantum computer does not break
+//! (X25519 + ML-KEM-1024), and a ratchet that gives every message its own key. Sans-I/O: randomness is an argument, storage is a
+//! returned [`Delta`], there is no clock. The formats are one-page specifications: `docs/protocol/pqxdh.md`, `docs/protocol/ratchet.md`.
+//!
+//! The way in, one type per step:
+//!
+//! ```text
+//! initiator   PreKeyBundle --verify--> VerifiedBundle --Session::initiate--> Session --encrypt--> Step { output, delta }
+//! responder   bytes --PreKeyMessage::parse--> PreKeyMessage --Session::accept--> Accepting --decrypt_first--> Accepted { session, .. }
+//! ever after  session.encrypt / session.decrypt --> Step; store the delta; session.apply(&delta)
+//! ```
+//!
+//! ```
+//! use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+//! use rcseal_signal::*;
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let mut rng = ChaCha20Rng::seed_from_u64(1);
+//! let (alice, bob) = (IdentityKeyPair::generate(&mut rng), IdentityKeyPair::generate(&mut rng));
+//! let (alice_at, bob_at) = (Address::new([1; 16], 1), Address::new([2; 16], 1));
+//!
+//! // Bob publishes prekeys; the directory hands them out as a bundle.
+//! let signed = SignedPreKey::generate(&mut rng, Profile::Native, 1, &bob)?;
+//! let kem = KemPreKey::generate(&mut rng, Profile::Native, 2, &bob)?;
+//! let bundle =
+//!     PreKeyBundle { identity: bob.public(), signed_prekey: signed.public(), kem_prekey: kem.public(), one_time: None };
+//!
+//! // Alice verifies it, checks it against Bob's key set (the peer she names) and writes.
+//! let bob_device = Peer { address: bob_at, identity: bob.public() };
+//! let verified = bundle.verify(Profile::Native)?;
+//! let mut session = Session::initiate(&mut rng, Profile::Native, &alice, alice_at, bob_device, verified)?;
+//! let sent = session.encrypt(&mut rng, b"hello")?;
+//! session.apply(&sent.delta)?; // after it is stored
+//!
+//! // Bob reads the ids, loads those keys, and has a session only if the message inside is genuine.
+//! let message = PreKeyMessage::parse(&sent.output)?;
+//! let alice_device = Peer { address: alice_at, identity: alice.public() };
+//! let keys = ResponderKeys { signed: &signed, kem: &kem, one_time: None };
+//! let accepted = Session::accept(Profile::Native, &bob, bob_at, alice_device, message, keys)?.decrypt_first()?;
+//! assert_eq!(accepted.plaintext, b"hello");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What the crate never does: create state for a message that did not authenticate, reuse a message key, fall back to another profile,
+//! print a secret, panic on a peer's bytes. It is own cryptographic protocol code and has not been audited.
+
+mod accept;
+mod address;
+mod bundle;
+mod delta;
+mod identity;
+mod initiate;
+mod message;
+mod pqxdh;
+mod prekey;
+mod profile;
+mod ratchet;
+mod receive;
+mod record;
+mod session;
+mod skipped;
+mod state;
+
+pub use accept::{AcceptError, Accepted, Accepting, ResponderKeys};
+pub use address::Address;
+pub use bundle::{BundleError, KemPreKeyPublic, OneTimePreKeyPublic, PreKeyBundle, SignedPreKeyPublic, VerifiedBundle};
+pub use delta::{Delta, StaleDelta, Step};
+pub use identity::{IdentityKey, IdentityKeyPair, Peer};
+pub use initiate::InitiateError;
+pub use message::{MESSAGE_LEN_MAX, MessageForm, ParseError, PreKeyMessage};
+pub use prekey::{KemPreKey, OneTimePreKey, PreKeyFormatError, PreKeyKind, SignedPreKey};
+pub use profile::{Profile, ProfileUnavailable};
+pub use receive::{DecryptError, FORWARD_JUMP_MAX};
+pub use record::{Record, RecordError};
+pub use session::{EncryptError, PLAINTEXT_LEN_MAX, Session};
+pub use skipped::{LookupFailed, MemorySkippedKeys, SKIPPED_MAX, SkippedId, SkippedKeys, SkippedRow};
+pub use state::Role;

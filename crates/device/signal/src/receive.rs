@@ -1,0 +1,227 @@
+//! Receiving: from bytes to a plaintext and the change that goes with it.
+//!
+//! The order is the security argument. Parse; find the message's seed without changing anything (a stored row, a walk along a known
+//! chain, or a turn of the ratchet and a walk); check the MAC; remove the padding; and only then build the next state and the rows of
+//! what was jumped over. Before the MAC a forged header costs at most one Diffie-Hellman and [`FORWARD_JUMP_MAX`] HMACs, and no memory.
+
+use rcseal_crypto::{Secret, x25519};
+
+use crate::delta::{Delta, Step};
+use crate::message::{ParseError, RatchetMessage};
+use crate::ratchet::{Chain, MessageKeys, OpenError, root_step};
+use crate::skipped::{LookupFailed, SKIPPED_MAX, SkippedId, SkippedKeys, SkippedRow};
+use crate::state::{RECEIVING_CHAINS_MAX, ReceivingChain, Sending, State, address_field};
+
+/// How far a message may run ahead of its chain: deployed clients' limit. Walking it costs about 10 ms before the MAC can be checked.
+pub const FORWARD_JUMP_MAX: u32 = 25_000;
+
+/// Why a message was not decrypted. The session is as it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecryptError {
+    /// The bytes are not a message.
+    #[error(transparent)]
+    Parse(#[from] ParseError),
+    /// A prekey message of another session, or one whose header was changed.
+    #[error("the prekey message does not belong to this session")]
+    WrongSession,
+    /// We began the session, so the peer has no reason to send prekey messages in it.
+    #[error("a prekey message arrived at the session's initiator")]
+    UnexpectedPreKeyMessage,
+    /// The message names other addresses than the session's.
+    #[error("the message names other addresses than the session's")]
+    AddressMismatch,
+    /// The counter runs too far ahead.
+    #[error("the message is {jump} ahead of its chain, more than {max}")]
+    TooFarAhead {
+        /// By how much.
+        jump: u32,
+        /// The limit.
+        max: u32,
+    },
+    /// The key of this message is used up, or was dropped as one of the oldest. The header is not authenticated at this point, so this is
+    /// no proof that the message was seen before.
+    #[error("message {counter} of its chain was already received, or its key is gone")]
+    DuplicateMessage {
+        /// The message's counter.
+        counter: u32,
+    },
+    /// The peer shows a new ratchet key before it can have seen our answer to its last one.
+    #[error("the peer turned its ratchet out of turn")]
+    UnexpectedRatchetKey,
+    /// Field 5 does not fit the state of the post-quantum ratchet.
+    #[error("the post-quantum part of the message does not fit the session")]
+    PqRatchet,
+    /// The message code is wrong: forged, damaged, meant for others, or made from other keys. Deliberately one error for all of these.
+    #[error("the message does not authenticate")]
+    BadMac,
+    /// The message is genuine, and its sender padded it wrongly.
+    #[error("the authenticated message is badly padded")]
+    Padding,
+    /// A Diffie-Hellman result was all zeros.
+    #[error("key agreement with the message's ratchet key failed")]
+    KeyAgreement {
+        /// What is wrong with the key.
+        #[source]
+        source: x25519::KeyError,
+    },
+    /// The caller's store could not be asked. Try again; the message says nothing about itself yet.
+    #[error(transparent)]
+    Lookup(#[from] LookupFailed),
+}
+
+impl DecryptError {
+    /// Stable name for SDKs and metrics.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Parse(error) => error.code(),
+            Self::WrongSession => "wrong_session",
+            Self::UnexpectedPreKeyMessage => "unexpected_prekey_message",
+            Self::AddressMismatch => "address_mismatch",
+            Self::TooFarAhead { .. } => "too_far_ahead",
+            Self::DuplicateMessage { .. } => "duplicate_message",
+            Self::UnexpectedRatchetKey => "unexpected_ratchet_key",
+            Self::PqRatchet => "pq_ratchet",
+            Self::BadMac => "bad_mac",
+            Self::Padding => "padding",
+            Self::KeyAgreement { .. } => "key_agreement",
+            Self::Lookup(_) => "skipped_lookup",
+        }
+    }
+}
+
+/// Where a message's seed comes from.
+enum Source {
+    /// It was jumped over earlier.
+    Stored(SkippedRow),
+    /// The receiving chain at this index.
+    Known { index: usize, walk: Walk },
+    /// A ratchet key not seen before: the root key after the turn, and the new chain.
+    New { root: Secret<32>, walk: Walk },
+}
+
+/// A chain walked to a message, and where it stood when the jump's last [`SKIPPED_MAX`] messages began.
+struct Walk {
+    kept_from: Chain,
+    at: Chain,
+}
+
+impl Walk {
+    fn along(mut chain: Chain, counter: u32) -> Result<Self, DecryptError> {
+        let jump = counter.checked_sub(chain.counter()).ok_or(DecryptError::DuplicateMessage { counter })?;
+        if jump > FORWARD_JUMP_MAX {
+            return Err(DecryptError::TooFarAhead { jump, max: FORWARD_JUMP_MAX });
+        }
+        // Rows further back would be evicted by this very jump, so they are never made.
+        chain.advance_to(counter.saturating_sub(SKIPPED_MAX as u32));
+        let kept_from = chain.duplicate();
+        chain.advance_to(counter);
+        Ok(Self { kept_from, at: chain })
+    }
+
+    /// The rows of the jump, and the chain after the message. Only called for authentic messages.
+    fn finish(self, theirs: &x25519::PublicKey, first_ordinal: u64) -> (Vec<SkippedRow>, Chain) {
+        let Self { mut kept_from, mut at } = self;
+        let count = (at.counter() - kept_from.counter()) as usize;
+        let mut rows = Vec::with_capacity(count);
+        for ordinal in (first_ordinal..).take(count) {
+            let id = SkippedId { chain: *theirs.as_bytes(), counter: kept_from.counter() };
+            rows.push(SkippedRow::from_parts(id, ordinal, kept_from.seed()));
+            kept_from.advance();
+        }
+        at.advance();
+        (rows, at)
+    }
+
+    fn skipped(&self) -> u64 {
+        u64::from(self.at.counter() - self.kept_from.counter())
+    }
+}
+
+pub(crate) fn receive(state: &State, skipped: &dyn SkippedKeys, bytes: &[u8]) -> Result<Step<Vec<u8>>, DecryptError> {
+    let suite = state.suite;
+    let message = RatchetMessage::parse(suite, bytes)?;
+    let expected = address_field(suite, &state.their_address, &state.our_address);
+    if let (Some(expected), Some(found)) = (expected, message.addresses) {
+        if found != expected {
+            return Err(DecryptError::AddressMismatch);
+        }
+    }
+    let pq = state.pq.receive(message.pq_ratchet).map_err(|_| DecryptError::PqRatchet)?;
+    let source = locate(state, skipped, &message)?;
+    let keys = match &source {
+        Source::Stored(row) => MessageKeys::derive(suite, &pq.key, row.seed()),
+        Source::Known { walk, .. } | Source::New { walk, .. } => MessageKeys::derive(suite, &pq.key, &walk.at.seed()),
+    };
+    let plaintext = keys
+        .open(suite, state.receiving_data().as_bytes(), message.authenticated, message.mac, message.ciphertext)
+        .map_err(|error| match error {
+            OpenError::Mac => DecryptError::BadMac,
+            OpenError::Padding => DecryptError::Padding,
+        })?;
+
+    // The message is authentic: from here on nothing fails.
+    let mut next = state.duplicate();
+    next.step = next.step.saturating_add(1);
+    next.pending = None;
+    next.pq = pq.next;
+    let (mut insert, mut remove, mut evict_below) = (Vec::new(), None, None);
+    match source {
+        Source::Stored(row) => remove = Some(row.id()),
+        Source::Known { index, walk } => {
+            let (first, evict) = next.skipped.take(walk.skipped());
+            let (rows, chain) = walk.finish(&message.ratchet_key, first);
+            next.receiving[index].chain = chain;
+            (insert, evict_below) = (rows, evict);
+        }
+        Source::New { root, walk } => {
+            let (first, evict) = next.skipped.take(walk.skipped());
+            let (rows, chain) = walk.finish(&message.ratchet_key, first);
+            (insert, evict_below) = (rows, evict);
+            next.root = root;
+            next.receiving.push(ReceivingChain { theirs: message.ratchet_key, chain });
+            if next.receiving.len() > RECEIVING_CHAINS_MAX {
+                next.receiving.remove(0);
+            }
+            next.sending = next.sending.turned_by(message.ratchet_key);
+        }
+    }
+    let mut delta = Delta::of(next);
+    delta.insert = insert;
+    delta.remove = remove;
+    delta.evict_below = evict_below;
+    Ok(Step { output: plaintext, delta })
+}
+
+fn locate(state: &State, skipped: &dyn SkippedKeys, message: &RatchetMessage<'_>) -> Result<Source, DecryptError> {
+    let known = state.receiving.iter().position(|receiving| receiving.theirs == message.ratchet_key);
+    if let Some(index) = known {
+        let chain = &state.receiving[index].chain;
+        if message.counter >= chain.counter() {
+            return Ok(Source::Known { index, walk: Walk::along(chain.duplicate(), message.counter)? });
+        }
+    }
+    // A chain may be gone and rows of it still stored, so an unknown ratchet key is looked up too.
+    match (skipped.get(message.ratchet_key.as_bytes(), message.counter)?, known) {
+        (Some(row), _) if row.ordinal() >= state.skipped.oldest => Ok(Source::Stored(row)),
+        (_, Some(_)) => Err(DecryptError::DuplicateMessage { counter: message.counter }),
+        (_, None) => match &state.sending {
+            Sending::Running { pair, .. } => {
+                let (root, chain) = root_step(state.suite, &state.root, &pair.secret, &message.ratchet_key)
+                    .map_err(|source| DecryptError::KeyAgreement { source })?;
+                Ok(Source::New { root, walk: Walk::along(chain, message.counter)? })
+            }
+            Sending::Turn { .. } => Err(DecryptError::UnexpectedRatchetKey),
+        },
+    }
+}
+
+impl Sending {
+    /// Our chain ends; our ratchet secret is dropped here, before the next one exists.
+    fn turned_by(&self, theirs: x25519::PublicKey) -> Self {
+        match self {
+            Self::Running { chain, .. } => Self::Turn { theirs, previous_counter: chain.counter() },
+            Self::Turn { previous_counter, .. } => Self::Turn { theirs, previous_counter: *previous_counter },
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! The stored form of a session: one versioned record of fixed size (`docs/protocol/ratchet.md` has the layout).
+//!
+//! [`Record::LEN`] bytes, and [`Record::PENDING_LEN`] while an initiator waits for the first reply and must repeat its prekey header. The
+//! record holds secrets and is to be stored encrypted. Integers are big-endian. No state of a dependency is in it, only keys and counters.
+
+use core::fmt;
+use std::sync::Arc;
+
+use rcseal_crypto::{Secret, mlkem1024, x25519};
+use zeroize::Zeroizing;
+
+use crate::address::Address;
+use crate::identity::IdentityKey;
+use crate::message::PreKeyHeader;
+use crate::profile::{Profile, ProfileUnavailable};
+use crate::ratchet::{Chain, PqRatchet};
+use crate::skipped::SkippedPlaces;
+use crate::state::{RECEIVING_CHAINS_MAX, ReceivingChain, Role, Sending, State};
+
+const VERSION: u8 = 1;
+const INITIATOR: u8 = 0;
+const RESPONDER: u8 = 1;
+const RUNNING: u8 = 0;
+const TURN: u8 = 1;
+
+/// Kind, secret, public or their key, chain key, counter, previous counter.
+const SENDING_LEN: usize = 1 + 32 + 32 + 32 + 4 + 4;
+const RECEIVING_LEN: usize = 32 + 32 + 4;
+/// One-time prekey present, its id, registration id present, its value, two ids, KEM ciphertext.
+const HEADER_LEN: usize = 1 + 4 + 1 + 4 + 4 + 4 + mlkem1024::CIPHERTEXT_LEN;
+
+/// A session's stored form. Prints no content; zeroized on drop.
+pub struct Record(Zeroizing<Vec<u8>>);
+
+impl Record {
+    /// Length of an established session's record.
+    pub const LEN: usize =
+        4 + 8 + 2 * Address::LEN + 2 * 32 + 2 * 32 + 32 + SENDING_LEN + 1 + RECEIVING_CHAINS_MAX * RECEIVING_LEN + 16 + 32 + PqRatchet::LEN;
+    /// Length of the record of an initiator that has not received anything yet.
+    pub const PENDING_LEN: usize = Self::LEN + HEADER_LEN;
+
+    /// The bytes to store.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub(crate) fn of(state: &State) -> Self {
+        let len = if state.pending.is_some() { Self::PENDING_LEN } else { Self::LEN };
+        let mut out = Zeroizing::new(Vec::with_capacity(len));
+        out.push(VERSION);
+        out.push(state.suite.profile.code());
+        out.push(match state.role {
+            Role::Initiator => INITIATOR,
+            Role::Responder => RESPONDER,
+        });
+        out.push(u8::from(state.pending.is_some()));
+        out.extend_from_slice(&state.step.to_be_bytes());
+        out.extend_from_slice(&state.our_address.to_bytes());
+        out.extend_from_slice(&state.their_address.to_bytes());
+        out.extend_from_slice(state.our_identity.as_bytes());
+        out.extend_from_slice(state.their_identity.as_bytes());
+        out.extend_from_slice(state.base_key.as_bytes());
+        out.extend_from_slice(&state.header_hash);
+        out.extend_from_slice(state.root.expose());
+        write_sending(&mut out, &state.sending);
+        write_receiving(&mut out, &state.receiving);
+        out.extend_from_slice(&state.skipped.next.to_be_bytes());
+        out.extend_from_slice(&state.skipped.oldest.to_be_bytes());
+        out.extend_from_slice(state.exporter.expose());
+        state.pq.encode(&mut out);
+        if let Some(header) = &state.pending {
+            write_header(&mut out, header);
+        }
+        debug_assert_eq!(out.len(), len, "the record's layout and its length constants disagree");
+        Self(out)
+    }
+
+    pub(crate) fn parse(bytes: &[u8]) -> Result<State, RecordError> {
+        let version = *bytes.first().ok_or(RecordError::Length { actual: 0 })?;
+        if version != VERSION {
+            return Err(RecordError::Version { found: version });
+        }
+        let pending = match bytes.len() {
+            Self::LEN => false,
+            Self::PENDING_LEN => true,
+            actual => return Err(RecordError::Length { actual }),
+        };
+        let mut input = Input { rest: &bytes[1..] };
+        let profile = Profile::from_code(input.u8()?).ok_or(RecordError::Field { field: "profile" })?;
+        let suite = profile.suite()?;
+        let role = match input.u8()? {
+            INITIATOR => Role::Initiator,
+            RESPONDER => Role::Responder,
+            _ => return Err(RecordError::Field { field: "role" }),
+        };
+        if input.u8()? != u8::from(pending) {
+            return Err(RecordError::Field { field: "pending" });
+        }
+        let step = input.u64()?;
+        let our_address = Address::from_bytes(&input.take()?);
+        let their_address = Address::from_bytes(&input.take()?);
+        let our_identity = IdentityKey::from(input.ec_key("our identity key")?);
+        let their_identity = IdentityKey::from(input.ec_key("their identity key")?);
+        let base_key = input.ec_key("base key")?;
+        let header_hash = input.take()?;
+        let root = input.secret()?;
+        let sending = read_sending(&mut input)?;
+        let receiving = read_receiving(&mut input)?;
+        let skipped = SkippedPlaces { next: input.u64()?, oldest: input.u64()? };
+        let exporter = input.secret()?;
+        let pq = PqRatchet::decode(&input.take()?).ok_or(RecordError::Field { field: "post-quantum ratchet" })?;
+        let pending = match pending {
+            true => Some(Arc::new(read_header(&mut input, base_key, our_identity)?)),
+            false => None,
+        };
+        Ok(State {
+            suite,
+            role,
+            step,
+            our_address,
+            their_address,
+            our_identity,
+            their_identity,
+            base_key,
+            header_hash,
+            root,
+            sending,
+            receiving,
+            skipped,
+            exporter,
+            pq,
+            pending,
+        })
+    }
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Record({} bytes)", self.0.len())
+    }
+}
+
+/// Why stored bytes are not a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// A record has one of two lengths.
+    #[error("a session record cannot have {actual} bytes")]
+    Length {
+        /// What was given.
+        actual: usize,
+    },
+    /// Written by a version of this crate that this one does not know.
+    #[error("unknown version {found} of a session record")]
+    Version {
+        /// The version byte.
+        found: u8,
+    },
+    /// The session's profile is not in this build.
+    #[error(transparent)]
+    ProfileUnavailable(#[from] ProfileUnavailable),
+    /// A field holds what no session has.
+    #[error("the session record's {field} is invalid")]
+    Field {
+        /// Which field.
+        field: &'static str,
+    },
+}
+
+impl RecordError {
+    /// Stable name for SDKs and metrics.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Length { .. } => "record_length",
+            Self::Version { .. } => "record_version",
+            Self::ProfileUnavailable(error) => error.code(),
+            Self::Field { .. } => "record_field",
+        }
+    }
+}
+
+fn write_sending(out: &mut Vec<u8>, sending: &Sending) {
+    match sending {
+        Sending::Running { pair, chain, previous_counter } => {
+            out.push(RUNNING);
+            out.extend_from_slice(pair.secret.expose());
+            out.extend_from_slice(pair.public.as_bytes());
+            out.extend_from_slice(chain.key().expose());
+            out.extend_from_slice(&chain.counter().to_be_bytes());
+            out.extend_from_slice(&previous_counter.to_be_bytes());
+        }
+        Sending::Turn { theirs, previous_counter } => {
+            out.push(TURN);
+            out.extend_from_slice(&[0; 32]);
+            out.extend_from_slice(theirs.as_bytes());
+            out.extend_from_slice(&[0; 36]);
+            out.extend_from_slice(&previous_counter.to_be_bytes());
+        }
+    }
+}
+
+fn read_sending(input: &mut Input<'_>) -> Result<Sending, RecordError> {
+    let kind = input.u8()?;
+    let secret = input.secret()?;
+    let public = input.ec_key("ratchet key")?;
+    let chain = input.secret()?;
+    let chain = Chain::restore(chain, input.u32()?);
+    let previous_counter = input.u32()?;
+    match kind {
+        RUNNING => {
+            let pair = x25519::KeyPair { secret: x25519::SecretKey::from_secret(secret), public };
+            Ok(Sending::Running { pair: Arc::new(pair), chain, previous_counter })
+        }
+        TURN => Ok(Sending::Turn { theirs: public, previous_counter }),
+        _ => Err(RecordError::Field { field: "sending state" }),
+    }
+}
+
+fn write_receiving(out: &mut Vec<u8>, chains: &[ReceivingChain]) {
+    // State never holds more than five, so the count fits and the padding is not negative.
+    out.push(chains.len() as u8);
+    for receiving in chains {
+        out.extend_from_slice(receiving.theirs.as_bytes());
+        out.extend_from_slice(receiving.chain.key().expose());
+        out.extend_from_slice(&receiving.chain.counter().to_be_bytes());
+    }
+    let unused = RECEIVING_CHAINS_MAX.saturating_sub(chains.len()) * RECEIVING_LEN;
+    out.resize(out.len() + unused, 0);
+}
+
+fn read_receiving(input: &mut Input<'_>) -> Result<Vec<ReceivingChain>, RecordError> {
+    let count = usize::from(input.u8()?);
+    if count > RECEIVING_CHAINS_MAX {
+        return Err(RecordError::Field { field: "number of receiving chains" });
+    }
+    let mut chains = Vec::with_capacity(RECEIVING_CHAINS_MAX + 1);
+    for slot in 0..RECEIVING_CHAINS_MAX {
+        if slot < count {
+            let theirs = input.ec_key("their ratchet key")?;
+            let key = input.secret()?;
+            chains.push(ReceivingChain { theirs, chain: Chain::restore(key, input.u32()?) });
+        } else {
+            input.take::<RECEIVING_LEN>()?;
+        }
+    }
+    Ok(chains)
+}
+
+fn write_header(out: &mut Vec<u8>, header: &PreKeyHeader) {
+    for id in [header.one_time_id, header.registration_id] {
+        out.push(u8::from(id.is_some()));
+        out.extend_from_slice(&id.unwrap_or(0).to_be_bytes());
+    }
+    out.extend_from_slice(&header.signed_prekey_id.to_be_bytes());
+    out.extend_from_slice(&header.kem_prekey_id.to_be_bytes());
+    out.extend_from_slice(header.kem_ciphertext.as_bytes());
+}
+
+fn read_header(input: &mut Input<'_>, base_key: x25519::PublicKey, identity: IdentityKey) -> Result<PreKeyHeader, RecordError> {
+    let one_time_id = input.optional_u32("one-time prekey id")?;
+    let registration_id = input.optional_u32("registration id")?;
+    let signed_prekey_id = input.u32()?;
+    let kem_prekey_id = input.u32()?;
+    let ciphertext = input.take::<{ mlkem1024::CIPHERTEXT_LEN }>()?;
+    let kem_ciphertext = mlkem1024::Ciphertext::from_bytes(&ciphertext).map_err(|_| RecordError::Field { field: "KEM ciphertext" })?;
+    Ok(PreKeyHeader { one_time_id, base_key, identity, registration_id, signed_prekey_id, kem_prekey_id, kem_ciphertext })
+}
+
+/// The length was checked first, so a short read means that the constants above are wrong; it is an error all the same.
+struct Input<'a> {
+    rest: &'a [u8],
+}
+
+impl Input<'_> {
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], RecordError> {
+        let (head, rest) = self.rest.split_first_chunk::<N>().ok_or(RecordError::Field { field: "length" })?;
+        self.rest = rest;
+        Ok(*head)
+    }
+
+    fn u8(&mut self) -> Result<u8, RecordError> {
+        self.take::<1>().map(|[byte]| byte)
+    }
+
+    fn u32(&mut self) -> Result<u32, RecordError> {
+        self.take().map(u32::from_be_bytes)
+    }
+
+    fn u64(&mut self) -> Result<u64, RecordError> {
+        self.take().map(u64::from_be_bytes)
+    }
+
+    fn secret(&mut self) -> Result<Secret<32>, RecordError> {
+        self.take().map(Secret::from_bytes)
+    }
+
+    fn ec_key(&mut self, field: &'static str) -> Result<x25519::PublicKey, RecordError> {
+        x25519::PublicKey::from_bytes(&self.take()?).map_err(|_| RecordError::Field { field })
+    }
+
+    fn optional_u32(&mut self, field: &'static str) -> Result<Option<u32>, RecordError> {
+        let present = self.u8()?;
+        let value = self.u32()?;
+        match present {
+            0 => Ok(None),
+            1 => Ok(Some(value)),
+            _ => Err(RecordError::Field { field }),
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! A session between two devices: what the caller holds.
+//!
+//! Both steps take `&self`, so a step that fails, or whose delta is never stored, changes nothing. After the delta is durable,
+//! [`Session::apply`] moves on. A session can be dropped at any time and restored from its record.
+
+use core::fmt;
+use std::sync::Arc;
+
+use rand_core::CryptoRng;
+use rcseal_crypto::hkdf::hkdf_sha256;
+use rcseal_crypto::{Secret, x25519};
+
+use crate::accept::{self, AcceptError, Accepting, ResponderKeys};
+use crate::address::Address;
+use crate::bundle::VerifiedBundle;
+use crate::delta::{Delta, StaleDelta, Step};
+use crate::identity::{IdentityKey, IdentityKeyPair, Peer};
+use crate::initiate::{self, InitiateError};
+use crate::message::{COUNTER_MAX, MessageForm, Outgoing, PreKeyMessage, encode_message, encode_prekey_message};
+use crate::profile::Profile;
+use crate::ratchet::{MessageKeys, root_step};
+use crate::receive::{self, DecryptError};
+use crate::record::{Record, RecordError};
+use crate::skipped::SkippedKeys;
+use crate::state::{Role, Sending, State, address_field};
+
+/// Longest plaintext: with the handshake's header, the message code and a sealed envelope round it, it still fits the relay's 96 KiB.
+pub const PLAINTEXT_LEN_MAX: usize = 92 * 1024;
+
+const EXPORT_LABEL: &[u8] = b"RCSeal/signal/v1 export";
+
+/// Why nothing was encrypted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EncryptError {
+    /// The plaintext would not fit an envelope.
+    #[error("a plaintext of {actual} bytes is longer than {max}")]
+    TooLong {
+        /// The limit.
+        max: usize,
+        /// What was given.
+        actual: usize,
+    },
+    /// The chain has sent four thousand million messages without an answer. Begin a new session.
+    #[error("the sending chain is used up")]
+    ChainExhausted,
+    /// A Diffie-Hellman result was all zeros.
+    #[error("key agreement with the peer's ratchet key failed")]
+    KeyAgreement {
+        /// What is wrong with the key.
+        #[source]
+        source: x25519::KeyError,
+    },
+}
+
+impl EncryptError {
+    /// Stable name for SDKs and metrics.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::TooLong { .. } => "plaintext_too_long",
+            Self::ChainExhausted => "chain_exhausted",
+            Self::KeyAgreement { .. } => "key_agreement",
+        }
+    }
+}
+
+/// A pairwise session. No `Clone`: two live copies would encrypt under the same keys.
+pub struct Session {
+    state: State,
+}
+
+impl Session {
+    /// Begins a session with the device `their`, whose identity key comes from its verified key set. The session can encrypt at once;
+    /// store [`Session::record`] or the first step's delta.
+    pub fn initiate(
+        rng: &mut dyn CryptoRng,
+        profile: Profile,
+        ours: &IdentityKeyPair,
+        our: Address,
+        their: Peer,
+        bundle: VerifiedBundle,
+    ) -> Result<Self, InitiateError> {
+        initiate::initiate(rng, profile, ours, our, their, &bundle).map(Self::of)
+    }
+
+    /// Answers a prekey message of the device `their`, whose identity key comes from its verified key set. First look for a session with
+    /// [`PreKeyMessage::base_key`]: a repetition belongs to that session's [`Session::decrypt`].
+    pub fn accept(
+        profile: Profile,
+        ours: &IdentityKeyPair,
+        our: Address,
+        their: Peer,
+        message: PreKeyMessage,
+        keys: ResponderKeys<'_>,
+    ) -> Result<Accepting, AcceptError> {
+        accept::accept(profile, ours, our, their, message, keys)
+    }
+
+    /// Restores a session from its stored record.
+    pub fn from_record(bytes: &[u8]) -> Result<Self, RecordError> {
+        Record::parse(bytes).map(Self::of)
+    }
+
+    pub(crate) fn of(state: State) -> Self {
+        Self { state }
+    }
+
+    /// The stored form of the present state.
+    pub fn record(&self) -> Record {
+        Record::of(&self.state)
+    }
+
+    /// Encrypts one message. An initiator that has received nothing yet gets a prekey message. The ciphertext may leave only after the
+    /// delta is durable.
+    pub fn encrypt(&self, rng: &mut dyn CryptoRng, plaintext: &[u8]) -> Result<Step<Vec<u8>>, EncryptError> {
+        if plaintext.len() > PLAINTEXT_LEN_MAX {
+            return Err(EncryptError::TooLong { max: PLAINTEXT_LEN_MAX, actual: plaintext.len() });
+        }
+        let mut next = self.state.duplicate();
+        next.step = next.step.saturating_add(1);
+        let suite = next.suite;
+        let (pair, mut chain, previous_counter) = running(&mut next, rng)?;
+        let counter = chain.counter();
+        if counter > COUNTER_MAX {
+            return Err(EncryptError::ChainExhausted);
+        }
+        let pq = next.pq.send();
+        let keys = MessageKeys::derive(suite, &pq.key, &chain.seed());
+        chain.advance();
+        let addresses = address_field(suite, &next.our_address, &next.their_address);
+        let mut output = encode_message(
+            suite,
+            &Outgoing {
+                ratchet_key: &pair.public,
+                counter,
+                previous_counter,
+                ciphertext: &keys.encrypt(plaintext),
+                pq_ratchet: pq.field.as_deref(),
+                addresses: addresses.as_ref().map(<[u8; 36]>::as_slice),
+            },
+        );
+        let mac = keys.mac(next.sending_data().as_bytes(), &output);
+        output.extend_from_slice(&mac[..suite.mac_len]);
+        if let Some(header) = &next.pending {
+            output = encode_prekey_message(suite, header, &output);
+        }
+        next.sending = Sending::Running { pair, chain, previous_counter };
+        next.pq = pq.next;
+        Ok(Step { output, delta: Delta::of(next) })
+    }
+
+    /// Decrypts one message of either form.
+    pub fn decrypt(&self, skipped: &dyn SkippedKeys, message: &[u8]) -> Result<Step<Vec<u8>>, DecryptError> {
+        match MessageForm::sniff(self.state.suite, message)? {
+            MessageForm::Regular => receive::receive(&self.state, skipped, message),
+            MessageForm::PreKey => {
+                let message = PreKeyMessage::parse_for(self.state.suite, message)?;
+                match self.state.role {
+                    Role::Initiator => return Err(DecryptError::UnexpectedPreKeyMessage),
+                    // The hash covers base key, identity key, ids and KEM ciphertext.
+                    Role::Responder if message.header_hash != self.state.header_hash => return Err(DecryptError::WrongSession),
+                    Role::Responder => {}
+                }
+                receive::receive(&self.state, skipped, &message.inner)
+            }
+        }
+    }
+
+    /// Moves to the state after `delta`, which must be stored by now.
+    pub fn apply(&mut self, delta: &Delta) -> Result<(), StaleDelta> {
+        let expected = self.state.step.saturating_add(1);
+        if delta.next.step != expected || delta.next.base_key != self.state.base_key || delta.next.role != self.state.role {
+            return Err(StaleDelta { expected, found: delta.next.step });
+        }
+        self.state = delta.next.duplicate();
+        Ok(())
+    }
+
+    /// A key for another purpose, bound to this session: both sides get the same 32 bytes for the same label, now and later.
+    pub fn export(&self, label: &[u8]) -> Secret<32> {
+        hkdf_sha256(&[0; 32], self.state.exporter.expose(), &[EXPORT_LABEL, &[self.state.suite.profile.code()], label])
+    }
+
+    /// The session's profile.
+    pub fn profile(&self) -> Profile {
+        self.state.suite.profile
+    }
+
+    /// Who began the session.
+    pub fn role(&self) -> Role {
+        self.state.role
+    }
+
+    /// Our device in this session.
+    pub fn our_address(&self) -> Address {
+        self.state.our_address
+    }
+
+    /// Our identity key in this session.
+    pub fn our_identity(&self) -> IdentityKey {
+        self.state.our_identity
+    }
+
+    /// The peer's device.
+    pub fn their_address(&self) -> Address {
+        self.state.their_address
+    }
+
+    /// The peer's identity key, as its key set named it when the session began.
+    pub fn their_identity(&self) -> IdentityKey {
+        self.state.their_identity
+    }
+
+    /// The initiator's base key. Random and the same on both sides, it names the session.
+    pub fn base_key(&self) -> [u8; 32] {
+        *self.state.base_key.as_bytes()
+    }
+
+    /// Whether a message of the peer has been decrypted. Until then an initiator sends prekey messages.
+    pub fn has_received(&self) -> bool {
+        self.state.pending.is_none()
+    }
+
+    /// Number of committed steps; see [`Delta::step`].
+    pub fn step(&self) -> u64 {
+        self.state.step
+    }
+}
+
+/// Says which session, never what is in it.
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("profile", &self.state.suite.profile)
+            .field("role", &self.state.role)
+            .field("step", &self.state.step)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The chain to send on; turns the ratchet first if the peer has turned its.
+fn running(next: &mut State, rng: &mut dyn CryptoRng) -> Result<(Arc<x25519::KeyPair>, crate::ratchet::Chain, u32), EncryptError> {
+    match &next.sending {
+        Sending::Running { pair, chain, previous_counter } => Ok((Arc::clone(pair), chain.duplicate(), *previous_counter)),
+        Sending::Turn { theirs, previous_counter } => {
+            let pair = x25519::KeyPair::generate(rng);
+            let (root, chain) =
+                root_step(next.suite, &next.root, &pair.secret, theirs).map_err(|source| EncryptError::KeyAgreement { source })?;
+            let previous_counter = *previous_counter;
+            next.root = root;
+            Ok((Arc::new(pair), chain, previous_counter))
+        }
+    }
+}
