@@ -12,6 +12,7 @@
 
 pub mod account;
 pub mod blob;
+mod blobs;
 pub mod directory;
 mod embedded;
 mod error;
@@ -26,6 +27,7 @@ use async_trait::async_trait;
 pub use account::{AccountRecord, AccountStore, InviteHash, Register, RegisterError};
 pub use blob::{BlobIndex, BlobRecord, BlobState, NewBlob};
 pub use directory::{DeviceRecord, DirectoryStore, StoredKeySet, StoredPrekey};
+pub use blobs::{BlobError, Blobs, ObjectsError};
 pub use embedded::FjallStore;
 pub use error::StoreError;
 pub use limits::StoreLimits;
