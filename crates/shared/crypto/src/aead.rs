@@ -25,7 +25,7 @@ impl OpenError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::NotAuthentic => "crypto.aead.not_authentic",
+            Self::NotAuthentic => "aead_not_authentic",
         }
     }
 }

@@ -19,7 +19,7 @@ impl PaddingError {
     /// A stable name for metrics and SDKs.
     #[must_use]
     pub fn code(&self) -> &'static str {
-        "crypto.cbc.padding"
+        "cbc_padding"
     }
 }
 

@@ -35,8 +35,8 @@ impl KeyError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::NotAPoint => "crypto.ed25519.not_a_point",
-            Self::SmallOrder => "crypto.ed25519.small_order",
+            Self::NotAPoint => "ed25519_not_a_point",
+            Self::SmallOrder => "ed25519_small_order",
         }
     }
 }
@@ -50,7 +50,7 @@ impl SignatureError {
     /// A stable name for metrics and SDKs.
     #[must_use]
     pub fn code(&self) -> &'static str {
-        "crypto.ed25519.signature"
+        "ed25519_signature"
     }
 }
 

@@ -29,8 +29,8 @@ impl KeyError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Length { .. } => "crypto.mlkem.length",
-            Self::Modulus => "crypto.mlkem.modulus",
+            Self::Length { .. } => "mlkem_length",
+            Self::Modulus => "mlkem_modulus",
         }
     }
 }

@@ -38,9 +38,9 @@ impl OpenError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::TooShort { .. } => "crypto.seal.too_short",
-            Self::Encapsulation(_) => "crypto.seal.encapsulation",
-            Self::NotAuthentic => "crypto.seal.not_authentic",
+            Self::TooShort { .. } => "seal_too_short",
+            Self::Encapsulation(_) => "seal_encapsulation",
+            Self::NotAuthentic => "seal_not_authentic",
         }
     }
 }

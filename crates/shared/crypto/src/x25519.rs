@@ -34,9 +34,9 @@ impl KeyError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::NonCanonical => "crypto.x25519.non_canonical",
-            Self::LowOrder => "crypto.x25519.low_order",
-            Self::AllZero => "crypto.x25519.all_zero",
+            Self::NonCanonical => "x25519_non_canonical",
+            Self::LowOrder => "x25519_low_order",
+            Self::AllZero => "x25519_all_zero",
         }
     }
 }

@@ -40,7 +40,7 @@ impl SignatureError {
     /// A stable name for metrics and SDKs.
     #[must_use]
     pub fn code(&self) -> &'static str {
-        "crypto.xeddsa.signature"
+        "xeddsa_signature"
     }
 }
 

@@ -46,7 +46,7 @@ impl KeyError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Length { .. } => "crypto.xwing.length",
+            Self::Length { .. } => "xwing_length",
             Self::MlKem(cause) => cause.code(),
             Self::X25519(cause) => cause.code(),
         }

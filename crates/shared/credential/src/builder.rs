@@ -1,0 +1,186 @@
+//! How the primary device writes key sets.
+//!
+//! [`AccountSigner`] holds the account key, which never leaves the primary device. A [`KeySetBuilder`] starts from nothing or from the
+//! current set, takes changes, and signs. Before it hands the result out it parses, verifies and compares it like any stranger would,
+//! so that a mistake shows here and not at the contacts.
+
+use core::fmt;
+
+use rand_core::CryptoRng;
+use rcseal_crypto::ed25519::{SigningKey, VerifyingKey};
+use rcseal_wire::id::{AccountId, DeviceNumber, KeySetCounter};
+
+use crate::codec::{self, BodyFields, SignatureFields};
+use crate::key_set::{KEY_SET_VERSION, MIGRATION_LABEL, SIGNATURE_LABEL};
+use crate::{
+    BuildError, DEVICES_MAX, DeviceEntry, ParseError, ParticipantKey, RecoveryCommitment, UnverifiedKeySet,
+    VerifiedKeySet,
+};
+
+/// The account key. It signs key sets and nothing else.
+pub struct AccountSigner(SigningKey);
+
+impl AccountSigner {
+    /// Draws a new account key.
+    #[must_use]
+    pub fn generate(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
+        Self(SigningKey::generate(rng))
+    }
+
+    /// Takes a stored seed.
+    #[must_use]
+    pub fn from_seed(seed: [u8; 32]) -> Self {
+        Self(SigningKey::from_seed(seed))
+    }
+
+    /// The stored form.
+    #[must_use]
+    pub fn seed(&self) -> &[u8; 32] {
+        self.0.seed()
+    }
+
+    /// The public account key.
+    #[must_use]
+    pub fn account_key(&self) -> VerifyingKey {
+        self.0.verifying_key()
+    }
+}
+
+impl fmt::Debug for AccountSigner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AccountSigner")
+    }
+}
+
+/// A key set being written.
+#[derive(Debug, Clone)]
+pub struct KeySetBuilder {
+    account: AccountId,
+    previous: Option<VerifiedKeySet>,
+    recovery: RecoveryCommitment,
+    participant_key: Option<ParticipantKey>,
+    devices: Vec<DeviceEntry>,
+}
+
+impl KeySetBuilder {
+    /// Starts the first set of an account. [`RecoveryCommitment::NONE`] where there is no recovery key yet.
+    #[must_use]
+    pub fn first(account: AccountId, recovery: RecoveryCommitment) -> Self {
+        Self {
+            account,
+            previous: None,
+            recovery,
+            participant_key: None,
+            devices: Vec::new(),
+        }
+    }
+
+    /// Starts the successor of `current`, with everything in it.
+    #[must_use]
+    pub fn successor(current: &VerifiedKeySet) -> Self {
+        Self {
+            account: current.account(),
+            recovery: *current.recovery_commitment(),
+            participant_key: current.participant_key().copied(),
+            devices: current.devices().to_vec(),
+            previous: Some(current.clone()),
+        }
+    }
+
+    /// Adds a device. Its number must be one that was never assigned; [`VerifiedKeySet::next_device_number`] is.
+    pub fn add_device(mut self, entry: DeviceEntry) -> Result<Self, BuildError> {
+        match self.position(entry.number()) {
+            Ok(_) => Err(BuildError::DeviceExists { device: entry.number() }),
+            Err(_) if self.devices.len() == DEVICES_MAX => Err(BuildError::Format(ParseError::DeviceCount {
+                count: DEVICES_MAX + 1,
+            })),
+            Err(index) => {
+                self.devices.insert(index, entry);
+                Ok(self)
+            }
+        }
+    }
+
+    /// Replaces a device's entry by one that it made anew: renewed keys under the same device-auth key.
+    pub fn replace_device(mut self, entry: DeviceEntry) -> Result<Self, BuildError> {
+        let device = entry.number();
+        let index = self.position(device).map_err(|_| BuildError::NoSuchDevice { device })?;
+        self.devices[index] = entry;
+        Ok(self)
+    }
+
+    /// Removes a device. Its number stays used.
+    pub fn remove_device(mut self, device: DeviceNumber) -> Result<Self, BuildError> {
+        let index = self.position(device).map_err(|_| BuildError::NoSuchDevice { device })?;
+        self.devices.remove(index);
+        Ok(self)
+    }
+
+    /// Sets or clears the participant key.
+    #[must_use]
+    pub fn participant_key(mut self, key: Option<ParticipantKey>) -> Self {
+        self.participant_key = key;
+        self
+    }
+
+    /// Sets the recovery commitment, which only works where there was none.
+    #[must_use]
+    pub fn recovery_commitment(mut self, commitment: RecoveryCommitment) -> Self {
+        self.recovery = commitment;
+        self
+    }
+
+    /// Signs with the account key that signed the previous set.
+    pub fn sign(self, signer: &AccountSigner) -> Result<VerifiedKeySet, BuildError> {
+        self.finish(signer, None)
+    }
+
+    /// Hands the account over to a new account key: `new` signs the set and `old` signs the change. Used when a holder of the account
+    /// key is removed.
+    pub fn sign_migration(self, old: &AccountSigner, new: &AccountSigner) -> Result<VerifiedKeySet, BuildError> {
+        self.finish(new, Some(old))
+    }
+
+    fn position(&self, device: DeviceNumber) -> Result<usize, usize> {
+        self.devices.binary_search_by_key(&device, DeviceEntry::number)
+    }
+
+    fn finish(self, signer: &AccountSigner, old: Option<&AccountSigner>) -> Result<VerifiedKeySet, BuildError> {
+        let counter = match &self.previous {
+            None => KeySetCounter::FIRST,
+            Some(previous) => previous.counter().next().ok_or(BuildError::CounterExhausted)?,
+        };
+        let assigned = self.previous.as_ref().map_or(0, |previous| previous.highest_device().get());
+        let listed = self.devices.last().map_or(0, |device| device.number().get());
+        let mut bytes = codec::encode(&BodyFields {
+            version: KEY_SET_VERSION,
+            account: *self.account.as_bytes(),
+            counter: counter.get(),
+            previous: self.previous.as_ref().map_or([0; 32], |previous| *previous.hash().as_bytes()),
+            account_key: *signer.account_key().as_bytes(),
+            recovery_commitment: *self.recovery.as_bytes(),
+            participant_key: self
+                .participant_key
+                .as_ref()
+                .map_or(&[][..], |key| key.as_bytes())
+                .into(),
+            highest_device: assigned.max(listed),
+            devices: self.devices.iter().map(DeviceEntry::fields).collect::<Vec<_>>().into(),
+        });
+        let migration = old.map(|old| old.0.sign(&[MIGRATION_LABEL, &bytes]));
+        let signatures = SignatureFields {
+            account: signer.0.sign(&[SIGNATURE_LABEL, &bytes]).0,
+            migration: migration.as_ref().map_or(&[][..], |signature| signature.as_bytes()).into(),
+        };
+        bytes.extend_from_slice(&codec::encode(&signatures));
+
+        let signed = UnverifiedKeySet::parse(&bytes)
+            .map_err(BuildError::Format)?
+            .verify()
+            .map_err(BuildError::Refused)?;
+        if let Some(previous) = &self.previous {
+            previous.check_successor(&signed).map_err(BuildError::Refused)?;
+        }
+        Ok(signed)
+    }
+}
