@@ -1,0 +1,60 @@
+//! One entry function per parser: what a fuzzer calls, and what the tests replay.
+//!
+//! A parser must take arbitrary bytes and answer a value or a typed error. A [`Target`] is such a parser under one name: it is
+//! handed bytes, checks what must hold of any value that comes out (mostly that writing it again gives the same bytes, so that
+//! nothing has two encodings), and says whether the bytes were accepted. It panics when a promise is broken, which is how both
+//! a fuzzer and the test harness learn of it.
+//!
+//! Targets are data. The fuzzer in `fuzz/` is one program that looks its target up here, and `tests/corpus.rs` runs every
+//! target over its seeds, over damaged seeds, and over what fuzzing has kept in `fuzz/corpus/<target>/`. A new parser is one
+//! entry in [`TARGETS`]; seeds make sure that fuzzing starts behind the first length check. Nothing here is part of a product.
+
+mod api;
+mod wire;
+
+/// What a parser said of some bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It made a value of them, and everything promised about the value held.
+    Accepted,
+    /// It answered with an error.
+    Refused,
+}
+
+impl Verdict {
+    fn of<T, E>(result: &Result<T, E>) -> Self {
+        if result.is_ok() { Self::Accepted } else { Self::Refused }
+    }
+}
+
+/// One parser under one name.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// The name that `cargo xtask fuzz` and the folder in `fuzz/corpus/` use.
+    pub name: &'static str,
+    /// Runs the parser. Panics when a promise is broken.
+    pub run: fn(&[u8]) -> Verdict,
+    /// Inputs that the parser accepts, made by our own writers.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+}
+
+/// Every parser that bytes of a peer reach.
+pub const TARGETS: &[Target] = &[
+    Target { name: "envelope", run: wire::envelope, seeds: wire::envelope_seeds },
+    Target { name: "hello", run: wire::hello, seeds: wire::hello_seeds },
+    Target { name: "padding", run: wire::padding, seeds: wire::padding_seeds },
+    Target { name: "payload", run: wire::payload, seeds: wire::payload_seeds },
+    Target { name: "content", run: wire::content, seeds: wire::content_seeds },
+    Target { name: "invitation", run: wire::invitation, seeds: wire::invitation_seeds },
+    Target { name: "link", run: wire::link, seeds: wire::link_seeds },
+    Target { name: "frame_to_relay", run: wire::frame_to_relay, seeds: wire::frame_to_relay_seeds },
+    Target { name: "frame_to_device", run: wire::frame_to_device, seeds: wire::frame_to_device_seeds },
+    Target { name: "api_request", run: api::request, seeds: api::request_seeds },
+    Target { name: "api_response", run: api::response, seeds: api::response_seeds },
+];
+
+/// The target of that name.
+#[must_use]
+pub fn target(name: &str) -> Option<Target> {
+    TARGETS.iter().copied().find(|target| target.name == name)
+}

@@ -1,0 +1,97 @@
+//! Replays every target over its seeds, over damaged seeds, and over what fuzzing has kept.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rcseal_corpus::{TARGETS, Target, Verdict, target};
+
+/// How far a long seed is damaged byte by byte; behind it every 13th byte is enough, for the layouts are fields of bytes there.
+const DENSE_LEN: usize = 512;
+
+fn corpus_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../fuzz/corpus")
+}
+
+fn kept(name: &str) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(corpus_folder().join(name)) else { return Vec::new() };
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+fn seeds_are_accepted(target: Target) {
+    let seeds = (target.seeds)();
+    assert!(!seeds.is_empty());
+    for (index, seed) in seeds.iter().enumerate() {
+        assert_eq!((target.run)(seed), Verdict::Accepted, "seed {index} of {}", target.name);
+    }
+}
+
+/// A panic in here names the broken promise; that a damaged input is accepted is allowed, because not every byte is checked
+/// by the parser that sees it first.
+fn damaged_seeds_break_no_promise(target: Target) {
+    for seed in (target.seeds)() {
+        let places = (0..seed.len()).filter(|place| *place < DENSE_LEN || place % 13 == 0);
+        for place in places {
+            (target.run)(&seed[..place]);
+            let mut damaged = seed.clone();
+            for flip in [0x01, 0x80, 0xff] {
+                damaged[place] = seed[place] ^ flip;
+                (target.run)(&damaged);
+            }
+        }
+        let mut longer = seed.clone();
+        longer.extend_from_slice(&[0; 17]);
+        (target.run)(&longer);
+    }
+}
+
+fn kept_inputs_break_no_promise(target: Target) {
+    for file in kept(target.name) {
+        (target.run)(&fs::read(&file).unwrap());
+    }
+}
+
+macro_rules! replay {
+    ($($name:ident),* $(,)?) => {
+        $(mod $name {
+            #[test]
+            fn seeds_are_accepted() {
+                super::seeds_are_accepted(super::target(stringify!($name)).unwrap());
+            }
+
+            #[test]
+            fn damaged_seeds_break_no_promise() {
+                super::damaged_seeds_break_no_promise(super::target(stringify!($name)).unwrap());
+            }
+
+            #[test]
+            fn kept_inputs_break_no_promise() {
+                super::kept_inputs_break_no_promise(super::target(stringify!($name)).unwrap());
+            }
+        })*
+
+        const REPLAYED: &[&str] = &[$(stringify!($name)),*];
+    };
+}
+
+replay! {
+    envelope, hello, padding, payload, content, invitation, link, frame_to_relay, frame_to_device, api_request, api_response,
+}
+
+#[test]
+fn every_target_is_replayed() {
+    let targets: BTreeSet<&str> = TARGETS.iter().map(|target| target.name).collect();
+    assert_eq!(targets.len(), TARGETS.len(), "a name stands for one target");
+    assert_eq!(targets, REPLAYED.iter().copied().collect());
+}
+
+#[test]
+fn every_kept_input_belongs_to_a_target() {
+    for entry in fs::read_dir(corpus_folder()).into_iter().flatten() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(target(&name).is_some(), "fuzz/corpus/{name}");
+    }
+}

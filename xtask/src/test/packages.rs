@@ -1,0 +1,66 @@
+//! Debian packages that the build needs and a bare machine lacks.
+//!
+//! AWS-LC and SQLite are C; OpenSSL, which SQLCipher encrypts with, is configured by perl and built by make. Only what is
+//! missing is installed, and it is named before. On a system without dpkg nothing is installed: the build will say what it
+//! misses.
+
+use std::process::{Command, Stdio};
+
+use super::{Context, Outcome, PartError};
+use crate::process::{self, program_name, say};
+
+const NEEDED: [&str; 4] = ["gcc", "libc6-dev", "make", "perl"];
+
+/// Runs the part.
+pub(crate) fn run(_: &Context) -> Result<Outcome, PartError> {
+    ensure(&NEEDED)
+}
+
+/// Installs those of `packages` that are missing.
+fn ensure(packages: &[&str]) -> Result<Outcome, PartError> {
+    if !answers(Command::new("dpkg").arg("--version")) {
+        say("no dpkg here: nothing is installed");
+        return Ok(Outcome::Passed);
+    }
+    let missing: Vec<&str> = packages.iter().copied().filter(|package| !installed(package)).collect();
+    if missing.is_empty() {
+        say(&format!("already here: {}", packages.join(", ")));
+        return Ok(Outcome::Passed);
+    }
+    say(&format!("installing with apt-get: {}", missing.join(", ")));
+    let install = ["install", "--yes", "--no-install-recommends"];
+    // The lists of a fresh machine may be missing or too old to name a version that still exists; fetching them is the
+    // cure, and not needed otherwise.
+    if apt(&[&install[..], &missing[..]].concat())?.is_ok() {
+        return Ok(Outcome::Passed);
+    }
+    if let Err(command) = apt(&["update"])? {
+        return Ok(Outcome::Failed(format!("{command} failed")));
+    }
+    Ok(match apt(&[&install[..], &missing[..]].concat())? {
+        Ok(()) => Outcome::Passed,
+        Err(command) => Outcome::Failed(format!("{command} failed")),
+    })
+}
+
+fn installed(package: &str) -> bool {
+    answers(Command::new("dpkg").args(["--status", package]))
+}
+
+fn answers(command: &mut Command) -> bool {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+/// Runs apt-get as root; the inner error is the command that failed.
+fn apt(arguments: &[&str]) -> Result<Result<(), String>, PartError> {
+    let is_root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0");
+    let mut command = Command::new(if is_root { "env" } else { "sudo" });
+    command.arg("DEBIAN_FRONTEND=noninteractive").arg("apt-get").args(arguments);
+    let status = process::run(&mut command)?;
+    Ok(if status.success() { Ok(()) } else { Err(program_name(&command)) })
+}

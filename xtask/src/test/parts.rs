@@ -1,0 +1,240 @@
+//! The parts of `cargo xtask test`, in their order.
+
+use std::process::Command;
+
+use rcseal_report::{Format, Report};
+
+use super::counts::Counts;
+use super::{Context, Outcome, PartError, licences, packages};
+use crate::process::{cargo, run, run_lines, say, with_causes};
+use crate::arrows;
+
+/// One part.
+pub(crate) struct Part {
+    /// What `--only` calls it.
+    pub(crate) name: &'static str,
+    /// What it does, for people.
+    pub(crate) what: &'static str,
+    /// How long it may take on two cores that have built nothing yet.
+    pub(crate) budget_minutes: f64,
+    /// Whether `--quick` leaves it out.
+    pub(crate) slow: bool,
+    /// Whether it is pointless after a failed build.
+    pub(crate) needs_build: bool,
+    /// The work.
+    pub(crate) run: fn(&Context) -> Result<Outcome, PartError>,
+}
+
+impl std::fmt::Debug for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// Every feature at once: what is compiled is then the same for lints, build and tests, and no line goes unchecked.
+const EVERYTHING: [&str; 3] = ["--workspace", "--all-features", "--locked"];
+
+/// All parts. The cheap ones come first, because they fail most often.
+pub(crate) const PARTS: &[Part] = &[
+    Part {
+        name: "packages",
+        what: "Debian packages that the build needs",
+        budget_minutes: 4.0,
+        slow: true,
+        needs_build: false,
+        run: packages::run,
+    },
+    Part { name: "format", what: "cargo fmt", budget_minutes: 0.5, slow: false, needs_build: false, run: format },
+    Part {
+        name: "arrows",
+        what: "who may use whom",
+        budget_minutes: 0.5,
+        slow: false,
+        needs_build: false,
+        run: arrows,
+    },
+    Part { name: "lints", what: "cargo clippy", budget_minutes: 14.0, slow: false, needs_build: false, run: lints },
+    Part {
+        name: "features",
+        what: "the feature sets that users build",
+        budget_minutes: 6.0,
+        slow: true,
+        needs_build: false,
+        run: features,
+    },
+    Part {
+        name: "licences",
+        what: "licences, banned crates and sources, by cargo deny",
+        budget_minutes: 12.0,
+        slow: true,
+        needs_build: false,
+        run: licences::run,
+    },
+    Part { name: "build", what: "everything, once", budget_minutes: 22.0, slow: false, needs_build: false, run: build },
+    Part {
+        name: "tests",
+        what: "unit and integration tests",
+        budget_minutes: 15.0,
+        slow: false,
+        needs_build: true,
+        run: tests,
+    },
+    Part {
+        name: "doctests",
+        what: "the examples in the documentation",
+        budget_minutes: 6.0,
+        slow: false,
+        needs_build: true,
+        run: doctests,
+    },
+    Part {
+        name: "corpus",
+        what: "every input that fuzzing has kept",
+        budget_minutes: 2.0,
+        slow: false,
+        needs_build: true,
+        run: corpus,
+    },
+    Part {
+        name: "demo",
+        what: "rcseal demo, as a user would run it",
+        budget_minutes: 3.0,
+        slow: false,
+        needs_build: true,
+        run: demo,
+    },
+];
+
+/// The crate that replays the fuzz corpus; it has a part of its own, so that `--only corpus` exists.
+const CORPUS: &str = "rcseal-corpus";
+
+fn format(context: &Context) -> Result<Outcome, PartError> {
+    one_check(context, &["fmt", "--all", "--check"])
+}
+
+fn arrows(context: &Context) -> Result<Outcome, PartError> {
+    let violations = arrows::check_workspace(&context.workspace)?;
+    for violation in &violations {
+        say(&violation.to_string());
+    }
+    Ok(match violations.len() {
+        0 => Outcome::Passed,
+        count => Outcome::Failed(format!("{count} broken rules")),
+    })
+}
+
+fn lints(context: &Context) -> Result<Outcome, PartError> {
+    one_check(context, &[&["clippy"], &EVERYTHING[..], &["--all-targets", "--", "-D", "warnings"]].concat())
+}
+
+/// The default features, which `cargo run` builds, and the pure-Rust back end alone. Checking is enough: the tests have run
+/// over both back ends already.
+fn features(context: &Context) -> Result<Outcome, PartError> {
+    let default = one_check(context, &["clippy", "--workspace", "--locked", "--", "-D", "warnings"])?;
+    if !matches!(default, Outcome::Passed) {
+        return Ok(default);
+    }
+    let portable =
+        ["clippy", "--package", "rcseal-crypto", "--no-default-features", "--features", "portable", "--locked"];
+    one_check(context, &[&portable[..], &["--all-targets", "--", "-D", "warnings"]].concat())
+}
+
+fn build(context: &Context) -> Result<Outcome, PartError> {
+    one_check(context, &[&["build"], &EVERYTHING[..], &["--all-targets"]].concat())
+}
+
+/// Benches are built and linted but not run: `--all-targets` would run them.
+fn tests(context: &Context) -> Result<Outcome, PartError> {
+    let kinds = ["--exclude", CORPUS, "--lib", "--bins", "--tests", "--examples", "--no-fail-fast"];
+    count_tests(context, &[&["test"], &EVERYTHING[..], &kinds].concat())
+}
+
+fn doctests(context: &Context) -> Result<Outcome, PartError> {
+    count_tests(context, &[&["test"], &EVERYTHING[..], &["--doc", "--no-fail-fast"]].concat())
+}
+
+fn corpus(context: &Context) -> Result<Outcome, PartError> {
+    count_tests(context, &[&["test"], &EVERYTHING[..], &["--test", "corpus", "--no-fail-fast"]].concat())
+}
+
+/// Runs the program that `build` made, by its path, and counts its promises.
+fn demo(context: &Context) -> Result<Outcome, PartError> {
+    let program = context.target.join("debug").join(format!("rcseal{}", std::env::consts::EXE_SUFFIX));
+    if !program.is_file() {
+        // With `--only demo` nothing has built it yet.
+        let built = one_check(context, &[&["build"], &EVERYTHING[..], &["--all-targets"]].concat())?;
+        if !matches!(built, Outcome::Passed) {
+            return Ok(built);
+        }
+    }
+    let mut output = String::new();
+    let status = run_lines(Command::new(&program).args(["demo", "--json"]), |line| {
+        output.push_str(line);
+        output.push('\n');
+    })?;
+    let report = match Report::from_output(&output) {
+        Ok(report) => report,
+        Err(error) => return Ok(Outcome::Failed(with_causes(&error))),
+    };
+    // The report is printed for people here; what counts is in the object.
+    let _ = report.write_to(&mut std::io::stdout().lock(), Format::Table);
+    if !status.success() && report.failed() == 0 {
+        return Ok(Outcome::Failed(format!("it ended with {status}")));
+    }
+    if report.passed() + report.failed() == 0 {
+        return Ok(Outcome::Failed("it promised nothing".to_owned()));
+    }
+    Ok(Outcome::Counted(Counts { passed: report.passed(), failed: report.failed(), ..Counts::default() }))
+}
+
+fn cargo_in(context: &Context, arguments: &[&str]) -> Command {
+    let mut command = cargo();
+    command.current_dir(&context.workspace.root).env("CARGO_TARGET_DIR", &context.target).args(arguments);
+    if context.ci {
+        // A clone is built once, so what speeds up the second build of the same clone only costs time and disk.
+        command.env("CARGO_INCREMENTAL", "0");
+    }
+    command
+}
+
+fn one_check(context: &Context, arguments: &[&str]) -> Result<Outcome, PartError> {
+    let mut command = cargo_in(context, arguments);
+    let status = run(&mut command)?;
+    Ok(if status.success() { Outcome::Passed } else { Outcome::Failed(format!("cargo {} said no", arguments[0])) })
+}
+
+fn count_tests(context: &Context, arguments: &[&str]) -> Result<Outcome, PartError> {
+    let mut counts = Counts::default();
+    let mut command = cargo_in(context, arguments);
+    let status = run_lines(&mut command, |line| {
+        counts.read_line(line);
+        say(line);
+    })?;
+    if !status.success() && counts.failed == 0 {
+        return Ok(Outcome::Failed(format!("cargo {} stopped before it could count", arguments[0])));
+    }
+    if counts == Counts::default() {
+        return Ok(Outcome::Failed("no test ran".to_owned()));
+    }
+    Ok(Outcome::Counted(counts))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_part_has_its_own_name() {
+        let names: BTreeSet<&str> = PARTS.iter().map(|part| part.name).collect();
+        assert_eq!(names.len(), PARTS.len());
+    }
+
+    #[test]
+    fn what_needs_the_build_comes_after_it() {
+        let build = PARTS.iter().position(|part| part.name == "build");
+        let first = PARTS.iter().position(|part| part.needs_build);
+        assert!(build < first);
+    }
+}
