@@ -1,0 +1,77 @@
+//! The shared vectors in `vectors/credential`. `RCSEAL_WRITE_VECTORS=1` writes them anew; a change of theirs is a change of format.
+
+use std::path::PathBuf;
+
+use rcseal_credential::{KeySetBuilder, RecoveryCommitment, SafetyNumber, Succession, UnverifiedKeySet};
+use rcseal_crypto::ed25519::SigningKey;
+
+use crate::fixture::{Account, Device, number};
+
+fn path(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../vectors/credential").join(name)
+}
+
+/// Compares with the file of shared vectors, or writes it when asked to.
+fn check(name: &str, produced: &str) {
+    if std::env::var_os("RCSEAL_WRITE_VECTORS").is_some() {
+        std::fs::create_dir_all(path("")).unwrap();
+        std::fs::write(path(name), produced).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(path(name)).unwrap(), produced, "{name}");
+}
+
+#[test]
+fn key_sets_match_the_shared_vectors() {
+    let recovery = RecoveryCommitment::to_key(&SigningKey::from_seed([9; 32]).verifying_key());
+    let account = Account::with_recovery(1, recovery);
+    let second = account.add(&account.first, 2, 2);
+    let third = account.remove(&second, 1);
+    let rows: Vec<String> = [&account.first, &second, &third]
+        .iter()
+        .map(|set| {
+            format!(
+                "    {{ \"counter\": {}, \"hash\": \"{}\", \"signed\": \"{}\" }}",
+                set.counter(),
+                hex::encode(set.hash().as_bytes()),
+                hex::encode(set.as_bytes())
+            )
+        })
+        .collect();
+    let produced = format!(
+        "{{\n  \"source\": \"RCSeal, docs/protocol/key-set.md: a chain of three sets (one device; two; the first removed)\",\n  \"account\": \"{}\",\n  \"account_seed\": \"{}\",\n  \"recovery_seed\": \"{}\",\n  \"sets\": [\n{}\n  ]\n}}\n",
+        hex::encode(account.id.as_bytes()),
+        hex::encode(account.signer.seed()),
+        hex::encode([9; 32]),
+        rows.join(",\n")
+    );
+    check("key_set.json", &produced);
+    assert_eq!(account.first.check_newer(&third), Ok(Succession::SameAccountKey));
+    assert!(UnverifiedKeySet::parse(third.as_bytes()).unwrap().verify().is_ok());
+    assert_eq!(third.highest_device(), number(2));
+}
+
+#[test]
+fn safety_numbers_match_the_shared_vectors() {
+    let account = |seed| {
+        let signer = rcseal_credential::AccountSigner::from_seed([seed; 32]);
+        let id = rcseal_wire::id::AccountId::from_bytes([seed; 16]);
+        let set = KeySetBuilder::first(id, RecoveryCommitment::NONE)
+            .add_device(Device::new(u64::from(seed)).entry(id, 1))
+            .unwrap()
+            .sign(&signer)
+            .unwrap();
+        set.party()
+    };
+    let (us, them) = (account(1), account(2));
+    let number = SafetyNumber::new(&us, &them);
+    let produced = format!(
+        "{{\n  \"source\": \"RCSeal, docs/protocol/key-set.md, safety number version 1\",\n  \"our_account\": \"{}\",\n  \"our_account_key\": \"{}\",\n  \"their_account\": \"{}\",\n  \"their_account_key\": \"{}\",\n  \"numeric\": \"{}\",\n  \"our_qr\": \"{}\"\n}}\n",
+        hex::encode(us.account.as_bytes()),
+        hex::encode(us.account_key.as_bytes()),
+        hex::encode(them.account.as_bytes()),
+        hex::encode(them.account_key.as_bytes()),
+        number.numeric(),
+        number.qr_payload()
+    );
+    check("safety_number.json", &produced);
+}
