@@ -1,10 +1,10 @@
-//! The responder's side of the handshake, as two steps: [`crate::Session::accept`] derives keys and gives an [`Accepting`];
-//! [`Accepting::decrypt_first`] consumes it and gives a session only if the message inside authenticates. Before that nothing exists
-//! that could be stored.
+//! The responder's side of the handshake, as two steps: [`crate::Session::accept`] derives keys and gives an
+//! [`Accepting`]; [`Accepting::decrypt_first`] consumes it and gives a session only if the message inside
+//! authenticates. Before that nothing exists that could be stored.
 //!
-//! The caller stores the session, deletes the one-time prekey and keeps the base key in one transaction. As long as it keeps a signed
-//! prekey it refuses a base key it has accepted with it before: a replayed prekey message on a last-resort KEM prekey would otherwise
-//! open the same session again once the first is gone.
+//! The caller stores the session, deletes the one-time prekey and keeps the base key in one transaction. As long as it
+//! keeps a signed prekey it refuses a base key it has accepted with it before: a replayed prekey message on a
+//! last-resort KEM prekey would otherwise open the same session again once the first is gone.
 
 use std::sync::Arc;
 
@@ -145,7 +145,12 @@ pub(crate) fn accept(
     keys: ResponderKeys<'_>,
 ) -> Result<Accepting, AcceptError> {
     let suite = profile.suite()?;
-    for found in [Some(message.profile), Some(keys.signed.profile()), Some(keys.kem.profile()), keys.one_time.map(OneTimePreKey::profile)] {
+    for found in [
+        Some(message.profile),
+        Some(keys.signed.profile()),
+        Some(keys.kem.profile()),
+        keys.one_time.map(OneTimePreKey::profile),
+    ] {
         match found {
             Some(found) if found != profile => return Err(AcceptError::ProfileMismatch { expected: profile, found }),
             Some(_) | None => {}
@@ -168,7 +173,8 @@ pub(crate) fn accept(
         base_to_identity: ours.secret_key().diffie_hellman(base)?,
         base_to_signed: keys.signed.secret().diffie_hellman(base)?,
         base_to_one_time: keys.one_time.map(|prekey| prekey.secret().diffie_hellman(base)).transpose()?,
-        // A ciphertext made for another key gives an unrelated secret here, and a wrong MAC below: nothing tells the two apart.
+        // A ciphertext made for another key gives an unrelated secret here, and a wrong MAC below: nothing tells the
+        // two apart.
         kem: keys.kem.secret().decapsulate(&header.kem_ciphertext),
     };
     let one_time = keys.one_time.map(OneTimePreKey::key);
@@ -186,7 +192,8 @@ pub(crate) fn accept(
             header_hash: &message.header_hash,
         },
     );
-    // Our signed prekey is our first ratchet key. Its chain is never sent on: the message inside turns the ratchet first.
+    // Our signed prekey is our first ratchet key. Its chain is never sent on: the message inside turns the ratchet
+    // first.
     let pair = x25519::KeyPair { secret: keys.signed.secret().duplicate(), public: signed };
     let state = State {
         suite,

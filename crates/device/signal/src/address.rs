@@ -1,6 +1,7 @@
 //! The address of a device: an account's 16 random bytes and the device's number in it.
 //!
-//! Both addresses are associated data of every native message, so a ciphertext cannot be moved to another account or device.
+//! Both addresses are associated data of every native message, so a ciphertext cannot be moved to another account or
+//! device.
 
 use core::fmt;
 

@@ -1,10 +1,11 @@
-//! The prekey bundle: what the directory hands to somebody who wants to write to a device, and the step that turns it into something a
-//! session may be built on.
+//! The prekey bundle: what the directory hands to somebody who wants to write to a device, and the step that turns it
+//! into something a session may be built on.
 //!
-//! A [`PreKeyBundle`] holds well-formed keys from an untrusted server. [`PreKeyBundle::verify`] consumes it and checks both prekey
-//! signatures under the bundle's identity key; only a [`VerifiedBundle`] starts a session, and [`crate::Session::initiate`] then checks
-//! that this identity key is the one in the device's signed key set. The one-time prekey carries no signature (PQXDH 3.2); a server that
-//! swaps it makes a session that does not decrypt, no more.
+//! A [`PreKeyBundle`] holds well-formed keys from an untrusted server. [`PreKeyBundle::verify`] consumes it and checks
+//! both prekey signatures under the bundle's identity key; only a [`VerifiedBundle`] starts a session, and
+//! [`crate::Session::initiate`] then checks that this identity key is the one in the device's signed key set. The
+//! one-time prekey carries no signature (PQXDH 3.2); a server that swaps it makes a session that does not decrypt, no
+//! more.
 
 use rcseal_crypto::{mlkem1024, x25519, xeddsa};
 
@@ -83,7 +84,11 @@ pub struct SignedPreKeyPublic {
 impl SignedPreKeyPublic {
     /// Parses the parts the directory sends: 32 bytes of key, 64 of signature.
     pub fn from_parts(id: u32, key: &[u8], signature: &[u8]) -> Result<Self, BundleError> {
-        Ok(Self { id, key: ec_key("signed prekey", key)?, signature: parse_signature("signed prekey signature", signature)? })
+        Ok(Self {
+            id,
+            key: ec_key("signed prekey", key)?,
+            signature: parse_signature("signed prekey signature", signature)?,
+        })
     }
 }
 
@@ -144,8 +149,15 @@ impl PreKeyBundle {
         prekey::verify(suite, identity, PreKeyKind::Signed, ec.id, &suite.encode_ec(ec.key.as_bytes()), &ec.signature)
             .map_err(|source| BundleError::Signature { kind: PreKeyKind::Signed, source })?;
         let kem = &self.kem_prekey;
-        prekey::verify(suite, identity, PreKeyKind::Kem, kem.id, &prekey::encode_kem_key(suite, kem.key.as_bytes()), &kem.signature)
-            .map_err(|source| BundleError::Signature { kind: PreKeyKind::Kem, source })?;
+        prekey::verify(
+            suite,
+            identity,
+            PreKeyKind::Kem,
+            kem.id,
+            &prekey::encode_kem_key(suite, kem.key.as_bytes()),
+            &kem.signature,
+        )
+        .map_err(|source| BundleError::Signature { kind: PreKeyKind::Kem, source })?;
         Ok(VerifiedBundle { profile, bundle: self })
     }
 }
@@ -174,11 +186,13 @@ impl VerifiedBundle {
 }
 
 fn ec_key(field: &'static str, bytes: &[u8]) -> Result<x25519::PublicKey, BundleError> {
-    let bytes: &[u8; 32] = bytes.try_into().map_err(|_| BundleError::Length { field, expected: 32, actual: bytes.len() })?;
+    let bytes: &[u8; 32] =
+        bytes.try_into().map_err(|_| BundleError::Length { field, expected: 32, actual: bytes.len() })?;
     x25519::PublicKey::from_bytes(bytes).map_err(|source| BundleError::EcKey { field, source })
 }
 
 fn parse_signature(field: &'static str, bytes: &[u8]) -> Result<xeddsa::Signature, BundleError> {
-    let bytes: &[u8; 64] = bytes.try_into().map_err(|_| BundleError::Length { field, expected: 64, actual: bytes.len() })?;
+    let bytes: &[u8; 64] =
+        bytes.try_into().map_err(|_| BundleError::Length { field, expected: 64, actual: bytes.len() })?;
     Ok(xeddsa::Signature(*bytes))
 }

@@ -1,8 +1,8 @@
 //! What one step changes: the session's new record and a few rows, to be written in one transaction.
 //!
-//! A step (encrypt or decrypt) leaves the session as it was and returns its output with a [`Delta`]. The caller writes the delta and
-//! whatever belongs to the output, commits, and only then calls [`crate::Session::apply`] and lets the output go. If anything fails before
-//! that, nothing has happened.
+//! A step (encrypt or decrypt) leaves the session as it was and returns its output with a [`Delta`]. The caller writes
+//! the delta and whatever belongs to the output, commits, and only then calls [`crate::Session::apply`] and lets the
+//! output go. If anything fails before that, nothing has happened.
 
 use core::fmt;
 
@@ -55,7 +55,8 @@ impl Delta {
         self.evict_below
     }
 
-    /// The number of this step. A store that writes it beside the record can refuse a write that does not follow the last one.
+    /// The number of this step. A store that writes it beside the record can refuse a write that does not follow the
+    /// last one.
     pub fn step(&self) -> u64 {
         self.next.step
     }

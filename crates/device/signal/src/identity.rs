@@ -1,7 +1,8 @@
 //! Identity keys: the long-term X25519 key of a device in one profile.
 //!
-//! The key has two uses, both inside this crate's protocol: Diffie-Hellman in the handshake and XEdDSA signatures over prekeys. The
-//! signed key set says to which device it belongs; [`Peer`] is how a caller hands that knowledge to a session.
+//! The key has two uses, both inside this crate's protocol: Diffie-Hellman in the handshake and XEdDSA signatures over
+//! prekeys. The signed key set says to which device it belongs; [`Peer`] is how a caller hands that knowledge to a
+//! session.
 
 use rand_core::CryptoRng;
 use rcseal_crypto::x25519;
@@ -82,7 +83,8 @@ impl From<IdentityKey> for x25519::PublicKey {
 
 /// A device of somebody else as the signed key set names it: its address and the identity key that stands there.
 ///
-/// Sessions take this instead of an address alone: a bundle or a prekey message that shows another identity key is refused.
+/// Sessions take this instead of an address alone: a bundle or a prekey message that shows another identity key is
+/// refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// The device's address.

@@ -131,7 +131,7 @@ pub(crate) fn initiate(
         header_hash,
         root,
         sending: Sending::Running { pair: Arc::new(pair), chain, previous_counter: 0 },
-        receiving: vec![ReceivingChain { theirs: *signed, chain: Chain::new(secrets.chain) }],
+        receiving: vec![ReceivingChain { theirs: *signed, chain: Chain::new(secrets.chain), end: None }],
         skipped: SkippedPlaces::default(),
         exporter: secrets.exporter,
         pq: PqRatchet::Off { auth_key: secrets.pq_auth_key },

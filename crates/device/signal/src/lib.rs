@@ -1,8 +1,9 @@
 //! PQXDH and the Double Ratchet as pure state machines.
 //!
-//! What two devices need to write to each other end to end: an asynchronous handshake that a quantum computer does not break
-//! (X25519 + ML-KEM-1024), and a ratchet that gives every message its own key. Sans-I/O: randomness is an argument, storage is a
-//! returned [`Delta`], there is no clock. The formats are one-page specifications: `docs/protocol/pqxdh.md`, `docs/protocol/ratchet.md`.
+//! What two devices need to write to each other end to end: an asynchronous handshake that a quantum computer does not
+//! break (X25519 + ML-KEM-1024), and a ratchet that gives every message its own key. Sans-I/O: randomness is an
+//! argument, storage is a returned [`Delta`], there is no clock. The formats are one-page specifications:
+//! `docs/protocol/pqxdh.md`, `docs/protocol/ratchet.md`.
 //!
 //! The way in, one type per step:
 //!
@@ -43,8 +44,9 @@
 //! # }
 //! ```
 //!
-//! What the crate never does: create state for a message that did not authenticate, reuse a message key, fall back to another profile,
-//! print a secret, panic on a peer's bytes. It is own cryptographic protocol code and has not been audited.
+//! What the crate never does: create state for a message that did not authenticate, reuse a message key, fall back to
+//! another profile, print a secret, panic on a peer's bytes. It is own cryptographic protocol code and has not been
+//! audited.
 
 mod accept;
 mod address;

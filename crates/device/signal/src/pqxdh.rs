@@ -1,8 +1,8 @@
 //! PQXDH's key derivation, the same for both sides (`docs/protocol/pqxdh.md`; PQXDH revision 3).
 //!
-//! Three or four Diffie-Hellman results and one KEM secret go into one HKDF. The native profile puts a transcript of the whole handshake
-//! into its info string: addresses, all public keys with their types, all ids and the KEM ciphertext. Whoever sees any of them
-//! differently derives other keys, and the first MAC fails.
+//! Three or four Diffie-Hellman results and one KEM secret go into one HKDF. The native profile puts a transcript of
+//! the whole handshake into its info string: addresses, all public keys with their types, all ids and the KEM
+//! ciphertext. Whoever sees any of them differently derives other keys, and the first MAC fails.
 
 use rcseal_crypto::hkdf::hkdf_sha256;
 use rcseal_crypto::{Secret, hash, mlkem1024, x25519};
@@ -13,7 +13,8 @@ use crate::identity::IdentityKey;
 use crate::prekey::encode_kem_key;
 use crate::profile::{Binding, Suite};
 
-/// No EC key encodes to 32 bytes of 0xFF, so this prefix separates the input from what a signature's hash takes (PQXDH 2.2).
+/// No EC key encodes to 32 bytes of 0xFF, so this prefix separates the input from what a signature's hash takes (PQXDH
+/// 2.2).
 const IKM_PREFIX: [u8; 32] = [0xFF; 32];
 const ZERO_SALT: [u8; 32] = [0; 32];
 const TRANSCRIPT_LABEL: &[u8] = b"RCSeal/signal/native/v1 transcript";
@@ -90,14 +91,24 @@ pub(crate) fn derive(suite: &Suite, agreement: &Agreement, transcript: &Transcri
     match suite.binding {
         Binding::Transcript => {
             let output: Secret<128> = hkdf_sha256(&ZERO_SALT, &ikm, &[suite.handshake_label, &transcript.hash(suite)]);
-            HandshakeSecrets { root: part(&output, 0), chain: part(&output, 1), pq_auth_key: part(&output, 2), exporter: part(&output, 3) }
+            HandshakeSecrets {
+                root: part(&output, 0),
+                chain: part(&output, 1),
+                pq_auth_key: part(&output, 2),
+                exporter: part(&output, 3),
+            }
         }
         // The public derivation has no exporter, so that one is derived beside it under a label of ours.
         #[cfg(feature = "signal-v4")]
         Binding::IdentitiesAndAddressField => {
             let output: Secret<96> = hkdf_sha256(&ZERO_SALT, &ikm, &[suite.handshake_label]);
             let exporter = hkdf_sha256(&ZERO_SALT, &ikm, &[V4_EXPORTER_LABEL]);
-            HandshakeSecrets { root: part(&output, 0), chain: part(&output, 1), pq_auth_key: part(&output, 2), exporter }
+            HandshakeSecrets {
+                root: part(&output, 0),
+                chain: part(&output, 1),
+                pq_auth_key: part(&output, 2),
+                exporter,
+            }
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Prekeys: the handshake keys a device publishes so that others can write to it while it is offline.
 //!
-//! Three kinds: a signed X25519 prekey that rotates, one-time X25519 prekeys that are used once, and signed ML-KEM prekeys (one-time or
-//! last-resort; the caller knows which ids are which). These types are our secret halves; what the directory hands out stands in
-//! [`crate::PreKeyBundle`]. A stored half carries version, kind and profile, so no row is ever read as another kind of key.
+//! Three kinds: a signed X25519 prekey that rotates, one-time X25519 prekeys that are used once, and signed ML-KEM
+//! prekeys (one-time or last-resort; the caller knows which ids are which). These types are our secret halves; what the
+//! directory hands out stands in [`crate::PreKeyBundle`]. A stored half carries version, kind and profile, so no row is
+//! ever read as another kind of key.
 //!
 //! A native prekey signature covers `label || profile || kind || id || encoded key` (`docs/protocol/pqxdh.md`).
 
@@ -102,7 +103,12 @@ impl SignedPreKey {
     pub const LEN: usize = HEADER_LEN + 32 + SIGNATURE_LEN;
 
     /// A fresh prekey, signed by `identity`.
-    pub fn generate(rng: &mut dyn CryptoRng, profile: Profile, id: u32, identity: &IdentityKeyPair) -> Result<Self, ProfileUnavailable> {
+    pub fn generate(
+        rng: &mut dyn CryptoRng,
+        profile: Profile,
+        id: u32,
+        identity: &IdentityKeyPair,
+    ) -> Result<Self, ProfileUnavailable> {
         let suite = profile.suite()?;
         let secret = x25519::SecretKey::generate(rng);
         let public = secret.public_key();
@@ -215,7 +221,12 @@ impl KemPreKey {
     pub const LEN: usize = HEADER_LEN + KEM_SEED_LEN + SIGNATURE_LEN;
 
     /// A fresh prekey, signed by `identity`.
-    pub fn generate(rng: &mut dyn CryptoRng, profile: Profile, id: u32, identity: &IdentityKeyPair) -> Result<Self, ProfileUnavailable> {
+    pub fn generate(
+        rng: &mut dyn CryptoRng,
+        profile: Profile,
+        id: u32,
+        identity: &IdentityKeyPair,
+    ) -> Result<Self, ProfileUnavailable> {
         let suite = profile.suite()?;
         let secret = mlkem1024::SecretKey::generate(rng);
         let encoded = encode_kem_key(suite, secret.public_key().as_bytes());
@@ -262,7 +273,14 @@ pub(crate) fn encode_kem_key(suite: &Suite, key: &[u8]) -> Vec<u8> {
     out
 }
 
-fn sign(suite: &Suite, rng: &mut dyn CryptoRng, identity: &IdentityKeyPair, kind: PreKeyKind, id: u32, encoded: &[u8]) -> xeddsa::Signature {
+fn sign(
+    suite: &Suite,
+    rng: &mut dyn CryptoRng,
+    identity: &IdentityKeyPair,
+    kind: PreKeyKind,
+    id: u32,
+    encoded: &[u8],
+) -> xeddsa::Signature {
     match suite.signature {
         PreKeySignature::Labelled(label) => {
             let message: [&[u8]; 4] = [label, &[suite.profile.code(), kind.code()], &id.to_be_bytes(), encoded];
@@ -303,7 +321,10 @@ fn store(kind: PreKeyKind, profile: Profile, id: u32, parts: &[&[u8]]) -> Zeroiz
     out
 }
 
-fn load<const N: usize>(kind: PreKeyKind, bytes: &[u8]) -> Result<(Profile, u32, Zeroizing<[u8; N]>), PreKeyFormatError> {
+fn load<const N: usize>(
+    kind: PreKeyKind,
+    bytes: &[u8],
+) -> Result<(Profile, u32, Zeroizing<[u8; N]>), PreKeyFormatError> {
     let length = PreKeyFormatError::Length { expected: HEADER_LEN + N, actual: bytes.len() };
     let (header, body) = bytes.split_first_chunk::<HEADER_LEN>().ok_or(length)?;
     let [version, found, profile, a, b, c, d] = *header;

@@ -1,12 +1,13 @@
 //! Which cipher suite a session speaks, and everything in which the suites differ.
 //!
-//! There is one handshake and one ratchet in this crate; a [`Profile`] picks the `Suite` that drives them: key type bytes, labels,
-//! length of the message code, what a prekey signature covers, what goes into the associated data. The signed key set of an account
-//! says which profile a device speaks, so a profile is never negotiated here and never falls back to another.
+//! There is one handshake and one ratchet in this crate; a [`Profile`] picks the `Suite` that drives them: key type
+//! bytes, labels, length of the message code, what a prekey signature covers, what goes into the associated data. The
+//! signed key set of an account says which profile a device speaks, so a profile is never negotiated here and never
+//! falls back to another.
 //!
-//! `Native` is complete but for the post-quantum ratchet. `SignalV4` follows the public layout of version 4 messages; it lacks the
-//! round-3 Kyber KEM and the sparse post-quantum ratchet, so it talks to nobody but itself. It exists only under the cargo feature
-//! `signal-v4`; without it every operation answers [`ProfileUnavailable`].
+//! `Native` is complete but for the post-quantum ratchet. `SignalV4` follows the public layout of version 4 messages;
+//! it lacks the round-3 Kyber KEM and the sparse post-quantum ratchet, so it talks to nobody but itself. It exists only
+//! under the cargo feature `signal-v4`; without it every operation answers [`ProfileUnavailable`].
 
 use core::fmt;
 
@@ -90,7 +91,8 @@ pub(crate) enum PreKeySignature {
 /// How sender and receiver are bound to every message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Binding {
-    /// Profile, both addresses and both identity keys are associated data; the handshake's transcript is in the key derivation.
+    /// Profile, both addresses and both identity keys are associated data; the handshake's transcript is in the key
+    /// derivation.
     Transcript,
     /// Both identity keys are associated data; the addresses travel in field 6.
     #[cfg(feature = "signal-v4")]
@@ -133,7 +135,8 @@ pub(crate) static NATIVE: Suite = Suite {
     binding: Binding::Transcript,
 };
 
-/// The KEM's type byte is that of ML-KEM-1024: it is what this build computes, and no current peer takes it for a round-3 Kyber key.
+/// The KEM's type byte is that of ML-KEM-1024: it is what this build computes, and no current peer takes it for a
+/// round-3 Kyber key.
 #[cfg(feature = "signal-v4")]
 pub(crate) static SIGNAL_V4: Suite = Suite {
     profile: Profile::SignalV4,

@@ -1,18 +1,20 @@
 //! Receiving: from bytes to a plaintext and the change that goes with it.
 //!
-//! The order is the security argument. Parse; find the message's seed without changing anything (a stored row, a walk along a known
-//! chain, or a turn of the ratchet and a walk); check the MAC; remove the padding; and only then build the next state and the rows of
-//! what was jumped over. Before the MAC a forged header costs at most one Diffie-Hellman and [`FORWARD_JUMP_MAX`] HMACs, and no memory.
+//! The order is the security argument. Parse; find the message's seed without changing anything (a stored row, a walk
+//! along a known chain, or a turn of the ratchet and a walk); check the MAC; remove the padding; and only then build
+//! the next state and the rows of what was jumped over. Before the MAC a forged header costs at most one Diffie-Hellman
+//! and [`FORWARD_JUMP_MAX`] HMACs, and no memory.
 
 use rcseal_crypto::{Secret, x25519};
 
 use crate::delta::{Delta, Step};
 use crate::message::{ParseError, RatchetMessage};
 use crate::ratchet::{Chain, MessageKeys, OpenError, root_step};
-use crate::skipped::{LookupFailed, SKIPPED_MAX, SkippedId, SkippedKeys, SkippedRow};
+use crate::skipped::{LookupFailed, SKIPPED_MAX, SkippedId, SkippedKeys, SkippedPlaces, SkippedRow};
 use crate::state::{RECEIVING_CHAINS_MAX, ReceivingChain, Sending, State, address_field};
 
-/// How far a message may run ahead of its chain: deployed clients' limit. Walking it costs about 10 ms before the MAC can be checked.
+/// How far a message may run ahead of its chain: deployed clients' limit. Walking it costs about 10 ms before the MAC
+/// can be checked.
 pub const FORWARD_JUMP_MAX: u32 = 25_000;
 
 /// Why a message was not decrypted. The session is as it was.
@@ -39,8 +41,8 @@ pub enum DecryptError {
         /// The limit.
         max: u32,
     },
-    /// The key of this message is used up, or was dropped as one of the oldest. The header is not authenticated at this point, so this is
-    /// no proof that the message was seen before.
+    /// The key of this message is used up, or was dropped as one of the oldest. The header is not authenticated at this
+    /// point, so this is no proof that the message was seen before.
     #[error("message {counter} of its chain was already received, or its key is gone")]
     DuplicateMessage {
         /// The message's counter.
@@ -52,7 +54,8 @@ pub enum DecryptError {
     /// Field 5 does not fit the state of the post-quantum ratchet.
     #[error("the post-quantum part of the message does not fit the session")]
     PqRatchet,
-    /// The message code is wrong: forged, damaged, meant for others, or made from other keys. Deliberately one error for all of these.
+    /// The message code is wrong: forged, damaged, meant for others, or made from other keys. Deliberately one error
+    /// for all of these.
     #[error("the message does not authenticate")]
     BadMac,
     /// The message is genuine, and its sender padded it wrongly.
@@ -119,20 +122,6 @@ impl Walk {
         Ok(Self { kept_from, at: chain })
     }
 
-    /// The rows of the jump, and the chain after the message. Only called for authentic messages.
-    fn finish(self, theirs: &x25519::PublicKey, first_ordinal: u64) -> (Vec<SkippedRow>, Chain) {
-        let Self { mut kept_from, mut at } = self;
-        let count = (at.counter() - kept_from.counter()) as usize;
-        let mut rows = Vec::with_capacity(count);
-        for ordinal in (first_ordinal..).take(count) {
-            let id = SkippedId { chain: *theirs.as_bytes(), counter: kept_from.counter() };
-            rows.push(SkippedRow::from_parts(id, ordinal, kept_from.seed()));
-            kept_from.advance();
-        }
-        at.advance();
-        (rows, at)
-    }
-
     fn skipped(&self) -> u64 {
         u64::from(self.at.counter() - self.kept_from.counter())
     }
@@ -165,32 +154,64 @@ pub(crate) fn receive(state: &State, skipped: &dyn SkippedKeys, bytes: &[u8]) ->
     next.step = next.step.saturating_add(1);
     next.pending = None;
     next.pq = pq.next;
-    let (mut insert, mut remove, mut evict_below) = (Vec::new(), None, None);
+    let mut rows = Rows::default();
     match source {
-        Source::Stored(row) => remove = Some(row.id()),
+        Source::Stored(row) => rows.remove = Some(row.id()),
         Source::Known { index, walk } => {
-            let (first, evict) = next.skipped.take(walk.skipped());
-            let (rows, chain) = walk.finish(&message.ratchet_key, first);
-            next.receiving[index].chain = chain;
-            (insert, evict_below) = (rows, evict);
+            next.receiving[index].chain = rows.jump(&mut next.skipped, &message.ratchet_key, walk);
         }
         Source::New { root, walk } => {
-            let (first, evict) = next.skipped.take(walk.skipped());
-            let (rows, chain) = walk.finish(&message.ratchet_key, first);
-            (insert, evict_below) = (rows, evict);
-            next.root = root;
-            next.receiving.push(ReceivingChain { theirs: message.ratchet_key, chain });
-            if next.receiving.len() > RECEIVING_CHAINS_MAX {
-                next.receiving.remove(0);
+            if let Some(last) = next.receiving.last_mut() {
+                last.end = Some(message.previous_counter);
             }
+            if next.receiving.len() == RECEIVING_CHAINS_MAX {
+                rows.close(&mut next.skipped, next.receiving.remove(0));
+            }
+            let chain = rows.jump(&mut next.skipped, &message.ratchet_key, walk);
+            next.receiving.push(ReceivingChain { theirs: message.ratchet_key, chain, end: None });
+            next.root = root;
             next.sending = next.sending.turned_by(message.ratchet_key);
         }
     }
     let mut delta = Delta::of(next);
-    delta.insert = insert;
-    delta.remove = remove;
-    delta.evict_below = evict_below;
+    // Rows that this very step would evict are left out, so that a store may insert and evict in either order.
+    rows.insert.retain(|row| rows.evict_below.is_none_or(|first_kept| row.ordinal() >= first_kept));
+    (delta.insert, delta.remove, delta.evict_below) = (rows.insert, rows.remove, rows.evict_below);
     Ok(Step { output: plaintext, delta })
+}
+
+/// What a step does to the stored skipped keys. Only built for authentic messages.
+#[derive(Default)]
+struct Rows {
+    insert: Vec<SkippedRow>,
+    remove: Option<SkippedId>,
+    evict_below: Option<u64>,
+}
+
+impl Rows {
+    /// Keeps the seeds a walk jumped over. The chain after the message.
+    fn jump(&mut self, places: &mut SkippedPlaces, theirs: &x25519::PublicKey, walk: Walk) -> Chain {
+        let (first, evict_below) = places.take(walk.skipped());
+        self.evict_below = evict_below.or(self.evict_below);
+        let Walk { mut kept_from, mut at } = walk;
+        let count = (at.counter() - kept_from.counter()) as usize;
+        self.insert.reserve(count);
+        for ordinal in (first..).take(count) {
+            let id = SkippedId { chain: *theirs.as_bytes(), counter: kept_from.counter() };
+            self.insert.push(SkippedRow::from_parts(id, ordinal, kept_from.seed()));
+            kept_from.advance();
+        }
+        at.advance();
+        at
+    }
+
+    /// Keeps the seeds of a leaving chain's messages that have not arrived. Its end was said by an authentic message;
+    /// an end that lies beyond the limit for jumps is not believed.
+    fn close(&mut self, places: &mut SkippedPlaces, leaving: ReceivingChain) {
+        if let Some(walk) = leaving.end.and_then(|end| Walk::along(leaving.chain, end).ok()) {
+            self.jump(places, &leaving.theirs, walk);
+        }
+    }
 }
 
 fn locate(state: &State, skipped: &dyn SkippedKeys, message: &RatchetMessage<'_>) -> Result<Source, DecryptError> {

@@ -1,7 +1,8 @@
 //! The stored form of a session: one versioned record of fixed size (`docs/protocol/ratchet.md` has the layout).
 //!
-//! [`Record::LEN`] bytes, and [`Record::PENDING_LEN`] while an initiator waits for the first reply and must repeat its prekey header. The
-//! record holds secrets and is to be stored encrypted. Integers are big-endian. No state of a dependency is in it, only keys and counters.
+//! [`Record::LEN`] bytes, and [`Record::PENDING_LEN`] while an initiator waits for the first reply and must repeat its
+//! prekey header. The record holds secrets and is to be stored encrypted. Integers are big-endian. No state of a
+//! dependency is in it, only keys and counters.
 
 use core::fmt;
 use std::sync::Arc;
@@ -25,7 +26,10 @@ const TURN: u8 = 1;
 
 /// Kind, secret, public or their key, chain key, counter, previous counter.
 const SENDING_LEN: usize = 1 + 32 + 32 + 32 + 4 + 4;
-const RECEIVING_LEN: usize = 32 + 32 + 4;
+/// Their key, chain key, counter, end.
+const RECEIVING_LEN: usize = 32 + 32 + 4 + 4;
+/// No chain ends here: its last message would have a counter beyond the limit.
+const END_UNKNOWN: u32 = u32::MAX;
 /// One-time prekey present, its id, registration id present, its value, two ids, KEM ciphertext.
 const HEADER_LEN: usize = 1 + 4 + 1 + 4 + 4 + 4 + mlkem1024::CIPHERTEXT_LEN;
 
@@ -34,8 +38,18 @@ pub struct Record(Zeroizing<Vec<u8>>);
 
 impl Record {
     /// Length of an established session's record.
-    pub const LEN: usize =
-        4 + 8 + 2 * Address::LEN + 2 * 32 + 2 * 32 + 32 + SENDING_LEN + 1 + RECEIVING_CHAINS_MAX * RECEIVING_LEN + 16 + 32 + PqRatchet::LEN;
+    pub const LEN: usize = 4
+        + 8
+        + 2 * Address::LEN
+        + 2 * 32
+        + 2 * 32
+        + 32
+        + SENDING_LEN
+        + 1
+        + RECEIVING_CHAINS_MAX * RECEIVING_LEN
+        + 16
+        + 32
+        + PqRatchet::LEN;
     /// Length of the record of an initiator that has not received anything yet.
     pub const PENDING_LEN: usize = Self::LEN + HEADER_LEN;
 
@@ -223,6 +237,7 @@ fn write_receiving(out: &mut Vec<u8>, chains: &[ReceivingChain]) {
         out.extend_from_slice(receiving.theirs.as_bytes());
         out.extend_from_slice(receiving.chain.key().expose());
         out.extend_from_slice(&receiving.chain.counter().to_be_bytes());
+        out.extend_from_slice(&receiving.end.unwrap_or(END_UNKNOWN).to_be_bytes());
     }
     let unused = RECEIVING_CHAINS_MAX.saturating_sub(chains.len()) * RECEIVING_LEN;
     out.resize(out.len() + unused, 0);
@@ -238,7 +253,9 @@ fn read_receiving(input: &mut Input<'_>) -> Result<Vec<ReceivingChain>, RecordEr
         if slot < count {
             let theirs = input.ec_key("their ratchet key")?;
             let key = input.secret()?;
-            chains.push(ReceivingChain { theirs, chain: Chain::restore(key, input.u32()?) });
+            let chain = Chain::restore(key, input.u32()?);
+            let end = Some(input.u32()?).filter(|end| *end != END_UNKNOWN);
+            chains.push(ReceivingChain { theirs, chain, end });
         } else {
             input.take::<RECEIVING_LEN>()?;
         }
@@ -256,14 +273,27 @@ fn write_header(out: &mut Vec<u8>, header: &PreKeyHeader) {
     out.extend_from_slice(header.kem_ciphertext.as_bytes());
 }
 
-fn read_header(input: &mut Input<'_>, base_key: x25519::PublicKey, identity: IdentityKey) -> Result<PreKeyHeader, RecordError> {
+fn read_header(
+    input: &mut Input<'_>,
+    base_key: x25519::PublicKey,
+    identity: IdentityKey,
+) -> Result<PreKeyHeader, RecordError> {
     let one_time_id = input.optional_u32("one-time prekey id")?;
     let registration_id = input.optional_u32("registration id")?;
     let signed_prekey_id = input.u32()?;
     let kem_prekey_id = input.u32()?;
     let ciphertext = input.take::<{ mlkem1024::CIPHERTEXT_LEN }>()?;
-    let kem_ciphertext = mlkem1024::Ciphertext::from_bytes(&ciphertext).map_err(|_| RecordError::Field { field: "KEM ciphertext" })?;
-    Ok(PreKeyHeader { one_time_id, base_key, identity, registration_id, signed_prekey_id, kem_prekey_id, kem_ciphertext })
+    let kem_ciphertext =
+        mlkem1024::Ciphertext::from_bytes(&ciphertext).map_err(|_| RecordError::Field { field: "KEM ciphertext" })?;
+    Ok(PreKeyHeader {
+        one_time_id,
+        base_key,
+        identity,
+        registration_id,
+        signed_prekey_id,
+        kem_prekey_id,
+        kem_ciphertext,
+    })
 }
 
 /// The length was checked first, so a short read means that the constants above are wrong; it is an error all the same.

@@ -1,7 +1,7 @@
 //! A session between two devices: what the caller holds.
 //!
-//! Both steps take `&self`, so a step that fails, or whose delta is never stored, changes nothing. After the delta is durable,
-//! [`Session::apply`] moves on. A session can be dropped at any time and restored from its record.
+//! Both steps take `&self`, so a step that fails, or whose delta is never stored, changes nothing. After the delta is
+//! durable, [`Session::apply`] moves on. A session can be dropped at any time and restored from its record.
 
 use core::fmt;
 use std::sync::Arc;
@@ -24,7 +24,8 @@ use crate::record::{Record, RecordError};
 use crate::skipped::SkippedKeys;
 use crate::state::{Role, Sending, State, address_field};
 
-/// Longest plaintext: with the handshake's header, the message code and a sealed envelope round it, it still fits the relay's 96 KiB.
+/// Longest plaintext: with the handshake's header, the message code and a sealed envelope round it, it still fits the
+/// relay's 96 KiB.
 pub const PLAINTEXT_LEN_MAX: usize = 92 * 1024;
 
 const EXPORT_LABEL: &[u8] = b"RCSeal/signal/v1 export";
@@ -70,8 +71,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// Begins a session with the device `their`, whose identity key comes from its verified key set. The session can encrypt at once;
-    /// store [`Session::record`] or the first step's delta.
+    /// Begins a session with the device `their`, whose identity key comes from its verified key set. The session can
+    /// encrypt at once; store [`Session::record`] or the first step's delta.
     pub fn initiate(
         rng: &mut dyn CryptoRng,
         profile: Profile,
@@ -83,8 +84,8 @@ impl Session {
         initiate::initiate(rng, profile, ours, our, their, &bundle).map(Self::of)
     }
 
-    /// Answers a prekey message of the device `their`, whose identity key comes from its verified key set. First look for a session with
-    /// [`PreKeyMessage::base_key`]: a repetition belongs to that session's [`Session::decrypt`].
+    /// Answers a prekey message of the device `their`, whose identity key comes from its verified key set. First look
+    /// for a session with [`PreKeyMessage::base_key`]: a repetition belongs to that session's [`Session::decrypt`].
     pub fn accept(
         profile: Profile,
         ours: &IdentityKeyPair,
@@ -110,8 +111,8 @@ impl Session {
         Record::of(&self.state)
     }
 
-    /// Encrypts one message. An initiator that has received nothing yet gets a prekey message. The ciphertext may leave only after the
-    /// delta is durable.
+    /// Encrypts one message. An initiator that has received nothing yet gets a prekey message. The ciphertext may leave
+    /// only after the delta is durable.
     pub fn encrypt(&self, rng: &mut dyn CryptoRng, plaintext: &[u8]) -> Result<Step<Vec<u8>>, EncryptError> {
         if plaintext.len() > PLAINTEXT_LEN_MAX {
             return Err(EncryptError::TooLong { max: PLAINTEXT_LEN_MAX, actual: plaintext.len() });
@@ -158,7 +159,9 @@ impl Session {
                 match self.state.role {
                     Role::Initiator => return Err(DecryptError::UnexpectedPreKeyMessage),
                     // The hash covers base key, identity key, ids and KEM ciphertext.
-                    Role::Responder if message.header_hash != self.state.header_hash => return Err(DecryptError::WrongSession),
+                    Role::Responder if message.header_hash != self.state.header_hash => {
+                        return Err(DecryptError::WrongSession);
+                    }
                     Role::Responder => {}
                 }
                 receive::receive(&self.state, skipped, &message.inner)
@@ -169,14 +172,18 @@ impl Session {
     /// Moves to the state after `delta`, which must be stored by now.
     pub fn apply(&mut self, delta: &Delta) -> Result<(), StaleDelta> {
         let expected = self.state.step.saturating_add(1);
-        if delta.next.step != expected || delta.next.base_key != self.state.base_key || delta.next.role != self.state.role {
+        if delta.next.step != expected
+            || delta.next.base_key != self.state.base_key
+            || delta.next.role != self.state.role
+        {
             return Err(StaleDelta { expected, found: delta.next.step });
         }
         self.state = delta.next.duplicate();
         Ok(())
     }
 
-    /// A key for another purpose, bound to this session: both sides get the same 32 bytes for the same label, now and later.
+    /// A key for another purpose, bound to this session: both sides get the same 32 bytes for the same label, now and
+    /// later.
     pub fn export(&self, label: &[u8]) -> Secret<32> {
         hkdf_sha256(&[0; 32], self.state.exporter.expose(), &[EXPORT_LABEL, &[self.state.suite.profile.code()], label])
     }
@@ -239,13 +246,18 @@ impl fmt::Debug for Session {
 }
 
 /// The chain to send on; turns the ratchet first if the peer has turned its.
-fn running(next: &mut State, rng: &mut dyn CryptoRng) -> Result<(Arc<x25519::KeyPair>, crate::ratchet::Chain, u32), EncryptError> {
+fn running(
+    next: &mut State,
+    rng: &mut dyn CryptoRng,
+) -> Result<(Arc<x25519::KeyPair>, crate::ratchet::Chain, u32), EncryptError> {
     match &next.sending {
-        Sending::Running { pair, chain, previous_counter } => Ok((Arc::clone(pair), chain.duplicate(), *previous_counter)),
+        Sending::Running { pair, chain, previous_counter } => {
+            Ok((Arc::clone(pair), chain.duplicate(), *previous_counter))
+        }
         Sending::Turn { theirs, previous_counter } => {
             let pair = x25519::KeyPair::generate(rng);
-            let (root, chain) =
-                root_step(next.suite, &next.root, &pair.secret, theirs).map_err(|source| EncryptError::KeyAgreement { source })?;
+            let (root, chain) = root_step(next.suite, &next.root, &pair.secret, theirs)
+                .map_err(|source| EncryptError::KeyAgreement { source })?;
             let previous_counter = *previous_counter;
             next.root = root;
             Ok((Arc::new(pair), chain, previous_counter))

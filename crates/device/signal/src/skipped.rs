@@ -1,11 +1,12 @@
 //! Skipped keys: the seeds of messages that were jumped over and may still arrive.
 //!
-//! They do not live in the session. A step's [`crate::Delta`] names the rows to insert and to remove; the caller keeps them in its store
-//! beside the session's record and answers look-ups through [`SkippedKeys`]. So neither a look-up nor a write grows with what is stored.
+//! They do not live in the session. A step's [`crate::Delta`] names the rows to insert and to remove; the caller keeps
+//! them in its store beside the session's record and answers look-ups through [`SkippedKeys`]. So neither a look-up nor
+//! a write grows with what is stored.
 //!
-//! **Bound.** Rows carry consecutive ordinals and a session keeps the last [`SKIPPED_MAX`] places: when a row gets ordinal `n`, every
-//! row below `n - 1999` goes, used up or not. There are never more than 2,000 rows, one range deletes what leaves, and the key of a
-//! message that never comes does not stay for ever.
+//! **Bound.** Rows carry consecutive ordinals and a session keeps the last [`SKIPPED_MAX`] places: when a row gets
+//! ordinal `n`, every row below `n - 1999` goes, used up or not. There are never more than 2,000 rows, one range
+//! deletes what leaves, and the key of a message that never comes does not stay for ever.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,8 @@ use rcseal_crypto::Secret;
 
 use crate::Delta;
 
-/// Stored skipped keys per session: what deployed clients keep per chain. A row is about 80 bytes, so a peer can make us store 160 KB.
+/// Stored skipped keys per session: what deployed clients keep per chain. A row is about 80 bytes, so a peer can make
+/// us store 160 KB.
 pub const SKIPPED_MAX: u64 = 2_000;
 
 /// Names a skipped key: the chain (the sender's ratchet key) and the message's counter in it.

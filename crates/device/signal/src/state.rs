@@ -11,8 +11,8 @@ use crate::profile::{Binding, Suite};
 use crate::ratchet::{Chain, PqRatchet};
 use crate::skipped::SkippedPlaces;
 
-/// Receiving chains a session keeps. Messages of older ones are still readable if they were skipped, else lost: a sender's chain ends
-/// when it has heard from us, so five chains back means five answers overtook the message.
+/// Receiving chains a session keeps, as deployed clients do. When one leaves, the seeds of its messages that are still
+/// on their way become skipped rows, because the chain after it said where it ended.
 pub(crate) const RECEIVING_CHAINS_MAX: usize = 5;
 
 /// Who began the session.
@@ -27,7 +27,8 @@ pub enum Role {
 /// How the next message goes out.
 #[derive(Debug)]
 pub(crate) enum Sending {
-    /// On a running chain, under this ratchet key pair. The pair is shared between copies of the state: AWS-LC prepares it once.
+    /// On a running chain, under this ratchet key pair. The pair is shared between copies of the state: AWS-LC prepares
+    /// it once.
     Running { pair: Arc<x25519::KeyPair>, chain: Chain, previous_counter: u32 },
     /// The peer turned its ratchet. The next message draws a new pair against `theirs`; our old secret is already gone.
     Turn { theirs: x25519::PublicKey, previous_counter: u32 },
@@ -37,6 +38,8 @@ pub(crate) enum Sending {
 pub(crate) struct ReceivingChain {
     pub(crate) theirs: x25519::PublicKey,
     pub(crate) chain: Chain,
+    /// How many messages the chain has in all, once the next chain's first message has said so.
+    pub(crate) end: Option<u32>,
 }
 
 pub(crate) struct State {
@@ -88,12 +91,20 @@ impl State {
 
     /// Associated data of a message we send.
     pub(crate) fn sending_data(&self) -> AssociatedData {
-        AssociatedData::new(self.suite, (&self.our_address, &self.our_identity), (&self.their_address, &self.their_identity))
+        AssociatedData::new(
+            self.suite,
+            (&self.our_address, &self.our_identity),
+            (&self.their_address, &self.their_identity),
+        )
     }
 
     /// Associated data of a message we receive.
     pub(crate) fn receiving_data(&self) -> AssociatedData {
-        AssociatedData::new(self.suite, (&self.their_address, &self.their_identity), (&self.our_address, &self.our_identity))
+        AssociatedData::new(
+            self.suite,
+            (&self.their_address, &self.their_identity),
+            (&self.our_address, &self.our_identity),
+        )
     }
 }
 
@@ -103,14 +114,16 @@ impl Sending {
             Self::Running { pair, chain, previous_counter } => {
                 Self::Running { pair: Arc::clone(pair), chain: chain.duplicate(), previous_counter: *previous_counter }
             }
-            Self::Turn { theirs, previous_counter } => Self::Turn { theirs: *theirs, previous_counter: *previous_counter },
+            Self::Turn { theirs, previous_counter } => {
+                Self::Turn { theirs: *theirs, previous_counter: *previous_counter }
+            }
         }
     }
 }
 
 impl ReceivingChain {
     fn duplicate(&self) -> Self {
-        Self { theirs: self.theirs, chain: self.chain.duplicate() }
+        Self { theirs: self.theirs, chain: self.chain.duplicate(), end: self.end }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Reading and writing the few protobuf fields our messages have, in canonical form only.
 //!
-//! A general protobuf decoder skips what it does not know and lets the last of several equal fields win. Both would give an attacker
-//! room for second spellings of a message, so this reader refuses them, and it borrows instead of copying. The tests hold it against
-//! `prost` as an independent encoder and decoder.
+//! A general protobuf decoder skips what it does not know and lets the last of several equal fields win. Both would
+//! give an attacker room for second spellings of a message, so this reader refuses them, and it borrows instead of
+//! copying. The tests hold it against `prost` as an independent encoder and decoder.
 
 use super::ParseError;
 
@@ -66,8 +66,10 @@ impl<'a> Field<'a> {
 
     pub(crate) fn ec_key(&self, type_byte: u8) -> Result<rcseal_crypto::x25519::PublicKey, ParseError> {
         let body = self.typed(type_byte, 32)?;
-        let body: &[u8; 32] = body.try_into().map_err(|_| ParseError::FieldLength { field: self.number, actual: body.len() })?;
-        rcseal_crypto::x25519::PublicKey::from_bytes(body).map_err(|source| ParseError::EcKey { field: self.number, source })
+        let body: &[u8; 32] =
+            body.try_into().map_err(|_| ParseError::FieldLength { field: self.number, actual: body.len() })?;
+        rcseal_crypto::x25519::PublicKey::from_bytes(body)
+            .map_err(|source| ParseError::EcKey { field: self.number, source })
     }
 }
 
@@ -174,14 +176,20 @@ mod tests {
     #[test]
     fn a_huge_length_is_truncation_and_allocates_nothing() {
         assert!(matches!(first(&[0x0A, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F, 0x00]), Err(ParseError::Truncated)));
-        assert!(matches!(first(&[0x0A, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x01]), Err(ParseError::Truncated)));
+        assert!(matches!(
+            first(&[0x0A, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x01]),
+            Err(ParseError::Truncated)
+        ));
     }
 
     #[test]
     fn field_zero_groups_and_fixed_types_are_refused() {
         assert!(matches!(first(&[0x00, 0x00]), Err(ParseError::FieldOrder { field: 0 })));
         for wire_type in [1, 3, 4, 5, 6, 7] {
-            assert!(matches!(first(&[0x08 | wire_type, 0, 0, 0, 0, 0, 0, 0, 0]), Err(ParseError::WireType { field: 1 })));
+            assert!(matches!(
+                first(&[0x08 | wire_type, 0, 0, 0, 0, 0, 0, 0, 0]),
+                Err(ParseError::WireType { field: 1 })
+            ));
         }
     }
 

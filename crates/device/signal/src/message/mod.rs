@@ -1,9 +1,9 @@
-//! The bytes of messages: `version || protobuf || MAC` for a ratchet message, `version || protobuf` round a ratchet message for a prekey
-//! message (`docs/protocol/ratchet.md`, `docs/protocol/pqxdh.md`).
+//! The bytes of messages: `version || protobuf || MAC` for a ratchet message, `version || protobuf` round a ratchet
+//! message for a prekey message (`docs/protocol/ratchet.md`, `docs/protocol/pqxdh.md`).
 //!
-//! Parsing is strict: the protobuf must be the one canonical encoding (fields in ascending order, each once, none unknown, shortest
-//! varints), so two byte strings never mean the same message. Nothing here decides whether a message is genuine; the MAC is computed
-//! over the received bytes by the ratchet.
+//! Parsing is strict: the protobuf must be the one canonical encoding (fields in ascending order, each once, none
+//! unknown, shortest varints), so two byte strings never mean the same message. Nothing here decides whether a message
+//! is genuine; the MAC is computed over the received bytes by the ratchet.
 
 mod error;
 mod fields;
@@ -33,8 +33,9 @@ pub enum MessageForm {
 }
 
 impl MessageForm {
-    /// Reads the form off the first bytes. Native messages have a version byte of their own per form; both forms of `signal-v4` begin
-    /// alike and differ in the protobuf's first field, which is a byte string with number 1 only in a ratchet message.
+    /// Reads the form off the first bytes. Native messages have a version byte of their own per form; both forms of
+    /// `signal-v4` begin alike and differ in the protobuf's first field, which is a byte string with number 1 only in a
+    /// ratchet message.
     pub(crate) fn sniff(suite: &Suite, bytes: &[u8]) -> Result<Self, ParseError> {
         let version = *bytes.first().ok_or(ParseError::Truncated)?;
         let regular = version == suite.message_version;

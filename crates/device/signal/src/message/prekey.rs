@@ -1,8 +1,9 @@
 //! The prekey message: a ratchet message together with what its receiver needs to derive the session.
 //!
-//! `version(1) || protobuf { 1: one-time prekey id, 2: base key, 3: identity key, 4: ratchet message, 5: registration id (signal-v4),
-//! 6: signed prekey id, 7: KEM prekey id, 8: KEM ciphertext }`. It has no MAC of its own. Everything but field 4 is the *header*; its
-//! hash goes into the key derivation (native) and is compared on every repetition (both profiles).
+//! `version(1) || protobuf { 1: one-time prekey id, 2: base key, 3: identity key, 4: ratchet message, 5: registration
+//! id (signal-v4), 6: signed prekey id, 7: KEM prekey id, 8: KEM ciphertext }`. It has no MAC of its own. Everything
+//! but field 4 is the *header*; its hash goes into the key derivation (native) and is compared on every repetition
+//! (both profiles).
 
 use rcseal_crypto::{hash, mlkem1024, x25519};
 
@@ -33,8 +34,9 @@ pub(crate) struct PreKeyHeader {
 }
 
 impl PreKeyMessage {
-    /// Which form `bytes` have, so that a caller can tell a message that may open a session from one that needs it. Reads the version
-    /// byte only (for `signal-v4` also the first field); whether the bytes are a message at all is found out by parsing.
+    /// Which form `bytes` have, so that a caller can tell a message that may open a session from one that needs it.
+    /// Reads the version byte only (for `signal-v4` also the first field); whether the bytes are a message at all is
+    /// found out by parsing.
     pub fn form_of(profile: Profile, bytes: &[u8]) -> Result<MessageForm, ParseError> {
         MessageForm::sniff(profile.suite()?, bytes)
     }
@@ -60,7 +62,8 @@ impl PreKeyMessage {
             return Err(ParseError::UnknownVersion { found: *version });
         }
         let (mut one_time_id, mut base_key, mut identity, mut inner) = (None, None, None, None);
-        let (mut registration_id, mut signed_prekey_id, mut kem_prekey_id, mut kem_ciphertext) = (None, None, None, None);
+        let (mut registration_id, mut signed_prekey_id, mut kem_prekey_id, mut kem_ciphertext) =
+            (None, None, None, None);
         let mut reader = Reader::new(proto);
         while let Some(field) = reader.next()? {
             match field.number {
@@ -152,7 +155,8 @@ impl PreKeyHeader {
     }
 }
 
-/// The two parts need no separator: each is a run of complete fields, and field 6 always begins the second or follows field 5.
+/// The two parts need no separator: each is a run of complete fields, and field 6 always begins the second or follows
+/// field 5.
 fn header_hash(suite: &Suite, before: &[u8], after: &[u8]) -> [u8; 32] {
     hash::sha256(&[b"RCSeal/signal/v1 prekey header", &[suite.profile.code()], before, after])
 }

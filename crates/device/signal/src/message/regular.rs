@@ -1,6 +1,7 @@
 //! The ratchet message.
 //!
-//! `version(1) || protobuf { 1: ratchet key, 2: counter, 3: previous counter, 4: ciphertext, 5: post-quantum part, 6: addresses } || MAC`
+//! `version(1) || protobuf { 1: ratchet key, 2: counter, 3: previous counter, 4: ciphertext, 5: post-quantum part, 6:
+//! addresses } || MAC`
 
 use rcseal_crypto::x25519;
 
@@ -12,6 +13,8 @@ use crate::profile::{Binding, EC_KEY_LEN, Suite};
 pub(crate) struct RatchetMessage<'a> {
     pub(crate) ratchet_key: x25519::PublicKey,
     pub(crate) counter: u32,
+    /// Length of the sender's chain before this one.
+    pub(crate) previous_counter: u32,
     pub(crate) ciphertext: &'a [u8],
     pub(crate) pq_ratchet: Option<&'a [u8]>,
     pub(crate) addresses: Option<&'a [u8]>,
@@ -54,11 +57,10 @@ impl<'a> RatchetMessage<'a> {
         if counter > COUNTER_MAX {
             return Err(ParseError::FieldRange { field: 2 });
         }
-        // The receiver keeps its older chains instead of closing them at this position, so the value is required but not used.
-        previous_counter.ok_or(ParseError::MissingField { field: 3 })?;
         Ok(Self {
             ratchet_key: ratchet_key.ok_or(ParseError::MissingField { field: 1 })?,
             counter,
+            previous_counter: previous_counter.ok_or(ParseError::MissingField { field: 3 })?,
             ciphertext,
             pq_ratchet,
             addresses,
@@ -96,7 +98,8 @@ pub(crate) fn encode_message(suite: &Suite, message: &Outgoing<'_>) -> Vec<u8> {
     out
 }
 
-/// Upper bound of a message's length without its optional fields: version, key, two counters of five bytes, ciphertext, MAC.
+/// Upper bound of a message's length without its optional fields: version, key, two counters of five bytes, ciphertext,
+/// MAC.
 fn message_len(suite: &Suite, ciphertext_len: usize) -> usize {
     1 + (2 + EC_KEY_LEN) + 2 * 6 + (1 + 5) + ciphertext_len + suite.mac_len
 }

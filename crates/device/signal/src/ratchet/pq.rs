@@ -1,9 +1,9 @@
 //! The place of the sparse post-quantum ratchet.
 //!
-//! Every message's keys take a 32-byte key from it as HKDF salt, every message has room for its data (field 5), every record has a
-//! versioned slot for its state, and the handshake's `pq_auth_key` waits in that slot to seed it. Until it is built there is one state,
-//! [`PqRatchet::Off`]: the salt is 32 zero bytes and field 5 is refused. The handshake is post-quantum all the same; what is missing is
-//! healing against a quantum attacker who stole a session's state.
+//! Every message's keys take a 32-byte key from it as HKDF salt, every message has room for its data (field 5), every
+//! record has a versioned slot for its state, and the handshake's `pq_auth_key` waits in that slot to seed it. Until it
+//! is built there is one state, [`PqRatchet::Off`]: the salt is 32 zero bytes and field 5 is refused. The handshake is
+//! post-quantum all the same; what is missing is healing against a quantum attacker who stole a session's state.
 
 use rcseal_crypto::Secret;
 
