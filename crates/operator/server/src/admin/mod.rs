@@ -1,0 +1,16 @@
+//! What the operator, and nobody else, asks the server.
+//!
+//! Two doors, neither of them the public listener. The *admin listener* (plain HTTP, loopback unless configured otherwise) answers
+//! `/metrics`, `/healthz` and `/readyz` and changes nothing. The *admin socket*, a Unix socket in the storage folder that only the
+//! server's own user may open, takes commands; `rcseald invite create` uses it, so that no port and no password stand between the
+//! operator and the running server.
+
+mod observe;
+#[cfg(unix)]
+mod socket;
+
+pub(crate) use observe::router;
+#[cfg(unix)]
+pub use socket::{AdminSocketError, create_invite};
+#[cfg(unix)]
+pub(crate) use socket::{SOCKET_FILE, serve};

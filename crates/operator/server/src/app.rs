@@ -1,0 +1,124 @@
+//! The router: every public route, its OpenAPI description, and what wraps all of them.
+
+use std::any::Any;
+use std::time::Instant;
+
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router};
+use rcseal_wire::api::JSON_BODY_LEN_MAX;
+use rcseal_wire::problem::ProblemCode;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::timeout::RequestBodyTimeoutLayer;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::OpenApi as OpenApiDocument;
+use utoipa::{Modify, OpenApi};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::metrics::{Outcome, Plane};
+use crate::refusal::Refusal;
+use crate::state::AppState;
+use crate::{account, auth, blob, directory, link};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "RCSeal relay",
+        description = "Login, directory, blobs and linking of an RCSeal relay. Byte strings are base64url without padding; \
+                       errors are RFC 9457 problem documents with a stable `code`. The message plane (WebSockets) is described in \
+                       docs/protocol/relay-api.md."
+    ),
+    modifiers(&SecuritySchemes)
+)]
+struct ApiDocument;
+
+struct SecuritySchemes;
+
+impl Modify for SecuritySchemes {
+    fn modify(&self, document: &mut OpenApiDocument) {
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme(
+            "login",
+            SecurityScheme::Http(
+                HttpBuilder::new()
+                    .scheme(HttpAuthScheme::Bearer)
+                    .description(Some("The token that POST /v1/login answers."))
+                    .build(),
+            ),
+        );
+        components.add_security_scheme(
+            "delivery_token",
+            SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(
+                rcseal_wire::token::DELIVERY_TOKEN_HEADER,
+                "A delivery token of the account, from an invitation or a session.",
+            ))),
+        );
+    }
+}
+
+/// Every documented route, not yet bound to a state.
+fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::with_openapi(ApiDocument::openapi())
+        .merge(account::routes())
+        .merge(auth::routes())
+        .merge(directory::routes())
+        .merge(blob::routes())
+        .merge(link::routes())
+        .routes(routes!(openapi))
+}
+
+/// The OpenAPI 3.1 document of every route.
+#[must_use]
+pub fn openapi_document() -> OpenApiDocument {
+    routes().into_openapi()
+}
+
+/// This document.
+#[utoipa::path(get, path = "/openapi.json", tag = "meta", responses((status = 200, description = "OpenAPI 3.1")))]
+async fn openapi() -> Json<OpenApiDocument> {
+    Json(openapi_document())
+}
+
+/// The public router.
+pub(crate) fn router(state: AppState) -> Router {
+    let stall = state.config.limits.stall();
+    let (router, _) = routes().split_for_parts();
+    router
+        .fallback(async || Refusal::new(ProblemCode::NotFound))
+        .method_not_allowed_fallback(async || Refusal::new(ProblemCode::MethodNotAllowed))
+        .layer(DefaultBodyLimit::max(JSON_BODY_LEN_MAX))
+        .layer(RequestBodyTimeoutLayer::new(stall))
+        .layer(CatchPanicLayer::custom(report_panic))
+        .layer(middleware::from_fn_with_state(state.clone(), observe))
+        .with_state(state)
+}
+
+/// Counts and times every request by plane, and keeps shared caches away from answers.
+async fn observe(State(state): State<AppState>, route: Option<MatchedPath>, request: Request, next: Next) -> Response {
+    let plane = route.as_ref().map_or(Plane::Other, |route| Plane::of(route.as_str()));
+    let begun = Instant::now();
+    let mut response = next.run(request).await;
+    let status = response.status();
+    let outcome = if status.is_server_error() {
+        Outcome::Failed
+    } else if status.is_client_error() {
+        Outcome::Refused
+    } else {
+        Outcome::Accepted
+    };
+    state.metrics.request(plane, outcome, begun.elapsed());
+    tracing::debug!(event = "request", ?plane, status = status.as_u16(), micros = begun.elapsed().as_micros());
+    if status != StatusCode::SWITCHING_PROTOCOLS {
+        response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    }
+    response
+}
+
+/// A panic is a bug of ours; the peer gets an ordinary problem document, and the connection lives on.
+fn report_panic(_payload: Box<dyn Any + Send + 'static>) -> Response {
+    tracing::error!(event = "handler_panicked");
+    Refusal::new(ProblemCode::Internal).into_response()
+}

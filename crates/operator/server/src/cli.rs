@@ -1,0 +1,172 @@
+//! The command line of `rcseald`, for the operator.
+//!
+//! Exit codes: 0 done; 1 the command failed; 2 the command line is wrong (from clap).
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use tokio::signal;
+
+use crate::config::{Config, ConfigError};
+use crate::error::StartError;
+use crate::init::{self, AUTHORITY_FILE, InitError};
+use crate::log::{self, LogError};
+use crate::server::Server;
+
+/// RCSeal's relay, key directory and blob store. It carries what it cannot read.
+#[derive(Debug, Parser)]
+#[command(name = "rcseald", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server until it is told to stop (SIGTERM or Ctrl-C).
+    Serve(ConfigArgument),
+    /// Look at the configuration.
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Write a configuration, a development certificate and its authority into a folder.
+    Init {
+        /// The folder; made when missing.
+        folder: PathBuf,
+    },
+    /// Invites that admit new accounts.
+    Invite {
+        #[command(subcommand)]
+        command: InviteCommand,
+    },
+    /// Print the OpenAPI document of the HTTP interface.
+    Openapi,
+}
+
+#[derive(Debug, Args)]
+struct ConfigArgument {
+    /// The configuration file.
+    #[arg(long, short, value_name = "FILE")]
+    config: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Read a configuration with the environment applied, and say what is wrong with it.
+    Check {
+        /// The configuration file.
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum InviteCommand {
+    /// Make a single-use invite code at the running server, and print it.
+    Create {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// Days until the code expires unused.
+        #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u64).range(1..=366))]
+        days: u64,
+    },
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+enum CommandError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Init(#[from] InitError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[cfg(unix)]
+    #[error(transparent)]
+    Admin(#[from] crate::admin::AdminSocketError),
+    #[error("cannot write the answer")]
+    Output(#[from] io::Error),
+    #[error("cannot encode the answer")]
+    Encode(#[from] serde_json::Error),
+}
+
+/// Runs a parsed command line.
+pub async fn run(cli: Cli) -> ExitCode {
+    match execute(cli.command).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The error and everything that caused it, one line each.
+fn report(error: &CommandError) {
+    let mut stderr = io::stderr().lock();
+    let _ = writeln!(stderr, "rcseald: {error}");
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let _ = writeln!(stderr, "  because: {error}");
+        cause = error.source();
+    }
+}
+
+async fn execute(command: Command) -> Result<(), CommandError> {
+    let mut stdout = io::stdout();
+    match command {
+        Command::Serve(ConfigArgument { config }) => {
+            let config = Config::load(&config)?;
+            log::install(&config.log)?;
+            let server = Server::start(config).await?;
+            writeln!(stdout, "listening on {} as {}", server.addr(), server.origin())?;
+            stdout.flush()?;
+            wait_for_stop().await;
+            server.shutdown().await;
+        }
+        Command::Config { command: ConfigCommand::Check { file } } => {
+            Config::load(&file)?;
+            writeln!(stdout, "{}: the configuration is good", file.display())?;
+        }
+        Command::Init { folder } => {
+            let path = init::init(&folder)?;
+            writeln!(
+                stdout,
+                "wrote {}\nclients trust {}\nnext: rcseald serve --config {}",
+                path.display(),
+                folder.join(AUTHORITY_FILE).display(),
+                path.display(),
+            )?;
+        }
+        Command::Invite { command: InviteCommand::Create { config: ConfigArgument { config }, days } } => {
+            let config = Config::load(&config)?;
+            let code = crate::admin::create_invite(&config.storage.path, days * 24 * 3600).await?;
+            writeln!(stdout, "{code}")?;
+        }
+        Command::Openapi => {
+            serde_json::to_writer_pretty(&mut stdout, &crate::app::openapi_document())?;
+            writeln!(stdout)?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns at the first SIGTERM or SIGINT.
+async fn wait_for_stop() {
+    #[cfg(unix)]
+    {
+        // Handlers for these two signals can always be installed; without one, Ctrl-C alone stops the server.
+        if let Ok(mut terminate) = signal::unix::signal(signal::unix::SignalKind::terminate()) {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = signal::ctrl_c() => {}
+            }
+            return;
+        }
+    }
+    let _ = signal::ctrl_c().await;
+}

@@ -1,0 +1,266 @@
+//! Requests of the directory.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use rcseal_store::directory::{Claim, PrekeyCounts as StoredCounts, PublishKeySet, UploadPrekeys};
+use rcseal_wire::api::{
+    Base64, BundlesRequest, BundlesResponse, DeliveryTokens, DeviceUpload, KeySetBody, KeySetsBody,
+    ONE_TIME_PREKEYS_LOW, PrekeyCounts,
+};
+use rcseal_wire::id::{AccountId, DeviceAddress, DeviceNumber, KeySetCounter, MailboxId};
+use rcseal_wire::problem::{Problem, ProblemCode};
+use serde::Deserialize;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::{DirectoryError, VerifiedKeySet, parse_upload, prekey};
+use crate::auth::{AuthenticatedDevice, DirectoryReader};
+use crate::log::LogId;
+use crate::metrics::{Outcome, PrekeyKind};
+use crate::refusal::{ApiJson, ApiPath, ApiQuery, Refusal};
+use crate::state::AppState;
+
+pub(crate) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(publish_key_set))
+        .routes(routes!(get_key_set))
+        .routes(routes!(get_key_sets))
+        .routes(routes!(claim_bundles))
+        .routes(routes!(upload_device))
+        .routes(routes!(count_prekeys))
+        .routes(routes!(set_delivery_tokens))
+}
+
+/// Publishes the successor of the account's key set. Repeating the stored one is accepted.
+#[utoipa::path(
+    put, path = "/v1/account/key-set", tag = "directory", security(("login" = [])),
+    request_body = KeySetBody,
+    responses(
+        (status = 204, description = "stored"),
+        (status = 409, body = Problem, content_type = "application/problem+json",
+         description = "key_set_conflict: somebody else was first; key_set_rollback; key_set_fork"),
+        (status = 422, body = Problem, content_type = "application/problem+json", description = "key_set_invalid"),
+    ),
+)]
+async fn publish_key_set(
+    State(state): State<AppState>,
+    device: AuthenticatedDevice,
+    ApiJson(body): ApiJson<KeySetBody>,
+) -> Result<StatusCode, Refusal> {
+    let outcome = publish(&state, device.account(), &body.key_set.0).await;
+    state.metrics.key_set_published(match &outcome {
+        Ok(()) => Outcome::Accepted,
+        Err(DirectoryError::Store(_)) => Outcome::Failed,
+        Err(_) => Outcome::Refused,
+    });
+    outcome?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn publish(state: &AppState, account: AccountId, bytes: &[u8]) -> Result<(), DirectoryError> {
+    let current = state.store.key_set(account).await?.ok_or(DirectoryError::OtherAccount)?;
+    if bytes == current.bytes {
+        return Ok(());
+    }
+    let verified = VerifiedKeySet::successor(bytes, account, &current)?;
+    let counter = verified.stored().counter;
+    let published = state
+        .store
+        .publish_key_set(PublishKeySet {
+            account,
+            previous: current.hash,
+            devices: verified.devices().to_vec(),
+            key_set: verified.into_stored(),
+            now: state.clock.now(),
+        })
+        .await
+        .map_err(DirectoryError::Publish)?;
+    tracing::info!(
+        event = "key_set_published",
+        account = %LogId::of(account.as_bytes()),
+        counter = counter.get(),
+        added = published.added.len(),
+        removed = published.removed.len(),
+    );
+    for (device, _) in published.removed {
+        // An error means that nobody serves a device at the moment.
+        let _ = state.revocations.send(DeviceAddress { account, device });
+    }
+    Ok(())
+}
+
+/// The account's current key set.
+#[utoipa::path(
+    get, path = "/v1/accounts/{account}/key-set", tag = "directory",
+    security(("login" = []), ("delivery_token" = [])),
+    params(("account" = String, Path, description = "account id (UUID)")),
+    responses(
+        (status = 200, body = KeySetBody),
+        (status = 403, body = Problem, content_type = "application/problem+json",
+         description = "forbidden; also for accounts that do not exist"),
+    ),
+)]
+async fn get_key_set(
+    State(state): State<AppState>,
+    reader: DirectoryReader,
+    ApiPath(account): ApiPath<AccountId>,
+) -> Result<Json<KeySetBody>, Refusal> {
+    reader.authorize(&state, account).await?;
+    let stored = state.store.key_set(account).await?.ok_or(ProblemCode::NotFound)?;
+    Ok(Json(KeySetBody { key_set: Base64(stored.bytes.to_vec()) }))
+}
+
+/// Where to begin.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct From {
+    /// The counter of the first key set wanted.
+    from: u64,
+}
+
+/// The account's key sets from a counter on, oldest first: whoever is behind checks every link.
+#[utoipa::path(
+    get, path = "/v1/accounts/{account}/key-sets", tag = "directory",
+    security(("login" = []), ("delivery_token" = [])),
+    params(("account" = String, Path, description = "account id (UUID)"), From),
+    responses(
+        (status = 200, body = KeySetsBody),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "forbidden"),
+    ),
+)]
+async fn get_key_sets(
+    State(state): State<AppState>,
+    reader: DirectoryReader,
+    ApiPath(account): ApiPath<AccountId>,
+    ApiQuery(From { from }): ApiQuery<From>,
+) -> Result<Json<KeySetsBody>, Refusal> {
+    reader.authorize(&state, account).await?;
+    let stored = state.store.key_sets_from(account, KeySetCounter::new(from)).await?;
+    Ok(Json(KeySetsBody { key_sets: stored.iter().map(|key_set| Base64(key_set.bytes.to_vec())).collect() }))
+}
+
+/// Hands out what starts a session with devices of an account: each costs the account a one-time prekey.
+#[utoipa::path(
+    post, path = "/v1/accounts/{account}/bundles", tag = "directory",
+    security(("login" = []), ("delivery_token" = [])),
+    params(("account" = String, Path, description = "account id (UUID)")),
+    request_body = BundlesRequest,
+    responses(
+        (status = 200, body = BundlesResponse),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "forbidden"),
+        (status = 429, body = Problem, content_type = "application/problem+json", description = "rate_limited"),
+    ),
+)]
+async fn claim_bundles(
+    State(state): State<AppState>,
+    reader: DirectoryReader,
+    ApiPath(account): ApiPath<AccountId>,
+    ApiJson(mut request): ApiJson<BundlesRequest>,
+) -> Result<Json<BundlesResponse>, Refusal> {
+    reader.authorize(&state, account).await?;
+    if request.devices.is_empty() || request.devices.len() > usize::from(DeviceNumber::MAX) {
+        return Err(DirectoryError::DeviceCount.into());
+    }
+    request.devices.sort_unstable();
+    request.devices.dedup();
+    state.limiters.bundle_request(account)?;
+    let mut bundles = Vec::with_capacity(request.devices.len());
+    for device in request.devices {
+        let one_time_allowed = state.limiters.may_claim_one_time(account);
+        let claim = if one_time_allowed { Claim::OneTime } else { Claim::LastResort };
+        let Some(claimed) = state.store.claim_bundle(DeviceAddress { account, device }, claim).await? else {
+            continue;
+        };
+        let Some(mailbox) = claimed.mailbox else { continue };
+        state.metrics.prekey_claimed(match (&claimed.one_time_kem, one_time_allowed) {
+            (Some(_), _) => PrekeyKind::OneTimeKem,
+            (None, true) => PrekeyKind::LastResortEmpty,
+            (None, false) => PrekeyKind::LastResortLimited,
+        });
+        if claimed.one_time.is_some() {
+            state.metrics.prekey_claimed(PrekeyKind::OneTimeEc);
+        }
+        let Some(bundle) = prekey::bundle(device, mailbox, &claimed) else {
+            tracing::error!(event = "stored_prekey_corrupt", account = %LogId::of(account.as_bytes()));
+            return Err(ProblemCode::Internal.into());
+        };
+        bundles.push(bundle);
+    }
+    Ok(Json(BundlesResponse { bundles }))
+}
+
+/// Sets the device's mailbox, once, and adds or replaces prekeys.
+#[utoipa::path(
+    put, path = "/v1/device", tag = "directory", security(("login" = [])),
+    request_body = DeviceUpload,
+    responses(
+        (status = 200, body = PrekeyCounts),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "malformed, out_of_range"),
+        (status = 409, body = Problem, content_type = "application/problem+json",
+         description = "mailbox_taken: another device has the id; mailbox_fixed: this device has another mailbox"),
+    ),
+)]
+async fn upload_device(
+    State(state): State<AppState>,
+    device: AuthenticatedDevice,
+    ApiJson(upload): ApiJson<DeviceUpload>,
+) -> Result<Json<PrekeyCounts>, Refusal> {
+    let mailbox = upload.mailbox;
+    let prekeys = parse_upload(upload)?;
+    Ok(Json(put_device(&state, device.address(), mailbox, prekeys).await?))
+}
+
+/// Creates the mailbox, then stores the prekeys; both may be repeated.
+pub(crate) async fn put_device(
+    state: &AppState,
+    device: DeviceAddress,
+    mailbox: MailboxId,
+    prekeys: UploadPrekeys,
+) -> Result<PrekeyCounts, DirectoryError> {
+    state.store.create_mailbox(device, mailbox).await.map_err(DirectoryError::Mailbox)?;
+    let uploaded = state.store.upload_prekeys(device, prekeys).await.map_err(DirectoryError::Upload)?;
+    Ok(counts(uploaded.counts))
+}
+
+/// How many one-time prekeys the device has left.
+#[utoipa::path(
+    get, path = "/v1/device/prekeys", tag = "directory", security(("login" = [])),
+    responses((status = 200, body = PrekeyCounts)),
+)]
+async fn count_prekeys(
+    State(state): State<AppState>,
+    device: AuthenticatedDevice,
+) -> Result<Json<PrekeyCounts>, Refusal> {
+    let record = state.store.device(device.address()).await?.ok_or(ProblemCode::DeviceUnknown)?;
+    Ok(Json(counts(record.prekeys)))
+}
+
+fn counts(stored: StoredCounts) -> PrekeyCounts {
+    let StoredCounts { one_time, one_time_kem } = stored;
+    let low = one_time < ONE_TIME_PREKEYS_LOW || one_time_kem < ONE_TIME_PREKEYS_LOW;
+    PrekeyCounts { one_time, one_time_kem, low }
+}
+
+/// Replaces the list of delivery tokens that open the account's mailboxes.
+#[utoipa::path(
+    put, path = "/v1/account/delivery-tokens", tag = "directory", security(("login" = [])),
+    request_body = DeliveryTokens,
+    responses(
+        (status = 204, description = "stored"),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "out_of_range"),
+    ),
+)]
+async fn set_delivery_tokens(
+    State(state): State<AppState>,
+    device: AuthenticatedDevice,
+    ApiJson(tokens): ApiJson<DeliveryTokens>,
+) -> Result<StatusCode, Refusal> {
+    state
+        .store
+        .set_delivery_tokens(device.account(), tokens.hashes)
+        .await
+        .map_err(DirectoryError::Tokens)?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,97 @@
+//! Periodic work: removing what expired. Every job can also be called once, by tests and by the operator's scripts.
+
+use std::time::Duration;
+
+use rcseal_store::StoreError;
+use rcseal_store::BlobError;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::metrics::SweptKind;
+use crate::state::AppState;
+
+/// Entries removed per transaction: small enough that submissions in between do not wait noticeably.
+const BUDGET: usize = 1024;
+
+/// What a sweep removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Messages that nobody fetched in time.
+    pub messages: u64,
+    /// Blobs, finished or not.
+    pub blobs: u64,
+    /// Linking slots.
+    pub links: u64,
+}
+
+/// A sweep did not finish; what it had removed stays removed.
+#[derive(Debug, thiserror::Error)]
+pub enum SweepError {
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+    /// A blob could not be removed.
+    #[error("a blob could not be removed")]
+    Blob(#[from] BlobError),
+}
+
+impl SweepError {
+    /// Stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Store(source) => source.code(),
+            Self::Blob(source) => source.code(),
+        }
+    }
+}
+
+/// Sweeps at the configured pace until the server stops.
+pub(crate) async fn run(state: AppState) {
+    let mut ticks = interval(Duration::from_secs(state.config.jobs.sweep_seconds));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = state.stopping.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        state.limiters.tidy();
+        match sweep(&state).await {
+            Ok(Swept { messages, blobs, links }) => tracing::debug!(event = "swept", messages, blobs, links),
+            Err(error) => {
+                state.metrics.sweep_failures.inc();
+                tracing::warn!(event = "sweep_failed", code = error.code());
+            }
+        }
+    }
+}
+
+/// Removes everything that has expired by now.
+pub(crate) async fn sweep(state: &AppState) -> Result<Swept, SweepError> {
+    let now = state.clock.now();
+    let mut swept = Swept::default();
+    loop {
+        let outcome = state.store.expire(now, BUDGET).await?;
+        swept.messages += outcome.dropped;
+        state.metrics.swept(SweptKind::Message, outcome.dropped);
+        if !outcome.more {
+            break;
+        }
+    }
+    loop {
+        let removed = state.store.expire_links(now, BUDGET).await?;
+        swept.links += removed as u64;
+        state.metrics.swept(SweptKind::Link, removed as u64);
+        if removed < BUDGET {
+            break;
+        }
+    }
+    loop {
+        let removed = state.blobs.expire(now, BUDGET).await?;
+        swept.blobs += removed as u64;
+        state.metrics.swept(SweptKind::Blob, removed as u64);
+        if removed < BUDGET {
+            break;
+        }
+    }
+    Ok(swept)
+}

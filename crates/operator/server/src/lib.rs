@@ -1,0 +1,48 @@
+//! `rcseald`: relay, directory and blobs, blind to what they carry.
+//!
+//! A thin shell: sockets, TLS, login, limits and storage around bytes that only devices can read. It never links a crate of
+//! `device/`, and holds no message key.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`config`], [`init`] | the operator's file; a development set-up |
+//! | `net`, `tls` | sockets, handshakes, limits per connection |
+//! | `app`, `refusal` | the router; problem documents |
+//! | `auth`, `account`, `admission` | login, registration, who may register |
+//! | `directory`, `blob`, `link` | key sets and prekeys, encrypted media, linking slots |
+//! | `mailbox` | the message plane |
+//! | `admin`, [`metrics`], `jobs`, `log` | operating it |
+//!
+//! [`Server::start`] is the way in, for the binary, for `rcseal serve` and for tests.
+
+mod account;
+mod admin;
+mod admission;
+mod app;
+mod auth;
+mod blob;
+pub mod cli;
+pub mod clock;
+pub mod config;
+mod directory;
+mod error;
+pub mod init;
+mod jobs;
+mod limiter;
+mod link;
+pub mod log;
+pub mod metrics;
+mod net;
+mod refusal;
+mod server;
+mod state;
+mod tls;
+
+#[cfg(unix)]
+pub use admin::{AdminSocketError, create_invite};
+pub use app::openapi_document;
+pub use config::Config;
+pub use error::StartError;
+pub use jobs::{SweepError, Swept};
+pub use server::{RunningServer, Server};
+pub use tls::TlsError;

@@ -1,0 +1,115 @@
+//! Rate limits, all of them fail-closed: where no answer can be had, the answer is no.
+//!
+//! | limit | keyed by | beyond it |
+//! |---|---|---|
+//! | prekey claims | target account | only last-resort prekeys are handed out |
+//! | bundle requests | target account | `rate_limited` |
+//! | anonymous requests | IPv4 address or IPv6 /64 | `rate_limited` |
+//!
+//! The state is in memory: after a restart everybody starts with a full burst.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use rcseal_wire::id::AccountId;
+use rcseal_wire::problem::ProblemCode;
+
+use crate::config::LimitsConfig;
+use crate::net::subscriber;
+use crate::refusal::Refusal;
+
+/// Keys remembered per limiter. Beyond it new keys are refused until the next tidy-up: memory is worth more than the stranger who
+/// comes as a million addresses.
+const KEYS_MAX: usize = 1_000_000;
+
+/// The limiters.
+pub(crate) struct Limiters {
+    claims: DefaultKeyedRateLimiter<AccountId>,
+    bundles: DefaultKeyedRateLimiter<AccountId>,
+    anonymous: DefaultKeyedRateLimiter<IpAddr>,
+}
+
+impl Limiters {
+    pub(crate) fn new(limits: &LimitsConfig) -> Self {
+        Self {
+            claims: RateLimiter::keyed(Quota::per_hour(at_least_one(limits.prekey_claims_per_hour_max))),
+            bundles: RateLimiter::keyed(Quota::per_minute(at_least_one(limits.bundle_requests_per_minute_max))),
+            anonymous: RateLimiter::keyed(Quota::per_minute(at_least_one(limits.anonymous_requests_per_minute_max))),
+        }
+    }
+
+    /// Whether one-time prekeys of one of `target`'s devices may be handed out now.
+    pub(crate) fn may_claim_one_time(&self, target: AccountId) -> bool {
+        self.claims.len() < KEYS_MAX && self.claims.check_key(&target).is_ok()
+    }
+
+    /// Whether bundles of `target` may be asked for now.
+    pub(crate) fn bundle_request(&self, target: AccountId) -> Result<(), Refusal> {
+        check(&self.bundles, &target)
+    }
+
+    /// Whether somebody at `peer` who has not logged in may ask for something now.
+    pub(crate) fn anonymous(&self, peer: IpAddr) -> Result<(), Refusal> {
+        check(&self.anonymous, &subscriber(peer))
+    }
+
+    /// Forgets keys whose limit is fully recovered. Called by the sweep.
+    pub(crate) fn tidy(&self) {
+        self.claims.retain_recent();
+        self.bundles.retain_recent();
+        self.anonymous.retain_recent();
+    }
+}
+
+fn check<K: std::hash::Hash + Eq + Clone>(limiter: &DefaultKeyedRateLimiter<K>, key: &K) -> Result<(), Refusal> {
+    if limiter.len() >= KEYS_MAX {
+        return Err(Refusal::retry_after(ProblemCode::RateLimited, 60));
+    }
+    limiter.check_key(key).map_err(|until| {
+        let wait = until.wait_time_from(DefaultClock::default().now());
+        Refusal::retry_after(ProblemCode::RateLimited, wait.as_secs() + 1)
+    })
+}
+
+/// The configuration refuses zero; a caller that skipped that check gets the strictest limit there is.
+fn at_least_one(limit: u32) -> NonZeroU32 {
+    NonZeroU32::new(limit).unwrap_or(NonZeroU32::MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use super::*;
+
+    fn limiters() -> Limiters {
+        Limiters::new(&LimitsConfig {
+            prekey_claims_per_hour_max: 2,
+            bundle_requests_per_minute_max: 1,
+            anonymous_requests_per_minute_max: 1,
+            ..LimitsConfig::default()
+        })
+    }
+
+    #[test]
+    fn claims_beyond_the_limit_are_denied_per_target() {
+        let limiters = limiters();
+        let (one, other) = (AccountId::from_bytes([1; 16]), AccountId::from_bytes([2; 16]));
+        assert!(limiters.may_claim_one_time(one));
+        assert!(limiters.may_claim_one_time(one));
+        assert!(!limiters.may_claim_one_time(one));
+        assert!(limiters.may_claim_one_time(other));
+    }
+
+    #[test]
+    fn a_limited_caller_learns_when_to_come_back() {
+        let limiters = limiters();
+        let peer: IpAddr = "192.0.2.1".parse().unwrap();
+        assert!(limiters.anonymous(peer).is_ok());
+        let refusal = limiters.anonymous(peer).unwrap_err();
+        assert_eq!(refusal.problem().code, "rate_limited");
+        assert!(refusal.problem().retry_after_seconds.unwrap() <= 61);
+    }
+}

@@ -1,0 +1,312 @@
+//! Every metric of the server, in one table.
+//!
+//! | name | kind | unit | labels | meaning |
+//! |---|---|---|---|---|
+//! | `rcseal_connections_open` | gauge | connections | | open TLS connections, WebSockets included |
+//! | `rcseal_connections_refused_total` | counter | connections | `reason` | connections closed before their first request |
+//! | `rcseal_requests_total` | counter | requests | `plane`, `outcome` | answered requests |
+//! | `rcseal_request_duration_seconds` | histogram | seconds | `plane` | from request head to response head |
+//! | `rcseal_logins_total` | counter | attempts | `outcome` | login attempts |
+//! | `rcseal_registrations_total` | counter | attempts | `outcome` | registrations |
+//! | `rcseal_key_sets_published_total` | counter | key sets | `outcome` | attempts to publish a key set |
+//! | `rcseal_prekeys_claimed_total` | counter | prekeys | `kind` | prekeys handed out |
+//! | `rcseal_blob_bytes_total` | counter | bytes | `direction` | blob ciphertext moved |
+//! | `rcseal_websockets_open` | gauge | connections | | open message-plane WebSockets |
+//! | `rcseal_messages_enqueued_total` | counter | envelopes | `outcome` | submissions |
+//! | `rcseal_messages_delivered_total` | counter | envelopes | | envelopes written to a device, repeats included |
+//! | `rcseal_messages_acknowledged_total` | counter | envelopes | | envelopes removed by acknowledgement |
+//! | `rcseal_swept_total` | counter | items | `kind` | items removed because they expired |
+//! | `rcseal_sweep_failures_total` | counter | sweeps | | sweeps that the store refused |
+//! | `rcseal_store_ready` | gauge | 0 or 1 | | whether the last probe of the store succeeded |
+//!
+//! Labels are closed enums: no account, device, address or path can become one.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+/// Upper bounds of the latency histogram: an fsync is about 0.2 ms, a long-poll half a minute.
+const LATENCY_BOUNDS_SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
+
+macro_rules! labels {
+    ($($(#[$doc:meta])* $set:ident { $field:ident: $label:ident { $($(#[$variant_doc:meta])* $variant:ident),* $(,)? } })*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+        pub enum $label { $($(#[$variant_doc])* $variant),* }
+
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+        pub(crate) struct $set { pub(crate) $field: $label }
+    )*};
+}
+
+labels! {
+    /// Why a connection was closed before its first request.
+    RefusalLabels { reason: ConnectionRefusal {
+        /// The server has as many connections as it may.
+        Total,
+        /// The peer's address has as many as it may.
+        Address,
+        /// The TLS handshake failed.
+        Handshake,
+        /// The TLS handshake took too long.
+        HandshakeTimeout,
+    } }
+    /// How an attempt ended.
+    OutcomeLabels { outcome: Outcome {
+        /// It was done.
+        Accepted,
+        /// The peer was refused.
+        Refused,
+        /// The server could not.
+        Failed,
+    } }
+    /// What a prekey was.
+    PrekeyLabels { kind: PrekeyKind {
+        /// A one-time EC prekey.
+        OneTimeEc,
+        /// A one-time KEM prekey.
+        OneTimeKem,
+        /// The last-resort KEM prekey, because no one-time one was left.
+        LastResortEmpty,
+        /// The last-resort KEM prekey, because the limiter said so.
+        LastResortLimited,
+    } }
+    /// Which way bytes went.
+    DirectionLabels { direction: Direction {
+        /// To the server.
+        Upload,
+        /// From the server.
+        Download,
+    } }
+    /// What a sweep removed.
+    SweptLabels { kind: SweptKind {
+        /// Messages.
+        Message,
+        /// Blobs.
+        Blob,
+        /// Linking slots.
+        Link,
+    } }
+}
+
+/// Which part of the server answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum Plane {
+    /// Login and registration.
+    Account,
+    /// Key sets and prekeys.
+    Directory,
+    /// Messages.
+    Mailbox,
+    /// Blobs.
+    Blob,
+    /// Linking.
+    Link,
+    /// Anything else, unknown paths included.
+    Other,
+}
+
+impl Plane {
+    /// The plane of a route template.
+    pub(crate) fn of(route: &str) -> Self {
+        let known = [
+            ("/v1/login", Self::Account),
+            ("/v1/accounts", Self::Directory),
+            ("/v1/account", Self::Directory),
+            ("/v1/device", Self::Directory),
+            ("/v1/mailbox", Self::Mailbox),
+            ("/v1/submit", Self::Mailbox),
+            ("/v1/deliver", Self::Mailbox),
+            ("/v1/messages", Self::Mailbox),
+            ("/v1/blobs", Self::Blob),
+            ("/v1/links", Self::Link),
+        ];
+        known.into_iter().find(|(prefix, _)| route.starts_with(prefix)).map_or(Self::Other, |(_, plane)| plane)
+    }
+}
+
+/// Labels of `rcseal_requests_total`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct RequestLabels {
+    plane: Plane,
+    outcome: Outcome,
+}
+
+/// Labels of `rcseal_request_duration_seconds`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct PlaneLabels {
+    plane: Plane,
+}
+
+/// The table. Fields are named as the metrics are.
+pub struct Metrics {
+    registry: Registry,
+    pub(crate) connections_open: Gauge,
+    connections_refused: Family<RefusalLabels, Counter>,
+    requests: Family<RequestLabels, Counter>,
+    request_duration: Family<PlaneLabels, Histogram>,
+    logins: Family<OutcomeLabels, Counter>,
+    registrations: Family<OutcomeLabels, Counter>,
+    key_sets_published: Family<OutcomeLabels, Counter>,
+    prekeys_claimed: Family<PrekeyLabels, Counter>,
+    blob_bytes: Family<DirectionLabels, Counter>,
+    pub(crate) websockets_open: Gauge,
+    messages_enqueued: Family<OutcomeLabels, Counter>,
+    pub(crate) messages_delivered: Counter,
+    pub(crate) messages_acknowledged: Counter,
+    swept: Family<SweptLabels, Counter>,
+    pub(crate) sweep_failures: Counter,
+    pub(crate) store_ready: Gauge,
+}
+
+impl Metrics {
+    /// All metrics at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("rcseal");
+        let connections_open = Gauge::default();
+        registry.register("connections_open", "Open TLS connections, WebSockets included", connections_open.clone());
+        let connections_refused = Family::default();
+        registry.register(
+            "connections_refused",
+            "Connections closed before their first request",
+            connections_refused.clone(),
+        );
+        let requests = Family::default();
+        registry.register("requests", "Answered requests", requests.clone());
+        let request_duration = Family::new_with_constructor(latency as fn() -> Histogram);
+        registry.register_with_unit(
+            "request_duration",
+            "From request head to response head",
+            Unit::Seconds,
+            request_duration.clone(),
+        );
+        let logins = Family::default();
+        registry.register("logins", "Login attempts", logins.clone());
+        let registrations = Family::default();
+        registry.register("registrations", "Registrations", registrations.clone());
+        let key_sets_published = Family::default();
+        registry.register("key_sets_published", "Attempts to publish a key set", key_sets_published.clone());
+        let prekeys_claimed = Family::default();
+        registry.register("prekeys_claimed", "Prekeys handed out", prekeys_claimed.clone());
+        let blob_bytes = Family::default();
+        registry.register_with_unit("blob", "Blob ciphertext moved", Unit::Bytes, blob_bytes.clone());
+        let websockets_open = Gauge::default();
+        registry.register("websockets_open", "Open message-plane WebSockets", websockets_open.clone());
+        let messages_enqueued = Family::default();
+        registry.register("messages_enqueued", "Submissions", messages_enqueued.clone());
+        let messages_delivered = Counter::default();
+        registry.register(
+            "messages_delivered",
+            "Envelopes written to a device, repeats included",
+            messages_delivered.clone(),
+        );
+        let messages_acknowledged = Counter::default();
+        registry.register(
+            "messages_acknowledged",
+            "Envelopes removed by acknowledgement",
+            messages_acknowledged.clone(),
+        );
+        let swept = Family::default();
+        registry.register("swept", "Items removed because they expired", swept.clone());
+        let sweep_failures = Counter::default();
+        registry.register("sweep_failures", "Sweeps that the store refused", sweep_failures.clone());
+        let store_ready = Gauge::default();
+        registry.register("store_ready", "Whether the last probe of the store succeeded", store_ready.clone());
+        Self {
+            registry,
+            connections_open,
+            connections_refused,
+            requests,
+            request_duration,
+            logins,
+            registrations,
+            key_sets_published,
+            prekeys_claimed,
+            blob_bytes,
+            websockets_open,
+            messages_enqueued,
+            messages_delivered,
+            messages_acknowledged,
+            swept,
+            sweep_failures,
+            store_ready,
+        }
+    }
+
+    pub(crate) fn refused(&self, reason: ConnectionRefusal) {
+        self.connections_refused.get_or_create(&RefusalLabels { reason }).inc();
+    }
+
+    pub(crate) fn request(&self, plane: Plane, outcome: Outcome, duration: Duration) {
+        self.requests.get_or_create(&RequestLabels { plane, outcome }).inc();
+        self.request_duration.get_or_create(&PlaneLabels { plane }).observe(duration.as_secs_f64());
+    }
+
+    pub(crate) fn login(&self, outcome: Outcome) {
+        self.logins.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+
+    pub(crate) fn registration(&self, outcome: Outcome) {
+        self.registrations.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+
+    pub(crate) fn key_set_published(&self, outcome: Outcome) {
+        self.key_sets_published.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+
+    pub(crate) fn prekey_claimed(&self, kind: PrekeyKind) {
+        self.prekeys_claimed.get_or_create(&PrekeyLabels { kind }).inc();
+    }
+
+    pub(crate) fn blob_moved(&self, direction: Direction, bytes: u64) {
+        self.blob_bytes.get_or_create(&DirectionLabels { direction }).inc_by(bytes);
+    }
+
+    pub(crate) fn messages_enqueued(&self, outcome: Outcome, count: u64) {
+        self.messages_enqueued.get_or_create(&OutcomeLabels { outcome }).inc_by(count);
+    }
+
+    pub(crate) fn swept(&self, kind: SweptKind, count: u64) {
+        self.swept.get_or_create(&SweptLabels { kind }).inc_by(count);
+    }
+
+    /// The table in the OpenMetrics text format.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut page = String::new();
+        text::encode(&mut page, &self.registry).expect("writing to a string cannot fail");
+        page
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn latency() -> Histogram {
+    Histogram::new(LATENCY_BOUNDS_SECONDS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_ends_as_openmetrics_demands_and_counts() {
+        let metrics = Metrics::new();
+        metrics.refused(ConnectionRefusal::Address);
+        metrics.blob_moved(Direction::Upload, 5);
+        let page = metrics.render();
+        assert!(page.ends_with("# EOF\n"));
+        assert!(page.contains("rcseal_connections_refused_total{reason=\"Address\"} 1"));
+        assert!(page.contains("rcseal_blob_bytes_total{direction=\"Upload\"} 5"));
+    }
+}

@@ -1,0 +1,63 @@
+//! What handlers may know about the TLS connection a request came over.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rcseal_store::UnixMillis;
+use rcseal_wire::login::{LOGIN_NONCE_LEN, TLS_EXPORTER_LEN};
+
+/// Facts about one TLS connection, placed in the extensions of every request that arrives over it.
+#[derive(Clone)]
+pub(crate) struct ConnectionInfo(Arc<Facts>);
+
+struct Facts {
+    peer: SocketAddr,
+    exporter: [u8; TLS_EXPORTER_LEN],
+    nonce: Mutex<Option<PendingNonce>>,
+}
+
+/// A login nonce that was given out on this connection and not used yet.
+#[derive(Clone, Copy)]
+pub(crate) struct PendingNonce {
+    pub(crate) nonce: [u8; LOGIN_NONCE_LEN],
+    pub(crate) expires_at: UnixMillis,
+}
+
+impl ConnectionInfo {
+    pub(crate) fn new(peer: SocketAddr, exporter: [u8; TLS_EXPORTER_LEN]) -> Self {
+        Self(Arc::new(Facts {
+            peer,
+            exporter,
+            nonce: Mutex::new(None),
+        }))
+    }
+
+    /// Address of the peer. For limits only; never logged.
+    #[must_use]
+    pub(crate) fn peer(&self) -> SocketAddr {
+        self.0.peer
+    }
+
+    /// The connection's TLS exporter value (RFC 8446, section 7.5) that a login signs.
+    #[must_use]
+    pub(crate) fn exporter(&self) -> &[u8; TLS_EXPORTER_LEN] {
+        &self.0.exporter
+    }
+
+    /// Stores the nonce of a new challenge; an earlier unused one is forgotten.
+    pub(crate) fn put_nonce(&self, nonce: PendingNonce) {
+        *self.0.nonce.lock().unwrap_or_else(PoisonError::into_inner) = Some(nonce);
+    }
+
+    /// Takes the nonce; it is gone whatever comes of the login, so that one challenge allows one attempt.
+    pub(crate) fn take_nonce(&self) -> Option<PendingNonce> {
+        self.0.nonce.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl fmt::Debug for ConnectionInfo {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("ConnectionInfo")
+    }
+}

@@ -1,0 +1,76 @@
+//! What every handler shares: configuration, clock, stores, limiters, metrics and the signal to stop.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use rcseal_store::{Blobs, Store};
+
+use rcseal_wire::id::DeviceAddress;
+use rcseal_wire::origin::Origin;
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+
+use crate::admission::Admission;
+use crate::auth::TokenKey;
+use crate::blob::UploadSlots;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::limiter::Limiters;
+use crate::link::LinkWaiters;
+use crate::metrics::Metrics;
+
+/// Revocations that a slow listener may miss before it is told that it missed some, and must look devices up itself.
+const REVOCATIONS_MAX: usize = 256;
+
+/// A cheap handle to [`Shared`]; the state of every axum handler.
+#[derive(Clone)]
+pub(crate) struct AppState(Arc<Shared>);
+
+/// The shared parts.
+pub(crate) struct Shared {
+    /// As loaded; never changes while the server runs.
+    pub(crate) config: Config,
+    /// What clients sign at login.
+    pub(crate) origin: Origin,
+    /// Wall clock.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Mailboxes, directory, accounts, links.
+    pub(crate) store: Arc<dyn Store>,
+    /// Bytes of blobs, with their index.
+    pub(crate) blobs: Blobs,
+    /// Issues and checks login tokens.
+    pub(crate) tokens: TokenKey,
+    /// Decides who may register.
+    pub(crate) admission: Box<dyn Admission>,
+    /// Rate limits.
+    pub(crate) limiters: Limiters,
+    /// Places for running uploads.
+    pub(crate) upload_slots: UploadSlots,
+    /// Requests that wait for a link message.
+    pub(crate) link_waiters: LinkWaiters,
+    /// The metrics table.
+    pub(crate) metrics: Arc<Metrics>,
+    /// Devices that left their account's key set: whoever serves one closes its connection.
+    pub(crate) revocations: broadcast::Sender<DeviceAddress>,
+    /// Cancelled when the server stops.
+    pub(crate) stopping: CancellationToken,
+}
+
+impl AppState {
+    pub(crate) fn new(shared: Shared) -> Self {
+        Self(Arc::new(shared))
+    }
+}
+
+impl Deref for AppState {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// A channel for [`Shared::revocations`].
+pub(crate) fn revocation_channel() -> broadcast::Sender<DeviceAddress> {
+    broadcast::channel(REVOCATIONS_MAX).0
+}
