@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Write};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 /// A program that could not be run at all. One that ran and failed is an answer, not an error.
 #[derive(Debug, thiserror::Error)]
@@ -47,17 +47,25 @@ pub(crate) fn run(command: &mut Command) -> Result<ExitStatus, ProcessError> {
 }
 
 /// Runs a program to its end and hands every line of its standard output to `each`. Its standard error stays ours.
-pub(crate) fn run_lines(command: &mut Command, mut each: impl FnMut(&str)) -> Result<ExitStatus, ProcessError> {
+pub(crate) fn run_lines(command: &mut Command, each: impl FnMut(&str)) -> Result<ExitStatus, ProcessError> {
+    follow(command.stdout(Stdio::piped()), |child| child.stdout.take().map(BufReader::new), each)
+}
+
+/// Runs a program to its end and hands every line of its standard error to `each`. Its standard output stays ours.
+pub(crate) fn run_error_lines(command: &mut Command, each: impl FnMut(&str)) -> Result<ExitStatus, ProcessError> {
+    follow(command.stderr(Stdio::piped()), |child| child.stderr.take().map(BufReader::new), each)
+}
+
+fn follow<R: BufRead>(
+    command: &mut Command,
+    stream: fn(&mut Child) -> Option<R>,
+    mut each: impl FnMut(&str),
+) -> Result<ExitStatus, ProcessError> {
     let program = program_name(command);
-    let mut child = command
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|source| ProcessError::Start { program: program.clone(), source })?;
-    if let Some(stdout) = child.stdout.take() {
-        for line in BufReader::new(stdout).split(b'\n') {
-            let line = line.map_err(|source| ProcessError::Follow { program: program.clone(), source })?;
-            each(&String::from_utf8_lossy(&line));
-        }
+    let mut child = command.spawn().map_err(|source| ProcessError::Start { program: program.clone(), source })?;
+    for line in stream(&mut child).into_iter().flat_map(|stream| stream.split(b'\n')) {
+        let line = line.map_err(|source| ProcessError::Follow { program: program.clone(), source })?;
+        each(&String::from_utf8_lossy(&line));
     }
     child.wait().map_err(|source| ProcessError::Follow { program, source })
 }
@@ -102,6 +110,14 @@ mod tests {
         .unwrap();
         assert_eq!(lines, ["one", "two"]);
         assert_eq!(status.code(), Some(3));
+    }
+
+    #[test]
+    fn standard_error_is_followed_the_same_way() {
+        let mut lines = Vec::new();
+        let mut command = Command::new("sh");
+        run_error_lines(command.args(["-c", "echo one >&2"]), |line| lines.push(line.to_owned())).unwrap();
+        assert_eq!(lines, ["one"]);
     }
 
     #[test]

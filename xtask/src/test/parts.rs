@@ -6,8 +6,8 @@ use rcseal_report::{Format, Report};
 
 use super::counts::Counts;
 use super::{Context, Outcome, PartError, licences, packages};
-use crate::process::{cargo, run, run_lines, say, with_causes};
 use crate::arrows;
+use crate::process::{cargo, run, run_lines, say, with_causes};
 
 /// One part.
 pub(crate) struct Part {
