@@ -1,0 +1,14 @@
+//! The primitives against published vectors, against each other and against hostile input.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+#[cfg(all(feature = "aws-lc", feature = "portable"))]
+mod back_ends_agree;
+mod fixture;
+mod hostile;
+mod kem;
+mod points;
+mod sealing;
+mod secrets;
+mod symmetric;
+mod vectors;
+mod xeddsa;
