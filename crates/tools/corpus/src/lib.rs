@@ -10,6 +10,7 @@
 //! entry in [`TARGETS`]; seeds make sure that fuzzing starts behind the first length check. Nothing here is part of a product.
 
 mod api;
+mod credential;
 mod wire;
 
 /// What a parser said of some bytes.
@@ -49,6 +50,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "link", run: wire::link, seeds: wire::link_seeds },
     Target { name: "frame_to_relay", run: wire::frame_to_relay, seeds: wire::frame_to_relay_seeds },
     Target { name: "frame_to_device", run: wire::frame_to_device, seeds: wire::frame_to_device_seeds },
+    Target { name: "key_set", run: credential::key_set, seeds: credential::key_set_seeds },
+    Target { name: "device_entry", run: credential::device_entry, seeds: credential::device_entry_seeds },
+    Target { name: "safety_number", run: credential::safety_number, seeds: credential::safety_number_seeds },
     Target { name: "api_request", run: api::request, seeds: api::request_seeds },
     Target { name: "api_response", run: api::response, seeds: api::response_seeds },
 ];

@@ -78,7 +78,20 @@ macro_rules! replay {
 }
 
 replay! {
-    envelope, hello, padding, payload, content, invitation, link, frame_to_relay, frame_to_device, api_request, api_response,
+    envelope,
+    hello,
+    padding,
+    payload,
+    content,
+    invitation,
+    link,
+    frame_to_relay,
+    frame_to_device,
+    key_set,
+    device_entry,
+    safety_number,
+    api_request,
+    api_response,
 }
 
 #[test]

@@ -1,0 +1,118 @@
+//! Targets for the formats of `rcseal_credential`: key sets, device entries, scanned safety numbers.
+
+use std::sync::OnceLock;
+
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+use rcseal_credential::{
+    AccountSigner, DeviceClaims, DeviceEntry, IdentityProfile, KeySetBuilder, RecoveryCommitment, SafetyNumber,
+    UnverifiedKeySet, VerifiedKeySet, prove_device,
+};
+use rcseal_crypto::seal::SealingSecretKey;
+use rcseal_crypto::{ed25519, x25519};
+use rcseal_wire::id::{AccountId, Custody, DeviceNumber, Platform};
+
+use crate::Verdict;
+
+/// A key set as a directory sends it: parsed, then every signature in it checked. Bytes that parse are accepted here, because
+/// no fuzzer can sign; what verifies must be kept byte for byte, since its hash is what the next one names.
+pub(crate) fn key_set(bytes: &[u8]) -> Verdict {
+    let parsed = UnverifiedKeySet::parse(bytes);
+    let verdict = Verdict::of(&parsed);
+    if let Ok(unverified) = parsed {
+        let hash = unverified.hash();
+        if let Ok(verified) = unverified.verify() {
+            assert_eq!(verified.as_bytes(), bytes, "a key set is kept as it was signed");
+            assert_eq!(verified.hash(), hash, "verifying changes no hash");
+        }
+    }
+    verdict
+}
+
+pub(crate) fn key_set_seeds() -> Vec<Vec<u8>> {
+    let first = first_key_set();
+    let (entry, signer) = (device(2), signer());
+    let second = KeySetBuilder::successor(&first).add_device(entry).and_then(|builder| builder.sign(&signer));
+    let second = second.expect("the second device is new and the signer the same");
+    vec![first.as_bytes().to_vec(), second.as_bytes().to_vec()]
+}
+
+/// One device's entry, as it travels while a device is linked.
+pub(crate) fn device_entry(bytes: &[u8]) -> Verdict {
+    let parsed = DeviceEntry::parse(bytes);
+    if let Ok(entry) = &parsed {
+        assert_eq!(entry.to_bytes(), bytes, "an entry has one encoding");
+        let _ = entry.verify(account());
+    }
+    Verdict::of(&parsed)
+}
+
+pub(crate) fn device_entry_seeds() -> Vec<Vec<u8>> {
+    vec![device(1).to_bytes()]
+}
+
+/// The text of a scanned safety number. Only the right one is accepted, and that is the seed.
+pub(crate) fn safety_number(bytes: &[u8]) -> Verdict {
+    let Ok(text) = std::str::from_utf8(bytes) else { return Verdict::Refused };
+    Verdict::of(&ours().verify_scan(text))
+}
+
+pub(crate) fn safety_number_seeds() -> Vec<Vec<u8>> {
+    vec![theirs().qr_payload().into_bytes()]
+}
+
+/// Computed once: a fuzzer calls this a thousand times a second.
+fn ours() -> &'static SafetyNumber {
+    static OURS: OnceLock<SafetyNumber> = OnceLock::new();
+    OURS.get_or_init(|| {
+        let (us, them) = parties();
+        SafetyNumber::new(&us.party(), &them.party())
+    })
+}
+
+fn theirs() -> SafetyNumber {
+    let (us, them) = parties();
+    SafetyNumber::new(&them.party(), &us.party())
+}
+
+fn parties() -> (VerifiedKeySet, VerifiedKeySet) {
+    (first_key_set(), key_set_of(AccountId::from_bytes([7; 16]), AccountSigner::from_seed([8; 32])))
+}
+
+fn first_key_set() -> VerifiedKeySet {
+    key_set_of(account(), signer())
+}
+
+fn key_set_of(account: AccountId, signer: AccountSigner) -> VerifiedKeySet {
+    let builder = KeySetBuilder::first(account, RecoveryCommitment::NONE);
+    let signed = builder.add_device(device_of(account, 1)).and_then(|builder| builder.sign(&signer));
+    signed.expect("a first key set with one device is in order")
+}
+
+fn account() -> AccountId {
+    AccountId::from_bytes([1; 16])
+}
+
+fn signer() -> AccountSigner {
+    AccountSigner::from_seed([2; 32])
+}
+
+fn device(number: u8) -> DeviceEntry {
+    device_of(account(), number)
+}
+
+fn device_of(account: AccountId, number: u8) -> DeviceEntry {
+    let mut rng = ChaCha20Rng::seed_from_u64(u64::from(number));
+    let identity = x25519::SecretKey::generate(&mut rng);
+    let claims = DeviceClaims {
+        account,
+        number: DeviceNumber::new(number).expect("1 and 2 are device numbers"),
+        platform: Platform::Android,
+        custody: Custody::User,
+        auth_key: &ed25519::SigningKey::generate(&mut rng),
+        identity_keys: &[(IdentityProfile::Native, &identity)],
+        sealing_key: &SealingSecretKey::generate(&mut rng).public_key(),
+        mls_leaf_keys: &[],
+    };
+    prove_device(&mut rng, &claims).expect("one identity key and no leaf keys are in order")
+}
