@@ -1,0 +1,218 @@
+//! Devices, sessions and an independent protobuf codec for the tests.
+
+use prost::Message;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+use rcseal_signal::*;
+
+/// Every profile this build can make sessions of.
+#[cfg(not(feature = "signal-v4"))]
+pub(crate) const PROFILES: &[Profile] = &[Profile::Native];
+/// Every profile this build can make sessions of.
+#[cfg(feature = "signal-v4")]
+pub(crate) const PROFILES: &[Profile] = &[Profile::Native, Profile::SignalV4];
+
+pub(crate) fn rng(seed: u64) -> ChaCha20Rng {
+    ChaCha20Rng::seed_from_u64(seed)
+}
+
+/// A device with its identity and one prekey of each kind.
+pub(crate) struct Device {
+    pub(crate) profile: Profile,
+    pub(crate) identity: IdentityKeyPair,
+    pub(crate) address: Address,
+    pub(crate) signed: SignedPreKey,
+    pub(crate) kem: KemPreKey,
+    pub(crate) one_time: OneTimePreKey,
+}
+
+impl Device {
+    pub(crate) fn new(rng: &mut ChaCha20Rng, profile: Profile, account: u8) -> Self {
+        let identity = IdentityKeyPair::generate(rng);
+        Self {
+            profile,
+            address: Address::new([account; 16], 1),
+            signed: SignedPreKey::generate(rng, profile, 7, &identity).unwrap(),
+            kem: KemPreKey::generate(rng, profile, 300, &identity).unwrap(),
+            one_time: OneTimePreKey::generate(rng, profile, 70_000).unwrap(),
+            identity,
+        }
+    }
+
+    pub(crate) fn peer(&self) -> Peer {
+        Peer { address: self.address, identity: self.identity.public() }
+    }
+
+    pub(crate) fn bundle(&self, one_time: bool) -> PreKeyBundle {
+        PreKeyBundle {
+            identity: self.identity.public(),
+            signed_prekey: self.signed.public(),
+            kem_prekey: self.kem.public(),
+            one_time: one_time.then(|| self.one_time.public()),
+        }
+    }
+
+    pub(crate) fn keys(&self, one_time: bool) -> ResponderKeys<'_> {
+        ResponderKeys { signed: &self.signed, kem: &self.kem, one_time: one_time.then_some(&self.one_time) }
+    }
+
+    pub(crate) fn initiate(&self, rng: &mut ChaCha20Rng, their: &Device, one_time: bool) -> Session {
+        let verified = their.bundle(one_time).verify(self.profile).unwrap();
+        Session::initiate(rng, self.profile, &self.identity, self.address, their.peer(), verified).unwrap()
+    }
+
+    pub(crate) fn accept(&self, their: &Device, message: &[u8], one_time: bool) -> Result<Accepted, DecryptError> {
+        let message = PreKeyMessage::parse(message)?;
+        let keys = self.keys(one_time);
+        Session::accept(self.profile, &self.identity, self.address, their.peer(), message, keys)
+            .unwrap()
+            .decrypt_first()
+    }
+}
+
+/// One end of a session with its stored rows, committing every step.
+pub(crate) struct Side {
+    pub(crate) session: Session,
+    pub(crate) skipped: MemorySkippedKeys,
+}
+
+impl Side {
+    pub(crate) fn new(session: Session) -> Self {
+        Self { session, skipped: MemorySkippedKeys::new() }
+    }
+
+    pub(crate) fn send(&mut self, rng: &mut ChaCha20Rng, text: &[u8]) -> Vec<u8> {
+        let step = self.session.encrypt(rng, text).unwrap();
+        self.commit(&step.delta);
+        step.output
+    }
+
+    pub(crate) fn receive(&mut self, message: &[u8]) -> Result<Vec<u8>, DecryptError> {
+        let step = self.session.decrypt(&self.skipped, message)?;
+        self.commit(&step.delta);
+        Ok(step.output)
+    }
+
+    pub(crate) fn commit(&mut self, delta: &Delta) {
+        self.skipped.apply(delta);
+        assert!(self.skipped.len() as u64 <= SKIPPED_MAX, "more skipped keys than the bound allows");
+        self.session.apply(delta).unwrap();
+        assert_eq!(self.session.record().as_bytes(), delta.record().as_bytes());
+    }
+
+    /// Forgets everything that is not in the store.
+    pub(crate) fn restart(&mut self) {
+        let record = self.record();
+        self.session = Session::from_record(&record).unwrap();
+        assert_eq!(self.record(), record, "a record restores to itself");
+    }
+
+    pub(crate) fn record(&self) -> Vec<u8> {
+        self.session.record().as_bytes().to_vec()
+    }
+}
+
+/// Two devices and a session in which both have received something.
+pub(crate) struct Pair {
+    pub(crate) rng: ChaCha20Rng,
+    pub(crate) alice_device: Device,
+    pub(crate) bob_device: Device,
+    pub(crate) alice: Side,
+    pub(crate) bob: Side,
+}
+
+impl Pair {
+    /// Alice has begun the session, Bob has accepted it and not answered yet.
+    pub(crate) fn accepted(profile: Profile, seed: u64) -> Self {
+        let mut rng = rng(seed);
+        let alice_device = Device::new(&mut rng, profile, 0xA1);
+        let bob_device = Device::new(&mut rng, profile, 0xB0);
+        let mut alice = Side::new(alice_device.initiate(&mut rng, &bob_device, true));
+        let first = alice.send(&mut rng, b"first");
+        let accepted = bob_device.accept(&alice_device, &first, true).unwrap();
+        assert_eq!(accepted.plaintext, b"first");
+        let mut bob = Side::new(accepted.session);
+        bob.skipped.apply(&accepted.delta);
+        Self { rng, alice_device, bob_device, alice, bob }
+    }
+
+    /// Both have received something: ordinary messages from here on.
+    pub(crate) fn established(profile: Profile, seed: u64) -> Self {
+        let mut pair = Self::accepted(profile, seed);
+        pair.ping_pong();
+        pair
+    }
+
+    /// Bob writes, then Alice.
+    pub(crate) fn ping_pong(&mut self) {
+        let ping = self.bob.send(&mut self.rng, b"ping");
+        assert_eq!(self.alice.receive(&ping).unwrap(), b"ping");
+        let pong = self.alice.send(&mut self.rng, b"pong");
+        assert_eq!(self.bob.receive(&pong).unwrap(), b"pong");
+    }
+
+    /// `count` messages from Alice, none of them delivered.
+    pub(crate) fn alice_sends(&mut self, count: usize) -> Vec<Vec<u8>> {
+        (0..count).map(|number| self.alice.send(&mut self.rng, number.to_string().as_bytes())).collect()
+    }
+}
+
+/// The ratchet message's protobuf as an ordinary codec sees it.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct RatchetProto {
+    #[prost(bytes = "vec", optional, tag = "1")]
+    pub(crate) ratchet_key: Option<Vec<u8>>,
+    #[prost(uint32, optional, tag = "2")]
+    pub(crate) counter: Option<u32>,
+    #[prost(uint32, optional, tag = "3")]
+    pub(crate) previous_counter: Option<u32>,
+    #[prost(bytes = "vec", optional, tag = "4")]
+    pub(crate) ciphertext: Option<Vec<u8>>,
+    #[prost(bytes = "vec", optional, tag = "5")]
+    pub(crate) pq_ratchet: Option<Vec<u8>>,
+    #[prost(bytes = "vec", optional, tag = "6")]
+    pub(crate) addresses: Option<Vec<u8>>,
+}
+
+/// The prekey message's protobuf.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct PreKeyProto {
+    #[prost(uint32, optional, tag = "1")]
+    pub(crate) one_time_id: Option<u32>,
+    #[prost(bytes = "vec", optional, tag = "2")]
+    pub(crate) base_key: Option<Vec<u8>>,
+    #[prost(bytes = "vec", optional, tag = "3")]
+    pub(crate) identity: Option<Vec<u8>>,
+    #[prost(bytes = "vec", optional, tag = "4")]
+    pub(crate) message: Option<Vec<u8>>,
+    #[prost(uint32, optional, tag = "5")]
+    pub(crate) registration_id: Option<u32>,
+    #[prost(uint32, optional, tag = "6")]
+    pub(crate) signed_prekey_id: Option<u32>,
+    #[prost(uint32, optional, tag = "7")]
+    pub(crate) kem_prekey_id: Option<u32>,
+    #[prost(bytes = "vec", optional, tag = "8")]
+    pub(crate) kem_ciphertext: Option<Vec<u8>>,
+}
+
+pub(crate) fn mac_len(profile: Profile) -> usize {
+    match profile {
+        Profile::Native => 32,
+        Profile::SignalV4 => 8,
+    }
+}
+
+/// Decodes an ordinary message, changes it, and puts it together again with its old MAC.
+pub(crate) fn tamper(profile: Profile, message: &[u8], change: impl FnOnce(&mut RatchetProto)) -> Vec<u8> {
+    let end = message.len() - mac_len(profile);
+    let mut proto = RatchetProto::decode(&message[1..end]).unwrap();
+    change(&mut proto);
+    [&message[..1], &proto.encode_to_vec(), &message[end..]].concat()
+}
+
+/// Decodes a prekey message, changes it, and puts it together again.
+pub(crate) fn tamper_prekey(message: &[u8], change: impl FnOnce(&mut PreKeyProto)) -> Vec<u8> {
+    let mut proto = PreKeyProto::decode(&message[1..]).unwrap();
+    change(&mut proto);
+    [&message[..1], &proto.encode_to_vec()].concat()
+}
