@@ -21,7 +21,7 @@ use utoipa_axum::routes;
 use crate::metrics::{Outcome, Plane};
 use crate::refusal::Refusal;
 use crate::state::AppState;
-use crate::{account, auth, blob, directory, link};
+use crate::{account, auth, blob, directory, link, mailbox};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -67,6 +67,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .merge(directory::routes())
         .merge(blob::routes())
         .merge(link::routes())
+        .merge(mailbox::routes())
         .routes(routes!(openapi))
 }
 

@@ -9,8 +9,6 @@ use std::path::{Path, PathBuf};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose};
 
-use crate::config::{AdmissionMode, Config, LimitsConfig, ServerConfig};
-
 /// File with the server's certificate.
 pub const CERTIFICATE_FILE: &str = "certificate.pem";
 /// File with the server's private key, readable by its owner only.
@@ -44,9 +42,6 @@ pub enum InitError {
     /// The certificate cannot be made.
     #[error("cannot make the development certificate")]
     Certificate(#[source] rcgen::Error),
-    /// The configuration cannot be written as TOML.
-    #[error("cannot write the configuration as TOML")]
-    Encode(#[source] toml::ser::Error),
 }
 
 impl InitError {
@@ -57,7 +52,6 @@ impl InitError {
             Self::Exists { .. } => "init.exists",
             Self::Write { .. } => "init.write",
             Self::Certificate(_) => "init.certificate",
-            Self::Encode(_) => "init.encode",
         }
     }
 }
@@ -69,15 +63,14 @@ pub fn init(folder: &Path) -> Result<PathBuf, InitError> {
         return Err(InitError::Exists { path });
     }
     write_development_identity(folder)?;
-    // Paths inside the file are relative to the file, so that the folder can be moved.
-    let mut config = Config::development(Path::new(""));
-    config.server = ServerConfig {
-        admin_listen: Some(std::net::SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, 9443))),
-        ..ServerConfig::default()
-    };
-    config.admission.mode = AdmissionMode::Invite;
-    config.limits = LimitsConfig::default();
-    let text = toml::to_string_pretty(&config).map_err(InitError::Encode)?;
+    let text = format!(
+        "# A development server. Every key and its default: docs/manual/operator.md.\n\
+         # Paths are relative to this file.\n\n\
+         [server]\nlisten = \"127.0.0.1:8443\"\nadmin_listen = \"127.0.0.1:9443\"\n\n\
+         [tls]\ncertificate = \"{CERTIFICATE_FILE}\"\nprivate_key = \"{PRIVATE_KEY_FILE}\"\nauthority = \"{AUTHORITY_FILE}\"\n\n\
+         [storage]\npath = \"data\"\n\n\
+         [admission]\nmode = \"invite\"\n"
+    );
     write_new(&path, text.as_bytes(), Secrecy::Public)?;
     Ok(path)
 }

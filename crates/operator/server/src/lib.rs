@@ -31,6 +31,7 @@ mod jobs;
 mod limiter;
 mod link;
 pub mod log;
+mod mailbox;
 pub mod metrics;
 mod net;
 mod refusal;

@@ -5,6 +5,7 @@
 //! | prekey claims | target account | only last-resort prekeys are handed out |
 //! | bundle requests | target account | `rate_limited` |
 //! | anonymous requests | IPv4 address or IPv6 /64 | `rate_limited` |
+//! | submissions | IPv4 address or IPv6 /64 | `rate_limited`, per batch |
 //!
 //! The state is in memory: after a restart everybody starts with a full burst.
 
@@ -24,11 +25,15 @@ use crate::refusal::Refusal;
 /// comes as a million addresses.
 const KEYS_MAX: usize = 1_000_000;
 
+/// Seconds' worth of submissions that may come at once: a phone that was offline sends what it has queued.
+const SUBMISSION_BURST_SECONDS: u32 = 4;
+
 /// The limiters.
 pub(crate) struct Limiters {
     claims: DefaultKeyedRateLimiter<AccountId>,
     bundles: DefaultKeyedRateLimiter<AccountId>,
     anonymous: DefaultKeyedRateLimiter<IpAddr>,
+    submissions: DefaultKeyedRateLimiter<IpAddr>,
 }
 
 impl Limiters {
@@ -37,6 +42,10 @@ impl Limiters {
             claims: RateLimiter::keyed(Quota::per_hour(at_least_one(limits.prekey_claims_per_hour_max))),
             bundles: RateLimiter::keyed(Quota::per_minute(at_least_one(limits.bundle_requests_per_minute_max))),
             anonymous: RateLimiter::keyed(Quota::per_minute(at_least_one(limits.anonymous_requests_per_minute_max))),
+            submissions: RateLimiter::keyed(
+                Quota::per_second(at_least_one(limits.submissions_per_second_max))
+                    .allow_burst(at_least_one(limits.submissions_per_second_max.saturating_mul(SUBMISSION_BURST_SECONDS))),
+            ),
         }
     }
 
@@ -55,11 +64,19 @@ impl Limiters {
         check(&self.anonymous, &subscriber(peer))
     }
 
+    /// Whether somebody at `peer` may submit `count` envelopes now. A batch beyond the burst is never let through.
+    pub(crate) fn submissions(&self, peer: IpAddr, count: usize) -> bool {
+        let Some(count) = u32::try_from(count).ok().and_then(NonZeroU32::new) else { return count == 0 };
+        let verdict = self.submissions.check_key_n(&subscriber(peer), count);
+        self.submissions.len() < KEYS_MAX && matches!(verdict, Ok(Ok(())))
+    }
+
     /// Forgets keys whose limit is fully recovered. Called by the sweep.
     pub(crate) fn tidy(&self) {
         self.claims.retain_recent();
         self.bundles.retain_recent();
         self.anonymous.retain_recent();
+        self.submissions.retain_recent();
     }
 }
 

@@ -1,6 +1,7 @@
 //! Logging: events as fields, never sentences, and ids only through [`LogId`].
 
 use std::fmt;
+use std::io::IsTerminal as _;
 
 use rcseal_crypto::hash::sha256;
 use tracing_subscriber::EnvFilter;
@@ -47,7 +48,9 @@ pub struct LogError(#[from] tracing_subscriber::filter::ParseError);
 /// Installs the process-wide subscriber, writing to standard error. Called once by the binary, never by the library.
 pub fn install(config: &LogConfig) -> Result<(), LogError> {
     let filter = EnvFilter::try_new(&config.filter)?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let stderr = std::io::stderr;
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(stderr().is_terminal()).with_writer(stderr);
     // A second installation means that the embedding program has its own subscriber, which then is the one wanted.
     let _ = match config.format {
         LogFormat::Text => builder.try_init(),

@@ -15,6 +15,7 @@
 //! | `rcseal_messages_enqueued_total` | counter | envelopes | `outcome` | submissions |
 //! | `rcseal_messages_delivered_total` | counter | envelopes | | envelopes written to a device, repeats included |
 //! | `rcseal_messages_acknowledged_total` | counter | envelopes | | envelopes removed by acknowledgement |
+//! | `rcseal_messages_undecryptable_total` | counter | envelopes | | reported by devices as not decryptable |
 //! | `rcseal_swept_total` | counter | items | `kind` | items removed because they expired |
 //! | `rcseal_sweep_failures_total` | counter | sweeps | | sweeps that the store refused |
 //! | `rcseal_store_ready` | gauge | 0 or 1 | | whether the last probe of the store succeeded |
@@ -159,6 +160,7 @@ pub struct Metrics {
     messages_enqueued: Family<OutcomeLabels, Counter>,
     pub(crate) messages_delivered: Counter,
     pub(crate) messages_acknowledged: Counter,
+    pub(crate) messages_undecryptable: Counter,
     swept: Family<SweptLabels, Counter>,
     pub(crate) sweep_failures: Counter,
     pub(crate) store_ready: Gauge,
@@ -212,6 +214,12 @@ impl Metrics {
             "Envelopes removed by acknowledgement",
             messages_acknowledged.clone(),
         );
+        let messages_undecryptable = Counter::default();
+        registry.register(
+            "messages_undecryptable",
+            "Envelopes that a device reported it could not decrypt",
+            messages_undecryptable.clone(),
+        );
         let swept = Family::default();
         registry.register("swept", "Items removed because they expired", swept.clone());
         let sweep_failures = Counter::default();
@@ -233,6 +241,7 @@ impl Metrics {
             messages_enqueued,
             messages_delivered,
             messages_acknowledged,
+            messages_undecryptable,
             swept,
             sweep_failures,
             store_ready,

@@ -28,6 +28,7 @@ use crate::error::StartError;
 use crate::jobs::{self, SweepError, Swept};
 use crate::limiter::Limiters;
 use crate::link::LinkWaiters;
+use crate::mailbox;
 use crate::metrics::Metrics;
 use crate::net::{Acceptor, AcceptorSettings, serve_plain};
 use crate::state::{AppState, Shared, revocation_channel};
@@ -82,12 +83,15 @@ impl Server {
         let stopping = CancellationToken::new();
         let killed = CancellationToken::new();
         let metrics = Arc::new(Metrics::new());
+        let mailboxes = Arc::new(mailbox::Registry::new());
+        store.observe(mailboxes.clone());
         let state = AppState::new(Shared {
             origin,
             clock,
             store,
             blobs,
             tokens: TokenKey::new(token_key),
+            mailboxes,
             admission: admission::adapter(config.admission.mode),
             limiters: Limiters::new(&config.limits),
             upload_slots: UploadSlots::new(),
@@ -216,11 +220,26 @@ fn local_origin(address: SocketAddr) -> Origin {
 async fn open_store(config: &Config) -> Result<(Arc<dyn Store>, Blobs), StoreError> {
     let path = config.storage.path.clone();
     let limits = store_limits(config);
-    let store = tokio::task::spawn_blocking(move || FjallStore::open(path, limits))
-        .await
-        .map_err(|error| StoreError::Open(Box::new(error)))??;
+    let open = move || {
+        make_private_folder(&path).map_err(|error| StoreError::Open(Box::new(error)))?;
+        FjallStore::open(path, limits)
+    };
+    let store =
+        tokio::task::spawn_blocking(open).await.map_err(|error| StoreError::Open(Box::new(error)))??;
     let blobs = Blobs::local(Arc::new(store.clone()), config.blob_folder())?;
     Ok((Arc::new(store), blobs))
+}
+
+/// Makes the storage folder, for its owner only: who talks when is nobody else's business either.
+fn make_private_folder(path: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt as _;
+        builder.mode(0o700);
+    }
+    builder.create(path)
 }
 
 fn store_limits(config: &Config) -> StoreLimits {

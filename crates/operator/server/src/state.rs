@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::limiter::Limiters;
 use crate::link::LinkWaiters;
+use crate::mailbox;
 use crate::metrics::Metrics;
 
 /// Revocations that a slow listener may miss before it is told that it missed some, and must look devices up itself.
@@ -40,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) blobs: Blobs,
     /// Issues and checks login tokens.
     pub(crate) tokens: TokenKey,
+    /// Open delivery connections, and how they learn of new messages.
+    pub(crate) mailboxes: Arc<mailbox::Registry>,
     /// Decides who may register.
     pub(crate) admission: Box<dyn Admission>,
     /// Rate limits.

@@ -3,8 +3,8 @@
 /// Delivery tokens that open one account's mailboxes at a time: the current one, its predecessor while contacts learn the new one, and
 /// a few for invitations.
 pub const DELIVERY_TOKENS_MAX: usize = 8;
-/// One-time prekeys of one kind per device: a month of first contacts for a busy device, and 170 KB of KEM keys.
-pub const ONE_TIME_PREKEYS_MAX: usize = 100;
+/// One-time prekeys of one kind per device: a month of first contacts for a busy device, and 330 KB of KEM keys.
+pub const ONE_TIME_PREKEYS_MAX: usize = 200;
 /// One stored prekey with its signature: an ML-KEM-1024 key is 1,568 bytes, its signature 64, and there is room for framing.
 pub const PREKEY_LEN_MAX: usize = 2 * 1024;
 /// One signed key set: 127 devices of about 4 KiB fit, ordinary ones are a hundredth of it.

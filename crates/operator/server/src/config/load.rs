@@ -85,7 +85,7 @@ pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
     }
     const DAY: u64 = 24 * 3600;
     let limits = &config.limits;
-    let ranges: [(&'static str, u64, u64, u64); 17] = [
+    let ranges: [(&'static str, u64, u64, u64); 18] = [
         ("limits.connections_max", u64::from(limits.connections_max), 1, 1_000_000),
         ("limits.connections_per_address_max", u64::from(limits.connections_per_address_max), 1, 1_000_000),
         ("limits.handshake_seconds_max", limits.handshake_seconds_max, 1, 120),
@@ -101,6 +101,7 @@ pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
         ("limits.prekey_claims_per_hour_max", u64::from(limits.prekey_claims_per_hour_max), 1, 1_000_000),
         ("limits.bundle_requests_per_minute_max", u64::from(limits.bundle_requests_per_minute_max), 1, 1_000_000),
         ("limits.anonymous_requests_per_minute_max", u64::from(limits.anonymous_requests_per_minute_max), 1, 10_000_000),
+        ("limits.submissions_per_second_max", u64::from(limits.submissions_per_second_max), 1, 1_000_000),
         ("limits.link_slots_max", u64::from(limits.link_slots_max), 1, 1_000_000),
         ("jobs.sweep_seconds", config.jobs.sweep_seconds, 1, DAY),
     ];

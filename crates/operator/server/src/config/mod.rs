@@ -142,6 +142,8 @@ pub struct LimitsConfig {
     pub bundle_requests_per_minute_max: u32,
     /// Unauthenticated requests (links, registrations, challenges) per address and minute.
     pub anonymous_requests_per_minute_max: u32,
+    /// Submissions per address and second, after a burst of four times as many. Generous, because phones share carrier NAT addresses.
+    pub submissions_per_second_max: u32,
     /// Open linking slots in all.
     pub link_slots_max: u32,
 }
@@ -217,6 +219,7 @@ impl Default for LimitsConfig {
             prekey_claims_per_hour_max: 120,
             bundle_requests_per_minute_max: 120,
             anonymous_requests_per_minute_max: 600,
+            submissions_per_second_max: 1_000,
             link_slots_max: 10_000,
         }
     }
@@ -231,7 +234,8 @@ impl Default for JobsConfig {
 impl Default for LogConfig {
     fn default() -> Self {
         Self {
-            filter: "info".to_owned(),
+            // The storage engine tells of its housekeeping at this level, which is nobody's news.
+            filter: "info,fjall=warn,lsm_tree=warn".to_owned(),
             format: LogFormat::Text,
         }
     }
@@ -269,6 +273,7 @@ impl Config {
             limits: LimitsConfig {
                 connections_per_address_max: LimitsConfig::default().connections_max,
                 anonymous_requests_per_minute_max: 1_000_000,
+                submissions_per_second_max: 1_000_000,
                 ..LimitsConfig::default()
             },
             ..Self::default()

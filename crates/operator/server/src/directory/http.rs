@@ -174,6 +174,9 @@ async fn claim_bundles(
             continue;
         };
         let Some(mailbox) = claimed.mailbox else { continue };
+        if claimed.one_time.is_some() && counts(claimed.remaining).low {
+            state.mailboxes.prekeys_low(mailbox);
+        }
         state.metrics.prekey_claimed(match (&claimed.one_time_kem, one_time_allowed) {
             (Some(_), _) => PrekeyKind::OneTimeKem,
             (None, true) => PrekeyKind::LastResortEmpty,
