@@ -66,13 +66,7 @@ impl KeySetBuilder {
     /// Starts the first set of an account. [`RecoveryCommitment::NONE`] where there is no recovery key yet.
     #[must_use]
     pub fn first(account: AccountId, recovery: RecoveryCommitment) -> Self {
-        Self {
-            account,
-            previous: None,
-            recovery,
-            participant_key: None,
-            devices: Vec::new(),
-        }
+        Self { account, previous: None, recovery, participant_key: None, devices: Vec::new() }
     }
 
     /// Starts the successor of `current`, with everything in it.
@@ -91,9 +85,9 @@ impl KeySetBuilder {
     pub fn add_device(mut self, entry: DeviceEntry) -> Result<Self, BuildError> {
         match self.position(entry.number()) {
             Ok(_) => Err(BuildError::DeviceExists { device: entry.number() }),
-            Err(_) if self.devices.len() == DEVICES_MAX => Err(BuildError::Format(ParseError::DeviceCount {
-                count: DEVICES_MAX + 1,
-            })),
+            Err(_) if self.devices.len() == DEVICES_MAX => {
+                Err(BuildError::Format(ParseError::DeviceCount { count: DEVICES_MAX + 1 }))
+            }
             Err(index) => {
                 self.devices.insert(index, entry);
                 Ok(self)
@@ -159,11 +153,7 @@ impl KeySetBuilder {
             previous: self.previous.as_ref().map_or([0; 32], |previous| *previous.hash().as_bytes()),
             account_key: *signer.account_key().as_bytes(),
             recovery_commitment: *self.recovery.as_bytes(),
-            participant_key: self
-                .participant_key
-                .as_ref()
-                .map_or(&[][..], |key| key.as_bytes())
-                .into(),
+            participant_key: self.participant_key.as_ref().map_or(&[][..], |key| key.as_bytes()).into(),
             highest_device: assigned.max(listed),
             devices: self.devices.iter().map(DeviceEntry::fields).collect::<Vec<_>>().into(),
         });
@@ -174,10 +164,8 @@ impl KeySetBuilder {
         };
         bytes.extend_from_slice(&codec::encode(&signatures));
 
-        let signed = UnverifiedKeySet::parse(&bytes)
-            .map_err(BuildError::Format)?
-            .verify()
-            .map_err(BuildError::Refused)?;
+        let signed =
+            UnverifiedKeySet::parse(&bytes).map_err(BuildError::Format)?.verify().map_err(BuildError::Refused)?;
         if let Some(previous) = &self.previous {
             previous.check_successor(&signed).map_err(BuildError::Refused)?;
         }

@@ -61,9 +61,7 @@ pub(crate) struct SignatureFields {
 
 /// Encodes fields whose lengths have been bounded by the types they came from.
 pub(crate) fn encode(fields: &impl Serialize) -> Vec<u8> {
-    fields
-        .tls_serialize_detached()
-        .expect("every vector is bounded below its length field by the limits of this crate")
+    fields.tls_serialize_detached().expect("every vector is bounded below its length field by the limits of this crate")
 }
 
 /// Reads one structure from the front of `bytes` and gives back the rest.
@@ -71,11 +69,7 @@ pub(crate) fn decode<T: DeserializeBytes + Serialize>(bytes: &[u8]) -> Result<(T
     let (fields, rest) = T::tls_deserialize_bytes(bytes).map_err(|_: Error| ParseError::Malformed)?;
     let read = bytes.len() - rest.len();
     // A vector whose length field ends inside an element would read on past it; encoding it again shows that.
-    if encode(&fields) == bytes[..read] {
-        Ok((fields, rest))
-    } else {
-        Err(ParseError::Malformed)
-    }
+    if encode(&fields) == bytes[..read] { Ok((fields, rest)) } else { Err(ParseError::Malformed) }
 }
 
 /// Reads one structure that fills `bytes`.

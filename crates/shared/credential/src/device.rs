@@ -146,9 +146,7 @@ impl DeviceEntry {
         let mut identity_keys = Vec::with_capacity(claims.identity_keys.len());
         for field in claims.identity_keys.as_slice() {
             let key = field.key.as_slice();
-            let bytes = key
-                .try_into()
-                .map_err(|_| ParseError::IdentityKeyLength { actual: key.len() })?;
+            let bytes = key.try_into().map_err(|_| ParseError::IdentityKeyLength { actual: key.len() })?;
             let key = x25519::PublicKey::from_bytes(bytes).map_err(ParseError::IdentityKey)?;
             identity_keys.push((IdentityProfile::from_code(field.profile)?, key));
         }
@@ -165,12 +163,8 @@ impl DeviceEntry {
                 keys: identity_keys.len(),
             });
         }
-        let mls_leaf_keys: Vec<Vec<u8>> = claims
-            .mls_leaf_keys
-            .into_vec()
-            .into_iter()
-            .map(|key| key.as_slice().to_vec())
-            .collect();
+        let mls_leaf_keys: Vec<Vec<u8>> =
+            claims.mls_leaf_keys.into_vec().into_iter().map(|key| key.as_slice().to_vec()).collect();
         let lengths = 1..=MLS_LEAF_KEY_LEN_MAX;
         if mls_leaf_keys.len() > MLS_LEAF_KEYS_MAX || mls_leaf_keys.iter().any(|key| !lengths.contains(&key.len())) {
             return Err(ParseError::MlsLeafKeys);
@@ -215,12 +209,9 @@ impl DeviceEntry {
 fn identity_fields(
     keys: impl Iterator<Item = (IdentityProfile, x25519::PublicKey)>,
 ) -> tls_codec::TlsVecU16<IdentityKeyField> {
-    keys.map(|(profile, key)| IdentityKeyField {
-        profile: profile.code(),
-        key: key.as_bytes().as_slice().into(),
-    })
-    .collect::<Vec<_>>()
-    .into()
+    keys.map(|(profile, key)| IdentityKeyField { profile: profile.code(), key: key.as_bytes().as_slice().into() })
+        .collect::<Vec<_>>()
+        .into()
 }
 
 fn leaf_fields(keys: &[Vec<u8>]) -> tls_codec::TlsVecU16<tls_codec::TlsByteVecU8> {
@@ -249,10 +240,7 @@ pub struct DeviceClaims<'a> {
 }
 
 /// Makes a device's entry, proofs included. `rng` feeds the XEdDSA nonces.
-pub fn prove_device(
-    rng: &mut (impl CryptoRng + ?Sized),
-    device: &DeviceClaims<'_>,
-) -> Result<DeviceEntry, BuildError> {
+pub fn prove_device(rng: &mut (impl CryptoRng + ?Sized), device: &DeviceClaims<'_>) -> Result<DeviceEntry, BuildError> {
     // Lengths are checked before anything is encoded: beyond them a length field would not hold.
     if device.mls_leaf_keys.len() > MLS_LEAF_KEYS_MAX
         || device.mls_leaf_keys.iter().any(|key| key.len() > MLS_LEAF_KEY_LEN_MAX)
@@ -274,16 +262,9 @@ pub fn prove_device(
     let signed = codec::encode(&claims);
     let auth_proof = device.auth_key.sign(&[AUTH_PROOF_LABEL, device.account.as_bytes(), &signed]);
     let message: [&[u8]; 3] = [IDENTITY_PROOF_LABEL, device.account.as_bytes(), &signed];
-    let identity_proofs: Vec<[u8; 64]> = device
-        .identity_keys
-        .iter()
-        .map(|(_, key)| xeddsa::sign(key, &message, rng).0)
-        .collect();
+    let identity_proofs: Vec<[u8; 64]> =
+        device.identity_keys.iter().map(|(_, key)| xeddsa::sign(key, &message, rng).0).collect();
     // The one way to an entry leads through the parser, so a device cannot make what others would refuse.
-    DeviceEntry::from_fields(DeviceFields {
-        claims,
-        auth_proof: auth_proof.0,
-        identity_proofs: identity_proofs.into(),
-    })
-    .map_err(BuildError::Format)
+    DeviceEntry::from_fields(DeviceFields { claims, auth_proof: auth_proof.0, identity_proofs: identity_proofs.into() })
+        .map_err(BuildError::Format)
 }

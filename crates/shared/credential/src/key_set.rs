@@ -100,12 +100,8 @@ impl Contents {
         if count == 0 || count > DEVICES_MAX {
             return Err(ParseError::DeviceCount { count });
         }
-        let devices = body
-            .devices
-            .into_vec()
-            .into_iter()
-            .map(DeviceEntry::from_fields)
-            .collect::<Result<Vec<_>, _>>()?;
+        let devices =
+            body.devices.into_vec().into_iter().map(DeviceEntry::from_fields).collect::<Result<Vec<_>, _>>()?;
         if !devices.is_sorted_by(|a, b| a.number() < b.number()) {
             return Err(ParseError::NotAscending { list: "devices" });
         }
@@ -264,19 +260,12 @@ impl VerifiedKeySet {
     /// The device of that number.
     #[must_use]
     pub fn device(&self, number: DeviceNumber) -> Option<&DeviceEntry> {
-        self.0
-            .devices
-            .binary_search_by_key(&number, DeviceEntry::number)
-            .ok()
-            .map(|index| &self.0.devices[index])
+        self.0.devices.binary_search_by_key(&number, DeviceEntry::number).ok().map(|index| &self.0.devices[index])
     }
 
     /// Account and account key, as the safety number compares them.
     #[must_use]
     pub fn party(&self) -> Party {
-        Party {
-            account: self.0.account,
-            account_key: self.0.account_key,
-        }
+        Party { account: self.0.account, account_key: self.0.account_key }
     }
 }

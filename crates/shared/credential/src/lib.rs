@@ -21,9 +21,7 @@ mod succession;
 pub use builder::{AccountSigner, KeySetBuilder};
 pub use device::{DeviceClaims, DeviceEntry, IdentityProfile, MLS_LEAF_KEY_LEN_MAX, MLS_LEAF_KEYS_MAX, prove_device};
 pub use error::{BuildError, KeySetError, ParseError};
-pub use key_set::{
-    DEVICES_MAX, KEY_SET_LEN_MAX, KEY_SET_VERSION, ParticipantKey, UnverifiedKeySet, VerifiedKeySet,
-};
+pub use key_set::{DEVICES_MAX, KEY_SET_LEN_MAX, KEY_SET_VERSION, ParticipantKey, UnverifiedKeySet, VerifiedKeySet};
 pub use recovery::RecoveryCommitment;
 pub use safety_number::{Party, SAFETY_NUMBER_VERSION, SafetyNumber, ScanError};
 pub use succession::Succession;

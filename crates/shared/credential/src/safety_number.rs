@@ -101,31 +101,21 @@ impl SafetyNumber {
     /// Computes both fingerprints: twice 5,200 hashes, a few milliseconds on a phone.
     #[must_use]
     pub fn new(ours: &Party, theirs: &Party) -> Self {
-        Self {
-            ours: ours.fingerprint(),
-            theirs: theirs.fingerprint(),
-        }
+        Self { ours: ours.fingerprint(), theirs: theirs.fingerprint() }
     }
 
     /// Sixty digits in twelve groups of five, separated by spaces. Both sides see the same.
     #[must_use]
     pub fn numeric(&self) -> String {
         let (ours, theirs) = (digits(&self.ours), digits(&self.theirs));
-        if ours <= theirs {
-            format!("{ours} {theirs}")
-        } else {
-            format!("{theirs} {ours}")
-        }
+        if ours <= theirs { format!("{ours} {theirs}") } else { format!("{theirs} {ours}") }
     }
 
     /// The text of the QR code that the contact scans.
     #[must_use]
     pub fn qr_payload(&self) -> String {
-        let payload = codec::encode(&ScanFields {
-            version: SAFETY_NUMBER_VERSION,
-            local: self.ours,
-            remote: self.theirs,
-        });
+        let payload =
+            codec::encode(&ScanFields { version: SAFETY_NUMBER_VERSION, local: self.ours, remote: self.theirs });
         format!("{SCHEME}{}", b64::encode(&payload))
     }
 

@@ -29,10 +29,7 @@ impl VerifiedKeySet {
             return Ok(Succession::Unchanged);
         }
         if known.counter.next() != Some(offered.counter) {
-            return Err(KeySetError::Gap {
-                known: known.counter,
-                offered: offered.counter,
-            });
+            return Err(KeySetError::Gap { known: known.counter, offered: offered.counter });
         }
         // It names another set at our counter: the account signed two.
         if offered.previous != known.hash {
@@ -82,16 +79,10 @@ impl VerifiedKeySet {
     fn is_same_or_older(&self, next: &Self) -> Result<bool, KeySetError> {
         let (known, offered) = (&self.0, &next.0);
         if known.account != offered.account {
-            return Err(KeySetError::WrongAccount {
-                known: known.account,
-                offered: offered.account,
-            });
+            return Err(KeySetError::WrongAccount { known: known.account, offered: offered.account });
         }
         if offered.counter < known.counter {
-            return Err(KeySetError::Rollback {
-                known: known.counter,
-                offered: offered.counter,
-            });
+            return Err(KeySetError::Rollback { known: known.counter, offered: offered.counter });
         }
         match (offered.counter == known.counter, offered.hash == known.hash) {
             (true, true) => Ok(true),
@@ -108,9 +99,7 @@ impl VerifiedKeySet {
         // A device is its number and its device-auth key. Its other keys may be renewed: that key signs for them.
         let reused = next.devices().iter().find(|device| {
             device.number() <= self.0.highest_device
-                && self
-                    .device(device.number())
-                    .is_none_or(|known| known.auth_key() != device.auth_key())
+                && self.device(device.number()).is_none_or(|known| known.auth_key() != device.auth_key())
         });
         match reused {
             Some(device) => Err(KeySetError::DeviceNumberReused { device: device.number() }),
@@ -119,15 +108,10 @@ impl VerifiedKeySet {
     }
 
     fn highest_with(&self, next: &Self) -> DeviceNumber {
-        next.devices()
-            .last()
-            .map_or(self.0.highest_device, |device| device.number().max(self.0.highest_device))
+        next.devices().last().map_or(self.0.highest_device, |device| device.number().max(self.0.highest_device))
     }
 
     fn highest_device_error(&self, next: &Self) -> KeySetError {
-        KeySetError::HighestDevice {
-            known: self.0.highest_device,
-            offered: next.0.highest_device,
-        }
+        KeySetError::HighestDevice { known: self.0.highest_device, offered: next.0.highest_device }
     }
 }

@@ -58,9 +58,5 @@ pub fn open_in_place(
     aad: &[u8],
     buffer: &mut Vec<u8>,
 ) -> Result<(), OpenError> {
-    if chosen::aes256_gcm_open(key.expose(), nonce, aad, buffer) {
-        Ok(())
-    } else {
-        Err(OpenError::NotAuthentic)
-    }
+    if chosen::aes256_gcm_open(key.expose(), nonce, aad, buffer) { Ok(()) } else { Err(OpenError::NotAuthentic) }
 }

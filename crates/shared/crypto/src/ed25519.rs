@@ -154,11 +154,7 @@ impl VerifyingKey {
 
     /// Verifies a signature over the concatenation of `parts`.
     pub fn verify(&self, parts: &[&[u8]], signature: &Signature) -> Result<(), SignatureError> {
-        if chosen::ed25519_verify(&self.0, &joined(parts), &signature.0) {
-            Ok(())
-        } else {
-            Err(SignatureError)
-        }
+        if chosen::ed25519_verify(&self.0, &joined(parts), &signature.0) { Ok(()) } else { Err(SignatureError) }
     }
 }
 

@@ -58,15 +58,9 @@ macro_rules! parameter_set {
         impl PublicKey {
             /// Checks the length and that every coefficient is reduced (FIPS 203, 7.2).
             pub fn from_bytes(bytes: &[u8]) -> Result<Self, KeyError> {
-                let key = kem::$PublicKey::try_from(bytes).map_err(|_| KeyError::Length {
-                    expected: PUBLIC_KEY_LEN,
-                    actual: bytes.len(),
-                })?;
-                if kem::validate_public_key(&key) {
-                    Ok(Self(Box::new(key)))
-                } else {
-                    Err(KeyError::Modulus)
-                }
+                let key = kem::$PublicKey::try_from(bytes)
+                    .map_err(|_| KeyError::Length { expected: PUBLIC_KEY_LEN, actual: bytes.len() })?;
+                if kem::validate_public_key(&key) { Ok(Self(Box::new(key))) } else { Err(KeyError::Modulus) }
             }
 
             /// The encoded key.
@@ -100,11 +94,7 @@ macro_rules! parameter_set {
 
         impl fmt::Debug for PublicKey {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(
-                    f,
-                    concat!($label, "::PublicKey({}..)"),
-                    crate::x25519::Hex(&self.as_bytes()[..8])
-                )
+                write!(f, concat!($label, "::PublicKey({}..)"), crate::x25519::Hex(&self.as_bytes()[..8]))
             }
         }
 
@@ -117,10 +107,7 @@ macro_rules! parameter_set {
             pub fn from_bytes(bytes: &[u8]) -> Result<Self, KeyError> {
                 kem::$Ciphertext::try_from(bytes)
                     .map(|ciphertext| Self(Box::new(ciphertext)))
-                    .map_err(|_| KeyError::Length {
-                        expected: CIPHERTEXT_LEN,
-                        actual: bytes.len(),
-                    })
+                    .map_err(|_| KeyError::Length { expected: CIPHERTEXT_LEN, actual: bytes.len() })
             }
 
             /// The encoded ciphertext.
@@ -140,11 +127,7 @@ macro_rules! parameter_set {
 
         impl fmt::Debug for Ciphertext {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(
-                    f,
-                    concat!($label, "::Ciphertext({}..)"),
-                    crate::x25519::Hex(&self.as_bytes()[..8])
-                )
+                write!(f, concat!($label, "::Ciphertext({}..)"), crate::x25519::Hex(&self.as_bytes()[..8]))
             }
         }
 
@@ -172,11 +155,7 @@ macro_rules! parameter_set {
             #[must_use]
             pub fn from_secret(seed: Secret<SEED_LEN>) -> Self {
                 let (mut expanded, public) = kem::generate_key_pair(*seed.expose()).into_parts();
-                let key = Self {
-                    seed,
-                    expanded: Box::new(expanded.clone()),
-                    public: PublicKey(Box::new(public)),
-                };
+                let key = Self { seed, expanded: Box::new(expanded.clone()), public: PublicKey(Box::new(public)) };
                 let length = expanded.as_slice().len();
                 expanded[0..length].zeroize();
                 key

@@ -137,10 +137,7 @@ impl SecretKey {
     /// Takes 32 bytes that already are a secret.
     #[must_use]
     pub fn from_secret(bytes: Secret<KEY_LEN>) -> Self {
-        Self {
-            bytes,
-            ready: OnceLock::new(),
-        }
+        Self { bytes, ready: OnceLock::new() }
     }
 
     /// The stored form.

@@ -105,11 +105,7 @@ pub fn verify_with_sign_bit(public: &PublicKey, parts: &[&[u8]], signature: &Sig
     let h = challenge(&commitment, point.compress().as_bytes(), parts);
     let expected = EdwardsPoint::vartime_double_scalar_mul_basepoint(&h, &-point, &s);
     // Comparing bytes refuses every second spelling of R.
-    if expected.compress().as_bytes() == &commitment {
-        Ok(())
-    } else {
-        Err(SignatureError)
-    }
+    if expected.compress().as_bytes() == &commitment { Ok(()) } else { Err(SignatureError) }
 }
 
 fn challenge(commitment: &[u8; 32], point: &[u8; 32], parts: &[&[u8]]) -> Scalar {

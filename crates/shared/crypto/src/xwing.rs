@@ -55,10 +55,7 @@ impl KeyError {
 
 /// Splits `bytes` into its ML-KEM part of `first` bytes and a checked X25519 key.
 fn split(bytes: &[u8], first: usize) -> Result<(&[u8], x25519::PublicKey), KeyError> {
-    let length = KeyError::Length {
-        expected: first + x25519::KEY_LEN,
-        actual: bytes.len(),
-    };
+    let length = KeyError::Length { expected: first + x25519::KEY_LEN, actual: bytes.len() };
     let (mlkem, x25519) = bytes.split_at_checked(first).ok_or(length)?;
     let x25519 = x25519.try_into().map_err(|_| length)?;
     Ok((mlkem, x25519::PublicKey::from_bytes(x25519).map_err(KeyError::X25519)?))
@@ -110,10 +107,7 @@ impl SealingPublicKey {
             }
         };
         let shared = combine(&shared_mlkem, &shared_x25519, &ephemeral, &self.x25519);
-        let encapsulation = Encapsulation {
-            mlkem: ciphertext,
-            x25519: ephemeral,
-        };
+        let encapsulation = Encapsulation { mlkem: ciphertext, x25519: ephemeral };
         (encapsulation, shared)
     }
 }
@@ -149,11 +143,7 @@ impl SealingSecretKey {
         let (mut mlkem, mut x25519) = (Secret::<64>::zeroed(), Secret::<32>::zeroed());
         mlkem.expose_mut().copy_from_slice(&expanded.expose()[..64]);
         x25519.expose_mut().copy_from_slice(&expanded.expose()[64..]);
-        Self {
-            seed,
-            mlkem: mlkem768::SecretKey::from_secret(mlkem),
-            x25519: x25519::SecretKey::from_secret(x25519),
-        }
+        Self { seed, mlkem: mlkem768::SecretKey::from_secret(mlkem), x25519: x25519::SecretKey::from_secret(x25519) }
     }
 
     /// The stored form.
@@ -171,10 +161,7 @@ impl SealingSecretKey {
     /// The shared secret of an encapsulation. A wrong ML-KEM half gives an unrelated secret, not an error.
     pub fn decapsulate(&self, encapsulation: &Encapsulation) -> Result<Secret<32>, KeyError> {
         let shared_mlkem = self.mlkem.decapsulate(&encapsulation.mlkem);
-        let shared_x25519 = self
-            .x25519
-            .diffie_hellman(&encapsulation.x25519)
-            .map_err(KeyError::X25519)?;
+        let shared_x25519 = self.x25519.diffie_hellman(&encapsulation.x25519).map_err(KeyError::X25519)?;
         let public = self.x25519.public_key();
         Ok(combine(&shared_mlkem, &shared_x25519, &encapsulation.x25519, &public))
     }

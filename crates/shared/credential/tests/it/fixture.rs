@@ -96,10 +96,6 @@ impl Account {
     }
 
     pub(crate) fn remove(&self, current: &VerifiedKeySet, device: u8) -> VerifiedKeySet {
-        KeySetBuilder::successor(current)
-            .remove_device(number(device))
-            .unwrap()
-            .sign(&self.signer)
-            .unwrap()
+        KeySetBuilder::successor(current).remove_device(number(device)).unwrap().sign(&self.signer).unwrap()
     }
 }

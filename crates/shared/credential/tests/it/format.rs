@@ -80,18 +80,9 @@ fn optional_parts_survive() {
 #[test]
 fn every_departure_from_the_form_has_its_name() {
     assert_eq!(parse_changed(0, &[2]), ParseError::UnknownVersion { version: 2 });
-    assert_eq!(
-        parse_changed(COUNTER, &[0; 8]),
-        ParseError::Counter { counter: KeySetCounter::new(0) }
-    );
-    assert_eq!(
-        parse_changed(COUNTER + 7, &[2]),
-        ParseError::Counter { counter: KeySetCounter::new(2) }
-    );
-    assert_eq!(
-        parse_changed(PREVIOUS, &[1]),
-        ParseError::Counter { counter: KeySetCounter::FIRST }
-    );
+    assert_eq!(parse_changed(COUNTER, &[0; 8]), ParseError::Counter { counter: KeySetCounter::new(0) });
+    assert_eq!(parse_changed(COUNTER + 7, &[2]), ParseError::Counter { counter: KeySetCounter::new(2) });
+    assert_eq!(parse_changed(PREVIOUS, &[1]), ParseError::Counter { counter: KeySetCounter::FIRST });
     assert_eq!(
         parse_changed(ACCOUNT_KEY, &[[1].as_slice(), &[0; 31]].concat()),
         ParseError::Ed25519Key(ed25519::KeyError::SmallOrder)
@@ -104,14 +95,8 @@ fn every_departure_from_the_form_has_its_name() {
     assert_eq!(parse_changed(PLATFORM, &[99]).code(), "key_set_unknown_code");
     assert_eq!(parse_changed(CUSTODY, &[0]).code(), "key_set_unknown_code");
     assert_eq!(parse_changed(IDENTITY_PROFILE, &[9]), ParseError::UnknownProfile { code: 9 });
-    assert_eq!(
-        parse_changed(IDENTITY_PROFILE, &[2]),
-        ParseError::NoNativeIdentity { device: number(1) }
-    );
-    assert_eq!(
-        parse_changed(IDENTITY_PROFILE + 2, &[0; 32]),
-        ParseError::IdentityKey(x25519::KeyError::LowOrder)
-    );
+    assert_eq!(parse_changed(IDENTITY_PROFILE, &[2]), ParseError::NoNativeIdentity { device: number(1) });
+    assert_eq!(parse_changed(IDENTITY_PROFILE + 2, &[0; 32]), ParseError::IdentityKey(x25519::KeyError::LowOrder));
     assert_eq!(
         parse_changed(SEALING_KEY, &[0xff; 3]),
         ParseError::SealingKey(seal::KeyError::MlKem(rcseal_crypto::mlkem768::KeyError::Modulus))
@@ -128,10 +113,7 @@ fn lengths_are_exact() {
     let longer = [set.as_slice(), &[0]].concat();
     assert_eq!(UnverifiedKeySet::parse(&longer).unwrap_err(), ParseError::TrailingBytes { count: 1 });
     let huge = vec![1; KEY_SET_LEN_MAX + 1];
-    assert_eq!(
-        UnverifiedKeySet::parse(&huge).unwrap_err(),
-        ParseError::TooLong { actual: KEY_SET_LEN_MAX + 1 }
-    );
+    assert_eq!(UnverifiedKeySet::parse(&huge).unwrap_err(), ParseError::TooLong { actual: KEY_SET_LEN_MAX + 1 });
     // A migration field of a wrong length: the last byte is its length.
     let mut set = set;
     *set.last_mut().unwrap() = 1;
@@ -147,16 +129,10 @@ fn devices_stand_in_ascending_order_and_at_least_one() {
     let mut swapped = two.clone();
     swapped[DEVICE..DEVICE + length].copy_from_slice(&two[DEVICE + length..DEVICE + 2 * length]);
     swapped[DEVICE + length..DEVICE + 2 * length].copy_from_slice(&two[DEVICE..DEVICE + length]);
-    assert_eq!(
-        UnverifiedKeySet::parse(&swapped).unwrap_err(),
-        ParseError::NotAscending { list: "devices" }
-    );
+    assert_eq!(UnverifiedKeySet::parse(&swapped).unwrap_err(), ParseError::NotAscending { list: "devices" });
     let mut twice = two.clone();
     twice.copy_within(DEVICE..DEVICE + length, DEVICE + length);
-    assert_eq!(
-        UnverifiedKeySet::parse(&twice).unwrap_err(),
-        ParseError::NotAscending { list: "devices" }
-    );
+    assert_eq!(UnverifiedKeySet::parse(&twice).unwrap_err(), ParseError::NotAscending { list: "devices" });
     let none = KeySetBuilder::first(account.id, RecoveryCommitment::NONE).sign(&account.signer);
     assert_eq!(none.unwrap_err(), BuildError::Format(ParseError::DeviceCount { count: 0 }));
 }
@@ -194,10 +170,7 @@ fn proofs_hold_in_their_own_account_and_entry_only() {
     let account = Account::new(1);
     let other = Account::new(2);
     let theirs = Device::new(12).entry(other.id, 2);
-    assert_eq!(
-        theirs.verify(account.id).unwrap_err(),
-        KeySetError::DeviceProof { device: number(2) }
-    );
+    assert_eq!(theirs.verify(account.id).unwrap_err(), KeySetError::DeviceProof { device: number(2) });
     // The account key alone cannot list somebody else's device.
     let stolen = KeySetBuilder::successor(&account.first).add_device(theirs).unwrap();
     assert_eq!(

@@ -1,5 +1,5 @@
 //! Key sets and safety numbers, from outside.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
 
 mod fixture;
 mod format;

@@ -32,9 +32,8 @@ fn the_number_survives_a_new_device_and_changes_with_the_account_key() {
     let before = SafetyNumber::new(&us.first.party(), &them.first.party()).numeric();
     let second = us.add(&us.first, 2, 12);
     assert_eq!(SafetyNumber::new(&second.party(), &them.first.party()).numeric(), before);
-    let migrated = KeySetBuilder::successor(&second)
-        .sign_migration(&us.signer, &AccountSigner::generate(&mut rng(70)))
-        .unwrap();
+    let migrated =
+        KeySetBuilder::successor(&second).sign_migration(&us.signer, &AccountSigner::generate(&mut rng(70))).unwrap();
     assert_ne!(SafetyNumber::new(&migrated.party(), &them.first.party()).numeric(), before);
 }
 

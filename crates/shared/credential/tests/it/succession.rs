@@ -58,10 +58,7 @@ fn a_gap_is_named_by_the_strict_check_and_bridged_by_the_other() {
     let account = Account::new(1);
     let second = account.add(&account.first, 2, 12);
     let third = account.remove(&second, 2);
-    assert_eq!(
-        account.first.check_successor(&third),
-        Err(KeySetError::Gap { known: counter(1), offered: counter(3) })
-    );
+    assert_eq!(account.first.check_successor(&third), Err(KeySetError::Gap { known: counter(1), offered: counter(3) }));
     assert_eq!(account.first.check_newer(&third), Ok(Succession::SameAccountKey));
 }
 
@@ -99,10 +96,7 @@ fn reuse_is_seen_across_a_gap() {
     let account = Account::new(1);
     let known = account.add(&account.first, 2, 12);
     let offered = elsewhere(&account, 3, 2, 13);
-    assert_eq!(
-        known.check_newer(&offered),
-        Err(KeySetError::DeviceNumberReused { device: number(2) })
-    );
+    assert_eq!(known.check_newer(&offered), Err(KeySetError::DeviceNumberReused { device: number(2) }));
 }
 
 #[test]
@@ -113,10 +107,7 @@ fn the_highest_number_never_falls() {
     for _ in 0..4 {
         offered = KeySetBuilder::successor(&offered).sign(&account.signer).unwrap();
     }
-    assert_eq!(
-        known.check_newer(&offered),
-        Err(KeySetError::HighestDevice { known: number(9), offered: number(1) })
-    );
+    assert_eq!(known.check_newer(&offered), Err(KeySetError::HighestDevice { known: number(9), offered: number(1) }));
 }
 
 #[test]
@@ -129,11 +120,8 @@ fn a_device_renews_its_keys_under_its_number() {
         &[(IdentityProfile::Native, &device.native), (IdentityProfile::SignalV4, &device.signal)],
         &[],
     );
-    let second = KeySetBuilder::successor(&account.first)
-        .replace_device(renewed)
-        .unwrap()
-        .sign(&account.signer)
-        .unwrap();
+    let second =
+        KeySetBuilder::successor(&account.first).replace_device(renewed).unwrap().sign(&account.signer).unwrap();
     assert_eq!(account.first.check_successor(&second), Ok(Succession::SameAccountKey));
 }
 
@@ -169,10 +157,7 @@ fn an_account_key_changes_by_migration_only() {
 fn the_recovery_commitment_is_set_once() {
     let key = |seed| RecoveryCommitment::to_key(&SigningKey::generate(&mut rng(seed)).verifying_key());
     let account = Account::new(1);
-    let set = KeySetBuilder::successor(&account.first)
-        .recovery_commitment(key(60))
-        .sign(&account.signer)
-        .unwrap();
+    let set = KeySetBuilder::successor(&account.first).recovery_commitment(key(60)).sign(&account.signer).unwrap();
     assert!(set.recovery_commitment().is_for(&SigningKey::generate(&mut rng(60)).verifying_key()));
     for changed in [key(61), RecoveryCommitment::NONE] {
         assert_eq!(
@@ -186,10 +171,7 @@ fn the_recovery_commitment_is_set_once() {
 fn changes_to_devices_that_are_not_there_are_refused() {
     let account = Account::new(1);
     let builder = KeySetBuilder::successor(&account.first);
-    assert_eq!(
-        builder.clone().remove_device(number(5)).unwrap_err(),
-        BuildError::NoSuchDevice { device: number(5) }
-    );
+    assert_eq!(builder.clone().remove_device(number(5)).unwrap_err(), BuildError::NoSuchDevice { device: number(5) });
     assert_eq!(
         builder.clone().replace_device(Device::new(5).entry(account.id, 5)).unwrap_err(),
         BuildError::NoSuchDevice { device: number(5) }

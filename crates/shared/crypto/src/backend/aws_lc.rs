@@ -6,8 +6,7 @@
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::agreement::{self, UnparsedPublicKey, X25519};
 use aws_lc_rs::cipher::{
-    AES_256, DecryptionContext, EncryptionContext, PaddedBlockDecryptingKey, PaddedBlockEncryptingKey,
-    UnboundCipherKey,
+    AES_256, DecryptionContext, EncryptionContext, PaddedBlockDecryptingKey, PaddedBlockEncryptingKey, UnboundCipherKey,
 };
 use aws_lc_rs::iv::FixedLength;
 use aws_lc_rs::signature::{self, ED25519, Ed25519KeyPair, KeyPair};
@@ -166,9 +165,7 @@ impl Ed25519Key {
 /// Verifies an Ed25519 signature: s below the group order, R compared by bytes, no cofactor.
 #[must_use]
 pub fn ed25519_verify(public: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
-    signature::UnparsedPublicKey::new(&ED25519, public)
-        .verify(message, signature)
-        .is_ok()
+    signature::UnparsedPublicKey::new(&ED25519, public).verify(message, signature).is_ok()
 }
 
 /// Encrypts `buffer` in place with AES-256-GCM and appends the 16-byte tag.
@@ -181,9 +178,8 @@ pub fn aes256_gcm_seal(key: &[u8; 32], nonce: &[u8; 12], aad: &[u8], buffer: &mu
 /// Decrypts `buffer` (ciphertext and tag) in place and drops the tag; false, with `buffer` emptied, when it is not authentic.
 #[must_use]
 pub fn aes256_gcm_open(key: &[u8; 32], nonce: &[u8; 12], aad: &[u8], buffer: &mut Vec<u8>) -> bool {
-    let opened = gcm_key(key)
-        .open_in_place(Nonce::from(nonce), Aad::from(aad), buffer)
-        .map(|plaintext| plaintext.len());
+    let opened =
+        gcm_key(key).open_in_place(Nonce::from(nonce), Aad::from(aad), buffer).map(|plaintext| plaintext.len());
     buffer.truncate(opened.unwrap_or(0));
     opened.is_ok()
 }
@@ -197,9 +193,7 @@ fn gcm_key(key: &[u8; 32]) -> LessSafeKey {
 pub fn aes256_cbc_encrypt(key: &[u8; 32], iv: &[u8; 16], plaintext: &[u8]) -> Vec<u8> {
     let mut buffer = Vec::with_capacity(plaintext.len() + 16);
     buffer.extend_from_slice(plaintext);
-    let key = UnboundCipherKey::new(&AES_256, key)
-        .and_then(PaddedBlockEncryptingKey::cbc_pkcs7)
-        .expect(FIXED_LENGTH);
+    let key = UnboundCipherKey::new(&AES_256, key).and_then(PaddedBlockEncryptingKey::cbc_pkcs7).expect(FIXED_LENGTH);
     key.less_safe_encrypt(&mut buffer, EncryptionContext::Iv128(FixedLength::from(iv)))
         .expect("CBC with a 16-byte IV encrypts any padded input");
     buffer
@@ -212,13 +206,8 @@ pub fn aes256_cbc_decrypt(key: &[u8; 32], iv: &[u8; 16], ciphertext: &[u8]) -> O
         return None;
     }
     let mut buffer = ciphertext.to_vec();
-    let key = UnboundCipherKey::new(&AES_256, key)
-        .and_then(PaddedBlockDecryptingKey::cbc_pkcs7)
-        .expect(FIXED_LENGTH);
-    let length = key
-        .decrypt(&mut buffer, DecryptionContext::Iv128(FixedLength::from(iv)))
-        .ok()?
-        .len();
+    let key = UnboundCipherKey::new(&AES_256, key).and_then(PaddedBlockDecryptingKey::cbc_pkcs7).expect(FIXED_LENGTH);
+    let length = key.decrypt(&mut buffer, DecryptionContext::Iv128(FixedLength::from(iv))).ok()?.len();
     buffer.truncate(length);
     Some(buffer)
 }

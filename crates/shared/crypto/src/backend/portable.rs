@@ -92,10 +92,7 @@ impl X25519Key {
     /// Makes ready the private key `secret` (clamped on use, RFC 7748).
     #[must_use]
     pub fn new(secret: &[u8; 32]) -> Self {
-        Self {
-            secret: Secret::from_bytes(*secret),
-            public: MontgomeryPoint::mul_base_clamped(*secret).0,
-        }
+        Self { secret: Secret::from_bytes(*secret), public: MontgomeryPoint::mul_base_clamped(*secret).0 }
     }
 
     /// The u-coordinate of the public key.
@@ -138,10 +135,8 @@ impl Ed25519Key {
 /// Verifies an Ed25519 signature: s below the group order, R compared by bytes, no cofactor.
 #[must_use]
 pub fn ed25519_verify(public: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
-    ed25519_dalek::VerifyingKey::from_bytes(public).is_ok_and(|key| {
-        key.verify(message, &ed25519_dalek::Signature::from_bytes(signature))
-            .is_ok()
-    })
+    ed25519_dalek::VerifyingKey::from_bytes(public)
+        .is_ok_and(|key| key.verify(message, &ed25519_dalek::Signature::from_bytes(signature)).is_ok())
 }
 
 /// Encrypts `buffer` in place with AES-256-GCM and appends the 16-byte tag.
@@ -154,9 +149,7 @@ pub fn aes256_gcm_seal(key: &[u8; 32], nonce: &[u8; 12], aad: &[u8], buffer: &mu
 /// Decrypts `buffer` (ciphertext and tag) in place and drops the tag; false, with `buffer` emptied, when it is not authentic.
 #[must_use]
 pub fn aes256_gcm_open(key: &[u8; 32], nonce: &[u8; 12], aad: &[u8], buffer: &mut Vec<u8>) -> bool {
-    let opened = Aes256Gcm::new(key.into())
-        .decrypt_in_place(nonce.into(), aad, buffer)
-        .is_ok();
+    let opened = Aes256Gcm::new(key.into()).decrypt_in_place(nonce.into(), aad, buffer).is_ok();
     if !opened {
         buffer.clear();
     }
@@ -174,9 +167,6 @@ pub fn aes256_cbc_encrypt(key: &[u8; 32], iv: &[u8; 16], plaintext: &[u8]) -> Ve
 pub fn aes256_cbc_decrypt(key: &[u8; 32], iv: &[u8; 16], ciphertext: &[u8]) -> Option<Vec<u8>> {
     // On a padding error the library drops a buffer of plaintext; decrypting into our own lets it be erased.
     let mut buffer = Zeroizing::new(ciphertext.to_vec());
-    let length = cbc::Decryptor::<Aes256>::new(key.into(), iv.into())
-        .decrypt_padded::<Pkcs7>(&mut buffer)
-        .ok()?
-        .len();
+    let length = cbc::Decryptor::<Aes256>::new(key.into(), iv.into()).decrypt_padded::<Pkcs7>(&mut buffer).ok()?.len();
     Some(buffer[..length].to_vec())
 }

@@ -1,5 +1,5 @@
 //! The primitives against published vectors, against each other and against hostile input.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
 
 #[cfg(all(feature = "aws-lc", feature = "portable"))]
 mod back_ends_agree;

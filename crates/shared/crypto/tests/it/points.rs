@@ -40,12 +40,7 @@ fn low_order_and_noncanonical_points() {
         assert_eq!(x25519::PublicKey::from_bytes(&case.u.array()), Err(expected), "{:?}", case.u);
     }
     for case in file.non_canonical {
-        assert_eq!(
-            x25519::PublicKey::from_bytes(&case.u.array()),
-            Err(x25519::KeyError::NonCanonical),
-            "{:?}",
-            case.u
-        );
+        assert_eq!(x25519::PublicKey::from_bytes(&case.u.array()), Err(x25519::KeyError::NonCanonical), "{:?}", case.u);
     }
 }
 
@@ -77,11 +72,7 @@ fn ed25519_refuses_small_order_and_second_spellings() {
     let file: Ed25519File = load("ed25519");
     assert_eq!(file.small_order.len(), 8);
     for key in file.small_order {
-        assert_eq!(
-            ed25519::VerifyingKey::from_bytes(&key.array()),
-            Err(ed25519::KeyError::SmallOrder),
-            "{key:?}"
-        );
+        assert_eq!(ed25519::VerifyingKey::from_bytes(&key.array()), Err(ed25519::KeyError::SmallOrder), "{key:?}");
     }
     for key in file.non_canonical {
         assert!(ed25519::VerifyingKey::from_bytes(&key.array()).is_err(), "{key:?}");
@@ -89,10 +80,7 @@ fn ed25519_refuses_small_order_and_second_spellings() {
     // y = 2 is on no point.
     let mut off_curve = [0; 32];
     off_curve[0] = 2;
-    assert_eq!(
-        ed25519::VerifyingKey::from_bytes(&off_curve),
-        Err(ed25519::KeyError::NotAPoint)
-    );
+    assert_eq!(ed25519::VerifyingKey::from_bytes(&off_curve), Err(ed25519::KeyError::NotAPoint));
 }
 
 #[test]

@@ -16,7 +16,10 @@ fn parts_are_hashed_as_their_concatenation() {
     incremental.update(b"c");
     assert_eq!(incremental.finish(), sha256(&[b"abc"]));
     assert_eq!(hmac_sha256(b"key", &[b"a", b"bc"]), hmac_sha256(b"key", &[b"abc"]));
-    let (whole, parts) = (hkdf::expand::<80>(&hkdf::extract(b"s", &[b"ikm"]), &[b"info"]), hkdf::hkdf_sha256::<80>(b"s", b"ikm", &[b"in", b"fo"]));
+    let (whole, parts) = (
+        hkdf::expand::<80>(&hkdf::extract(b"s", &[b"ikm"]), &[b"info"]),
+        hkdf::hkdf_sha256::<80>(b"s", b"ikm", &[b"in", b"fo"]),
+    );
     assert!(whole.ct_eq(&parts));
 }
 

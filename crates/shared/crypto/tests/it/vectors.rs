@@ -262,7 +262,8 @@ macro_rules! back_end {
                     assert_eq!(plaintext.as_ref(), Some(&case.plaintext.0));
                 }
                 for case in &file.bad_padding {
-                    let plaintext = back_end::aes256_cbc_decrypt(&case.key.array(), &case.iv.array(), &case.ciphertext.0);
+                    let plaintext =
+                        back_end::aes256_cbc_decrypt(&case.key.array(), &case.iv.array(), &case.ciphertext.0);
                     assert_eq!(plaintext, None, "{:?}", case.ciphertext);
                 }
             }
