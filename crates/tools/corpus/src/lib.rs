@@ -11,6 +11,7 @@
 
 mod api;
 mod credential;
+mod signal;
 mod wire;
 
 /// What a parser said of some bytes.
@@ -50,6 +51,10 @@ pub const TARGETS: &[Target] = &[
     Target { name: "link", run: wire::link, seeds: wire::link_seeds },
     Target { name: "frame_to_relay", run: wire::frame_to_relay, seeds: wire::frame_to_relay_seeds },
     Target { name: "frame_to_device", run: wire::frame_to_device, seeds: wire::frame_to_device_seeds },
+    Target { name: "signal_message", run: signal::message, seeds: signal::message_seeds },
+    Target { name: "signal_prekey_message", run: signal::prekey_message, seeds: signal::prekey_message_seeds },
+    Target { name: "prekey_bundle", run: signal::bundle, seeds: signal::bundle_seeds },
+    Target { name: "session_record", run: signal::record, seeds: signal::record_seeds },
     Target { name: "key_set", run: credential::key_set, seeds: credential::key_set_seeds },
     Target { name: "device_entry", run: credential::device_entry, seeds: credential::device_entry_seeds },
     Target { name: "safety_number", run: credential::safety_number, seeds: credential::safety_number_seeds },
