@@ -1,6 +1,17 @@
-//! The shell round the engine.
-#![allow(missing_docs)]
+//! The shell round the engine: the encrypted store, the key vault, the network, and the client that drives the three.
+//!
+//! The engine decides; this crate carries out. It owns everything the engine may not touch: files, sockets, the clock, the system's
+//! randomness, and tasks.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`store`] | SQLCipher behind the engine's [`rcseal_engine::store::Tx`] |
+//! | [`vault`] | who keeps the key that wraps the store's key |
+//! | [`net`] | TLS, HTTP and WebSockets on an authenticated and an anonymous plane |
+//! | [`backoff`] | how long to wait before the next attempt |
+
 pub mod backoff;
 mod files;
+pub mod net;
 pub mod store;
 pub mod vault;

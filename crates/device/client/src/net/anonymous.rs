@@ -1,0 +1,196 @@
+//! The anonymous plane: what a device does without saying who it is.
+//!
+//! Key sets and bundles of contacts, by delivery token; submissions; downloads, by blob id. And, on connections of their own that are used
+//! for nothing else, the two things that come before there is a login: registering an account and linking a device.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::HeaderName;
+use http::{Method, StatusCode};
+use prost::Message as _;
+use rcseal_wire::api::{
+    BundlesRequest, BundlesResponse, DeviceBundle, KeySetBody, KeySetsBody, LINK_MESSAGE_LEN_MAX, LinkCreated,
+    RegisterRequest, path,
+};
+use rcseal_wire::frame::{MESSAGES_PATH, PROTOBUF_CONTENT_TYPE, SUBMIT_PATH, Submit, SubmitResults, SubmitStatus};
+use rcseal_wire::id::{AccountId, DeviceNumber, KeySetCounter, LinkId};
+use rcseal_wire::token::{DELIVERY_TOKEN_HEADER, DeliveryToken};
+use tokio::sync::Mutex;
+
+use super::authenticated::keeps_connection;
+use super::error::{Fault, NetError};
+use super::http::{Answer, Call, Connection};
+use super::submit::{SubmitSocket, statuses, to_batch};
+use super::tls::{Endpoint, Plane};
+
+/// Seconds that a server lets a reader wait for a link message.
+const LINK_WAIT_SECONDS_MAX: u64 = 30;
+
+/// Somebody's connection to a server.
+pub struct Anonymous {
+    endpoint: Endpoint,
+    held: Mutex<Option<Connection>>,
+}
+
+impl Anonymous {
+    /// Nothing is connected before the first request.
+    #[must_use]
+    pub fn new(endpoint: Endpoint) -> Self {
+        Self { endpoint, held: Mutex::new(None) }
+    }
+
+    /// The server.
+    #[must_use]
+    pub const fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Registers an account, on a connection of its own.
+    ///
+    /// # Errors
+    /// [`NetError`].
+    pub async fn register(&self, request: &RegisterRequest) -> Result<(), NetError> {
+        self.apart(&Call::new(Method::POST, path::ACCOUNTS).json(request)).await.map(drop)
+    }
+
+    /// A contact's current key set.
+    ///
+    /// # Errors
+    /// [`NetError`].
+    pub async fn key_set(&self, account: &AccountId, token: &DeliveryToken) -> Result<Vec<u8>, NetError> {
+        let call = with_token(Call::new(Method::GET, path::account_key_set(account)), token);
+        let body: KeySetBody = self.call(call).await?.json()?;
+        Ok(body.key_set.0)
+    }
+
+    /// A contact's key sets from a counter on, oldest first.
+    ///
+    /// # Errors
+    /// [`NetError`].
+    pub async fn key_sets(
+        &self,
+        account: &AccountId,
+        token: &DeliveryToken,
+        from: KeySetCounter,
+    ) -> Result<Vec<Vec<u8>>, NetError> {
+        let path = format!("{}?from={}", path::account_key_sets(account), from.get());
+        let body: KeySetsBody = self.call(with_token(Call::new(Method::GET, path), token)).await?.json()?;
+        Ok(body.key_sets.into_iter().map(|key_set| key_set.0).collect())
+    }
+
+    /// What starts a session with devices of a contact; each costs them a one-time prekey.
+    ///
+    /// # Errors
+    /// [`NetError`].
+    pub async fn bundles(
+        &self,
+        account: &AccountId,
+        token: &DeliveryToken,
+        devices: Vec<DeviceNumber>,
+    ) -> Result<Vec<DeviceBundle>, NetError> {
+        let call = Call::new(Method::POST, path::account_bundles(account)).json(&BundlesRequest { devices });
+        let body: BundlesResponse = self.call(with_token(call, token)).await?.json()?;
+        Ok(body.bundles)
+    }
+
+    /// Submits a batch without a WebSocket.
+    ///
+    /// # Errors
+    /// [`NetError`].
+    pub async fn submit(&self, submissions: &[Submit]) -> Result<Vec<SubmitStatus>, NetError> {
+        let body = to_batch(0, submissions).encode_to_vec().into();
+        let call = Call::new(Method::POST, MESSAGES_PATH).bytes(PROTOBUF_CONTENT_TYPE, body);
+        let results: SubmitResults = self.call(call).await?.protobuf()?;
+        if results.results.len() != submissions.len() {
+            return Err(NetError::Protocol(Fault::Unexpected));
+        }
+        Ok(statuses(&results))
+    }
+
+    /// Opens the submit WebSocket.
+    ///
+    /// # Errors
+    /// [`NetError`].
+    pub async fn submit_socket(&self) -> Result<SubmitSocket, NetError> {
+        let connection = self.dedicated().await?;
+        let socket = connection.upgrade(Call::new(Method::GET, SUBMIT_PATH)).await?;
+        Ok(SubmitSocket::new(socket, *self.endpoint.timeouts()))
+    }
+
+    /// Opens a rendezvous between a new device and the primary one.
+    ///
+    /// # Errors
+    /// [`NetError`].
+    pub async fn open_link(&self) -> Result<LinkCreated, NetError> {
+        self.apart(&Call::new(Method::POST, path::LINKS)).await?.json()
+    }
+
+    /// Leaves message `number` (from 1) at a rendezvous.
+    ///
+    /// # Errors
+    /// [`NetError`].
+    pub async fn put_link_message(&self, link: &LinkId, number: u8, message: Vec<u8>) -> Result<(), NetError> {
+        let call = Call::new(Method::PUT, path::link_message(link, number))
+            .bytes("application/octet-stream", message.into());
+        self.apart(&call).await.map(drop)
+    }
+
+    /// Reads message `number` (from 1) of a rendezvous; waits for it for up to half a minute, and answers `None` when it is not there then.
+    ///
+    /// # Errors
+    /// [`NetError`].
+    pub async fn link_message(&self, link: &LinkId, number: u8) -> Result<Option<Bytes>, NetError> {
+        let path = format!("{}?wait={LINK_WAIT_SECONDS_MAX}", path::link_message(link, number));
+        let call = Call::new(Method::GET, path).wait(Duration::from_secs(LINK_WAIT_SECONDS_MAX));
+        let answer = self.apart(&call).await?;
+        match answer.status {
+            StatusCode::NO_CONTENT => Ok(None),
+            _ if answer.body.len() > LINK_MESSAGE_LEN_MAX => Err(NetError::TooLarge { limit: LINK_MESSAGE_LEN_MAX }),
+            _ => Ok(Some(answer.body)),
+        }
+    }
+
+    /// A connection of its own.
+    pub(super) async fn dedicated(&self) -> Result<Connection, NetError> {
+        Connection::open(&self.endpoint, Plane::Anonymous).await
+    }
+
+    /// A request on a connection that nothing else is sent on.
+    async fn apart(&self, call: &Call) -> Result<Answer, NetError> {
+        self.dedicated().await?.call(call).await
+    }
+
+    async fn call(&self, call: Call) -> Result<Answer, NetError> {
+        let mut held = self.held.lock().await;
+        // Taken out while it is used, as on the authenticated plane.
+        if let Some(mut connection) = held.take().filter(Connection::is_open) {
+            match connection.call(&call).await {
+                Err(NetError::Closed(_)) => {}
+                outcome => {
+                    if keeps_connection(&outcome) {
+                        *held = Some(connection);
+                    }
+                    return outcome;
+                }
+            }
+        }
+        let mut connection = self.dedicated().await?;
+        let outcome = connection.call(&call).await;
+        if keeps_connection(&outcome) {
+            *held = Some(connection);
+        }
+        outcome
+    }
+}
+
+impl std::fmt::Debug for Anonymous {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Anonymous").field("endpoint", &self.endpoint).finish_non_exhaustive()
+    }
+}
+
+fn with_token(call: Call, token: &DeliveryToken) -> Call {
+    let text = zeroize::Zeroizing::new(token.expose_text());
+    call.secret_header(HeaderName::from_static(DELIVERY_TOKEN_HEADER), &text)
+}

@@ -1,0 +1,182 @@
+//! The authenticated plane: a device about its own account.
+//!
+//! One connection is kept and reused; each connection logs in for itself. A request that a reused connection lost is sent once more on a
+//! new one: every request here may be repeated (a blob that is declared twice expires unused).
+
+use std::sync::Arc;
+
+use http::Method;
+use prost::Message as _;
+use rcseal_wire::api::{
+    Base64, BundlesRequest, BundlesResponse, DeliveryTokens, DeviceBundle, DeviceUpload, KeySetBody, KeySetsBody,
+    PrekeyCounts, path,
+};
+use rcseal_wire::frame::{
+    Acknowledged, Acks, Deliveries, MAILBOX_ACKNOWLEDGE_PATH, MAILBOX_MESSAGES_PATH, MAILBOX_PATH,
+    PROTOBUF_CONTENT_TYPE,
+};
+use rcseal_wire::id::{AccountId, DeliveryTokenHash, DeviceNumber, KeySetCounter};
+use rcseal_wire::problem::ProblemCode;
+use tokio::sync::Mutex;
+
+use super::error::NetError;
+use super::http::{Answer, Call};
+use super::login::{LoggedIn, LoginSigner};
+use super::mailbox::{Delivered, MailboxSocket, parse_deliveries};
+use super::tls::Endpoint;
+
+/// A device's own connection to its server.
+pub struct Authenticated {
+    endpoint: Endpoint,
+    signer: Arc<dyn LoginSigner>,
+    held: Mutex<Option<LoggedIn>>,
+}
+
+impl Authenticated {
+    /// Nothing is connected before the first request.
+    #[must_use]
+    pub fn new(endpoint: Endpoint, signer: Arc<dyn LoginSigner>) -> Self {
+        Self { endpoint, signer, held: Mutex::new(None) }
+    }
+
+    /// The server.
+    #[must_use]
+    pub const fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Publishes the successor of the account's key set.
+    ///
+    /// # Errors
+    /// [`NetError`].
+    pub async fn publish_key_set(&self, key_set: Vec<u8>) -> Result<(), NetError> {
+        self.call(Call::new(Method::PUT, path::KEY_SET).json(&KeySetBody { key_set: Base64(key_set) })).await.map(drop)
+    }
+
+    /// Replaces the list of valid delivery tokens.
+    ///
+    /// # Errors
+    /// [`NetError`].
+    pub async fn set_delivery_tokens(&self, hashes: Vec<DeliveryTokenHash>) -> Result<(), NetError> {
+        self.call(Call::new(Method::PUT, path::DELIVERY_TOKENS).json(&DeliveryTokens { hashes })).await.map(drop)
+    }
+
+    /// Sets the device's mailbox and adds or replaces prekeys.
+    ///
+    /// # Errors
+    /// [`NetError`].
+    pub async fn upload_device(&self, upload: &DeviceUpload) -> Result<PrekeyCounts, NetError> {
+        self.call(Call::new(Method::PUT, path::DEVICE).json(upload)).await?.json()
+    }
+
+    /// How many one-time prekeys are left.
+    ///
+    /// # Errors
+    /// [`NetError`].
+    pub async fn prekey_counts(&self) -> Result<PrekeyCounts, NetError> {
+        self.call(Call::new(Method::GET, path::DEVICE_PREKEYS)).await?.json()
+    }
+
+    /// The account's own key set, as the server has it.
+    ///
+    /// # Errors
+    /// [`NetError`].
+    pub async fn key_set(&self, account: &AccountId) -> Result<Vec<u8>, NetError> {
+        let body: KeySetBody = self.call(Call::new(Method::GET, path::account_key_set(account))).await?.json()?;
+        Ok(body.key_set.0)
+    }
+
+    /// The account's own key sets from a counter on, oldest first.
+    ///
+    /// # Errors
+    /// [`NetError`].
+    pub async fn key_sets(&self, account: &AccountId, from: KeySetCounter) -> Result<Vec<Vec<u8>>, NetError> {
+        let path = format!("{}?from={}", path::account_key_sets(account), from.get());
+        let body: KeySetsBody = self.call(Call::new(Method::GET, path)).await?.json()?;
+        Ok(body.key_sets.into_iter().map(|key_set| key_set.0).collect())
+    }
+
+    /// Bundles of the account's own other devices.
+    ///
+    /// # Errors
+    /// [`NetError`].
+    pub async fn bundles(&self, account: &AccountId, devices: Vec<DeviceNumber>) -> Result<Vec<DeviceBundle>, NetError> {
+        let call = Call::new(Method::POST, path::account_bundles(account)).json(&BundlesRequest { devices });
+        let body: BundlesResponse = self.call(call).await?.json()?;
+        Ok(body.bundles)
+    }
+
+    /// Fetches what waits in the mailbox, without a WebSocket; `true` when more is waiting.
+    ///
+    /// # Errors
+    /// [`NetError`].
+    pub async fn fetch(&self) -> Result<(Vec<Delivered>, bool), NetError> {
+        let deliveries: Deliveries = self.call(Call::new(Method::GET, MAILBOX_MESSAGES_PATH)).await?.protobuf()?;
+        let more = deliveries.more;
+        Ok((parse_deliveries(deliveries)?, more))
+    }
+
+    /// Acknowledges without a WebSocket; answers how many envelopes were removed.
+    ///
+    /// # Errors
+    /// [`NetError`].
+    pub async fn acknowledge(&self, acks: &Acks) -> Result<u32, NetError> {
+        let body = acks.to_frame().encode_to_vec().into();
+        let call = Call::new(Method::POST, MAILBOX_ACKNOWLEDGE_PATH).bytes(PROTOBUF_CONTENT_TYPE, body);
+        let answer: Acknowledged = self.call(call).await?.protobuf()?;
+        Ok(answer.removed)
+    }
+
+    /// Opens the mailbox's WebSocket, on a connection of its own that logs in first.
+    ///
+    /// # Errors
+    /// [`NetError`].
+    pub async fn mailbox(&self) -> Result<MailboxSocket, NetError> {
+        let connection = LoggedIn::open(&self.endpoint, &self.signer).await?;
+        let socket = connection.upgrade(Call::new(Method::GET, MAILBOX_PATH)).await?;
+        Ok(MailboxSocket::new(socket, *self.endpoint.timeouts()))
+    }
+
+    /// A connection of its own, for something long.
+    pub(super) async fn dedicated(&self) -> Result<LoggedIn, NetError> {
+        LoggedIn::open(&self.endpoint, &self.signer).await
+    }
+
+    pub(super) async fn call(&self, call: Call) -> Result<Answer, NetError> {
+        let mut held = self.held.lock().await;
+        // Taken out while it is used: whoever drops this future in the middle drops the connection, and nobody reads half an answer.
+        if let Some(mut connection) = held.take().filter(LoggedIn::is_open) {
+            match connection.call(&call).await {
+                Err(NetError::Closed(_)) => {}
+                Err(error) if is_stale_login(&error) => {}
+                outcome => {
+                    if keeps_connection(&outcome) {
+                        *held = Some(connection);
+                    }
+                    return outcome;
+                }
+            }
+        }
+        let mut connection = self.dedicated().await?;
+        let outcome = connection.call(&call).await;
+        if keeps_connection(&outcome) {
+            *held = Some(connection);
+        }
+        outcome
+    }
+}
+
+impl std::fmt::Debug for Authenticated {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Authenticated").field("endpoint", &self.endpoint).finish_non_exhaustive()
+    }
+}
+
+/// After an answer that was read to its end the connection is good for another request.
+pub(super) fn keeps_connection(outcome: &Result<Answer, NetError>) -> bool {
+    matches!(outcome, Ok(_) | Err(NetError::Problem(_)))
+}
+
+fn is_stale_login(error: &NetError) -> bool {
+    matches!(error.problem(), Some(ProblemCode::TokenExpired | ProblemCode::Unauthenticated))
+}
