@@ -168,17 +168,17 @@ pub(crate) fn accept(
     same_id(PreKeyKind::OneTime, header.one_time_id, keys.one_time.map(OneTimePreKey::id))?;
 
     let base = &header.base_key;
+    let signed = keys.signed.pair();
     let agreement = Agreement {
-        identity_to_signed: keys.signed.secret().diffie_hellman(their.identity.key())?,
+        identity_to_signed: signed.secret.diffie_hellman(their.identity.key())?,
         base_to_identity: ours.secret_key().diffie_hellman(base)?,
-        base_to_signed: keys.signed.secret().diffie_hellman(base)?,
+        base_to_signed: signed.secret.diffie_hellman(base)?,
         base_to_one_time: keys.one_time.map(|prekey| prekey.secret().diffie_hellman(base)).transpose()?,
         // A ciphertext made for another key gives an unrelated secret here, and a wrong MAC below: nothing tells the
         // two apart.
         kem: keys.kem.secret().decapsulate(&header.kem_ciphertext),
     };
     let one_time = keys.one_time.map(OneTimePreKey::key);
-    let signed = keys.signed.key();
     let secrets = pqxdh::derive(
         suite,
         &agreement,
@@ -186,7 +186,7 @@ pub(crate) fn accept(
             initiator: &their.address,
             responder: &our_address,
             responder_identity: &ours.public(),
-            signed: &signed,
+            signed: &signed.public,
             kem: keys.kem.secret().public_key(),
             one_time: one_time.as_ref(),
             header_hash: &message.header_hash,
@@ -194,7 +194,6 @@ pub(crate) fn accept(
     );
     // Our signed prekey is our first ratchet key. Its chain is never sent on: the message inside turns the ratchet
     // first.
-    let pair = x25519::KeyPair { secret: keys.signed.secret().duplicate(), public: signed };
     let state = State {
         suite,
         role: Role::Responder,
@@ -206,7 +205,7 @@ pub(crate) fn accept(
         base_key: *base,
         header_hash: message.header_hash,
         root: secrets.root,
-        sending: Sending::Running { pair: Arc::new(pair), chain: Chain::new(secrets.chain), previous_counter: 0 },
+        sending: Sending::Running { pair: Arc::clone(signed), chain: Chain::new(secrets.chain), previous_counter: 0 },
         receiving: Vec::new(),
         skipped: SkippedPlaces::default(),
         exporter: secrets.exporter,

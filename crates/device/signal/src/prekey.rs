@@ -7,6 +7,8 @@
 //!
 //! A native prekey signature covers `label || profile || kind || id || encoded key` (`docs/protocol/pqxdh.md`).
 
+use std::sync::Arc;
+
 use rand_core::CryptoRng;
 use rcseal_crypto::{mlkem1024, x25519, xeddsa};
 use zeroize::Zeroizing;
@@ -93,8 +95,8 @@ impl PreKeyFormatError {
 pub struct SignedPreKey {
     profile: Profile,
     id: u32,
-    secret: x25519::SecretKey,
-    public: x25519::PublicKey,
+    /// Shared with the session it opens, whose first ratchet key it is: preparing it costs a base-point multiplication.
+    pair: Arc<x25519::KeyPair>,
     signature: xeddsa::Signature,
 }
 
@@ -110,15 +112,14 @@ impl SignedPreKey {
         identity: &IdentityKeyPair,
     ) -> Result<Self, ProfileUnavailable> {
         let suite = profile.suite()?;
-        let secret = x25519::SecretKey::generate(rng);
-        let public = secret.public_key();
-        let signature = sign(suite, rng, identity, PreKeyKind::Signed, id, &suite.encode_ec(public.as_bytes()));
-        Ok(Self { profile, id, secret, public, signature })
+        let pair = x25519::KeyPair::generate(rng);
+        let signature = sign(suite, rng, identity, PreKeyKind::Signed, id, &suite.encode_ec(pair.public.as_bytes()));
+        Ok(Self { profile, id, pair: Arc::new(pair), signature })
     }
 
     /// What the directory gets.
     pub fn public(&self) -> SignedPreKeyPublic {
-        SignedPreKeyPublic { id: self.id, key: self.public, signature: self.signature }
+        SignedPreKeyPublic { id: self.id, key: self.pair.public, signature: self.signature }
     }
 
     /// The prekey's id.
@@ -128,27 +129,23 @@ impl SignedPreKey {
 
     /// Header, secret, signature; to be stored encrypted.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
-        store(PreKeyKind::Signed, self.profile, self.id, &[self.secret.expose(), &self.signature.0])
+        store(PreKeyKind::Signed, self.profile, self.id, &[self.pair.secret.expose(), &self.signature.0])
     }
 
     /// The reverse of [`SignedPreKey::to_bytes`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, PreKeyFormatError> {
         let (profile, id, body) = load::<{ 32 + SIGNATURE_LEN }>(PreKeyKind::Signed, bytes)?;
         let (secret, signature) = split::<32, SIGNATURE_LEN>(&body[..]);
-        let secret = x25519::SecretKey::from_bytes(secret);
-        Ok(Self { profile, id, public: secret.public_key(), secret, signature: xeddsa::Signature(signature) })
+        let pair = x25519::KeyPair::from_secret(x25519::SecretKey::from_bytes(secret));
+        Ok(Self { profile, id, pair: Arc::new(pair), signature: xeddsa::Signature(signature) })
     }
 
     pub(crate) fn profile(&self) -> Profile {
         self.profile
     }
 
-    pub(crate) fn secret(&self) -> &x25519::SecretKey {
-        &self.secret
-    }
-
-    pub(crate) fn key(&self) -> x25519::PublicKey {
-        self.public
+    pub(crate) fn pair(&self) -> &Arc<x25519::KeyPair> {
+        &self.pair
     }
 }
 
