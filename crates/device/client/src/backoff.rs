@@ -75,8 +75,9 @@ mod tests {
     #[test]
     fn the_whole_range_is_used() {
         let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(6);
-        let waits: Vec<_> =
-            (0..1000).map(|_| Backoff::new(Duration::from_secs(1), Duration::from_secs(1)).next(None, &mut rng)).collect();
+        let waits: Vec<_> = (0..1000)
+            .map(|_| Backoff::new(Duration::from_secs(1), Duration::from_secs(1)).next(None, &mut rng))
+            .collect();
         let below = waits.iter().filter(|wait| **wait < Duration::from_millis(500)).count();
         assert!((400..600).contains(&below), "{below} of 1000 in the lower half");
     }

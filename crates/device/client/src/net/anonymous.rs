@@ -131,8 +131,8 @@ impl Anonymous {
     /// # Errors
     /// [`NetError`].
     pub async fn put_link_message(&self, link: &LinkId, number: u8, message: Vec<u8>) -> Result<(), NetError> {
-        let call = Call::new(Method::PUT, path::link_message(link, number))
-            .bytes("application/octet-stream", message.into());
+        let call =
+            Call::new(Method::PUT, path::link_message(link, number)).bytes("application/octet-stream", message.into());
         self.apart(&call).await.map(drop)
     }
 

@@ -100,7 +100,11 @@ impl Authenticated {
     ///
     /// # Errors
     /// [`NetError`].
-    pub async fn bundles(&self, account: &AccountId, devices: Vec<DeviceNumber>) -> Result<Vec<DeviceBundle>, NetError> {
+    pub async fn bundles(
+        &self,
+        account: &AccountId,
+        devices: Vec<DeviceNumber>,
+    ) -> Result<Vec<DeviceBundle>, NetError> {
         let call = Call::new(Method::POST, path::account_bundles(account)).json(&BundlesRequest { devices });
         let body: BundlesResponse = self.call(call).await?.json()?;
         Ok(body.bundles)

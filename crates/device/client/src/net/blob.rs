@@ -120,18 +120,29 @@ impl Anonymous {
         to: &Path,
         progress: OnProgress<'_>,
     ) -> Result<(), NetError> {
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(to).await.map_err(NetError::File)?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(to)
+            .await
+            .map_err(NetError::File)?;
         let mut hash = Sha256::new();
         let mut done = hash_existing(&mut file, size, &mut hash).await?;
         progress(Progress { done, total: size });
         if done < size {
             let mut connection = self.dedicated().await?;
-            let range = HeaderValue::from_str(&format!("bytes={done}-")).map_err(|_| NetError::Protocol(Fault::Header))?;
-            let response = connection.send(&Call::new(Method::GET, path::blob(id)).header(header::RANGE, range)).await?;
+            let range =
+                HeaderValue::from_str(&format!("bytes={done}-")).map_err(|_| NetError::Protocol(Fault::Header))?;
+            let response =
+                connection.send(&Call::new(Method::GET, path::blob(id)).header(header::RANGE, range)).await?;
             match response.status() {
                 StatusCode::PARTIAL_CONTENT => {
                     let expected = format!("bytes {done}-{}/{size}", size - 1);
-                    if response.headers().get(header::CONTENT_RANGE).map(HeaderValue::as_bytes) != Some(expected.as_bytes()) {
+                    if response.headers().get(header::CONTENT_RANGE).map(HeaderValue::as_bytes)
+                        != Some(expected.as_bytes())
+                    {
                         return Err(NetError::Protocol(Fault::Header));
                     }
                 }

@@ -71,7 +71,9 @@ impl Refused {
     fn is_retryable(&self) -> bool {
         use ProblemCode as P;
         match self.known {
-            Some(P::RateLimited | P::ShuttingDown | P::Unavailable | P::Internal | P::Stalled | P::TokenExpired) => true,
+            Some(P::RateLimited | P::ShuttingDown | P::Unavailable | P::Internal | P::Stalled | P::TokenExpired) => {
+                true
+            }
             // A full mailbox empties when its owner comes by.
             Some(P::QuotaExceeded) => true,
             Some(

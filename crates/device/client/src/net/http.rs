@@ -42,11 +42,18 @@ pub(super) struct Call {
 
 impl Call {
     pub(super) fn new(method: Method, path: impl Into<String>) -> Self {
-        Self { method, path: path.into(), headers: Vec::new(), body: Bytes::new(), extra_wait: std::time::Duration::ZERO }
+        Self {
+            method,
+            path: path.into(),
+            headers: Vec::new(),
+            body: Bytes::new(),
+            extra_wait: std::time::Duration::ZERO,
+        }
     }
 
     pub(super) fn json(self, body: &impl Serialize) -> Self {
-        let body = serde_json::to_vec(body).expect("the types of the API have string keys and serialize without failing");
+        let body =
+            serde_json::to_vec(body).expect("the types of the API have string keys and serialize without failing");
         self.bytes("application/json", body.into())
     }
 
@@ -106,7 +113,8 @@ impl Connection {
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(NetError::closed)?;
         // Ends by itself when the sender is dropped or the peer hangs up; its errors reach the requests.
         tokio::spawn(connection.with_upgrades());
-        let host = HeaderValue::from_str(endpoint.origin().authority()).expect("an origin has no character that a header has not");
+        let host = HeaderValue::from_str(endpoint.origin().authority())
+            .expect("an origin has no character that a header has not");
         Ok(Self { sender, exporter, host, timeouts: *endpoint.timeouts() })
     }
 
@@ -130,10 +138,8 @@ impl Connection {
 
     /// Sends a request and hands on the answer's body unread, if it is a success.
     pub(super) async fn send(&mut self, call: &Call) -> Result<Response<Incoming>, NetError> {
-        let mut request = Request::builder()
-            .method(call.method.clone())
-            .uri(&call.path)
-            .header(header::HOST, self.host.clone());
+        let mut request =
+            Request::builder().method(call.method.clone()).uri(&call.path).header(header::HOST, self.host.clone());
         for (name, value) in &call.headers {
             request = request.header(name, value);
         }
@@ -159,7 +165,10 @@ impl Connection {
             .header(header::CONNECTION, HeaderValue::from_static("Upgrade"))
             .header(header::UPGRADE, HeaderValue::from_static("websocket"))
             .header(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))
-            .header(header::SEC_WEBSOCKET_KEY, HeaderValue::from_str(&key).map_err(|_| NetError::Protocol(Fault::Header))?);
+            .header(
+                header::SEC_WEBSOCKET_KEY,
+                HeaderValue::from_str(&key).map_err(|_| NetError::Protocol(Fault::Header))?,
+            );
         let response = self.send(&call).await?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             return Err(NetError::Protocol(Fault::Status(response.status().as_u16())));
@@ -212,7 +221,8 @@ pub(super) async fn next_piece(body: &mut Incoming, timeouts: &Timeouts) -> Resu
 
 async fn refusal(response: Response<Incoming>, timeouts: &Timeouts) -> NetError {
     let status = response.status().as_u16();
-    let content_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type =
+        response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let is_problem = content_type.split(';').next().is_some_and(|kind| kind.trim() == PROBLEM_CONTENT_TYPE);
     let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
     let body = match read_all(response.into_body(), PROBLEM_LEN_MAX, timeouts).await {

@@ -37,9 +37,9 @@ impl LoggedIn {
     /// Connects and logs in.
     pub(super) async fn open(endpoint: &Endpoint, signer: &Arc<dyn LoginSigner>) -> Result<Self, NetError> {
         let mut connection = Connection::open(endpoint, Plane::Authenticated).await?;
-        let challenge: LoginChallenge = connection.call(&Call::new(Method::POST, path::LOGIN_CHALLENGE)).await?.json()?;
-        let nonce: [u8; LOGIN_NONCE_LEN] =
-            challenge.nonce.0.try_into().map_err(|_| NetError::Protocol(Fault::Body))?;
+        let challenge: LoginChallenge =
+            connection.call(&Call::new(Method::POST, path::LOGIN_CHALLENGE)).await?.json()?;
+        let nonce: [u8; LOGIN_NONCE_LEN] = challenge.nonce.0.try_into().map_err(|_| NetError::Protocol(Fault::Body))?;
         let request = {
             let (signer, origin, exporter) = (Arc::clone(signer), endpoint.origin().clone(), *connection.exporter());
             tokio::task::spawn_blocking(move || signer.sign(&origin, &exporter, &nonce))
@@ -47,7 +47,8 @@ impl LoggedIn {
                 .map_err(|error| NetError::Login(error.into()))?
                 .map_err(NetError::Login)?
         };
-        let response: LoginResponse = connection.call(&Call::new(Method::POST, path::LOGIN).json(&request)).await?.json()?;
+        let response: LoginResponse =
+            connection.call(&Call::new(Method::POST, path::LOGIN).json(&request)).await?.json()?;
         let token = Zeroizing::new(response.token);
         if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(NetError::Protocol(Fault::Body));

@@ -77,6 +77,7 @@ pub(super) fn to_batch(batch: u64, submissions: &[Submit]) -> SubmitBatch {
 
 /// A status that this client does not know promises nothing, so it counts as unavailable.
 pub(super) fn statuses(results: &SubmitResults) -> Vec<SubmitStatus> {
-    let known = |status: &i32| SubmitStatus::try_from(*status).ok().filter(|status| *status != SubmitStatus::Unspecified);
+    let known =
+        |status: &i32| SubmitStatus::try_from(*status).ok().filter(|status| *status != SubmitStatus::Unspecified);
     results.results.iter().map(|status| known(status).unwrap_or(SubmitStatus::Unavailable)).collect()
 }

@@ -65,10 +65,12 @@ mod tests {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate(&mut connection, &MIGRATIONS[..1]).unwrap();
         connection.execute("INSERT INTO message (key, value) VALUES (x'01', x'02')", []).unwrap();
-        let later = [MIGRATIONS, &["CREATE TABLE draft (key BLOB NOT NULL PRIMARY KEY, value BLOB NOT NULL) STRICT"]].concat();
+        let later =
+            [MIGRATIONS, &["CREATE TABLE draft (key BLOB NOT NULL PRIMARY KEY, value BLOB NOT NULL) STRICT"]].concat();
         migrate(&mut connection, &later).unwrap();
         assert!(tables(&connection).contains(&"draft".to_owned()));
-        let value: Vec<u8> = connection.query_row("SELECT value FROM message WHERE key = x'01'", [], |row| row.get(0)).unwrap();
+        let value: Vec<u8> =
+            connection.query_row("SELECT value FROM message WHERE key = x'01'", [], |row| row.get(0)).unwrap();
         assert_eq!(value, [2]);
         // Once more changes nothing.
         migrate(&mut connection, &later).unwrap();
@@ -79,7 +81,8 @@ mod tests {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate(&mut connection, MIGRATIONS).unwrap();
         let before = tables(&connection);
-        let broken = [MIGRATIONS, &["CREATE TABLE half (key BLOB) STRICT; CREATE TABLE message (key BLOB) STRICT"]].concat();
+        let broken =
+            [MIGRATIONS, &["CREATE TABLE half (key BLOB) STRICT; CREATE TABLE message (key BLOB) STRICT"]].concat();
         assert!(matches!(migrate(&mut connection, &broken), Err(OpenError::Sqlite(_))));
         assert_eq!(tables(&connection), before);
         let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();

@@ -93,7 +93,9 @@ impl Tx for SqlTx<'_> {
         };
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut statement = self.tx.prepare_cached(sql).map_err(store_error)?;
-        let rows = statement.query_map(params![start, end, limit], |row| Ok((row.get(0)?, row.get(1)?))).map_err(store_error)?;
+        let rows = statement
+            .query_map(params![start, end, limit], |row| Ok((row.get(0)?, row.get(1)?)))
+            .map_err(store_error)?;
         rows.collect::<Result<_, _>>().map_err(store_error)
     }
 }

@@ -195,9 +195,9 @@ impl VaultFile {
         let bytes: &[u8; FILE_LEN] = bytes.try_into().map_err(|_| FileError::Malformed)?;
         let number = |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         let kind = match bytes[9] {
-            1 => Kind::Passphrase(
-                Argon2Params::new(number(10), number(14), number(18)).map_err(|_| FileError::Params)?,
-            ),
+            1 => {
+                Kind::Passphrase(Argon2Params::new(number(10), number(14), number(18)).map_err(|_| FileError::Params)?)
+            }
             2 if bytes[10..22] == [0; 12] => Kind::KeyFile,
             2 => return Err(FileError::Params),
             kind => return Err(FileError::UnknownKind { kind }),

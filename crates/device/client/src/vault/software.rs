@@ -73,7 +73,10 @@ impl SoftwareKeyVault {
         self.folder.join(format!("{alias}.generation"))
     }
 
-    fn with_opener<T>(&self, f: impl FnOnce(&Opener<'_>, Argon2Params) -> Result<T, VaultError>) -> Result<T, VaultError> {
+    fn with_opener<T>(
+        &self,
+        f: impl FnOnce(&Opener<'_>, Argon2Params) -> Result<T, VaultError>,
+    ) -> Result<T, VaultError> {
         match &self.unlock {
             Unlock::Passphrase(passphrase, params) => f(&Opener::Passphrase(passphrase.as_bytes()), *params),
             Unlock::KeyFile => f(&Opener::KeyFile(&self.key_file()?), Argon2Params::INTERACTIVE),

@@ -240,16 +240,16 @@ fn a_restored_copy_opens_as_rolled_back_and_recovers_once() {
             panic!("the rollback was not noticed");
         };
         // A recovery that fails leaves it as it was.
-        let failed = store.recover(&vault, &KeyAlias::store(), |_| Err::<(), _>(GenerationError::Store(StoreError::of(StoreErrorKind::Io))));
+        let failed = store.recover(&vault, &KeyAlias::store(), |_| {
+            Err::<(), _>(GenerationError::Store(StoreError::of(StoreErrorKind::Io)))
+        });
         assert!(failed.is_err());
     }
     let OpenedStore::RolledBack(store) = store::open(&at, &vault, &KeyAlias::store()).unwrap() else {
         panic!("a failed recovery made the store current");
     };
     let (store, ()) = store
-        .recover(&vault, &KeyAlias::store(), |tx| {
-            tx.delete(Table::Message, b"session").map_err(GenerationError::from)
-        })
+        .recover(&vault, &KeyAlias::store(), |tx| tx.delete(Table::Message, b"session").map_err(GenerationError::from))
         .unwrap();
     assert_eq!(get(&store, b"session"), None);
     drop(store);

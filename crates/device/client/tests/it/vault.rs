@@ -99,7 +99,10 @@ fn wrapped_bytes_of_any_kind_are_refused_in_words() {
     vault.create_wrapping_key(&alias).unwrap();
     assert!(matches!(vault.unwrap(&alias, Vec::new()), Err(VaultError::File(FileError::Malformed))));
     assert!(matches!(vault.unwrap(&alias, vec![1; 5]), Err(VaultError::File(FileError::Malformed))));
-    assert!(matches!(vault.unwrap(&alias, vec![2; 80]), Err(VaultError::File(FileError::UnknownVersion { version: 2 }))));
+    assert!(matches!(
+        vault.unwrap(&alias, vec![2; 80]),
+        Err(VaultError::File(FileError::UnknownVersion { version: 2 }))
+    ));
     assert!(matches!(vault.unwrap(&alias, vec![1; 80]), Err(VaultError::KeyInvalidated)));
 }
 

@@ -6,7 +6,9 @@ use rcseal_client::store::{self, OpenedStore, Store};
 use rcseal_client::vault::{Argon2Params, KeyAlias, KeyVault, SoftwareKeyVault, Unlock};
 use zeroize::Zeroizing;
 
+pub(crate) mod device;
 pub(crate) mod faulty;
+pub(crate) mod server;
 
 /// A vault with the cheapest passphrase there is.
 pub(crate) fn vault(folder: &Path, passphrase: &str) -> SoftwareKeyVault {
