@@ -13,6 +13,8 @@
 pub mod account;
 pub mod blob;
 mod blobs;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod directory;
 mod embedded;
 mod error;

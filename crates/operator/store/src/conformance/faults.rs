@@ -1,0 +1,93 @@
+//! Whole lives of a message over a store that fails once, at every possible place.
+//!
+//! The caller does what clients do: after an error it repeats the same operation. Whatever call fails, and on whichever side of its
+//! effect, nothing acknowledged may be lost, nothing may be delivered after its acknowledgement, and no one-time prekey goes out twice.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use rcseal_wire::id::EnvelopeId;
+
+use super::fixture::{Fixture, START, device_number, envelope_id, key_set};
+use super::{FaultKind, FaultyStore};
+use crate::directory::{Claim, PublishKeySet, StoredPrekey, UploadPrekeys};
+use crate::{EnqueueOutcome, FetchLimit, MailboxSeq, Store};
+
+/// More than one repetition would hide that the first one was wrong.
+const ATTEMPTS_MAX: usize = 2;
+
+macro_rules! persist {
+    ($call:expr) => {{
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            match $call.await {
+                Ok(value) => break value,
+                Err(error) => assert!(attempts < ATTEMPTS_MAX, "repeating after one fault did not help: {error:?}"),
+            }
+        }
+    }};
+}
+
+/// Fails the first call, then the second, and so on, until a life goes by without a fault. Returns how many calls were failed.
+pub async fn run(store: &Arc<dyn Store>) -> u64 {
+    let mut failed = 0;
+    for kind in [FaultKind::Before, FaultKind::After] {
+        for nth in 1.. {
+            let faulty = FaultyStore::new(Arc::clone(store), nth, kind);
+            one_life(&faulty as &dyn Store).await;
+            if !faulty.has_failed() {
+                break;
+            }
+            failed += 1;
+        }
+    }
+    failed
+}
+
+async fn one_life(store: &dyn Store) {
+    let bob = Fixture::new();
+    persist!(store.register(bob.registration()));
+    let publish = || PublishKeySet {
+        account: bob.account,
+        previous: key_set(bob.account, 1).hash,
+        key_set: key_set(bob.account, 2),
+        devices: vec![device_number(1), device_number(2)],
+        now: START,
+    };
+    persist!(store.publish_key_set(publish()));
+    let keys = |ids: std::ops::Range<u32>| ids.map(|id| StoredPrekey { id, bytes: vec![1; 32].into() }).collect::<Vec<_>>();
+    let upload = || UploadPrekeys {
+        signed: Some(StoredPrekey { id: 1, bytes: vec![2; 32].into() }),
+        last_resort: Some(StoredPrekey { id: 2, bytes: vec![3; 32].into() }),
+        one_time: keys(1..6),
+        one_time_kem: keys(1..6),
+        replace: false,
+    };
+    persist!(store.upload_prekeys(bob.device, upload()));
+    let mut handed_out = HashSet::new();
+    for _ in 0..3 {
+        let bundle = persist!(store.claim_bundle(bob.device, Claim::OneTime)).expect("the device is reachable");
+        assert!(handed_out.insert(bundle.one_time.expect("five were uploaded").id), "a one-time prekey was handed out twice");
+        // An upload that is repeated late brings nothing back.
+        persist!(store.upload_prekeys(bob.device, upload()));
+    }
+
+    let ids: Vec<EnvelopeId> = (0..4).map(|_| envelope_id()).collect();
+    for id in &ids {
+        let outcomes = persist!(store.enqueue(START, vec![bob.envelope(*id, b"body")]));
+        assert!(matches!(outcomes[..], [EnqueueOutcome::Stored | EnqueueOutcome::Duplicate]), "{outcomes:?}");
+    }
+    let limit = FetchLimit { envelopes: 100, bytes: usize::MAX };
+    let seen = |fetched: crate::Fetched| fetched.envelopes.iter().map(|waiting| waiting.id).collect::<Vec<_>>();
+    assert_eq!(seen(persist!(store.fetch(START, bob.mailbox, MailboxSeq::START, limit))), ids, "lost, doubled or out of order");
+    persist!(store.acknowledge(bob.mailbox, ids[..2].to_vec()));
+    assert_eq!(seen(persist!(store.fetch(START, bob.mailbox, MailboxSeq::START, limit))), ids[2..]);
+    // The sender never got its answer and submits once more.
+    for id in &ids {
+        let outcomes = persist!(store.enqueue(START, vec![bob.envelope(*id, b"body")]));
+        assert_eq!(outcomes, [EnqueueOutcome::Duplicate]);
+    }
+    assert_eq!(seen(persist!(store.fetch(START, bob.mailbox, MailboxSeq::START, limit))), ids[2..]);
+    persist!(store.check());
+}

@@ -1,0 +1,144 @@
+//! A store that fails at its n-th call.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use rcseal_crypto::secret::Secret;
+use rcseal_wire::id::{AccountId, BlobId, DeliveryTokenHash, DeviceAddress, EnvelopeId, KeySetCounter, LinkId, MailboxId};
+
+use crate::account::{AccountRecord, AccountStore, AddInviteError, InviteHash, Register, RegisterError};
+use crate::blob::{BeginBlobError, BlobIndex, BlobRecord, NewBlob};
+use crate::directory::{
+    Claim, ClaimedBundle, DeviceRecord, DirectoryStore, PublishError, PublishKeySet, Published, SetTokensError, StoredKeySet, UploadError,
+    UploadPrekeys, Uploaded,
+};
+use crate::link::{LinkError, LinkStore};
+use crate::mailbox::{
+    AcknowledgeOutcome, CreateMailboxError, Enqueue, EnqueueOutcome, ExpireOutcome, FetchLimit, Fetched, MailboxObserver, MailboxSeq,
+    MailboxStore, MailboxUsage,
+};
+use crate::secret::{SecretName, SecretStore};
+use crate::{Store, StoreError, UnixMillis};
+
+/// How a call fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultKind {
+    /// Nothing happened.
+    Before,
+    /// It was done, but the caller is not told.
+    After,
+}
+
+/// Wraps a store; its n-th call fails, all others pass.
+pub struct FaultyStore {
+    inner: Arc<dyn Store>,
+    left: AtomicU64,
+    kind: FaultKind,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("an injected fault")]
+struct Injected;
+
+impl FaultyStore {
+    /// Fails the `nth` call (1 is the first).
+    #[must_use]
+    pub fn new(inner: Arc<dyn Store>, nth: u64, kind: FaultKind) -> Self {
+        Self { inner, left: AtomicU64::new(nth), kind }
+    }
+
+    /// Whether the fault has happened.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.left.load(Ordering::SeqCst) == 0
+    }
+
+    /// Counts a call; whether it is the one.
+    fn is_due(&self) -> bool {
+        let before = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        before == Ok(1)
+    }
+}
+
+// `async_trait` rewrites the methods of an impl block before a macro inside it would be expanded, so each block is made by a macro.
+macro_rules! delegate_impl {
+    ($trait:ident { $(async fn $name:ident($($arg:ident: $type:ty),*) -> Result<$ok:ty, $error:ty>;)* } $($plain:tt)*) => {
+        #[async_trait]
+        impl $trait for FaultyStore {
+            $(
+                async fn $name(&self, $($arg: $type),*) -> Result<$ok, $error> {
+                    let due = self.is_due();
+                    if due && self.kind == FaultKind::Before {
+                        return Err(StoreError::Unavailable.into());
+                    }
+                    let result = self.inner.$name($($arg),*).await;
+                    if due && result.is_ok() {
+                        return Err(StoreError::InDoubt(Box::new(Injected)).into());
+                    }
+                    result
+                }
+            )*
+            $($plain)*
+        }
+    };
+}
+
+delegate_impl!(MailboxStore {
+    async fn create_mailbox(device: DeviceAddress, mailbox: MailboxId) -> Result<(), CreateMailboxError>;
+    async fn enqueue(now: UnixMillis, envelopes: Vec<Enqueue>) -> Result<Vec<EnqueueOutcome>, StoreError>;
+    async fn fetch(now: UnixMillis, mailbox: MailboxId, after: MailboxSeq, limit: FetchLimit) -> Result<Fetched, StoreError>;
+    async fn acknowledge(mailbox: MailboxId, ids: Vec<EnvelopeId>) -> Result<AcknowledgeOutcome, StoreError>;
+    async fn expire(now: UnixMillis, budget: usize) -> Result<ExpireOutcome, StoreError>;
+    async fn mailbox_usage(mailbox: MailboxId) -> Result<Option<MailboxUsage>, StoreError>;
+}
+fn observe(&self, observer: Arc<dyn MailboxObserver>) {
+    self.inner.observe(observer);
+});
+
+delegate_impl!(DirectoryStore {
+    async fn publish_key_set(publish: PublishKeySet) -> Result<Published, PublishError>;
+    async fn key_set(account: AccountId) -> Result<Option<StoredKeySet>, StoreError>;
+    async fn key_sets_from(account: AccountId, from: KeySetCounter) -> Result<Vec<StoredKeySet>, StoreError>;
+    async fn device(device: DeviceAddress) -> Result<Option<DeviceRecord>, StoreError>;
+    async fn devices(account: AccountId) -> Result<Vec<DeviceRecord>, StoreError>;
+    async fn upload_prekeys(device: DeviceAddress, upload: UploadPrekeys) -> Result<Uploaded, UploadError>;
+    async fn claim_bundle(device: DeviceAddress, claim: Claim) -> Result<Option<ClaimedBundle>, StoreError>;
+    async fn set_delivery_tokens(account: AccountId, tokens: Vec<DeliveryTokenHash>) -> Result<(), SetTokensError>;
+    async fn is_delivery_token(account: AccountId, token: DeliveryTokenHash) -> Result<bool, StoreError>;
+});
+
+delegate_impl!(AccountStore {
+    async fn register(register: Register) -> Result<(), RegisterError>;
+    async fn account(account: AccountId) -> Result<Option<AccountRecord>, StoreError>;
+    async fn remove_account(account: AccountId) -> Result<bool, StoreError>;
+    async fn add_invite(invite: InviteHash, expires_at: UnixMillis, now: UnixMillis) -> Result<(), AddInviteError>;
+});
+
+delegate_impl!(BlobIndex {
+    async fn begin_blob(blob: NewBlob) -> Result<BlobRecord, BeginBlobError>;
+    async fn blob(id: BlobId) -> Result<Option<BlobRecord>, StoreError>;
+    async fn advance_blob(id: BlobId, from: u64, to: u64) -> Result<bool, StoreError>;
+    async fn complete_blob(id: BlobId) -> Result<bool, StoreError>;
+    async fn remove_blob(id: BlobId) -> Result<Option<BlobRecord>, StoreError>;
+    async fn expired_blobs(now: UnixMillis, limit: usize) -> Result<Vec<BlobRecord>, StoreError>;
+});
+
+delegate_impl!(LinkStore {
+    async fn open_link(link: LinkId, now: UnixMillis) -> Result<UnixMillis, LinkError>;
+    async fn put_link_message(link: LinkId, slot: u8, message: Bytes, now: UnixMillis) -> Result<(), LinkError>;
+    async fn link_message(link: LinkId, slot: u8, now: UnixMillis) -> Result<Option<Bytes>, LinkError>;
+    async fn expire_links(now: UnixMillis, budget: usize) -> Result<usize, StoreError>;
+});
+
+delegate_impl!(SecretStore {
+    async fn server_secret(name: SecretName, candidate: Secret<32>) -> Result<Secret<32>, StoreError>;
+});
+
+delegate_impl!(Store {
+    async fn check() -> Result<(), StoreError>;
+}
+async fn close(&self) {
+    self.inner.close().await;
+});

@@ -1,0 +1,37 @@
+//! The suite that every engine must pass: what [`crate::Store`] promises, as tests that take a store.
+//!
+//! [`run`] goes through all of it on one store; each part makes its own accounts and mailboxes, so parts do not disturb each other.
+//! [`Fixture`] is what parts are written with. [`faults`] repeats whole scenarios with a store that fails at its n-th call.
+//!
+//! For tests: it panics on the first promise that is not kept.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, missing_docs)]
+
+mod accounts;
+mod blobs;
+mod directory;
+pub mod faults;
+mod faulty;
+mod fixture;
+mod links;
+mod mailboxes;
+
+pub use faulty::{FaultKind, FaultyStore};
+pub use fixture::Fixture;
+
+use crate::Store;
+
+/// Runs the whole suite. The store should have the default limits but for `mailbox_envelopes_max` = [`ENVELOPES_MAX`] and
+/// `mailbox_bytes_max` = [`BYTES_MAX`].
+pub async fn run(store: &dyn Store) {
+    mailboxes::run(store).await;
+    directory::run(store).await;
+    accounts::run(store).await;
+    links::run(store).await;
+    blobs::run(store).await;
+}
+
+/// The quota that the suite expects.
+pub const ENVELOPES_MAX: u64 = 64;
+/// The quota that the suite expects.
+pub const BYTES_MAX: u64 = 1024 * 1024;

@@ -1,0 +1,74 @@
+use std::sync::Arc;
+
+use rcseal_store::conformance::{self, BYTES_MAX, ENVELOPES_MAX, Fixture};
+use rcseal_store::{EnqueueOutcome, FetchLimit, FjallStore, MailboxSeq, MailboxStore, Store, StoreError, StoreLimits, UnixMillis};
+
+pub(crate) const NOW: UnixMillis = UnixMillis::new(1_800_000_000_000);
+pub(crate) const ALL: FetchLimit = FetchLimit { envelopes: 1_000_000, bytes: usize::MAX };
+
+pub(crate) fn limits() -> StoreLimits {
+    StoreLimits { mailbox_envelopes_max: ENVELOPES_MAX, mailbox_bytes_max: BYTES_MAX, free_bytes_min: 0, ..StoreLimits::default() }
+}
+
+pub(crate) fn open(folder: &tempfile::TempDir) -> FjallStore {
+    FjallStore::open(folder.path(), limits()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fjall_keeps_every_promise() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    conformance::run(&store).await;
+    store.crash_and_reopen().await;
+    conformance::run(&store).await;
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_single_fault_breaks_a_promise() {
+    let folder = tempfile::tempdir().unwrap();
+    let store: Arc<dyn Store> = Arc::new(open(&folder));
+    let failed = conformance::faults::run(&store).await;
+    assert!(failed > 30, "only {failed} faults were injected");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_stored_is_there_after_closing_and_opening() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    let bob = Fixture::registered(&store).await;
+    let id = rcseal_wire::id::EnvelopeId::from_bytes([1; 16]);
+    assert_eq!(store.enqueue(NOW, vec![bob.envelope(id, b"x")]).await.unwrap(), [EnqueueOutcome::Stored]);
+    store.close().await;
+    assert!(matches!(store.enqueue(NOW, vec![bob.envelope(id, b"x")]).await, Err(StoreError::Closed)));
+    assert!(matches!(store.fetch(NOW, bob.mailbox, MailboxSeq::START, ALL).await, Err(StoreError::Closed)));
+    drop(store);
+    let store = open(&folder);
+    let fetched = store.fetch(NOW, bob.mailbox, MailboxSeq::START, ALL).await.unwrap();
+    assert_eq!(fetched.envelopes[0].id, id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_process_cannot_open_the_same_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let _store = open(&folder);
+    let second = FjallStore::open(folder.path(), limits());
+    assert!(matches!(second, Err(StoreError::Open(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nearly_full_disk_takes_acknowledgements_but_no_envelopes() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    let bob = Fixture::registered(&store).await;
+    let id = rcseal_wire::id::EnvelopeId::from_bytes([1; 16]);
+    store.enqueue(NOW, vec![bob.envelope(id, b"x")]).await.unwrap();
+    store.close().await;
+    drop(store);
+
+    let store = FjallStore::open(folder.path(), StoreLimits { free_bytes_min: u64::MAX, ..limits() }).unwrap();
+    let other = rcseal_wire::id::EnvelopeId::from_bytes([2; 16]);
+    assert!(matches!(store.enqueue(NOW, vec![bob.envelope(other, b"x")]).await, Err(StoreError::Full)));
+    assert!(matches!(store.check().await, Err(StoreError::Full)));
+    assert_eq!(store.acknowledge(bob.mailbox, vec![id]).await.unwrap().removed, 1);
+}

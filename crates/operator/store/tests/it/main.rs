@@ -1,0 +1,7 @@
+//! The store from outside.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, missing_docs)]
+
+mod blobs;
+mod disk_full;
+mod engine;
+mod model;
