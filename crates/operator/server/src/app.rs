@@ -12,13 +12,14 @@ use rcseal_wire::api::JSON_BODY_LEN_MAX;
 use rcseal_wire::problem::ProblemCode;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::RequestBodyTimeoutLayer;
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::OpenApi as OpenApiDocument;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::metrics::{Outcome, Plane};
+use crate::linger::linger;
+use crate::metrics::{Outcome, Plane, Running};
 use crate::refusal::Refusal;
 use crate::state::AppState;
 use crate::{account, auth, blob, directory, link, mailbox};
@@ -91,6 +92,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .fallback(async || Refusal::new(ProblemCode::NotFound))
         .method_not_allowed_fallback(async || Refusal::new(ProblemCode::MethodNotAllowed))
         .layer(DefaultBodyLimit::max(JSON_BODY_LEN_MAX))
+        .layer(middleware::from_fn(linger))
         .layer(RequestBodyTimeoutLayer::new(stall))
         .layer(CatchPanicLayer::custom(report_panic))
         .layer(middleware::from_fn_with_state(state.clone(), observe))
@@ -101,7 +103,10 @@ pub(crate) fn router(state: AppState) -> Router {
 async fn observe(State(state): State<AppState>, route: Option<MatchedPath>, request: Request, next: Next) -> Response {
     let plane = route.as_ref().map_or(Plane::Other, |route| Plane::of(route.as_str()));
     let begun = Instant::now();
-    let mut response = next.run(request).await;
+    let mut response = {
+        let _running = Running::begin(&state.metrics.requests_running);
+        next.run(request).await
+    };
     let status = response.status();
     let outcome = if status.is_server_error() {
         Outcome::Failed

@@ -7,7 +7,10 @@ use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose,
+};
 
 /// File with the server's certificate.
 pub const CERTIFICATE_FILE: &str = "certificate.pem";
@@ -77,10 +80,7 @@ pub fn init(folder: &Path) -> Result<PathBuf, InitError> {
 
 /// Makes `folder` and writes a development authority, certificate and key into it, unless they are there already.
 pub fn write_development_identity(folder: &Path) -> Result<(), InitError> {
-    fs::create_dir_all(folder).map_err(|source| InitError::Write {
-        path: folder.to_owned(),
-        source,
-    })?;
+    fs::create_dir_all(folder).map_err(|source| InitError::Write { path: folder.to_owned(), source })?;
     if folder.join(CERTIFICATE_FILE).exists() && folder.join(PRIVATE_KEY_FILE).exists() {
         return Ok(());
     }

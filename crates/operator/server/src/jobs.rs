@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use rcseal_store::StoreError;
 use rcseal_store::BlobError;
+use rcseal_store::StoreError;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::metrics::SweptKind;

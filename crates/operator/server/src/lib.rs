@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`config`], [`init`] | the operator's file; a development set-up |
 //! | `net`, `tls` | sockets, handshakes, limits per connection |
-//! | `app`, `refusal` | the router; problem documents |
+//! | `app`, `refusal`, `linger` | the router; problem documents, and making sure that they are heard |
 //! | `auth`, `account`, `admission` | login, registration, who may register |
 //! | `directory`, `blob`, `link` | key sets and prekeys, encrypted media, linking slots |
 //! | `mailbox` | the message plane |
@@ -29,6 +29,7 @@ mod error;
 pub mod init;
 mod jobs;
 mod limiter;
+mod linger;
 mod link;
 pub mod log;
 mod mailbox;

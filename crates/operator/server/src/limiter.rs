@@ -43,8 +43,9 @@ impl Limiters {
             bundles: RateLimiter::keyed(Quota::per_minute(at_least_one(limits.bundle_requests_per_minute_max))),
             anonymous: RateLimiter::keyed(Quota::per_minute(at_least_one(limits.anonymous_requests_per_minute_max))),
             submissions: RateLimiter::keyed(
-                Quota::per_second(at_least_one(limits.submissions_per_second_max))
-                    .allow_burst(at_least_one(limits.submissions_per_second_max.saturating_mul(SUBMISSION_BURST_SECONDS))),
+                Quota::per_second(at_least_one(limits.submissions_per_second_max)).allow_burst(at_least_one(
+                    limits.submissions_per_second_max.saturating_mul(SUBMISSION_BURST_SECONDS),
+                )),
             ),
         }
     }

@@ -4,6 +4,7 @@
 //! |---|---|---|---|---|
 //! | `rcseal_connections_open` | gauge | connections | | open TLS connections, WebSockets included |
 //! | `rcseal_connections_refused_total` | counter | connections | `reason` | connections closed before their first request |
+//! | `rcseal_requests_running` | gauge | requests | | requests whose response head is not written yet |
 //! | `rcseal_requests_total` | counter | requests | `plane`, `outcome` | answered requests |
 //! | `rcseal_request_duration_seconds` | histogram | seconds | `plane` | from request head to response head |
 //! | `rcseal_logins_total` | counter | attempts | `outcome` | login attempts |
@@ -149,6 +150,7 @@ pub struct Metrics {
     registry: Registry,
     pub(crate) connections_open: Gauge,
     connections_refused: Family<RefusalLabels, Counter>,
+    pub(crate) requests_running: Gauge,
     requests: Family<RequestLabels, Counter>,
     request_duration: Family<PlaneLabels, Histogram>,
     logins: Family<OutcomeLabels, Counter>,
@@ -178,6 +180,12 @@ impl Metrics {
             "connections_refused",
             "Connections closed before their first request",
             connections_refused.clone(),
+        );
+        let requests_running = Gauge::default();
+        registry.register(
+            "requests_running",
+            "Requests whose response head is not written yet",
+            requests_running.clone(),
         );
         let requests = Family::default();
         registry.register("requests", "Answered requests", requests.clone());
@@ -230,6 +238,7 @@ impl Metrics {
             registry,
             connections_open,
             connections_refused,
+            requests_running,
             requests,
             request_duration,
             logins,
@@ -291,6 +300,22 @@ impl Metrics {
         let mut page = String::new();
         text::encode(&mut page, &self.registry).expect("writing to a string cannot fail");
         page
+    }
+}
+
+/// Counts a request while it lives, also one that is dropped because its peer left.
+pub(crate) struct Running<'a>(&'a Gauge);
+
+impl<'a> Running<'a> {
+    pub(crate) fn begin(gauge: &'a Gauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

@@ -12,8 +12,8 @@ use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Path, Qu
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use rcseal_wire::problem::{PROBLEM_CONTENT_TYPE, Problem, ProblemCode};
 use rcseal_store::StoreError;
+use rcseal_wire::problem::{PROBLEM_CONTENT_TYPE, Problem, ProblemCode};
 use serde::de::DeserializeOwned;
 use tower_http::timeout::TimeoutError;
 
@@ -104,9 +104,13 @@ impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for ApiJson<T> 
 
 fn refuse_json(rejection: &JsonRejection) -> Refusal {
     match rejection {
-        JsonRejection::MissingJsonContentType(_) => Refusal::with_detail(ProblemCode::UnsupportedMediaType, "send application/json"),
+        JsonRejection::MissingJsonContentType(_) => {
+            Refusal::with_detail(ProblemCode::UnsupportedMediaType, "send application/json")
+        }
         JsonRejection::JsonSyntaxError(_) => Refusal::with_detail(ProblemCode::Malformed, "the body is not JSON"),
-        JsonRejection::JsonDataError(_) => Refusal::with_detail(ProblemCode::Malformed, "a field is missing or has the wrong form"),
+        JsonRejection::JsonDataError(_) => {
+            Refusal::with_detail(ProblemCode::Malformed, "a field is missing or has the wrong form")
+        }
         other => refuse_body(other.status(), other),
     }
 }

@@ -76,10 +76,8 @@ impl Server {
         };
         let (store, blobs) = open_store(&config).await.map_err(store_error(&config.storage.path))?;
         let candidate = Secret::generate(&mut rand::rng());
-        let token_key = store
-            .server_secret(SecretName::LoginToken, candidate)
-            .await
-            .map_err(store_error(&config.storage.path))?;
+        let token_key =
+            store.server_secret(SecretName::LoginToken, candidate).await.map_err(store_error(&config.storage.path))?;
         let stopping = CancellationToken::new();
         let killed = CancellationToken::new();
         let metrics = Arc::new(Metrics::new());
@@ -224,8 +222,7 @@ async fn open_store(config: &Config) -> Result<(Arc<dyn Store>, Blobs), StoreErr
         make_private_folder(&path).map_err(|error| StoreError::Open(Box::new(error)))?;
         FjallStore::open(path, limits)
     };
-    let store =
-        tokio::task::spawn_blocking(open).await.map_err(|error| StoreError::Open(Box::new(error)))??;
+    let store = tokio::task::spawn_blocking(open).await.map_err(|error| StoreError::Open(Box::new(error)))??;
     let blobs = Blobs::local(Arc::new(store.clone()), config.blob_folder())?;
     Ok((Arc::new(store), blobs))
 }

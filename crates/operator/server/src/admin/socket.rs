@@ -113,8 +113,7 @@ async fn invite(state: &AppState, seconds: u64) -> String {
 /// Asks the server whose storage folder is `storage` for an invite that is good for `seconds`. Returns the code's text.
 pub async fn create_invite(storage: &Path, seconds: u64) -> Result<String, AdminSocketError> {
     let path = storage.join(SOCKET_FILE);
-    let mut stream =
-        UnixStream::connect(&path).await.map_err(|source| AdminSocketError::NoServer { path, source })?;
+    let mut stream = UnixStream::connect(&path).await.map_err(|source| AdminSocketError::NoServer { path, source })?;
     stream.write_all(format!("invite {seconds}\n").as_bytes()).await.map_err(AdminSocketError::Broken)?;
     let mut line = String::new();
     BufReader::new((&mut stream).take(LINE_LEN_MAX)).read_line(&mut line).await.map_err(AdminSocketError::Broken)?;

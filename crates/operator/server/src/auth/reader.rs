@@ -37,7 +37,8 @@ impl FromRequestParts<AppState> for DirectoryReader {
             let token = value.to_str().ok().and_then(|text| DeliveryToken::from_text(text).ok());
             return token.map(|token| Self::Token(token.hash())).ok_or_else(|| AuthError::Forbidden.into());
         }
-        let device = <AuthenticatedDevice as OptionalFromRequestParts<AppState>>::from_request_parts(parts, state).await?;
+        let device =
+            <AuthenticatedDevice as OptionalFromRequestParts<AppState>>::from_request_parts(parts, state).await?;
         device.map(Self::Device).ok_or_else(|| AuthError::Unauthenticated.into())
     }
 }

@@ -52,7 +52,8 @@ impl TokenKey {
             return Err(AuthError::Unauthenticated);
         }
         let device = DeviceAddress::parse(&claims[1..EXPIRY_AT]).map_err(|_| AuthError::Unauthenticated)?;
-        let expires_at = claims[EXPIRY_AT..].try_into().map(u64::from_be_bytes).map_err(|_| AuthError::Unauthenticated)?;
+        let expires_at =
+            claims[EXPIRY_AT..].try_into().map(u64::from_be_bytes).map_err(|_| AuthError::Unauthenticated)?;
         if now.get() >= expires_at {
             return Err(AuthError::Expired);
         }

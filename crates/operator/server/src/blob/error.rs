@@ -3,8 +3,8 @@
 use axum::http::StatusCode;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use rcseal_store::blob::BeginBlobError;
 use rcseal_store::BlobError;
+use rcseal_store::blob::BeginBlobError;
 use rcseal_wire::api::UPLOAD_OFFSET_HEADER;
 use rcseal_wire::problem::ProblemCode;
 

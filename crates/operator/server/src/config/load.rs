@@ -17,20 +17,13 @@ const ENVIRONMENT_PREFIX: &str = "RCSEALD_";
 const NEAREST_SIMILARITY_MIN: f64 = 0.6;
 
 pub(super) fn load(file: &Path) -> Result<Config, ConfigError> {
-    let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Read {
-        path: file.to_owned(),
-        source,
-    })?;
+    let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Read { path: file.to_owned(), source })?;
     let mut config = parse(&text, Env::prefixed(ENVIRONMENT_PREFIX).split("__"))?;
     let folder = file.parent().unwrap_or(Path::new(""));
-    for path in [
-        &mut config.tls.certificate,
-        &mut config.tls.private_key,
-        &mut config.tls.authority,
-        &mut config.storage.blobs,
-    ]
-    .into_iter()
-    .flatten()
+    for path in
+        [&mut config.tls.certificate, &mut config.tls.private_key, &mut config.tls.authority, &mut config.storage.blobs]
+            .into_iter()
+            .flatten()
     {
         anchor(folder, path);
     }
@@ -40,10 +33,7 @@ pub(super) fn load(file: &Path) -> Result<Config, ConfigError> {
 }
 
 fn parse(text: &str, environment: impl figment::Provider) -> Result<Config, ConfigError> {
-    Figment::from(Toml::string(text))
-        .merge(environment)
-        .extract()
-        .map_err(refuse)
+    Figment::from(Toml::string(text)).merge(environment).extract().map_err(refuse)
 }
 
 /// A path in the file means "beside the file", wherever the server was started.
@@ -65,17 +55,12 @@ fn refuse(error: figment::Error) -> ConfigError {
         .filter(|(similarity, _)| *similarity >= NEAREST_SIMILARITY_MIN)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, key)| in_table(key));
-    ConfigError::UnknownKey {
-        key: in_table(name),
-        nearest,
-    }
+    ConfigError::UnknownKey { key: in_table(name), nearest }
 }
 
 pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
     if config.server.origin.is_none() && !config.server.listen.ip().is_loopback() {
-        return Err(ConfigError::OriginMissing {
-            listen: config.server.listen,
-        });
+        return Err(ConfigError::OriginMissing { listen: config.server.listen });
     }
     if config.tls.certificate.is_none() {
         return Err(ConfigError::TlsMissing { key: "tls.certificate" });
@@ -100,7 +85,12 @@ pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
         ("limits.mailbox_bytes_max", limits.mailbox_bytes_max, 1, u64::MAX),
         ("limits.prekey_claims_per_hour_max", u64::from(limits.prekey_claims_per_hour_max), 1, 1_000_000),
         ("limits.bundle_requests_per_minute_max", u64::from(limits.bundle_requests_per_minute_max), 1, 1_000_000),
-        ("limits.anonymous_requests_per_minute_max", u64::from(limits.anonymous_requests_per_minute_max), 1, 10_000_000),
+        (
+            "limits.anonymous_requests_per_minute_max",
+            u64::from(limits.anonymous_requests_per_minute_max),
+            1,
+            10_000_000,
+        ),
         ("limits.submissions_per_second_max", u64::from(limits.submissions_per_second_max), 1, 1_000_000),
         ("limits.link_slots_max", u64::from(limits.link_slots_max), 1, 1_000_000),
         ("jobs.sweep_seconds", config.jobs.sweep_seconds, 1, DAY),
@@ -137,7 +127,9 @@ mod tests {
     #[test]
     fn a_misspelt_table_is_refused_with_the_nearest_one_named() {
         let error = parse_text("[limit]\nconnections_max = 5\n").unwrap_err();
-        assert!(matches!(error, ConfigError::UnknownKey { key, nearest } if key == "limit" && nearest.as_deref() == Some("limits")));
+        assert!(
+            matches!(error, ConfigError::UnknownKey { key, nearest } if key == "limit" && nearest.as_deref() == Some("limits"))
+        );
     }
 
     #[test]
@@ -159,18 +151,24 @@ mod tests {
 
     #[test]
     fn an_origin_with_a_path_does_not_parse() {
-        assert_eq!(parse_text("[server]\norigin = \"https://relay.example.org/\"\n").unwrap_err().code(), "config.parse");
+        assert_eq!(
+            parse_text("[server]\norigin = \"https://relay.example.org/\"\n").unwrap_err().code(),
+            "config.parse"
+        );
     }
 
     #[test]
     fn an_address_outside_loopback_needs_an_origin() {
-        let config = parse_text("[server]\nlisten = \"0.0.0.0:8443\"\n[tls]\ncertificate = \"c\"\nprivate_key = \"k\"\n").unwrap();
+        let config =
+            parse_text("[server]\nlisten = \"0.0.0.0:8443\"\n[tls]\ncertificate = \"c\"\nprivate_key = \"k\"\n")
+                .unwrap();
         assert_eq!(validate(&config).unwrap_err().code(), "config.origin_missing");
     }
 
     #[test]
     fn a_limit_outside_its_range_is_refused() {
-        let config = parse_text("[limits]\ntoken_seconds_max = 0\n[tls]\ncertificate = \"c\"\nprivate_key = \"k\"\n").unwrap();
+        let config =
+            parse_text("[limits]\ntoken_seconds_max = 0\n[tls]\ncertificate = \"c\"\nprivate_key = \"k\"\n").unwrap();
         assert!(matches!(
             validate(&config).unwrap_err(),
             ConfigError::OutOfRange { key: "limits.token_seconds_max", value: 0, .. }

@@ -179,21 +179,13 @@ pub enum LogFormat {
 
 impl Default for ServerConfig {
     fn default() -> Self {
-        Self {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8443)),
-            origin: None,
-            admin_listen: None,
-        }
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8443)), origin: None, admin_listen: None }
     }
 }
 
 impl Default for StorageConfig {
     fn default() -> Self {
-        Self {
-            path: PathBuf::from("data"),
-            blobs: None,
-            free_bytes_min: StoreLimits::default().free_bytes_min,
-        }
+        Self { path: PathBuf::from("data"), blobs: None, free_bytes_min: StoreLimits::default().free_bytes_min }
     }
 }
 
@@ -262,13 +254,8 @@ impl Config {
                 private_key: Some(folder.join(crate::init::PRIVATE_KEY_FILE)),
                 authority: Some(folder.join(crate::init::AUTHORITY_FILE)),
             },
-            storage: StorageConfig {
-                path: folder.join("data"),
-                ..StorageConfig::default()
-            },
-            admission: AdmissionConfig {
-                mode: AdmissionMode::Open,
-            },
+            storage: StorageConfig { path: folder.join("data"), ..StorageConfig::default() },
+            admission: AdmissionConfig { mode: AdmissionMode::Open },
             // On loopback every client has the same address.
             limits: LimitsConfig {
                 connections_per_address_max: LimitsConfig::default().connections_max,

@@ -260,10 +260,6 @@ async fn set_delivery_tokens(
     device: AuthenticatedDevice,
     ApiJson(tokens): ApiJson<DeliveryTokens>,
 ) -> Result<StatusCode, Refusal> {
-    state
-        .store
-        .set_delivery_tokens(device.account(), tokens.hashes)
-        .await
-        .map_err(DirectoryError::Tokens)?;
+    state.store.set_delivery_tokens(device.account(), tokens.hashes).await.map_err(DirectoryError::Tokens)?;
     Ok(StatusCode::NO_CONTENT)
 }

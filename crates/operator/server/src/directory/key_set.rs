@@ -25,11 +25,7 @@ impl VerifiedKeySet {
     }
 
     /// The key set after `current`, of the account that is logged in.
-    pub(crate) fn successor(
-        bytes: &[u8],
-        account: AccountId,
-        current: &StoredKeySet,
-    ) -> Result<Self, DirectoryError> {
+    pub(crate) fn successor(bytes: &[u8], account: AccountId, current: &StoredKeySet) -> Result<Self, DirectoryError> {
         let next = parse(bytes)?;
         if next.account() != account {
             return Err(DirectoryError::OtherAccount);

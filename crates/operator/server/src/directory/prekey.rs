@@ -77,11 +77,7 @@ pub(super) fn bundle(device: DeviceNumber, mailbox: MailboxId, claimed: &Claimed
     Some(DeviceBundle {
         device,
         mailbox,
-        signed: SignedPreKey {
-            id: claimed.signed.id,
-            key: base64(signed_key),
-            signature: base64(signed_signature),
-        },
+        signed: SignedPreKey { id: claimed.signed.id, key: base64(signed_key), signature: base64(signed_signature) },
         kem: KemPreKey { id: kem.id, key: base64(kem_key), signature: base64(kem_signature) },
         kem_last_resort,
         one_time: claimed.one_time.as_ref().map(|prekey| OneTimePreKey { id: prekey.id, key: base64(&prekey.bytes) }),

@@ -85,21 +85,9 @@ impl Acceptor {
         stopping: CancellationToken,
         killed: CancellationToken,
     ) -> Self {
-        let gate = Gate::new(
-            settings.connections_max,
-            settings.connections_per_address_max,
-            open,
-            Arc::clone(&metrics),
-        );
-        Self {
-            tls: TlsAcceptor::from(tls),
-            router,
-            settings,
-            gate,
-            metrics,
-            stopping,
-            killed,
-        }
+        let gate =
+            Gate::new(settings.connections_max, settings.connections_per_address_max, open, Arc::clone(&metrics));
+        Self { tls: TlsAcceptor::from(tls), router, settings, gate, metrics, stopping, killed }
     }
 
     /// Accepts until the server stops; the listening socket closes with that.
@@ -234,7 +222,8 @@ pub(crate) async fn serve_plain(listener: TcpListener, router: Router, header: D
         let router = router.clone();
         let stopping = stopping.clone();
         tokio::spawn(async move {
-            let service = service_fn(move |request: hyper::Request<Incoming>| router.clone().call(request.map(Body::new)));
+            let service =
+                service_fn(move |request: hyper::Request<Incoming>| router.clone().call(request.map(Body::new)));
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(header)

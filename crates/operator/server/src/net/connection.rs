@@ -26,11 +26,7 @@ pub(crate) struct PendingNonce {
 
 impl ConnectionInfo {
     pub(crate) fn new(peer: SocketAddr, exporter: [u8; TLS_EXPORTER_LEN]) -> Self {
-        Self(Arc::new(Facts {
-            peer,
-            exporter,
-            nonce: Mutex::new(None),
-        }))
+        Self(Arc::new(Facts { peer, exporter, nonce: Mutex::new(None) }))
     }
 
     /// Address of the peer. For limits only; never logged.

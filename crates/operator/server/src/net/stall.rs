@@ -24,12 +24,7 @@ pub(super) struct GuardedStream<S> {
 
 impl<S> GuardedStream<S> {
     pub(super) fn new(stream: S, stall_max: Duration, place: Place) -> Self {
-        Self {
-            stream,
-            stall_max,
-            stalled: None,
-            _place: place,
-        }
+        Self { stream, stall_max, stalled: None, _place: place }
     }
 
     fn watch<T>(&mut self, outcome: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
@@ -59,7 +54,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for GuardedStream<S> {
         this.watch(outcome, context)
     }
 
-    fn poll_write_vectored(self: Pin<&mut Self>, context: &mut Context<'_>, parts: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let outcome = Pin::new(&mut this.stream).poll_write_vectored(context, parts);
         this.watch(outcome, context)

@@ -72,19 +72,17 @@ pub(crate) fn load(config: &TlsConfig) -> Result<TlsIdentity, TlsError> {
     let key = PrivateKeyDer::from_pem_file(private_key).map_err(pem_error(private_key))?;
     let authority_pem = match &config.authority {
         None => None,
-        Some(path) => Some(
-            std::fs::read_to_string(path)
-                .map_err(rustls::pki_types::pem::Error::Io)
-                .map_err(pem_error(path))?,
-        ),
+        Some(path) => {
+            Some(std::fs::read_to_string(path).map_err(rustls::pki_types::pem::Error::Io).map_err(pem_error(path))?)
+        }
     };
-    Ok(TlsIdentity {
-        config: Arc::new(server_config(chain, key).map_err(TlsError::Identity)?),
-        authority_pem,
-    })
+    Ok(TlsIdentity { config: Arc::new(server_config(chain, key).map_err(TlsError::Identity)?), authority_pem })
 }
 
-fn server_config(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<ServerConfig, rustls::Error> {
+fn server_config(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<ServerConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])?

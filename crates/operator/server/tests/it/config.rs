@@ -1,0 +1,87 @@
+//! Configuration: the shipped samples, the development set-up, and what is refused.
+
+use std::path::Path;
+
+use rcseal_server::config::{AdmissionMode, ConfigError};
+use rcseal_server::init::{InitError, PRIVATE_KEY_FILE, init};
+use rcseal_server::{Config, Server, StartError};
+
+fn sample(name: &str) -> Config {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../deploy").join(name);
+    Config::load(&path).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+#[test]
+fn the_development_sample_is_open_and_stays_on_loopback() {
+    let config = sample("rcseald.dev.toml");
+    assert_eq!(config.admission.mode, AdmissionMode::Open);
+    assert!(config.server.listen.ip().is_loopback());
+}
+
+#[test]
+fn the_single_machine_sample_admits_by_invite_and_names_its_origin() {
+    let config = sample("rcseald.single.toml");
+    assert_eq!(config.admission.mode, AdmissionMode::Invite);
+    assert!(config.server.origin.is_some());
+    assert!(config.server.admin_listen.unwrap().ip().is_loopback());
+    assert_eq!(config.limits, rcseal_server::config::LimitsConfig::default());
+}
+
+#[tokio::test]
+async fn a_folder_prepared_by_init_serves() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = init(folder.path()).unwrap();
+    let mut config = Config::load(&path).unwrap();
+    assert_eq!(config.admission.mode, AdmissionMode::Invite);
+    config.server.listen.set_port(0);
+    config.server.admin_listen = None;
+    let server = Server::start(config).await.unwrap();
+    assert!(server.ca_pem().unwrap().contains("BEGIN CERTIFICATE"));
+    server.shutdown().await;
+}
+
+#[test]
+fn init_overwrites_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    init(folder.path()).unwrap();
+    assert!(matches!(init(folder.path()), Err(InitError::Exists { .. })));
+}
+
+#[cfg(unix)]
+#[test]
+fn the_private_key_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    init(folder.path()).unwrap();
+    let mode = std::fs::metadata(folder.path().join(PRIVATE_KEY_FILE)).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn a_file_with_an_unknown_key_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rcseald.toml");
+    std::fs::write(&path, "[server]\nlsten = \"127.0.0.1:1\"\n").unwrap();
+    let error = Config::load(&path).unwrap_err();
+    assert_eq!(error.to_string(), "unknown key `server.lsten`; did you mean `server.listen`?");
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let error = Config::load(Path::new("/nonexistent/rcseald.toml")).unwrap_err();
+    assert!(matches!(error, ConfigError::Read { .. }));
+}
+
+#[tokio::test]
+async fn a_server_without_its_certificate_does_not_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = Server::start(Config::development(folder.path())).await;
+    assert!(matches!(refused, Err(StartError::Tls(_))));
+}
+
+#[tokio::test]
+async fn two_servers_cannot_share_a_folder() {
+    let server = crate::support::TestServer::start().await;
+    let refused = Server::start(server.config.clone()).await;
+    assert!(matches!(refused, Err(StartError::Store { .. })));
+}

@@ -1,0 +1,14 @@
+//! The server from outside: real TLS, real HTTP, a real store on disk, one server per test on a free port.
+
+#![allow(clippy::unwrap_used, clippy::panic, unreachable_pub)]
+
+mod accounts;
+mod blobs;
+mod config;
+mod directory;
+mod limits;
+mod links;
+mod login;
+mod openapi;
+mod operation;
+mod support;

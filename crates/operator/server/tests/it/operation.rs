@@ -1,0 +1,81 @@
+//! Running it: probes, metrics, shutdown.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::support::TestServer;
+
+async fn admin_get(address: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).await.unwrap();
+    reply
+}
+
+async fn with_admin() -> (TestServer, SocketAddr) {
+    let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let server = TestServer::start_with(|config| config.server.admin_listen = Some(listen)).await;
+    let address = server.running.admin_addr().unwrap();
+    (server, address)
+}
+
+#[tokio::test]
+async fn the_admin_listener_answers_probes_and_metrics() {
+    let (server, admin) = with_admin().await;
+    server.registered().await;
+    assert!(admin_get(admin, "/healthz").await.starts_with("HTTP/1.1 200"));
+    assert!(admin_get(admin, "/readyz").await.starts_with("HTTP/1.1 200"));
+    let page = admin_get(admin, "/metrics").await;
+    assert!(page.contains("rcseal_registrations_total{outcome=\"Accepted\"} 1"), "{page}");
+    assert!(page.contains("rcseal_logins_total{outcome=\"Accepted\"} 1"));
+    assert!(page.contains("rcseal_store_ready 1"));
+    assert!(admin_get(admin, "/v1/accounts").await.starts_with("HTTP/1.1 404"));
+}
+
+#[tokio::test]
+async fn metrics_name_no_account() {
+    let (server, admin) = with_admin().await;
+    let (owner, mut client) = server.registered().await;
+    client.get(&format!("/v1/accounts/{}/key-set", owner.account)).await;
+    let page = admin_get(admin, "/metrics").await;
+    assert!(!page.contains(&owner.account.to_string()));
+    assert!(!page.contains(&owner.mailbox.to_string()));
+}
+
+#[tokio::test]
+async fn shutdown_lets_a_running_request_finish_and_refuses_new_ones() {
+    let server = TestServer::start().await;
+    let address = server.running.addr();
+    let mut client = server.connect().await;
+    let link: rcseal_wire::api::LinkCreated = client.bytes(http::Method::POST, "/v1/links", &[], b"").await.json();
+    let waiting = tokio::spawn(async move { client.get(&format!("/v1/links/{}/1?wait=30", link.id)).await });
+    let running = async {
+        while !server.running.metrics().contains("rcseal_requests_running 1\n") {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(10), running).await.unwrap();
+    timeout(Duration::from_secs(10), server.running.shutdown()).await.unwrap();
+    let reply = waiting.await.unwrap();
+    assert_eq!(reply.status, 204);
+    assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn what_was_accepted_is_there_after_a_restart() {
+    let server = TestServer::start().await;
+    let (owner, mut client) = server.registered().await;
+    let (next, _) = owner.with_linked_device();
+    assert_eq!(client.put("/v1/account/key-set", &crate::support::body(&next)).await.status, 204);
+    let server = server.restart().await;
+    let mut client = server.connect().await;
+    client.delivery_token = Some(owner.delivery_token.expose_text());
+    let reply = client.get(&format!("/v1/accounts/{}/key-set", owner.account)).await;
+    assert_eq!(reply.json::<rcseal_wire::api::KeySetBody>().key_set.0, next.as_bytes());
+}

@@ -1,0 +1,66 @@
+//! A server in a temporary folder, a small HTTPS client that knows its TLS exporter, and accounts with real keys.
+
+mod client;
+mod owner;
+
+use std::sync::Arc;
+
+use rcseal_server::clock::ManualClock;
+use rcseal_server::{Config, RunningServer, Server};
+use rcseal_store::UnixMillis;
+use tempfile::TempDir;
+
+pub use client::{Client, Reply, Tls, full};
+pub use owner::{Owner, body, challenge, device_upload, log_in};
+
+/// Where the tests' clocks begin.
+pub const START: UnixMillis = UnixMillis::new(1_800_000_000_000);
+
+pub struct TestServer {
+    pub running: RunningServer,
+    pub clock: Arc<ManualClock>,
+    pub tls: Tls,
+    pub folder: TempDir,
+    pub config: Config,
+}
+
+impl TestServer {
+    pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        rcseal_server::init::write_development_identity(folder.path()).unwrap();
+        let mut config = Config::development(folder.path());
+        change(&mut config);
+        Self::start_in(folder, config, Arc::new(ManualClock::at(START))).await
+    }
+
+    async fn start_in(folder: TempDir, config: Config, clock: Arc<ManualClock>) -> Self {
+        let running = Server::start_with_clock(config.clone(), clock.clone()).await.unwrap();
+        let tls = Tls::trusting(running.ca_pem().unwrap());
+        Self { running, clock, tls, folder, config }
+    }
+
+    /// Stops the server and starts it again on the same data.
+    pub async fn restart(self) -> Self {
+        let Self { running, clock, folder, config, .. } = self;
+        running.shutdown().await;
+        Self::start_in(folder, config, clock).await
+    }
+
+    pub async fn connect(&self) -> Client {
+        Client::connect(&self.tls, self.running.addr()).await
+    }
+
+    /// A registered account with its primary device, logged in on its own connection.
+    pub async fn registered(&self) -> (Owner, Client) {
+        let owner = Owner::new();
+        let mut client = self.connect().await;
+        let reply = client.post("/v1/accounts", &owner.register_request()).await;
+        assert_eq!(reply.status, 201, "{reply:?}");
+        owner.log_in(self, &mut client).await;
+        (owner, client)
+    }
+}
