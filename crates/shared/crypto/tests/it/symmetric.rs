@@ -24,6 +24,14 @@ fn parts_are_hashed_as_their_concatenation() {
 }
 
 #[test]
+fn hkdf_yields_up_to_255_blocks() {
+    let prk = hkdf::extract(b"", &[b"ikm"]);
+    let longest = hkdf::expand::<8160>(&prk, &[b"info"]);
+    assert_eq!(longest.expose()[..32], *hkdf::expand::<32>(&prk, &[b"info"]).expose());
+    assert_ne!(longest.expose()[8128..], longest.expose()[8096..8128]);
+}
+
+#[test]
 fn a_truncated_tag_has_8_to_32_bytes() {
     let tag = hmac_sha256(b"key", &[b"message"]);
     for length in 0..=32 {
