@@ -1,3 +1,45 @@
-//! The client engine without I/O.
+//! The client engine, without I/O.
+//!
+//! Everything a messaging client decides is here: accounts and devices, sessions with every device in scope, sealed envelopes, message
+//! states, media encryption. What it does not do is touch the world: it is handed a store transaction, the time and a random generator
+//! ([`Engine::new`]), and it answers values. The shell (`rcseal-client`) opens the transaction, commits it, and then does what was decided.
+//!
+//! # How a shell drives it
+//! | when | the shell calls | and then |
+//! |---|---|---|
+//! | a user creates an account | [`Engine::create_account`], [`Engine::registration_request`] | registers, [`Engine::handle_registered`] |
+//! | it connects | [`Engine::login_request`] | logs in |
+//! | an envelope was delivered | [`Engine::handle_envelope`] | acknowledges by the [`Disposition`] |
+//! | a queue is empty, or something was delivered live | [`Engine::flush_receipts`] | polls the outbox |
+//! | a user sends | [`Engine::send`] | polls needs and outbox |
+//! | always | [`Engine::poll_needs`] | fetches or publishes; [`Engine::handle_key_set`], [`Engine::handle_bundles`], [`Engine::handle_published`], or [`Engine::handle_need_failed`] |
+//! | always | [`Engine::poll_outbox`] | submits; [`Engine::handle_submitted`] or [`Engine::handle_submit_lost`] |
+//! | the server says how many prekeys are left | [`Engine::prekey_upload`] | uploads |
+//! | events are there | [`Engine::events`] | tells the app, [`Engine::forget_events`] |
+//!
+//! One call, one transaction, committed when the call returned `Ok` and rolled back otherwise. Nothing the engine made leaves the device
+//! before the commit, and nothing is acknowledged before it.
 
+pub mod account;
+pub mod contact;
+mod context;
+pub mod conversation;
+pub mod event;
+mod housekeeping;
+pub mod inbox;
+pub mod link;
+pub mod media;
+pub mod message;
+pub mod need;
+pub mod outbox;
+mod record;
+mod seal;
+pub mod send;
+mod session;
 pub mod store;
+
+pub use context::{Engine, UnixMillis};
+pub use inbox::{Disposition, Undecryptable};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+//! The account's one row.
+
+use rcseal_credential::AccountSigner;
+use rcseal_crypto::ed25519;
+use rcseal_crypto::secret::Secret;
+use rcseal_signal::IdentityKeyPair;
+use rcseal_wire::id::{DeviceAddress, MailboxId};
+use rcseal_wire::token::DeliveryToken;
+use tls_codec::{TlsByteVecU8, TlsByteVecU16, TlsByteVecU32, TlsDeserializeBytes, TlsSerialize, TlsSize};
+use zeroize::Zeroize;
+
+use super::prekeys::PreKeyIds;
+use super::{Account, AccountError, AccountState};
+use crate::context::{Engine, UnixMillis};
+use crate::record::{Record, text};
+use crate::store::{BadRow, StoreError, Table};
+
+/// The key of the one row.
+pub(super) const KEY: &[u8] = b"self";
+
+#[derive(TlsSize, TlsSerialize, TlsDeserializeBytes)]
+struct AccountRecord {
+    address: [u8; DeviceAddress::LEN],
+    /// 1 registering, 2 active.
+    state: u8,
+    origin: TlsByteVecU16,
+    display_name: TlsByteVecU16,
+    mailbox: [u8; 16],
+    delivery_token: [u8; 32],
+    device_auth: [u8; 32],
+    identity: [u8; 32],
+    sealing: [u8; 32],
+    /// Empty on a linked device.
+    account_key: TlsByteVecU8,
+    /// Empty when nothing waits.
+    unpublished: TlsByteVecU32,
+    prekey_next: u32,
+    prekey_signed: u32,
+    prekey_last_resort: u32,
+    prekeys_drawn_at_ms: u64,
+}
+
+impl Record for AccountRecord {
+    const VERSION: u8 = 1;
+}
+
+impl Drop for AccountRecord {
+    fn drop(&mut self) {
+        self.delivery_token.zeroize();
+        self.device_auth.zeroize();
+        self.identity.zeroize();
+        self.sealing.zeroize();
+        let mut account_key: Vec<u8> = std::mem::take(&mut self.account_key).into();
+        account_key.zeroize();
+    }
+}
+
+impl Engine<'_> {
+    pub(crate) fn account(&self) -> Result<Account, AccountError> {
+        let row = self.tx.get(Table::Account, KEY)?.ok_or(AccountError::NoAccount)?;
+        let row = zeroize::Zeroizing::new(row);
+        Ok(read(&AccountRecord::from_row(Table::Account, &row)?)?)
+    }
+
+    pub(crate) fn put_account(&mut self, account: &Account) -> Result<(), StoreError> {
+        let record = AccountRecord {
+            address: account.address.to_bytes(),
+            state: match account.state {
+                AccountState::Registering => 1,
+                AccountState::Active => 2,
+            },
+            origin: account.origin.as_str().as_bytes().into(),
+            display_name: account.display_name.as_bytes().into(),
+            mailbox: *account.mailbox.as_bytes(),
+            delivery_token: *account.delivery_token.expose(),
+            device_auth: *account.device_auth.seed(),
+            identity: *account.identity.expose_secret(),
+            sealing: *account.sealing_seed.expose(),
+            account_key: account.signer.as_ref().map(|signer| signer.seed().to_vec()).unwrap_or_default().into(),
+            unpublished: account.unpublished.clone().unwrap_or_default().into(),
+            prekey_next: account.prekeys.next,
+            prekey_signed: account.prekeys.signed,
+            prekey_last_resort: account.prekeys.last_resort,
+            prekeys_drawn_at_ms: account.prekeys.drawn_at.0,
+        };
+        self.tx.put(Table::Account, KEY, &record.to_row())
+    }
+}
+
+fn read(record: &AccountRecord) -> Result<Account, StoreError> {
+    let bad = || BadRow::error(Table::Account);
+    let signer = match record.account_key.as_slice() {
+        [] => None,
+        seed => Some(AccountSigner::from_seed(seed.try_into().map_err(|_| bad())?)),
+    };
+    let unpublished = Some(record.unpublished.as_slice().to_vec()).filter(|bytes| !bytes.is_empty());
+    Ok(Account {
+        address: DeviceAddress::parse(&record.address).map_err(|_| bad())?,
+        state: match record.state {
+            1 => AccountState::Registering,
+            2 => AccountState::Active,
+            _ => return Err(bad()),
+        },
+        origin: text(Table::Account, record.origin.as_slice())?.parse().map_err(|_| bad())?,
+        display_name: text(Table::Account, record.display_name.as_slice())?,
+        mailbox: MailboxId::from_bytes(record.mailbox),
+        delivery_token: DeliveryToken::from_bytes(record.delivery_token),
+        device_auth: ed25519::SigningKey::from_seed(record.device_auth),
+        identity: IdentityKeyPair::from_secret_bytes(record.identity),
+        sealing_seed: Secret::from_bytes(record.sealing),
+        signer,
+        unpublished,
+        prekeys: PreKeyIds {
+            next: record.prekey_next,
+            signed: record.prekey_signed,
+            last_resort: record.prekey_last_resort,
+            drawn_at: UnixMillis(record.prekeys_drawn_at_ms),
+        },
+    })
+}

@@ -1,0 +1,363 @@
+//! Contacts: other accounts, what we know of their keys, and the leave to write to them.
+//!
+//! A contact begins with an [`Invitation`] or with a first message. Its keys come from its signed key set, which a server hands over and
+//! nobody trusts it for: the set must be signed, must follow the one known, and at first must be the one the invitation named.
+//!
+//! **Verification** is a state of the contact, over its account key: `unverified` until somebody compared safety numbers, then `verified`,
+//! and `changed` when the account key was replaced after that.
+
+mod error;
+mod key_set;
+
+pub use error::ContactError;
+pub use key_set::{KeySetOutcome, KeySetRefusal};
+
+use rcseal_credential::SafetyNumber;
+use rcseal_wire::content::{ContactEntry, NAME_LEN_MAX};
+use rcseal_wire::id::{AccountId, KeySetCounter, KeySetHash};
+use rcseal_wire::invitation::Invitation;
+use rcseal_wire::origin::Origin;
+use rcseal_wire::token::DeliveryToken;
+use tls_codec::{TlsByteVecU16, TlsDeserializeBytes, TlsSerialize, TlsSize};
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::account::DeviceView;
+use crate::context::Engine;
+use crate::event::Event;
+use crate::record::{Record, text};
+use crate::store::{BadRow, Order, StoreError, Table, prefix_end};
+
+/// Contacts that one scan reads.
+const SCAN_MAX: usize = 10_000;
+
+/// Whether somebody compared safety numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verification {
+    /// Nobody has.
+    Unverified,
+    /// Somebody has, for the account key as it is.
+    Verified,
+    /// Somebody had, and the account key was replaced since.
+    Changed,
+}
+
+impl Verification {
+    /// The name in texts.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unverified => "unverified",
+            Self::Verified => "verified",
+            Self::Changed => "changed",
+        }
+    }
+}
+
+/// A contact, as apps see it.
+#[derive(Debug, Clone)]
+pub struct ContactView {
+    /// The account.
+    pub account: AccountId,
+    /// What the user calls it.
+    pub name: String,
+    /// What it calls itself. A claim.
+    pub display_name: String,
+    /// Where its mailboxes are.
+    pub origin: Origin,
+    /// Whether somebody compared safety numbers.
+    pub verification: Verification,
+    /// Its devices, once its key set is known.
+    pub devices: Vec<DeviceView>,
+    /// The newest key set known.
+    pub key_set_counter: Option<u64>,
+}
+
+/// What must hold of the first key set of a contact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pin {
+    pub(crate) counter: KeySetCounter,
+    pub(crate) hash: KeySetHash,
+    /// Known from an invitation; a first message cannot tell it.
+    pub(crate) account_key: Option<[u8; 32]>,
+}
+
+/// A contact out of the store.
+pub(crate) struct Contact {
+    pub(crate) account: AccountId,
+    pub(crate) name: String,
+    pub(crate) display_name: String,
+    pub(crate) origin: Origin,
+    pub(crate) delivery_token: DeliveryToken,
+    pub(crate) pin: Pin,
+    pub(crate) verification: Verification,
+    /// Somebody claims to be this account, and no message of theirs has authenticated yet. Not shown.
+    pub(crate) is_candidate: bool,
+}
+
+#[derive(TlsSize, TlsSerialize, TlsDeserializeBytes)]
+struct ContactRecord {
+    name: TlsByteVecU16,
+    display_name: TlsByteVecU16,
+    origin: TlsByteVecU16,
+    delivery_token: [u8; 32],
+    pin_counter: u64,
+    pin_hash: [u8; 32],
+    /// Empty where unknown.
+    pin_account_key: TlsByteVecU16,
+    /// 1 unverified, 2 verified, 3 changed.
+    verification: u8,
+    is_candidate: u8,
+}
+
+impl Record for ContactRecord {
+    const VERSION: u8 = 1;
+}
+
+impl Drop for ContactRecord {
+    fn drop(&mut self) {
+        self.delivery_token.zeroize();
+    }
+}
+
+impl Engine<'_> {
+    /// Takes an invitation in. The contact can be written to at once; its keys are fetched before the first message leaves.
+    ///
+    /// # Errors
+    /// [`ContactError::Own`] for one's own invitation.
+    pub fn add_contact(&mut self, invitation: &Invitation, name: &str) -> Result<AccountId, ContactError> {
+        let own = self.account()?;
+        if invitation.account == own.address.account {
+            return Err(ContactError::Own);
+        }
+        if name.len() > NAME_LEN_MAX {
+            return Err(ContactError::NameTooLong);
+        }
+        let pin = Pin {
+            counter: invitation.key_set_counter,
+            hash: invitation.key_set_hash,
+            account_key: Some(invitation.account_key),
+        };
+        let known = self.contact(invitation.account)?.filter(|contact| !contact.is_candidate);
+        if let Some(known_set) = self.key_set(invitation.account)? {
+            if known_set.account_key().as_bytes() != &invitation.account_key {
+                // Somebody gave us an invitation to an account we know: it must not speak of another account key. But what a mere
+                // claim brought here gives way to it.
+                if known.is_some() {
+                    return Err(ContactError::OtherAccountKey);
+                }
+                self.tx.delete(Table::KeySet, invitation.account.as_bytes())?;
+            }
+        }
+        let contact = match known {
+            Some(contact) => Contact {
+                name: if name.is_empty() { contact.name } else { name.to_owned() },
+                origin: invitation.origin.clone(),
+                delivery_token: invitation.delivery_token.duplicate(),
+                ..contact
+            },
+            None => {
+                self.emit(Event::ContactAdded { account: invitation.account })?;
+                Contact {
+                    account: invitation.account,
+                    name: name.to_owned(),
+                    display_name: String::new(),
+                    origin: invitation.origin.clone(),
+                    delivery_token: invitation.delivery_token.duplicate(),
+                    pin,
+                    verification: Verification::Unverified,
+                    is_candidate: false,
+                }
+            }
+        };
+        self.put_contact(&contact)?;
+        if self.key_set(contact.account)?.is_none() {
+            self.need_key_set(contact.account)?;
+        }
+        Ok(contact.account)
+    }
+
+    /// Every contact.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn contacts(&mut self) -> Result<Vec<ContactView>, ContactError> {
+        let rows = self.tx.scan(Table::Contact, &[], &prefix_end(&[]), SCAN_MAX, Order::Ascending)?;
+        let mut views = Vec::new();
+        for (key, row) in rows {
+            let account = AccountId::parse(&key).map_err(|_| BadRow::error(Table::Contact))?;
+            let contact = read(account, &Zeroizing::new(row))?;
+            if !contact.is_candidate {
+                views.push(self.view_contact(contact)?);
+            }
+        }
+        Ok(views)
+    }
+
+    /// One contact.
+    ///
+    /// # Errors
+    /// [`ContactError::Unknown`].
+    pub fn contact_view(&mut self, account: AccountId) -> Result<ContactView, ContactError> {
+        let contact = self.contact(account)?.filter(|contact| !contact.is_candidate).ok_or(ContactError::Unknown)?;
+        Ok(self.view_contact(contact)?)
+    }
+
+    fn view_contact(&self, contact: Contact) -> Result<ContactView, StoreError> {
+        let key_set = self.key_set(contact.account)?;
+        Ok(ContactView {
+            account: contact.account,
+            name: contact.name,
+            display_name: contact.display_name,
+            origin: contact.origin,
+            verification: contact.verification,
+            key_set_counter: key_set.as_ref().map(|key_set| key_set.counter().get()),
+            devices: key_set
+                .iter()
+                .flat_map(|key_set| key_set.devices())
+                .map(|device| DeviceView {
+                    number: device.number(),
+                    platform: device.platform(),
+                    custody: device.custody(),
+                })
+                .collect(),
+        })
+    }
+
+    /// The safety number with a contact: the same on both sides.
+    ///
+    /// # Errors
+    /// [`ContactError::Unknown`], or [`ContactError::NoKeySet`] before the contact's keys were fetched.
+    pub fn safety_number(&mut self, account: AccountId) -> Result<SafetyNumber, ContactError> {
+        let own = self.account()?;
+        let ours = self.own_key_set(&own)?.party();
+        self.contact(account)?.ok_or(ContactError::Unknown)?;
+        let theirs = self.key_set(account)?.ok_or(ContactError::NoKeySet)?.party();
+        Ok(SafetyNumber::new(&ours, &theirs))
+    }
+
+    /// The user has compared the numbers and they were the same.
+    ///
+    /// # Errors
+    /// Those of [`Engine::safety_number`].
+    pub fn mark_verified(&mut self, account: AccountId) -> Result<(), ContactError> {
+        let mut contact = self.contact(account)?.ok_or(ContactError::Unknown)?;
+        self.key_set(account)?.ok_or(ContactError::NoKeySet)?;
+        contact.verification = Verification::Verified;
+        Ok(self.put_contact(&contact)?)
+    }
+
+    /// The user has scanned the contact's code.
+    ///
+    /// # Errors
+    /// [`ContactError::Scan`] when it is not the contact's.
+    pub fn verify_scan(&mut self, account: AccountId, scanned: &str) -> Result<(), ContactError> {
+        self.safety_number(account)?.verify_scan(scanned)?;
+        self.mark_verified(account)
+    }
+
+    pub(crate) fn contact(&self, account: AccountId) -> Result<Option<Contact>, StoreError> {
+        let Some(row) = self.tx.get(Table::Contact, account.as_bytes())? else { return Ok(None) };
+        read(account, &Zeroizing::new(row)).map(Some)
+    }
+
+    pub(crate) fn put_contact(&mut self, contact: &Contact) -> Result<(), StoreError> {
+        let record = ContactRecord {
+            name: contact.name.as_bytes().into(),
+            display_name: contact.display_name.as_bytes().into(),
+            origin: contact.origin.as_str().as_bytes().into(),
+            delivery_token: *contact.delivery_token.expose(),
+            pin_counter: contact.pin.counter.get(),
+            pin_hash: *contact.pin.hash.as_bytes(),
+            pin_account_key: contact.pin.account_key.map(Vec::from).unwrap_or_default().into(),
+            verification: match contact.verification {
+                Verification::Unverified => 1,
+                Verification::Verified => 2,
+                Verification::Changed => 3,
+            },
+            is_candidate: u8::from(contact.is_candidate),
+        };
+        self.tx.put(Table::Contact, contact.account.as_bytes(), &record.to_row())
+    }
+
+    /// Contacts as the devices of one account tell each other.
+    pub(crate) fn contact_entries(&self) -> Result<Vec<ContactEntry>, StoreError> {
+        let rows = self.tx.scan(
+            Table::Contact,
+            &[],
+            &prefix_end(&[]),
+            rcseal_wire::content::CONTACTS_MAX,
+            Order::Ascending,
+        )?;
+        let mut entries = Vec::new();
+        for (key, row) in rows {
+            let account = AccountId::parse(&key).map_err(|_| BadRow::error(Table::Contact))?;
+            let contact = read(account, &Zeroizing::new(row))?;
+            if contact.is_candidate {
+                continue;
+            }
+            let key_set = self.key_set(account)?;
+            entries.push(ContactEntry {
+                account,
+                delivery_token: contact.delivery_token,
+                origin: contact.origin,
+                name: contact.name,
+                key_set_counter: key_set
+                    .as_ref()
+                    .map_or(contact.pin.counter, rcseal_credential::VerifiedKeySet::counter),
+                key_set_hash: key_set.as_ref().map_or(contact.pin.hash, rcseal_credential::VerifiedKeySet::hash),
+                verified: contact.verification == Verification::Verified,
+            });
+        }
+        Ok(entries)
+    }
+
+    /// Another device of this account told us its contacts. What we know better stays.
+    pub(crate) fn take_contact_entries(&mut self, entries: Vec<ContactEntry>) -> Result<(), StoreError> {
+        let own = self.account().map_err(|_| BadRow::error(Table::Account))?.address.account;
+        for entry in entries {
+            if entry.account == own || self.contact(entry.account)?.is_some_and(|contact| !contact.is_candidate) {
+                continue;
+            }
+            self.put_contact(&Contact {
+                account: entry.account,
+                name: entry.name,
+                display_name: String::new(),
+                origin: entry.origin,
+                delivery_token: entry.delivery_token,
+                pin: Pin { counter: entry.key_set_counter, hash: entry.key_set_hash, account_key: None },
+                verification: if entry.verified { Verification::Verified } else { Verification::Unverified },
+                is_candidate: false,
+            })?;
+            self.emit(Event::ContactAdded { account: entry.account })?;
+            self.need_key_set(entry.account)?;
+        }
+        Ok(())
+    }
+}
+
+fn read(account: AccountId, row: &[u8]) -> Result<Contact, StoreError> {
+    let bad = || BadRow::error(Table::Contact);
+    let record = ContactRecord::from_row(Table::Contact, row)?;
+    Ok(Contact {
+        account,
+        name: text(Table::Contact, record.name.as_slice())?,
+        display_name: text(Table::Contact, record.display_name.as_slice())?,
+        origin: text(Table::Contact, record.origin.as_slice())?.parse().map_err(|_| bad())?,
+        delivery_token: DeliveryToken::from_bytes(record.delivery_token),
+        pin: Pin {
+            counter: KeySetCounter::new(record.pin_counter),
+            hash: KeySetHash::from_bytes(record.pin_hash),
+            account_key: match record.pin_account_key.as_slice() {
+                [] => None,
+                key => Some(key.try_into().map_err(|_| bad())?),
+            },
+        },
+        verification: match record.verification {
+            1 => Verification::Unverified,
+            2 => Verification::Verified,
+            3 => Verification::Changed,
+            _ => return Err(bad()),
+        },
+        is_candidate: record.is_candidate == 1,
+    })
+}

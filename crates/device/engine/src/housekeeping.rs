@@ -1,0 +1,18 @@
+//! Housekeeping: rows that have outlived their use. The shell calls it now and then; nothing depends on when.
+
+use crate::account::AccountError;
+use crate::context::Engine;
+
+/// How long it is remembered which message an envelope carried: a relay keeps envelopes for 30 days, and a receipt may be late as long.
+const SENT_KEPT_MS: u64 = 60 * 24 * 3600 * 1000;
+
+impl Engine<'_> {
+    /// Deletes what is no longer of use.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn keep_house(&mut self) -> Result<(), AccountError> {
+        self.forget_sent_before(self.now.0.saturating_sub(SENT_KEPT_MS))?;
+        Ok(())
+    }
+}

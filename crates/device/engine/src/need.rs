@@ -1,0 +1,199 @@
+//! What the engine asks of its shell: things to fetch and to publish. The shell polls, does, and tells.
+//!
+//! A need is a row, so it survives a crash; it is due again after a growing, jittered delay until it was met.
+
+use rcseal_wire::id::{AccountId, DeviceNumber};
+use rcseal_wire::origin::Origin;
+use rcseal_wire::token::DeliveryToken;
+use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
+
+use crate::account::AccountError;
+use crate::context::{Engine, UnixMillis};
+use crate::record::Record;
+use crate::store::{BadRow, Order, StoreError, Table, prefix_end};
+
+/// First delay of a retry, in milliseconds: a lost packet's worth.
+const RETRY_MS_MIN: u64 = 500;
+/// Longest delay of a retry: five minutes, so that a server that comes back is not waited for.
+const RETRY_MS_MAX: u64 = 5 * 60 * 1000;
+/// Needs in one poll.
+const POLL_MAX: usize = 64;
+
+/// What to do.
+#[derive(Debug)]
+pub enum Need {
+    /// Fetch an account's key set; answer with [`Engine::handle_key_set`].
+    FetchKeySet {
+        /// Whose.
+        account: AccountId,
+        /// Where.
+        origin: Origin,
+        /// By whose leave.
+        delivery_token: DeliveryToken,
+    },
+    /// Fetch prekey bundles; answer with [`Engine::handle_bundles`].
+    FetchBundles {
+        /// Whose.
+        account: AccountId,
+        /// Where.
+        origin: Origin,
+        /// By whose leave.
+        delivery_token: DeliveryToken,
+        /// Of which devices.
+        devices: Vec<DeviceNumber>,
+    },
+    /// Publish our own key set; answer with [`Engine::handle_published`].
+    PublishKeySet {
+        /// The signed bytes.
+        key_set: Vec<u8>,
+    },
+}
+
+/// Kinds of need, as the first byte of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NeedKind {
+    /// [`Need::FetchKeySet`].
+    KeySet,
+    /// [`Need::FetchBundles`].
+    Bundles,
+    /// [`Need::PublishKeySet`].
+    Publish,
+}
+
+impl NeedKind {
+    const fn code(self) -> u8 {
+        match self {
+            Self::KeySet => 1,
+            Self::Bundles => 2,
+            Self::Publish => 3,
+        }
+    }
+
+    const fn from_code(code: u8) -> Option<Self> {
+        match code {
+            1 => Some(Self::KeySet),
+            2 => Some(Self::Bundles),
+            3 => Some(Self::Publish),
+            _ => None,
+        }
+    }
+}
+
+#[derive(TlsSize, TlsSerialize, TlsDeserializeBytes)]
+struct NeedRecord {
+    attempts: u32,
+    due_at_ms: u64,
+}
+
+impl Record for NeedRecord {
+    const VERSION: u8 = 1;
+}
+
+fn need_key(kind: NeedKind, account: AccountId) -> Vec<u8> {
+    [&[kind.code()][..], account.as_bytes()].concat()
+}
+
+impl Engine<'_> {
+    /// A delay that grows with the attempts, drawn evenly from its upper bound down (full jitter), so that clients of a server that
+    /// comes back do not all come at once.
+    pub(crate) fn retry_at(&mut self, attempts: u32) -> UnixMillis {
+        let bound = RETRY_MS_MIN.saturating_mul(1_u64 << attempts.min(20)).min(RETRY_MS_MAX);
+        let mut bytes = [0; 8];
+        self.rng.fill_bytes(&mut bytes);
+        // The bias of the remainder is below 2^-40 and of no consequence for a delay.
+        self.now.plus(RETRY_MS_MIN + u64::from_be_bytes(bytes) % bound)
+    }
+
+    fn add_need(&mut self, kind: NeedKind, account: AccountId) -> Result<(), StoreError> {
+        let key = need_key(kind, account);
+        if self.tx.get(Table::Need, &key)?.is_none() {
+            self.tx.put(Table::Need, &key, &NeedRecord { attempts: 0, due_at_ms: self.now.0 }.to_row())?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn need_key_set(&mut self, account: AccountId) -> Result<(), StoreError> {
+        self.add_need(NeedKind::KeySet, account)
+    }
+
+    pub(crate) fn need_bundles(&mut self, account: AccountId) -> Result<(), StoreError> {
+        self.add_need(NeedKind::Bundles, account)
+    }
+
+    pub(crate) fn need_publish(&mut self, account: AccountId) -> Result<(), StoreError> {
+        self.add_need(NeedKind::Publish, account)
+    }
+
+    pub(crate) fn key_set_is_here(&mut self, account: AccountId) -> Result<(), StoreError> {
+        self.tx.delete(Table::Need, &need_key(NeedKind::KeySet, account))
+    }
+
+    pub(crate) fn postpone_key_set(&mut self, account: AccountId) -> Result<(), StoreError> {
+        self.postpone(NeedKind::KeySet, account)
+    }
+
+    pub(crate) fn need_met(&mut self, kind: NeedKind, account: AccountId) -> Result<(), StoreError> {
+        self.tx.delete(Table::Need, &need_key(kind, account))
+    }
+
+    fn postpone(&mut self, kind: NeedKind, account: AccountId) -> Result<(), StoreError> {
+        let key = need_key(kind, account);
+        let Some(row) = self.tx.get(Table::Need, &key)? else { return Ok(()) };
+        let attempts = NeedRecord::from_row(Table::Need, &row)?.attempts.saturating_add(1);
+        let due_at_ms = self.retry_at(attempts).0;
+        self.tx.put(Table::Need, &key, &NeedRecord { attempts, due_at_ms }.to_row())
+    }
+
+    /// A fetch or a publication failed; it is due again later.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn handle_need_failed(&mut self, kind: NeedKind, account: AccountId) -> Result<(), StoreError> {
+        self.postpone(kind, account)
+    }
+
+    /// What is to be done now.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn poll_needs(&mut self) -> Result<Vec<Need>, AccountError> {
+        let own = self.account()?;
+        let mut needs = Vec::new();
+        for (key, row) in self.tx.scan(Table::Need, &[], &prefix_end(&[]), POLL_MAX * 16, Order::Ascending)? {
+            if NeedRecord::from_row(Table::Need, &row)?.due_at_ms > self.now.0 {
+                continue;
+            }
+            let bad = || BadRow::error(Table::Need);
+            let (code, account) = key.split_first().ok_or_else(bad)?;
+            let kind = NeedKind::from_code(*code).ok_or_else(bad)?;
+            let account = AccountId::parse(account).map_err(|_| bad())?;
+            let (origin, delivery_token) = if account == own.address.account {
+                (own.origin.clone(), own.delivery_token.duplicate())
+            } else if let Some(contact) = self.contact(account)? {
+                (contact.origin, contact.delivery_token)
+            } else {
+                self.tx.delete(Table::Need, &key)?;
+                continue;
+            };
+            match kind {
+                NeedKind::KeySet => needs.push(Need::FetchKeySet { account, origin, delivery_token }),
+                NeedKind::Bundles => {
+                    let devices = self.devices_waiting(account)?;
+                    if devices.is_empty() {
+                        self.tx.delete(Table::Need, &key)?;
+                    } else {
+                        needs.push(Need::FetchBundles { account, origin, delivery_token, devices });
+                    }
+                }
+                NeedKind::Publish => match &own.unpublished {
+                    Some(key_set) => needs.push(Need::PublishKeySet { key_set: key_set.clone() }),
+                    None => self.tx.delete(Table::Need, &key)?,
+                },
+            }
+            if needs.len() == POLL_MAX {
+                break;
+            }
+        }
+        Ok(needs)
+    }
+}

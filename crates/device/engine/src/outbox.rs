@@ -1,0 +1,210 @@
+//! The outbox: envelopes that are made and not yet durable at a relay.
+//!
+//! A row is written in the transaction that encrypted, and deleted when the relay has said that the envelope is durable. Between the two it
+//! is submitted as often as it takes: the envelope id is the same each time, so the relay keeps one.
+
+use rcseal_wire::frame::{Submit, SubmitStatus};
+use rcseal_wire::id::{DeviceAddress, EnvelopeId, MailboxId};
+use rcseal_wire::origin::Origin;
+use tls_codec::{TlsByteVecU32, TlsDeserializeBytes, TlsSerialize, TlsSize};
+
+use crate::account::AccountError;
+use crate::context::{Engine, Sequence, UnixMillis};
+use crate::message::{DeliveryState, FailureReason, MessageKey};
+use crate::record::{Record, trailing_u64};
+use crate::store::{BadRow, Order, StoreError, Table, prefix_end};
+use rcseal_wire::id::ConversationId;
+
+/// How long a relay is asked to keep an envelope: as long as it will.
+const TTL_SECONDS: u32 = rcseal_wire::frame::TTL_SECONDS_MAX;
+/// How long we try to hand an envelope over: as long as a relay would have kept it.
+const QUEUED_MS_MAX: u64 = TTL_SECONDS as u64 * 1000;
+/// Rows that one poll looks at: those that are not due are skipped.
+const SCAN_MAX: usize = 4_096;
+/// Refusals after which an envelope is given up: the mailbox is gone, or the delivery token is.
+const REFUSED_MAX: u32 = 5;
+
+/// An envelope to submit.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// Its place in the outbox; what [`Engine::handle_submitted`] takes.
+    pub number: u64,
+    /// Which server has the mailbox.
+    pub origin: Origin,
+    /// The submission.
+    pub submit: Submit,
+}
+
+#[derive(TlsSize, TlsSerialize, TlsDeserializeBytes)]
+struct OutboxRecord {
+    envelope_id: [u8; 16],
+    recipient: [u8; DeviceAddress::LEN],
+    has_message: u8,
+    conversation: [u8; 16],
+    order: u64,
+    attempts: u32,
+    due_at_ms: u64,
+    queued_at_ms: u64,
+    envelope: TlsByteVecU32,
+}
+
+impl Record for OutboxRecord {
+    const VERSION: u8 = 1;
+}
+
+impl OutboxRecord {
+    fn message(&self) -> Option<MessageKey> {
+        (self.has_message == 1)
+            .then_some(MessageKey { conversation: ConversationId::from_bytes(self.conversation), order: self.order })
+    }
+
+    fn recipient(&self) -> Result<DeviceAddress, StoreError> {
+        DeviceAddress::parse(&self.recipient).map_err(|_| BadRow::error(Table::Outbox))
+    }
+}
+
+impl Engine<'_> {
+    /// Puts an envelope into the outbox.
+    pub(crate) fn queue(
+        &mut self,
+        recipient: DeviceAddress,
+        envelope: &[u8],
+        message: Option<MessageKey>,
+    ) -> Result<(), StoreError> {
+        let number = self.next(Sequence::Outbox)?;
+        let envelope_id = EnvelopeId::generate(self.rng);
+        if let Some(message) = message {
+            self.remember_sent(envelope_id, message, recipient)?;
+        }
+        let record = OutboxRecord {
+            envelope_id: *envelope_id.as_bytes(),
+            recipient: recipient.to_bytes(),
+            has_message: u8::from(message.is_some()),
+            conversation: message.map_or([0; 16], |message| *message.conversation.as_bytes()),
+            order: message.map_or(0, |message| message.order),
+            attempts: 0,
+            due_at_ms: self.now.0,
+            queued_at_ms: self.now.0,
+            envelope: envelope.into(),
+        };
+        self.tx.put(Table::Outbox, &number.to_be_bytes(), &record.to_row())
+    }
+
+    pub(crate) fn put_route(&mut self, device: DeviceAddress, mailbox: MailboxId) -> Result<(), StoreError> {
+        self.tx.put(Table::Route, &device.to_bytes(), mailbox.as_bytes())
+    }
+
+    fn route(&self, device: DeviceAddress) -> Result<Option<MailboxId>, StoreError> {
+        let Some(row) = self.tx.get(Table::Route, &device.to_bytes())? else { return Ok(None) };
+        MailboxId::parse(&row).map(Some).map_err(|_| BadRow::error(Table::Route))
+    }
+
+    /// Up to `limit` envelopes that are due, oldest first. An envelope to a device comes only when all earlier ones to it were taken, so
+    /// that they arrive in order.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn poll_outbox(&mut self, limit: usize) -> Result<Vec<Outgoing>, AccountError> {
+        let own = self.account()?;
+        let mut held_back = std::collections::BTreeSet::new();
+        let mut due = Vec::new();
+        for (key, row) in self.tx.scan(Table::Outbox, &[], &prefix_end(&[]), SCAN_MAX, Order::Ascending)? {
+            if due.len() == limit {
+                break;
+            }
+            let number = trailing_u64(Table::Outbox, &key)?;
+            let record = OutboxRecord::from_row(Table::Outbox, &row)?;
+            let recipient = record.recipient()?;
+            if self.now.since(UnixMillis(record.queued_at_ms)) > QUEUED_MS_MAX {
+                self.give_up(number, &record, FailureReason::Expired)?;
+                continue;
+            }
+            if record.due_at_ms > self.now.0 || held_back.contains(&recipient) {
+                held_back.insert(recipient);
+                continue;
+            }
+            let contact = if recipient.account == own.address.account {
+                Some((own.origin.clone(), own.delivery_token.duplicate()))
+            } else {
+                self.contact(recipient.account)?.map(|contact| (contact.origin, contact.delivery_token))
+            };
+            let (Some((origin, token)), Some(mailbox)) = (contact, self.route(recipient)?) else {
+                // Without a way there is nothing to try.
+                self.give_up(number, &record, FailureReason::Refused)?;
+                continue;
+            };
+            let submit = Submit {
+                mailbox,
+                token,
+                id: EnvelopeId::from_bytes(record.envelope_id),
+                ttl_seconds: TTL_SECONDS,
+                envelope: Vec::from(record.envelope).into(),
+            };
+            due.push(Outgoing { number, origin, submit });
+        }
+        Ok(due)
+    }
+
+    /// When the outbox has something due next; `None` when it is empty.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn poll_outbox_timeout(&self) -> Result<Option<UnixMillis>, StoreError> {
+        let mut next: Option<UnixMillis> = None;
+        for (_, row) in self.tx.scan(Table::Outbox, &[], &prefix_end(&[]), SCAN_MAX, Order::Ascending)? {
+            let due = UnixMillis(OutboxRecord::from_row(Table::Outbox, &row)?.due_at_ms);
+            next = Some(next.map_or(due, |next| next.min(due)));
+        }
+        Ok(next)
+    }
+
+    /// The relay answered a submission.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn handle_submitted(&mut self, number: u64, status: SubmitStatus) -> Result<(), StoreError> {
+        let key = number.to_be_bytes();
+        let Some(row) = self.tx.get(Table::Outbox, &key)? else { return Ok(()) };
+        let mut record = OutboxRecord::from_row(Table::Outbox, &row)?;
+        match status {
+            SubmitStatus::Stored | SubmitStatus::Duplicate => {
+                self.tx.delete(Table::Outbox, &key)?;
+                if let Some(message) = record.message() {
+                    self.set_delivery(message, record.recipient()?, DeliveryState::Stored)?;
+                }
+                Ok(())
+            }
+            SubmitStatus::IdConflict | SubmitStatus::TooLarge | SubmitStatus::Malformed => {
+                self.give_up(number, &record, FailureReason::Rejected)
+            }
+            SubmitStatus::Refused if record.attempts >= REFUSED_MAX => {
+                self.give_up(number, &record, FailureReason::Refused)
+            }
+            SubmitStatus::Refused
+            | SubmitStatus::QuotaExceeded
+            | SubmitStatus::Unavailable
+            | SubmitStatus::RateLimited
+            | SubmitStatus::Unspecified => {
+                record.attempts = record.attempts.saturating_add(1);
+                record.due_at_ms = self.retry_at(record.attempts).0;
+                self.tx.put(Table::Outbox, &key, &record.to_row())
+            }
+        }
+    }
+
+    /// Nothing is known of a submission's fate: the connection broke. It is due again.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn handle_submit_lost(&mut self, number: u64) -> Result<(), StoreError> {
+        self.handle_submitted(number, SubmitStatus::Unavailable)
+    }
+
+    fn give_up(&mut self, number: u64, record: &OutboxRecord, reason: FailureReason) -> Result<(), StoreError> {
+        self.tx.delete(Table::Outbox, &number.to_be_bytes())?;
+        if let Some(message) = record.message() {
+            self.set_delivery(message, record.recipient()?, DeliveryState::Failed(reason))?;
+        }
+        Ok(())
+    }
+}
