@@ -130,7 +130,7 @@ fn devices_stand_in_ascending_order_and_at_least_one() {
     swapped[DEVICE..DEVICE + length].copy_from_slice(&two[DEVICE + length..DEVICE + 2 * length]);
     swapped[DEVICE + length..DEVICE + 2 * length].copy_from_slice(&two[DEVICE..DEVICE + length]);
     assert_eq!(UnverifiedKeySet::parse(&swapped).unwrap_err(), ParseError::NotAscending { list: "devices" });
-    let mut twice = two.clone();
+    let mut twice = two;
     twice.copy_within(DEVICE..DEVICE + length, DEVICE + length);
     assert_eq!(UnverifiedKeySet::parse(&twice).unwrap_err(), ParseError::NotAscending { list: "devices" });
     let none = KeySetBuilder::first(account.id, RecoveryCommitment::NONE).sign(&account.signer);
