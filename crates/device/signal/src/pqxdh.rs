@@ -17,9 +17,9 @@ use crate::profile::{Binding, Suite};
 /// 2.2).
 const IKM_PREFIX: [u8; 32] = [0xFF; 32];
 const ZERO_SALT: [u8; 32] = [0; 32];
-const TRANSCRIPT_LABEL: &[u8] = b"RCSeal/signal/native/v1 transcript";
+const TRANSCRIPT_LABEL: &[u8] = b"rcseal/signal/native/v1/transcript";
 #[cfg(feature = "signal-v4")]
-const V4_EXPORTER_LABEL: &[u8] = b"RCSeal/signal/signal-v4/v1 exporter";
+const V4_EXPORTER_LABEL: &[u8] = b"rcseal/signal/signal-v4/v1/exporter";
 
 /// What both sides computed.
 pub(crate) struct Agreement {

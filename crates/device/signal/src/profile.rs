@@ -128,10 +128,10 @@ pub(crate) static NATIVE: Suite = Suite {
     kem_key_type: 0x42,
     kem_ciphertext_type: 0x43,
     mac_len: 32,
-    handshake_label: b"RCSeal/signal/native/v1 PQXDH X25519 ML-KEM-1024 SHA-256",
-    root_label: b"RCSeal/signal/native/v1 root step",
-    message_keys_label: b"RCSeal/signal/native/v1 message keys",
-    signature: PreKeySignature::Labelled(b"RCSeal/signal/native/v1 prekey signature"),
+    handshake_label: b"rcseal/signal/native/v1/handshake",
+    root_label: b"rcseal/signal/native/v1/root",
+    message_keys_label: b"rcseal/signal/native/v1/message-keys",
+    signature: PreKeySignature::Labelled(b"rcseal/signal/native/v1/prekey"),
     binding: Binding::Transcript,
 };
 

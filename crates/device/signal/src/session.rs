@@ -28,7 +28,7 @@ use crate::state::{Role, Sending, State, address_field};
 /// relay's 96 KiB.
 pub const PLAINTEXT_LEN_MAX: usize = 92 * 1024;
 
-const EXPORT_LABEL: &[u8] = b"RCSeal/signal/v1 export";
+const EXPORT_LABEL: &[u8] = b"rcseal/signal/v1/export";
 
 /// Why nothing was encrypted.
 #[derive(Debug, thiserror::Error)]

@@ -158,7 +158,7 @@ impl PreKeyHeader {
 /// The two parts need no separator: each is a run of complete fields, and field 6 always begins the second or follows
 /// field 5.
 fn header_hash(suite: &Suite, before: &[u8], after: &[u8]) -> [u8; 32] {
-    hash::sha256(&[b"RCSeal/signal/v1 prekey header", &[suite.profile.code()], before, after])
+    hash::sha256(&[b"rcseal/signal/v1/prekey-header", &[suite.profile.code()], before, after])
 }
 
 /// Wraps a finished ratchet message.

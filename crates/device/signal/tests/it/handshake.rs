@@ -120,11 +120,11 @@ fn a_plaintext_beyond_the_limit_is_refused_and_one_at_the_limit_passes() {
 }
 
 #[test]
-fn records_have_two_fixed_sizes_below_their_bounds() {
+fn records_have_the_two_documented_sizes() {
     let pair = Pair::accepted(Profile::Native, 8);
     assert_eq!(pair.alice.record().len(), Record::PENDING_LEN);
     assert_eq!(pair.bob.record().len(), Record::LEN);
-    const { assert!(Record::LEN <= 1024 && Record::PENDING_LEN <= 4096) };
+    assert_eq!((Record::LEN, Record::PENDING_LEN), (753, 2_339), "the layout in docs/protocol/ratchet.md");
 }
 
 #[cfg(feature = "signal-v4")]
@@ -139,4 +139,13 @@ fn signal_v4_messages_have_the_public_layout() {
         let side = |account: u8| [&[0][..], &[account; 16], &[1]].concat();
         assert_eq!(addresses, [side(0xA1), side(0xB0)].concat());
     });
+}
+
+#[test]
+fn messages_have_the_documented_overhead() {
+    let mut pair = Pair::accepted(Profile::Native, 10);
+    let first = pair.alice.send(&mut pair.rng, &[7; 1024]);
+    pair.ping_pong();
+    let later = pair.alice.send(&mut pair.rng, &[7; 1024]);
+    assert_eq!((later.len() - 1024, first.len() - 1024), (91, 1_746), "docs/protocol/ratchet.md explains the bytes");
 }
