@@ -5,7 +5,6 @@
 
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::State;
@@ -30,11 +29,6 @@ const BATCHES_MAX: usize = 256;
 const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bytes read from the socket in one go. Submitting connections are few and busy.
 const READ_BUFFER_LEN: usize = 32 * 1024;
-/// A connection that sent nothing for this long is asked whether it is alive.
-const QUIET_MAX: Duration = Duration::from_secs(60);
-/// How long it may take to answer. A peer that stops in the middle of a frame cannot answer.
-const ANSWER_MAX: Duration = Duration::from_secs(30);
-
 /// The WebSocket for submissions.
 pub(super) async fn connect(
     State(state): State<AppState>,
@@ -72,8 +66,12 @@ async fn serve(state: AppState, mut socket: WebSocket, peer: IpAddr) {
 
 async fn run(state: &AppState, socket: &mut WebSocket, peer: IpAddr, working: &mut FuturesOrdered<Answer>) -> Ending {
     let mut working_bytes = 0;
+    // A quiet peer is asked whether it is alive, as late as a request head would be; one that stops in the middle of a frame cannot
+    // answer.
+    let quiet_max = state.config.limits.header();
+    let answer_max = state.config.limits.stall();
     let mut asked = false;
-    let mut deadline = Instant::now() + QUIET_MAX;
+    let mut deadline = Instant::now() + quiet_max;
     loop {
         let may_read = working.len() < BATCHES_MAX && working_bytes < BATCH_BYTES_MAX;
         tokio::select! {
@@ -87,7 +85,7 @@ async fn run(state: &AppState, socket: &mut WebSocket, peer: IpAddr, working: &m
             }
             incoming = socket::receive(socket), if may_read => {
                 asked = false;
-                deadline = Instant::now() + QUIET_MAX;
+                deadline = Instant::now() + quiet_max;
                 match incoming {
                     Ok(Incoming::Alive) => {}
                     Ok(Incoming::Frame(frame)) => {
@@ -108,7 +106,7 @@ async fn run(state: &AppState, socket: &mut WebSocket, peer: IpAddr, working: &m
                     return Ending::Stalled;
                 }
                 asked = true;
-                deadline = Instant::now() + ANSWER_MAX;
+                deadline = Instant::now() + answer_max;
                 if let Err(ending) = socket::ping(socket).await {
                     return ending;
                 }
