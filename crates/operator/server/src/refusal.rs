@@ -41,7 +41,7 @@ impl Refusal {
     }
 
     /// The document.
-    #[must_use]
+    #[cfg(test)]
     pub(crate) fn problem(&self) -> &Problem {
         &self.0
     }
@@ -177,8 +177,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for ApiQuery<T> {
 /// The code that answers a store's failure. The engine's own words are for the log.
 pub(crate) fn store_problem(error: &StoreError) -> ProblemCode {
     match error {
-        StoreError::Full => ProblemCode::QuotaExceeded,
-        StoreError::Unavailable
+        // Nobody's quota, but the operator's disk: the client keeps what it has and comes back.
+        StoreError::Full
+        | StoreError::Unavailable
         | StoreError::InDoubt(_)
         | StoreError::Read(_)
         | StoreError::Closed

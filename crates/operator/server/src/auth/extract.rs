@@ -3,7 +3,7 @@
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::header;
 use axum::http::request::Parts;
-use rcseal_wire::id::{AccountId, DeviceAddress, DeviceNumber};
+use rcseal_wire::id::{AccountId, DeviceAddress};
 
 use super::AuthError;
 use crate::refusal::Refusal;
@@ -26,12 +26,6 @@ impl AuthenticatedDevice {
     #[must_use]
     pub(crate) fn account(&self) -> AccountId {
         self.address.account
-    }
-
-    /// Its number in it.
-    #[must_use]
-    pub(crate) fn device(&self) -> DeviceNumber {
-        self.address.device
     }
 }
 

@@ -85,3 +85,31 @@ async fn two_servers_cannot_share_a_folder() {
     let refused = Server::start(server.config.clone()).await;
     assert!(matches!(refused, Err(StartError::Store { .. })));
 }
+
+/// Every key that has a default, and the optional ones.
+fn keys() -> Vec<String> {
+    let mut keys: Vec<String> = [
+        "server.origin",
+        "server.admin_listen",
+        "tls.certificate",
+        "tls.private_key",
+        "tls.authority",
+        "storage.blobs",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    let defaults = serde_json::to_value(Config::default()).unwrap();
+    for (table, entries) in defaults.as_object().unwrap() {
+        keys.extend(entries.as_object().unwrap().keys().map(|key| format!("{table}.{key}")));
+    }
+    keys
+}
+
+#[test]
+fn the_manual_explains_every_key() {
+    let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../docs/manual/operator.md");
+    let manual = std::fs::read_to_string(manual).unwrap();
+    for key in keys() {
+        assert!(manual.contains(&format!("`{key}`")), "{key} is not in the manual");
+    }
+}
