@@ -82,7 +82,7 @@ fn a_build_script_and_an_optional_dependency_are_arrows_too() {
     let expected =
         Violation::NotAllowed { short: "crypto".to_owned(), uses: "report".to_owned(), in_tests_only: false };
     let build = with(0, "[build-dependencies]\nrcseal-report.workspace = true\n");
-    assert_eq!(violations(&build, TABLE), [expected.clone()]);
+    assert_eq!(violations(&build, TABLE), std::slice::from_ref(&expected));
     let optional = with(0, "[dependencies]\nrcseal-report = { workspace = true, optional = true }\n");
     assert_eq!(violations(&optional, TABLE), [expected]);
 }

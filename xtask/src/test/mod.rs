@@ -10,6 +10,7 @@
 //! is no test run itself.
 
 mod counts;
+mod documents;
 mod licences;
 mod packages;
 mod parts;

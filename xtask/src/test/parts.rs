@@ -5,7 +5,7 @@ use std::process::Command;
 use rcseal_report::{Format, Report};
 
 use super::counts::Counts;
-use super::{Context, Outcome, PartError, licences, packages};
+use super::{Context, Outcome, PartError, documents, licences, packages};
 use crate::arrows;
 use crate::process::{cargo, run, run_lines, say, with_causes};
 
@@ -52,6 +52,14 @@ pub(crate) const PARTS: &[Part] = &[
         slow: false,
         needs_build: false,
         run: arrows,
+    },
+    Part {
+        name: "documents",
+        what: "tests that documents name, and links",
+        budget_minutes: 0.5,
+        slow: false,
+        needs_build: false,
+        run: documents::run,
     },
     Part { name: "lints", what: "cargo clippy", budget_minutes: 14.0, slow: false, needs_build: false, run: lints },
     Part {

@@ -6,7 +6,7 @@
 //! a fuzzer and the test harness learn of it.
 //!
 //! Targets are data. The fuzzer in `fuzz/` is one program that looks its target up here, and `tests/corpus.rs` runs every
-//! target over its seeds, over damaged seeds, and over what fuzzing has kept in `fuzz/corpus/<target>/`. A new parser is one
+//! target over its seeds, over damaged seeds, and over what fuzzing has kept in `fuzz/corpus/<target>.hex`. A new parser is one
 //! entry in [`TARGETS`]; seeds make sure that fuzzing starts behind the first length check. Nothing here is part of a product.
 
 mod api;
@@ -32,7 +32,7 @@ impl Verdict {
 /// One parser under one name.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
-    /// The name that `cargo xtask fuzz` and the folder in `fuzz/corpus/` use.
+    /// The name that `cargo xtask fuzz` and the file in `fuzz/corpus/` use.
     pub name: &'static str,
     /// Runs the parser. Panics when a promise is broken.
     pub run: fn(&[u8]) -> Verdict,

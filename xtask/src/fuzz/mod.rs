@@ -2,9 +2,11 @@
 //!
 //! The fuzzer is `fuzz/`, a crate outside the workspace. It is compiled here with the coverage counters that libFuzzer reads,
 //! which a stable compiler can insert; address sanitizers would need another compiler, and code without `unsafe` gains little
-//! from them. What the fuzzer finds grows in the target folder. With `--keep`, the inputs that reach something new are copied
-//! to `fuzz/corpus/`, where `cargo xtask test` replays them for ever. An input that breaks a promise is left in
+//! from them. What the fuzzer finds grows in the target folder. With `--keep`, the fewest inputs that reach everything found
+//! are written to `fuzz/corpus/`, where `cargo xtask test` replays them for ever. An input that breaks a promise is left in
 //! `fuzz/artifacts/`; its repair begins with a named test.
+
+mod corpus;
 
 use std::error::Error;
 use std::fs;
@@ -35,7 +37,7 @@ pub(crate) struct Arguments {
     /// How long for each target.
     #[arg(long, default_value_t = 60)]
     seconds: u32,
-    /// Copy inputs that reach something new to fuzz/corpus/.
+    /// Write the fewest inputs that reach everything found to fuzz/corpus/.
     #[arg(long)]
     keep: bool,
     /// Print one JSON object instead of a table.
@@ -52,6 +54,9 @@ enum FuzzError {
     /// The compiler did not say what it compiles for.
     #[error("cannot tell the host's target triple")]
     Host,
+    /// What was found could not be thinned out.
+    #[error("the fuzzer could not choose what to keep")]
+    Merge,
     /// There is no target of that name.
     #[error("no target is called {name}; there are {known}")]
     Unknown {
@@ -89,8 +94,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Box<dyn Error>> {
 
 /// Where inputs of a target lie.
 struct Folders {
-    /// What is replayed by the tests; in the repository.
+    /// What is replayed by the tests; in the repository, one file for each target.
+    corpus: PathBuf,
+    /// The same as files of their own.
     kept: PathBuf,
+    /// What will be kept.
+    chosen: PathBuf,
     /// What our own writers make.
     seeds: PathBuf,
     /// What fuzzing has found on this machine.
@@ -103,15 +112,30 @@ impl Folders {
     fn of(workspace: &Workspace, target: &str) -> Self {
         let work = workspace.target.join("fuzz-work").join(target);
         Self {
-            kept: workspace.root.join("fuzz/corpus").join(target),
+            corpus: workspace.root.join("fuzz/corpus").join(format!("{target}.hex")),
+            kept: work.join("kept"),
+            chosen: work.join("chosen"),
             seeds: work.join("seeds"),
             found: work.join("found"),
             broken: workspace.root.join("fuzz/artifacts").join(target),
         }
     }
 
-    fn make(&self) -> std::io::Result<()> {
-        [&self.kept, &self.seeds, &self.found, &self.broken].into_iter().try_for_each(fs::create_dir_all)
+    /// Makes the folders, and fills the one of kept inputs from the corpus.
+    fn make(&self) -> Result<(), Box<dyn Error>> {
+        for fresh in [&self.kept, &self.chosen].into_iter().filter(|folder| folder.exists()) {
+            fs::remove_dir_all(fresh)?;
+        }
+        [&self.kept, &self.chosen, &self.seeds, &self.found, &self.broken]
+            .into_iter()
+            .try_for_each(fs::create_dir_all)?;
+        if self.corpus.is_file() {
+            let inputs = corpus::unpack(&fs::read_to_string(&self.corpus)?)?;
+            for (index, input) in inputs.iter().enumerate() {
+                fs::write(self.kept.join(format!("kept-{index}")), input)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -203,11 +227,22 @@ fn fuzz(fuzzer: &Path, target: &str, folders: &Folders, arguments: &Arguments) -
     Ok(outcome)
 }
 
-/// Copies what reaches something that the kept inputs do not.
+/// Chooses the fewest inputs that reach everything found, and writes them to the corpus.
 fn keep(fuzzer: &Path, target: &str, folders: &Folders) -> Result<(), Box<dyn Error>> {
     let mut command = Command::new(fuzzer);
-    command.env("RCSEAL_FUZZ_TARGET", target).arg("-merge=1").args([&folders.kept, &folders.seeds, &folders.found]);
-    run_error_lines(&mut command, |_| {})?;
+    command.env("RCSEAL_FUZZ_TARGET", target).arg("-set_cover_merge=1");
+    command.args([&folders.chosen, &folders.kept, &folders.seeds, &folders.found]);
+    if !run_error_lines(&mut command, |_| {})?.success() {
+        return Err(FuzzError::Merge.into());
+    }
+    let mut inputs = Vec::new();
+    for entry in fs::read_dir(&folders.chosen)? {
+        inputs.push(fs::read(entry?.path())?);
+    }
+    if let Some(parent) = folders.corpus.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    fs::write(&folders.corpus, corpus::pack(inputs))?;
     Ok(())
 }
 
