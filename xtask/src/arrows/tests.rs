@@ -78,6 +78,15 @@ fn what_is_allowed_in_tests_is_not_allowed_in_the_product() {
 }
 
 #[test]
+fn a_crate_may_name_itself_to_test_a_feature() {
+    let crates = with(
+        0,
+        "[features]\nextra = []\n[dev-dependencies]\nrcseal-crypto = { workspace = true, features = [\"extra\"] }\n",
+    );
+    assert_eq!(violations(&crates, TABLE), []);
+}
+
+#[test]
 fn a_build_script_and_an_optional_dependency_are_arrows_too() {
     let expected =
         Violation::NotAllowed { short: "crypto".to_owned(), uses: "report".to_owned(), in_tests_only: false };
