@@ -2,6 +2,7 @@
 
 mod client;
 mod owner;
+mod plane;
 
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use rcseal_store::UnixMillis;
 use tempfile::TempDir;
 
 pub use client::{Client, Reply, Tls, full};
+pub use plane::{Closed, Plane, ids, submission};
 pub use owner::{Owner, body, challenge, device_upload, log_in};
 
 /// Where the tests' clocks begin.
