@@ -13,6 +13,6 @@ impl Engine<'_> {
     /// Those of the store.
     pub fn keep_house(&mut self) -> Result<(), AccountError> {
         self.forget_sent_before(self.now.0.saturating_sub(SENT_KEPT_MS))?;
-        Ok(())
+        self.drop_expired_parked()
     }
 }

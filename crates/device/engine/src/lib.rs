@@ -21,6 +21,8 @@
 //! before the commit, and nothing is acknowledged before it.
 
 pub mod account;
+#[cfg(feature = "audit")]
+pub mod audit;
 pub mod contact;
 mod context;
 pub mod conversation;

@@ -315,6 +315,14 @@ impl Engine<'_> {
         Ok(signed)
     }
 
+    /// The key set that is signed and waits for the directory, for a shell that will not wait for the next poll.
+    ///
+    /// # Errors
+    /// [`AccountError::NoAccount`].
+    pub fn unpublished_key_set(&mut self) -> Result<Option<Vec<u8>>, AccountError> {
+        Ok(self.account()?.unpublished.take())
+    }
+
     /// The directory took the key set that was to be published: it is the account's now, and contacts hear of it.
     ///
     /// # Errors

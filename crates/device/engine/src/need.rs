@@ -152,6 +152,19 @@ impl Engine<'_> {
         self.postpone(kind, account)
     }
 
+    /// When something is to be done next; `None` when nothing is.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn poll_needs_timeout(&self) -> Result<Option<UnixMillis>, StoreError> {
+        let mut next: Option<UnixMillis> = None;
+        for (_, row) in self.tx.scan(Table::Need, &[], &prefix_end(&[]), POLL_MAX * 16, Order::Ascending)? {
+            let due = UnixMillis(NeedRecord::from_row(Table::Need, &row)?.due_at_ms);
+            next = Some(next.map_or(due, |next| next.min(due)));
+        }
+        Ok(next)
+    }
+
     /// What is to be done now.
     ///
     /// # Errors

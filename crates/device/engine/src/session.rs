@@ -397,10 +397,10 @@ impl Engine<'_> {
         self.tx.delete_range(Table::Skipped, &prefix, &prefix_end(&prefix))?;
         self.tx.delete_range(Table::SkippedOrdinal, &prefix, &prefix_end(&prefix))?;
         self.tx.delete(Table::Session, &session_key.bytes())?;
-        if let Some(active) = self.tx.get(Table::ActiveSession, &session_key.peer.to_bytes())? {
-            if trailing_u64(Table::ActiveSession, &active)? == session_key.number {
-                self.tx.delete(Table::ActiveSession, &session_key.peer.to_bytes())?;
-            }
+        if let Some(active) = self.tx.get(Table::ActiveSession, &session_key.peer.to_bytes())?
+            && trailing_u64(Table::ActiveSession, &active)? == session_key.number
+        {
+            self.tx.delete(Table::ActiveSession, &session_key.peer.to_bytes())?;
         }
         Ok(())
     }
@@ -412,5 +412,24 @@ impl Engine<'_> {
     /// Those of the store.
     pub fn handle_store_rollback(&mut self) -> Result<(), StoreError> {
         self.tx.delete_range(Table::ActiveSession, &[], &prefix_end(&[]))
+    }
+}
+
+#[cfg(feature = "audit")]
+impl Engine<'_> {
+    /// Names every secret of every session (see [`crate::audit`]).
+    pub(crate) fn audit_sessions(&self, add: &mut dyn FnMut(&'static str, &[u8])) -> Result<(), StoreError> {
+        for (row_key, _) in self.tx.scan(Table::Session, &[], &prefix_end(&[]), 10_000, Order::Ascending)? {
+            let Some(stored) = self.session(SessionKey::parse(Table::Session, &row_key)?)? else { continue };
+            add("seal key", stored.seal_send.0.expose());
+            add("seal key", stored.seal_receive.0.expose());
+            for (kind, secret) in stored.session.audit_secrets() {
+                add(kind, &secret);
+            }
+        }
+        for (_, row) in self.tx.scan(Table::Skipped, &[], &prefix_end(&[]), 10_000, Order::Ascending)? {
+            add("skipped message key", &SkippedRecord::from_row(Table::Skipped, &Zeroizing::new(row))?.seed);
+        }
+        Ok(())
     }
 }

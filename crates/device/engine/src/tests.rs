@@ -1,1 +1,8 @@
-//! Two engines and a relay in memory.
+//! Engines against each other: real ratchets, real key sets, a relay and a directory that a test plays, and time that a test moves.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod conversation;
+mod crash;
+mod hostile;
+mod linking;
+mod world;

@@ -262,3 +262,27 @@ fn kem_upload(prekey: &KemPreKey) -> api::KemPreKey {
         signature: Base64(public.signature.0.to_vec()),
     }
 }
+
+#[cfg(feature = "audit")]
+impl Engine<'_> {
+    /// Names every prekey secret (see [`crate::audit`]).
+    pub(crate) fn audit_prekeys(&self, add: &mut dyn FnMut(&'static str, &[u8])) -> Result<(), StoreError> {
+        /// A time, then the header of a stored prekey: version, kind, profile, id.
+        const HEADER_LEN: usize = 8 + 7;
+        for (row_key, row) in self.tx.scan(Table::Prekey, &[], &prefix_end(&[]), 10_000, Order::Ascending)? {
+            let row = zeroize::Zeroizing::new(row);
+            let bad = || BadRow::error(Table::Prekey);
+            let code = *row_key.first().ok_or_else(bad)?;
+            // A signature may follow the secret; it is public.
+            let (kind, len) = if code == Kind::Signed as u8 {
+                ("signed prekey", 32)
+            } else if code == Kind::OneTime as u8 {
+                ("one-time prekey", 32)
+            } else {
+                ("KEM prekey", 64)
+            };
+            add(kind, row.get(HEADER_LEN..HEADER_LEN + len).ok_or_else(bad)?);
+        }
+        Ok(())
+    }
+}

@@ -73,10 +73,7 @@ impl Engine<'_> {
                 self.postpone_key_set(account)?;
                 return Ok(KeySetOutcome::Refused(refusal));
             }
-            Ok((key_set, Succession::Unchanged)) => {
-                let _ = key_set;
-                KeySetOutcome::Unchanged
-            }
+            Ok((_, Succession::Unchanged)) => KeySetOutcome::Unchanged,
             Ok((key_set, succession)) => {
                 self.put_key_set(&key_set)?;
                 if account == own.account {
@@ -97,11 +94,11 @@ impl Engine<'_> {
     }
 
     fn account_key_changed(&mut self, account: AccountId) -> Result<(), AccountError> {
-        if let Some(mut contact) = self.contact(account)? {
-            if contact.verification == Verification::Verified {
-                contact.verification = Verification::Changed;
-                self.put_contact(&contact)?;
-            }
+        if let Some(mut contact) = self.contact(account)?
+            && contact.verification == Verification::Verified
+        {
+            contact.verification = Verification::Changed;
+            self.put_contact(&contact)?;
         }
         self.emit(Event::AccountKeyChanged { account })?;
         Ok(())
@@ -138,6 +135,10 @@ impl Engine<'_> {
 
 /// Whether a contact's first key set is the one we were told to expect, or a later one of the same account key.
 fn check_pin(contact: &Contact, offered: &VerifiedKeySet) -> Result<(), KeySetRefusal> {
+    // What an unproven first message claimed binds nothing: it would let a stranger shut the real sender out.
+    if contact.is_candidate {
+        return Ok(());
+    }
     let pin = &contact.pin;
     if offered.counter() < pin.counter {
         return Err(KeySetRefusal::OlderThanPinned);

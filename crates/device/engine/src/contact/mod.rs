@@ -138,15 +138,15 @@ impl Engine<'_> {
             account_key: Some(invitation.account_key),
         };
         let known = self.contact(invitation.account)?.filter(|contact| !contact.is_candidate);
-        if let Some(known_set) = self.key_set(invitation.account)? {
-            if known_set.account_key().as_bytes() != &invitation.account_key {
-                // Somebody gave us an invitation to an account we know: it must not speak of another account key. But what a mere
-                // claim brought here gives way to it.
-                if known.is_some() {
-                    return Err(ContactError::OtherAccountKey);
-                }
-                self.tx.delete(Table::KeySet, invitation.account.as_bytes())?;
+        if let Some(known_set) = self.key_set(invitation.account)?
+            && known_set.account_key().as_bytes() != &invitation.account_key
+        {
+            // Somebody gave us an invitation to an account we know: it must not speak of another account key. But what a mere
+            // claim brought here gives way to it.
+            if known.is_some() {
+                return Err(ContactError::OtherAccountKey);
             }
+            self.tx.delete(Table::KeySet, invitation.account.as_bytes())?;
         }
         let contact = match known {
             Some(contact) => Contact {

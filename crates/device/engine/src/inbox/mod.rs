@@ -1,0 +1,206 @@
+//! The inbox: from an envelope to an event.
+//!
+//! `parsed → opened → authenticated → decrypted → persisted → acknowledged`. Each step has its own way to fail, with a stable reason; a
+//! failed envelope changes nothing but the quarantine it is put into. The shell acknowledges an envelope after the transaction committed:
+//! as consumed for [`Disposition::Consumed`], [`Disposition::Duplicate`] and [`Disposition::Parked`], as undecryptable otherwise.
+
+mod kept;
+mod payload;
+mod reason;
+
+pub use kept::QuarantinedEnvelope;
+pub use reason::Undecryptable;
+
+use rcseal_signal::{AcceptError, DecryptError, MessageForm, Peer, PreKeyMessage, Profile, Session};
+use rcseal_wire::envelope::{Envelope, Hello, Tag};
+use rcseal_wire::id::EnvelopeId;
+
+use crate::account::{Account, AccountError};
+use crate::context::Engine;
+use crate::seal::open_first;
+use crate::send::native_identity;
+use crate::session::{KnownBaseKey, StoredSession, signal_address};
+use crate::store::StoreError;
+
+/// What became of an envelope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disposition {
+    /// Decrypted; its effect is durable.
+    Consumed,
+    /// Decrypted before: delivered twice, or replayed. Nothing was changed by it.
+    Duplicate,
+    /// Durable here, waiting for its sender's key set.
+    Parked,
+    /// Kept aside.
+    Undecryptable(Undecryptable),
+}
+
+/// How handling went wrong: the envelope's fault, or the store's.
+enum Failure {
+    Envelope(Undecryptable),
+    Duplicate,
+    Park(Box<Hello>),
+    Account(AccountError),
+}
+
+impl From<Undecryptable> for Failure {
+    fn from(reason: Undecryptable) -> Self {
+        Self::Envelope(reason)
+    }
+}
+
+impl From<AccountError> for Failure {
+    fn from(error: AccountError) -> Self {
+        Self::Account(error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Account(error.into())
+    }
+}
+
+impl From<DecryptError> for Failure {
+    fn from(error: DecryptError) -> Self {
+        match error {
+            DecryptError::DuplicateMessage { .. } => Self::Duplicate,
+            DecryptError::TooFarAhead { .. } => Self::Envelope(Undecryptable::TooFarAhead),
+            DecryptError::WrongSession | DecryptError::UnexpectedPreKeyMessage | DecryptError::AddressMismatch => {
+                Self::Envelope(Undecryptable::WrongSession)
+            }
+            DecryptError::Parse(_) => Self::Envelope(Undecryptable::Malformed),
+            DecryptError::Lookup(error) => {
+                Self::Account(StoreError::new(crate::store::StoreErrorKind::Io, error).into())
+            }
+            _ => Self::Envelope(Undecryptable::Authentication),
+        }
+    }
+}
+
+impl From<AcceptError> for Failure {
+    fn from(error: AcceptError) -> Self {
+        match error {
+            AcceptError::SelfSession => Self::Envelope(Undecryptable::Reflected),
+            _ => Self::Envelope(Undecryptable::Handshake),
+        }
+    }
+}
+
+impl Engine<'_> {
+    /// A relay or a carrier delivered an envelope.
+    ///
+    /// # Errors
+    /// Those of the store; then the transaction must be rolled back and the envelope not acknowledged.
+    pub fn handle_envelope(&mut self, id: EnvelopeId, bytes: &[u8]) -> Result<Disposition, AccountError> {
+        let account = self.account()?;
+        match self.open(&account, id, bytes) {
+            Ok(()) => Ok(Disposition::Consumed),
+            Err(Failure::Duplicate) => Ok(Disposition::Duplicate),
+            Err(Failure::Park(hello)) => self.park(id, bytes, &hello),
+            Err(Failure::Envelope(reason)) => {
+                self.quarantine(id, bytes, reason)?;
+                Ok(Disposition::Undecryptable(reason))
+            }
+            Err(Failure::Account(error)) => Err(error),
+        }
+    }
+
+    fn open(&mut self, account: &Account, id: EnvelopeId, bytes: &[u8]) -> Result<(), Failure> {
+        match Envelope::parse(bytes).map_err(Undecryptable::from)? {
+            Envelope::Session { tag, nonce, ciphertext } => self.open_session(account, id, tag, &nonce, ciphertext),
+            Envelope::First { sealed } => {
+                let hello = open_first(&account.sealing(), account.address, sealed)?;
+                self.open_hello(account, hello)
+            }
+        }
+    }
+
+    fn open_session(
+        &mut self,
+        account: &Account,
+        id: EnvelopeId,
+        tag: Tag,
+        nonce: &[u8; 12],
+        ciphertext: &[u8],
+    ) -> Result<(), Failure> {
+        let (mut session, epoch) = self.session_by_tag(tag)?.ok_or(Undecryptable::UnknownSession)?;
+        let message = session.seal_receive().open(epoch, nonce, tag, ciphertext)?;
+        match self.decrypt_in(account, &mut session, Some(epoch), &message) {
+            Err(Failure::Envelope(reason)) => {
+                // The seal shows that the peer, and nobody on the road, made it: the peer should know.
+                self.report(account, &mut session, id, reason)?;
+                Err(reason.into())
+            }
+            other => other,
+        }
+    }
+
+    /// Decrypts a message in a session, writes the step, and takes the payload in.
+    fn decrypt_in(
+        &mut self,
+        account: &Account,
+        session: &mut StoredSession,
+        epoch: Option<u32>,
+        message: &[u8],
+    ) -> Result<(), Failure> {
+        let sender = session.key.peer;
+        // A device that left its account's key set is not heard any more.
+        let key_set = self.key_set(sender.account)?.ok_or(Undecryptable::UnknownDevice)?;
+        if native_identity(&key_set, sender.device)? != Some(session.session.their_identity()) {
+            return Err(Undecryptable::UnknownDevice.into());
+        }
+        let step = {
+            let skipped = self.skipped(session);
+            session.session.decrypt(&skipped, message)?
+        };
+        if let Some(epoch) = epoch {
+            self.advance_epoch(session, epoch)?;
+        }
+        self.commit_step(session, &step.delta)?;
+        self.activate(session)?;
+        self.take_payload(account, sender, &step.output)
+    }
+
+    /// Takes in what a first envelope held.
+    fn open_hello(&mut self, account: &Account, hello: Hello) -> Result<(), Failure> {
+        if hello.sender == account.address {
+            return Err(Undecryptable::Reflected.into());
+        }
+        let Some(key_set) = self.key_set(hello.sender.account)? else { return Err(Failure::Park(Box::new(hello))) };
+        if key_set.counter() < hello.key_set_counter {
+            return Err(Failure::Park(Box::new(hello)));
+        }
+        if key_set.counter() == hello.key_set_counter && key_set.hash() != hello.key_set_hash {
+            return Err(Undecryptable::KeySetFork.into());
+        }
+        let identity = native_identity(&key_set, hello.sender.device)?.ok_or(Undecryptable::UnknownDevice)?;
+        if !matches!(PreKeyMessage::form_of(Profile::Native, &hello.ciphertext), Ok(MessageForm::PreKey)) {
+            return Err(Undecryptable::Malformed.into());
+        }
+        let message = PreKeyMessage::parse(&hello.ciphertext).map_err(|_| Undecryptable::Malformed)?;
+        match self.session_by_base_key(&message.base_key())? {
+            KnownBaseKey::Session(session) if session.key.peer != hello.sender => {
+                Err(Undecryptable::WrongSession.into())
+            }
+            KnownBaseKey::Session(mut session) => self.decrypt_in(account, &mut session, None, &hello.ciphertext),
+            KnownBaseKey::Replayed => Err(Undecryptable::Replayed.into()),
+            KnownBaseKey::New => {
+                let secrets = self.prekey_secrets(&message)?.ok_or(Undecryptable::PrekeyGone)?;
+                let peer = Peer { address: signal_address(hello.sender), identity };
+                let accepting = Session::accept(
+                    Profile::Native,
+                    &account.identity,
+                    signal_address(account.address),
+                    peer,
+                    message,
+                    secrets.keys(),
+                )?;
+                let accepted = accepting.decrypt_first()?;
+                self.use_up_prekeys(&secrets)?;
+                self.add_session(hello.sender, accepted.session, Some(&accepted.delta))?;
+                self.take_payload(account, hello.sender, &accepted.plaintext)
+            }
+        }
+    }
+}

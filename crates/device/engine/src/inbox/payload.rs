@@ -1,0 +1,214 @@
+//! Taking in what an authenticated device said: introductions, messages, receipts, changes.
+
+use rcseal_wire::content::{Body, Content, Payload, Receipt};
+use rcseal_wire::id::{AccountId, ConversationId, DeviceAddress, EnvelopeId};
+
+use super::{Failure, Undecryptable};
+use crate::account::{Account, AccountError};
+use crate::context::{Engine, UnixMillis};
+use crate::conversation::{direct, direct_conversation_id};
+use crate::event::Event;
+use crate::message::{DeliveryState, EncryptionStatus, Message, MessageState};
+use crate::send::{ReceiptKind, as_account_error, is_shown};
+use crate::session::StoredSession;
+use crate::store::{BadRow, Order, StoreError, Table, prefix_end};
+
+/// Notices of undecryptable envelopes that one session sends back.
+const REPORTED_MAX: u16 = 64;
+
+impl Engine<'_> {
+    /// Takes in what an authenticated device said. The ratchet has moved and stays moved, whatever is in the payload.
+    pub(super) fn take_payload(
+        &mut self,
+        account: &Account,
+        sender: DeviceAddress,
+        bytes: &[u8],
+    ) -> Result<(), Failure> {
+        let Ok(payload) = Payload::parse(bytes) else {
+            return Err(Undecryptable::Content.into());
+        };
+        self.admit(sender.account)?;
+        if let Some(introduction) = &payload.introduction {
+            self.put_route(sender, introduction.mailbox)?;
+            if sender.account != account.address.account {
+                self.introduced(sender, introduction)?;
+            }
+        }
+        if self.key_set(sender.account)?.is_none_or(|key_set| key_set.counter() < payload.key_set_counter) {
+            self.need_key_set(sender.account)?;
+        }
+        if let Body::ContactSync(_) = payload.content.body() {
+            if sender.account != account.address.account {
+                return Err(Undecryptable::NotParticipant.into());
+            }
+            if let Body::ContactSync(entries) = payload.content.into_body() {
+                self.take_contact_entries(entries)?;
+            }
+            return Ok(());
+        }
+        self.take_part(account, sender.account, &payload)?;
+        self.take_content(account, sender, payload)
+    }
+
+    /// Whether the sender takes part in the conversation it writes to; a direct one comes to be with its first message.
+    fn take_part(&mut self, account: &Account, sender: AccountId, payload: &Payload) -> Result<(), Failure> {
+        let own = account.address.account;
+        let id = payload.conversation_id;
+        if let Some(conversation) = self.conversation(id)? {
+            let takes_part = conversation.participants.iter().any(|participant| participant.account == sender);
+            return if takes_part { Ok(()) } else { Err(Undecryptable::NotParticipant.into()) };
+        }
+        let other = if sender == own {
+            // Another device of this account wrote first: the participants say to whom.
+            let named = payload.conversation.as_ref().and_then(|conversation| {
+                conversation
+                    .participants
+                    .iter()
+                    .map(|participant| participant.account)
+                    .find(|participant| *participant != own)
+            });
+            match named {
+                Some(other) => other,
+                None => self.find_direct_partner(own, id)?.ok_or(Undecryptable::NotParticipant)?,
+            }
+        } else {
+            sender
+        };
+        if direct_conversation_id(own, other) != id {
+            return Err(Undecryptable::NotParticipant.into());
+        }
+        self.put_conversation(id, &direct(own, other))?;
+        Ok(())
+    }
+
+    /// The contact whose direct conversation has this id.
+    fn find_direct_partner(&self, own: AccountId, id: ConversationId) -> Result<Option<AccountId>, StoreError> {
+        for (key, _) in self.tx.scan(Table::Contact, &[], &prefix_end(&[]), 10_000, Order::Ascending)? {
+            let account = AccountId::parse(&key).map_err(|_| BadRow::error(Table::Contact))?;
+            if direct_conversation_id(own, account) == id {
+                return Ok(Some(account));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A message of this account has authenticated: it is a contact now.
+    fn admit(&mut self, account: AccountId) -> Result<(), StoreError> {
+        let Some(mut contact) = self.contact(account)?.filter(|contact| contact.is_candidate) else { return Ok(()) };
+        contact.is_candidate = false;
+        self.put_contact(&contact)?;
+        self.emit(Event::ContactAdded { account })
+    }
+
+    fn introduced(
+        &mut self,
+        sender: DeviceAddress,
+        introduction: &rcseal_wire::content::Introduction,
+    ) -> Result<(), StoreError> {
+        let Some(mut contact) = self.contact(sender.account)? else { return Ok(()) };
+        contact.delivery_token = introduction.delivery_token.duplicate();
+        contact.origin = introduction.origin.clone();
+        contact.display_name.clone_from(&introduction.display_name);
+        self.put_contact(&contact)
+    }
+
+    fn take_content(&mut self, account: &Account, sender: DeviceAddress, payload: Payload) -> Result<(), Failure> {
+        let own = account.address.account;
+        let conversation = payload.conversation_id;
+        if is_shown(payload.content.body()) {
+            return Ok(self.take_message(own, sender, payload)?);
+        }
+        match payload.content.body() {
+            Body::Receipt(receipt) => self.take_receipt(own, sender, conversation, receipt)?,
+            Body::Typing(active) => {
+                self.emit(Event::Typing { conversation, account: sender.account, active: *active })?;
+            }
+            Body::KeySetChanged => self.need_key_set(sender.account)?,
+            body => {
+                self.apply_change(conversation, sender.account, body)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take_message(&mut self, own: AccountId, sender: DeviceAddress, payload: Payload) -> Result<(), StoreError> {
+        let conversation = payload.conversation_id;
+        // The same message in a second envelope: a sender that lost its state may repeat itself.
+        if self.find_message(conversation, sender.account, payload.message_id)?.is_some() {
+            return Ok(());
+        }
+        let is_outgoing = sender.account == own;
+        let (id, now) = (payload.message_id, self.now);
+        let content = Content::as_bytes(&payload.content).to_vec();
+        self.add_message(conversation, |key| Message {
+            key,
+            id,
+            sender,
+            is_outgoing,
+            sent_at: UnixMillis(payload.sent_at_ms),
+            received_at: now,
+            state: if is_outgoing { MessageState::Stored } else { MessageState::Received },
+            encryption: EncryptionStatus::RELAYED,
+            is_edited: false,
+            content,
+        })?;
+        if !is_outgoing {
+            self.receipt_due(ReceiptKind::Delivered, conversation, sender.account, id)?;
+        }
+        self.emit(Event::MessageReceived { conversation, sender: sender.account, message: id })
+    }
+
+    fn take_receipt(
+        &mut self,
+        own: AccountId,
+        sender: DeviceAddress,
+        conversation: ConversationId,
+        receipt: &Receipt,
+    ) -> Result<(), StoreError> {
+        if sender.account == own {
+            return Ok(());
+        }
+        let (ids, state) = match receipt {
+            Receipt::Delivered(ids) => (ids, DeliveryState::Delivered),
+            Receipt::Read(ids) => (ids, DeliveryState::Read),
+            Receipt::Undecryptable { envelopes, reason } => {
+                let reason = Undecryptable::from_number(*reason).unwrap_or(Undecryptable::Malformed);
+                for envelope in envelopes {
+                    if let Some((message, device)) = self.sent_in(*envelope, sender.account)? {
+                        self.set_delivery(message, device, DeliveryState::Undecryptable(reason))?;
+                    }
+                }
+                return Ok(());
+            }
+        };
+        for id in ids {
+            // Only our own messages, in this conversation.
+            if let Some(message) = self.find_message(conversation, own, *id)? {
+                self.set_delivery(message.key, sender, state)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the peer of a session that something it sealed could not be decrypted.
+    pub(super) fn report(
+        &mut self,
+        account: &Account,
+        session: &mut StoredSession,
+        envelope: EnvelopeId,
+        reason: Undecryptable,
+    ) -> Result<(), AccountError> {
+        if session.reported >= REPORTED_MAX {
+            return Ok(());
+        }
+        session.reported += 1;
+        self.save_session(session)?;
+        let peer = session.key.peer.account;
+        if peer == account.address.account {
+            return Ok(());
+        }
+        let conversation = direct_conversation_id(account.address.account, peer);
+        let receipt = Body::Receipt(Receipt::Undecryptable { envelopes: vec![envelope], reason: reason.number() });
+        self.send_notice(account, peer, conversation, receipt).map_err(as_account_error)
+    }
+}

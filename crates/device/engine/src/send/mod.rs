@@ -1,0 +1,295 @@
+//! Sending: from what the user said to envelopes that wait for a relay.
+//!
+//! The devices a message goes to are fixed when it is sent: those in scope of the key sets known then. A device that joins later does not
+//! get it. Where a session exists the message is encrypted at once; where none does, it waits for a prekey bundle, bound to the identity
+//! key that the key set named. Everything happens in the transaction that holds the message, so no ciphertext can leave before the state
+//! that made it.
+
+mod error;
+mod pending;
+mod receipt;
+
+pub use error::{BundleRefusal, SendError};
+pub(crate) use receipt::ReceiptKind;
+
+use rcseal_credential::{IdentityProfile, VerifiedKeySet};
+use rcseal_signal::IdentityKey;
+use rcseal_wire::content::{Body, Content, Introduction, Participant, Payload};
+use rcseal_wire::envelope::Hello;
+use rcseal_wire::id::{AccountId, ConversationId, DeviceAddress, DeviceNumber, MessageId};
+
+use crate::account::{Account, AccountError};
+use crate::contact::Verification;
+use crate::context::Engine;
+use crate::conversation::{devices_in_scope, direct, direct_conversation_id};
+use crate::message::{DeliveryState, EncryptionStatus, Message, MessageKey, MessageState};
+use crate::seal::seal_first;
+use crate::session::StoredSession;
+use crate::store::{BadRow, StoreError, StoreErrorKind, Table};
+
+/// Bytes of a payload before encryption: what fits the largest envelope with every header round it.
+const PAYLOAD_LEN_MAX: usize = 80 * 1024;
+/// Introductions after which a peer is taken to have heard, on a session that both sides have used.
+const INTRODUCTIONS_MIN: u8 = 1;
+
+impl Engine<'_> {
+    /// Sends a content into a conversation. Answers the message's id; its state follows in events.
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing was sent then.
+    pub fn send(
+        &mut self,
+        conversation: ConversationId,
+        body: Body,
+        reply_to: Option<MessageId>,
+    ) -> Result<MessageId, SendError> {
+        let account = self.account()?;
+        let participants = self.conversation(conversation)?.ok_or(SendError::UnknownConversation)?;
+        for participant in &participants.participants {
+            if let Some(contact) = self.contact(participant.account)?
+                && contact.verification == Verification::Changed
+            {
+                return Err(SendError::VerificationChanged);
+            }
+        }
+        // What we would refuse from others we do not send.
+        let content = Content::parse(Content::new(body, reply_to).as_bytes().to_vec())?;
+        let id = MessageId::generate(self.rng);
+        let shown = is_shown(content.body());
+        let message = if shown {
+            let (sender, now) = (account.address, self.now);
+            let bytes = content.as_bytes().to_vec();
+            Some(self.add_message(conversation, |key| Message {
+                key,
+                id,
+                sender,
+                is_outgoing: true,
+                sent_at: now,
+                received_at: now,
+                state: MessageState::Queued,
+                encryption: EncryptionStatus::RELAYED,
+                is_edited: false,
+                content: bytes,
+            })?)
+        } else {
+            self.apply_change(conversation, account.address.account, content.body())?;
+            None
+        };
+        let payload = self.payload(&account, id, conversation, content)?;
+        for participant in &participants.participants {
+            self.dispatch(&account, participant, &payload, message)?;
+        }
+        Ok(id)
+    }
+
+    fn payload(
+        &self,
+        account: &Account,
+        id: MessageId,
+        conversation: ConversationId,
+        content: Content,
+    ) -> Result<Vec<u8>, SendError> {
+        let payload = Payload {
+            message_id: id,
+            conversation_id: conversation,
+            sent_at_ms: self.now.0,
+            key_set_counter: self.own_key_set(account)?.counter(),
+            conversation: None,
+            content,
+            introduction: None,
+        }
+        .to_bytes();
+        if payload.len() > PAYLOAD_LEN_MAX {
+            return Err(SendError::TooLong { len: payload.len() });
+        }
+        Ok(payload)
+    }
+
+    /// Sends something that is not shown to the devices of one account: receipts, notices.
+    pub(crate) fn send_notice(
+        &mut self,
+        account: &Account,
+        to: AccountId,
+        conversation: ConversationId,
+        body: Body,
+    ) -> Result<(), SendError> {
+        let id = MessageId::generate(self.rng);
+        let payload = self.payload(account, id, conversation, Content::new(body, None))?;
+        let participants = match self.conversation(conversation)? {
+            Some(participants) => participants,
+            None => direct(account.address.account, to),
+        };
+        let Some(participant) = participants.participants.iter().find(|participant| participant.account == to) else {
+            return Err(SendError::UnknownConversation);
+        };
+        self.dispatch(account, participant, &payload, None)
+    }
+
+    /// Tells a contact's devices, and our own others, that our key set has a successor.
+    pub(crate) fn announce_key_set(&mut self, account: &Account) -> Result<(), SendError> {
+        let own = account.address.account;
+        let contacts: Vec<_> = self
+            .contacts()
+            .map_err(|_| BadRow::error(Table::Contact))?
+            .into_iter()
+            .map(|contact| contact.account)
+            .collect();
+        for contact in contacts {
+            // A contact without a session hears of it with the first message.
+            let known = self.key_set(contact)?;
+            let has_session = match &known {
+                Some(key_set) => self.has_session(contact, key_set)?,
+                None => false,
+            };
+            if has_session {
+                self.send_notice(account, contact, direct_conversation_id(own, contact), Body::KeySetChanged)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn has_session(&self, account: AccountId, key_set: &VerifiedKeySet) -> Result<bool, StoreError> {
+        for device in key_set.devices() {
+            if self
+                .tx
+                .get(Table::ActiveSession, &DeviceAddress { account, device: device.number() }.to_bytes())?
+                .is_some()
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Gets a payload on its way to every device of a participant that is in scope, but for this one.
+    pub(crate) fn dispatch(
+        &mut self,
+        account: &Account,
+        participant: &Participant,
+        payload: &[u8],
+        message: Option<MessageKey>,
+    ) -> Result<(), SendError> {
+        let Some(key_set) = self.key_set(participant.account)? else {
+            self.wait_for_key_set(participant, payload, message)?;
+            return Ok(());
+        };
+        for device in devices_in_scope(participant, &key_set) {
+            if device != account.address {
+                self.dispatch_to_device(account, device, &key_set, payload, message)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn dispatch_to_device(
+        &mut self,
+        account: &Account,
+        device: DeviceAddress,
+        key_set: &VerifiedKeySet,
+        payload: &[u8],
+        message: Option<MessageKey>,
+    ) -> Result<(), SendError> {
+        let Some(identity) = native_identity(key_set, device.device)? else { return Ok(()) };
+        if let Some(message) = message {
+            self.set_delivery(message, device, DeliveryState::Queued)?;
+        }
+        // A session with keys that the key set no longer names is not sent on.
+        if let Some(mut session) =
+            self.active_session(device)?.filter(|session| session.session.their_identity() == identity)
+        {
+            return self.encrypt_and_queue(account, &mut session, key_set, payload, message);
+        }
+        self.wait_for_bundle(device, identity, payload, message)?;
+        Ok(())
+    }
+
+    /// Encrypts a payload on a session, seals it, and puts the envelope into the outbox.
+    pub(super) fn encrypt_and_queue(
+        &mut self,
+        account: &Account,
+        session: &mut StoredSession,
+        key_set: &VerifiedKeySet,
+        payload: &[u8],
+        message: Option<MessageKey>,
+    ) -> Result<(), SendError> {
+        let answered = session.session.has_received();
+        let payload = if answered && session.introduced >= INTRODUCTIONS_MIN {
+            payload.to_vec()
+        } else {
+            session.introduced = session.introduced.saturating_add(1);
+            self.introduce(account, payload)?
+        };
+        let step = session.session.encrypt(self.rng, &payload)?;
+        let envelope = if answered {
+            session.seal(step.output, self)
+        } else {
+            let Some(device) = key_set.device(session.key.peer.device) else { return Ok(()) };
+            let own = self.own_key_set(account)?;
+            let hello = Hello {
+                sender: account.address,
+                key_set_counter: own.counter(),
+                key_set_hash: own.hash(),
+                delivery_token: account.delivery_token.duplicate(),
+                ciphertext: step.output,
+            };
+            seal_first(device.sealing_key(), session.key.peer, &hello, self.rng)
+        }
+        .map_err(|error| SendError::TooLong { len: error.len })?;
+        self.commit_step(session, &step.delta)?;
+        self.queue(session.key.peer, &envelope, message)?;
+        Ok(())
+    }
+
+    /// Adds to a payload how to answer, and which conversation it opens.
+    fn introduce(&self, account: &Account, payload: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let mut payload = Payload::parse(payload).map_err(|_| BadRow::error(Table::Pending))?;
+        payload.introduction = Some(Introduction {
+            delivery_token: account.delivery_token.duplicate(),
+            origin: account.origin.clone(),
+            display_name: account.display_name.clone(),
+            mailbox: account.mailbox,
+        });
+        payload.conversation = self.conversation(payload.conversation_id)?;
+        Ok(payload.to_bytes())
+    }
+}
+
+/// Whether a content is a message of its own, with a row and a state.
+pub(crate) const fn is_shown(body: &Body) -> bool {
+    match body {
+        Body::Text(_)
+        | Body::Media(_)
+        | Body::Card(_)
+        | Body::Suggested { .. }
+        | Body::GroupEvent { .. }
+        | Body::ConsentEvent { .. }
+        | Body::Unknown => true,
+        Body::Edit { .. }
+        | Body::Delete { .. }
+        | Body::Reaction { .. }
+        | Body::Receipt(_)
+        | Body::Typing(_)
+        | Body::KeySetChanged
+        | Body::ContactSync(_) => false,
+    }
+}
+
+/// The identity key that a key set names for a device, in the ratchet's type.
+pub(crate) fn native_identity(
+    key_set: &VerifiedKeySet,
+    device: DeviceNumber,
+) -> Result<Option<IdentityKey>, StoreError> {
+    let Some(key) = key_set.device(device).and_then(|device| device.identity_key(IdentityProfile::Native)) else {
+        return Ok(None);
+    };
+    IdentityKey::from_bytes(key.as_bytes()).map(Some).map_err(|error| StoreError::new(StoreErrorKind::Corrupt, error))
+}
+
+/// Sending what the engine itself made fails only as the store fails: its contents are within every limit.
+pub(crate) fn as_account_error(error: SendError) -> AccountError {
+    match error {
+        SendError::Store(error) => error.into(),
+        SendError::Account(error) => error,
+        other => StoreError::new(StoreErrorKind::Corrupt, other).into(),
+    }
+}
