@@ -99,10 +99,8 @@ impl MemorySkippedKeys {
                 self.rows.remove(&id);
             }
         }
-        if let Some(id) = delta.remove() {
-            if let Some((ordinal, _)) = self.rows.remove(&id) {
-                self.by_ordinal.remove(&ordinal);
-            }
+        if let Some((ordinal, _)) = delta.remove().and_then(|id| self.rows.remove(&id)) {
+            self.by_ordinal.remove(&ordinal);
         }
         for row in delta.insert() {
             self.rows.insert(row.id, (row.ordinal, row.seed.duplicate()));

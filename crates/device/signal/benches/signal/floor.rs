@@ -100,7 +100,8 @@ impl Handshake {
         Self(Rc::new(Keys { ours, theirs, stored: [9; 32], kem, ciphertext, key_signature, kem_signature }))
     }
 
-    /// Key check, two verifications, two key pairs, encapsulation, five agreements, the hashes of header and transcript, two HKDFs.
+    /// Key check, two verifications, two key pairs, encapsulation, five agreements, the hashes of header and
+    /// transcript, two HKDFs.
     pub(crate) fn initiate(&self, count: usize) -> f64 {
         let keys = &*self.0;
         let mut rng = ChaCha20Rng::seed_from_u64(3);

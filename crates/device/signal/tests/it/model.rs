@@ -182,9 +182,9 @@ fn two_thousand_messages_over_a_bad_channel() {
             let bytes = side.send(&mut pair.rng, &text);
             sent += 1;
             if dice % 10 == 9 {
-                lost += 1
+                lost += 1;
             } else {
-                waiting.push((alice, bytes, text))
+                waiting.push((alice, bytes, text));
             }
             continue;
         }

@@ -60,7 +60,8 @@ fn repeated_unknown_and_misplaced_fields_are_refused() {
 fn missing_fields_are_named() {
     let mut pair = Pair::established(Profile::Native, 3);
     let message = pair.alice.send(&mut pair.rng, b"text");
-    let changes: [(u32, fn(&mut RatchetProto)); 4] = [
+    type Change<T> = (u32, fn(&mut T));
+    let changes: [Change<RatchetProto>; 4] = [
         (1, |proto| proto.ratchet_key = None),
         (2, |proto| proto.counter = None),
         (3, |proto| proto.previous_counter = None),
@@ -72,7 +73,7 @@ fn missing_fields_are_named() {
     }
     let mut pair = Pair::accepted(Profile::Native, 4);
     let message = pair.alice.send(&mut pair.rng, b"text");
-    let changes: [(u32, fn(&mut PreKeyProto)); 6] = [
+    let changes: [Change<PreKeyProto>; 6] = [
         (2, |proto| proto.base_key = None),
         (3, |proto| proto.identity = None),
         (4, |proto| proto.message = None),
