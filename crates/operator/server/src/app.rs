@@ -1,13 +1,15 @@
 //! The router: every public route, its OpenAPI description, and what wraps all of them.
 
 use std::any::Any;
+use std::sync::OnceLock;
 use std::time::Instant;
 
+use axum::Router;
+use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::{Json, Router};
 use rcseal_wire::api::JSON_BODY_LEN_MAX;
 use rcseal_wire::problem::ProblemCode;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -80,8 +82,13 @@ pub fn openapi_document() -> OpenApiDocument {
 
 /// This document.
 #[utoipa::path(get, path = "/openapi.json", tag = "meta", responses((status = 200, description = "OpenAPI 3.1")))]
-async fn openapi() -> Json<OpenApiDocument> {
-    Json(openapi_document())
+async fn openapi() -> Response {
+    // The document never changes while the server runs, and writing it takes a millisecond that anybody could ask for.
+    static DOCUMENT: OnceLock<Bytes> = OnceLock::new();
+    let document = DOCUMENT.get_or_init(|| {
+        openapi_document().to_json().expect("a document of strings, numbers and lists has a JSON form").into()
+    });
+    ([(header::CONTENT_TYPE, "application/json")], document.clone()).into_response()
 }
 
 /// The public router.

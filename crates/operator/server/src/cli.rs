@@ -122,6 +122,7 @@ async fn execute(command: Command) -> Result<(), CommandError> {
         Command::Serve(ConfigArgument { config }) => {
             let config = Config::load(&config)?;
             log::install(&config.log)?;
+            raise_descriptor_limit(config.limits.connections_max);
             let server = Server::start(config).await?;
             writeln!(stdout, "listening on {} as {}", server.addr(), server.origin())?;
             stdout.flush()?;
@@ -129,7 +130,8 @@ async fn execute(command: Command) -> Result<(), CommandError> {
             server.shutdown().await;
         }
         Command::Config { command: ConfigCommand::Check { file } } => {
-            Config::load(&file)?;
+            let config = Config::load(&file)?;
+            crate::tls::load(&config.tls).map_err(StartError::from)?;
             writeln!(stdout, "{}: the configuration is good", file.display())?;
         }
         Command::Init { folder } => {
@@ -154,6 +156,29 @@ async fn execute(command: Command) -> Result<(), CommandError> {
     }
     Ok(())
 }
+
+/// Descriptors beside those of connections: store, listeners, running uploads and downloads.
+#[cfg(unix)]
+const DESCRIPTORS_BESIDE: u64 = 1024;
+
+/// Raises the soft limit of open files as far as the hard limit and the configured connections ask for. The usual soft limit of
+/// 1,024 stands for programs that use `select`, which this one does not.
+#[cfg(unix)]
+fn raise_descriptor_limit(connections_max: u32) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let wanted = u64::from(connections_max) + DESCRIPTORS_BESIDE;
+    let limit = getrlimit(Resource::Nofile);
+    // `None` is unlimited.
+    let Some(current) = limit.current.filter(|current| *current < wanted) else { return };
+    let raised = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted));
+    let outcome = setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum: limit.maximum });
+    if outcome.is_err() || raised < wanted {
+        tracing::warn!(event = "few_descriptors", current, raised, wanted);
+    }
+}
+
+#[cfg(not(unix))]
+fn raise_descriptor_limit(_connections_max: u32) {}
 
 /// Returns at the first SIGTERM or SIGINT.
 async fn wait_for_stop() {

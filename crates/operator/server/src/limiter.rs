@@ -5,6 +5,7 @@
 //! | prekey claims | target account | only last-resort prekeys are handed out |
 //! | bundle requests | target account | `rate_limited` |
 //! | anonymous requests | IPv4 address or IPv6 /64 | `rate_limited` |
+//! | requests of a logged-in device | device | `rate_limited` |
 //! | submissions | IPv4 address or IPv6 /64 | `rate_limited`, per batch |
 //!
 //! The state is in memory: after a restart everybody starts with a full burst.
@@ -14,7 +15,7 @@ use std::num::NonZeroU32;
 
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use rcseal_wire::id::AccountId;
+use rcseal_wire::id::{AccountId, DeviceAddress};
 use rcseal_wire::problem::ProblemCode;
 
 use crate::config::LimitsConfig;
@@ -33,6 +34,7 @@ pub(crate) struct Limiters {
     claims: DefaultKeyedRateLimiter<AccountId>,
     bundles: DefaultKeyedRateLimiter<AccountId>,
     anonymous: DefaultKeyedRateLimiter<IpAddr>,
+    devices: DefaultKeyedRateLimiter<DeviceAddress>,
     submissions: DefaultKeyedRateLimiter<IpAddr>,
 }
 
@@ -42,6 +44,7 @@ impl Limiters {
             claims: RateLimiter::keyed(Quota::per_hour(at_least_one(limits.prekey_claims_per_hour_max))),
             bundles: RateLimiter::keyed(Quota::per_minute(at_least_one(limits.bundle_requests_per_minute_max))),
             anonymous: RateLimiter::keyed(Quota::per_minute(at_least_one(limits.anonymous_requests_per_minute_max))),
+            devices: RateLimiter::keyed(Quota::per_minute(at_least_one(limits.device_requests_per_minute_max))),
             submissions: RateLimiter::keyed(
                 Quota::per_second(at_least_one(limits.submissions_per_second_max)).allow_burst(at_least_one(
                     limits.submissions_per_second_max.saturating_mul(SUBMISSION_BURST_SECONDS),
@@ -65,6 +68,11 @@ impl Limiters {
         check(&self.anonymous, &subscriber(peer))
     }
 
+    /// Whether `device`, which has shown a good token, may ask for something now.
+    pub(crate) fn device(&self, device: DeviceAddress) -> Result<(), Refusal> {
+        check(&self.devices, &device)
+    }
+
     /// Whether somebody at `peer` may submit `count` envelopes now. A batch beyond the burst is never let through.
     pub(crate) fn submissions(&self, peer: IpAddr, count: usize) -> bool {
         let Some(count) = u32::try_from(count).ok().and_then(NonZeroU32::new) else { return count == 0 };
@@ -77,6 +85,7 @@ impl Limiters {
         self.claims.retain_recent();
         self.bundles.retain_recent();
         self.anonymous.retain_recent();
+        self.devices.retain_recent();
         self.submissions.retain_recent();
     }
 }

@@ -53,7 +53,7 @@ async fn register(
 
 async fn create(state: &AppState, request: RegisterRequest) -> Result<(), RegistrationError> {
     let admitted = state.admission.admit(request.invite.as_deref())?;
-    let verified = VerifiedKeySet::first(&request.key_set.0)?;
+    let verified = VerifiedKeySet::first(request.key_set.0).await?;
     let account = verified.account();
     let mailbox = request.device.mailbox;
     if request.device.signed.is_none() {

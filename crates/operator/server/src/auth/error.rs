@@ -27,6 +27,9 @@ pub(crate) enum AuthError {
     /// The account is not the caller's, and no delivery token fits. Also the answer for accounts that do not exist.
     #[error("no leave for this account")]
     Forbidden,
+    /// The device asks too often.
+    #[error("too many requests")]
+    RateLimited(Refusal),
     /// The store cannot answer.
     #[error("the store failed")]
     Store(#[from] StoreError),
@@ -41,6 +44,7 @@ impl AuthError {
             Self::NoChallenge | Self::LoginRefused => ProblemCode::LoginRefused,
             Self::DeviceUnknown => ProblemCode::DeviceUnknown,
             Self::Forbidden => ProblemCode::Forbidden,
+            Self::RateLimited(_) => ProblemCode::RateLimited,
             Self::Store(source) => crate::refusal::store_problem(source),
         }
     }
@@ -52,6 +56,7 @@ impl From<AuthError> for Refusal {
             AuthError::NoChallenge => {
                 Self::with_detail(ProblemCode::LoginRefused, "ask for a challenge on this connection first")
             }
+            AuthError::RateLimited(refusal) => refusal,
             AuthError::Store(source) => source.into(),
             other => other.problem_code().into(),
         }

@@ -37,6 +37,7 @@ async fn authenticate(parts: &Parts, state: &AppState) -> Result<AuthenticatedDe
         .and_then(|value| value.strip_prefix("Bearer "))
         .ok_or(AuthError::Unauthenticated)?;
     let address = state.tokens.verify(token, state.clock.now())?;
+    state.limiters.device(address).map_err(AuthError::RateLimited)?;
     // A token outlives its device's removal by up to a quarter of an hour; the store knows better.
     state.store.device(address).await?.ok_or(AuthError::DeviceUnknown)?;
     Ok(AuthenticatedDevice { address })

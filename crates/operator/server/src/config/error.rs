@@ -43,6 +43,15 @@ pub enum ConfigError {
         /// The address the server would listen on.
         listen: std::net::SocketAddr,
     },
+    /// The log filter does not parse.
+    #[error("`log.filter` is {filter:?}, which is not a filter")]
+    LogFilter {
+        /// The value.
+        filter: String,
+        /// What is wrong with it.
+        #[source]
+        source: tracing_subscriber::filter::ParseError,
+    },
     /// No certificate or no private key.
     #[error("`{key}` is missing; `rcseald init` writes a development certificate")]
     TlsMissing {
@@ -61,6 +70,7 @@ impl ConfigError {
             Self::Parse(_) => "config.parse",
             Self::OutOfRange { .. } => "config.out_of_range",
             Self::OriginMissing { .. } => "config.origin_missing",
+            Self::LogFilter { .. } => "config.log_filter",
             Self::TlsMissing { .. } => "config.tls_missing",
         }
     }

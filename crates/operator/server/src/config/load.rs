@@ -70,7 +70,7 @@ pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
     }
     const DAY: u64 = 24 * 3600;
     let limits = &config.limits;
-    let ranges: [(&'static str, u64, u64, u64); 18] = [
+    let ranges: [(&'static str, u64, u64, u64); 19] = [
         ("limits.connections_max", u64::from(limits.connections_max), 1, 1_000_000),
         ("limits.connections_per_address_max", u64::from(limits.connections_per_address_max), 1, 1_000_000),
         ("limits.handshake_seconds_max", limits.handshake_seconds_max, 1, 120),
@@ -91,6 +91,7 @@ pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
             1,
             10_000_000,
         ),
+        ("limits.device_requests_per_minute_max", u64::from(limits.device_requests_per_minute_max), 1, 10_000_000),
         ("limits.submissions_per_second_max", u64::from(limits.submissions_per_second_max), 1, 1_000_000),
         ("limits.link_slots_max", u64::from(limits.link_slots_max), 1, 1_000_000),
         ("jobs.sweep_seconds", config.jobs.sweep_seconds, 1, DAY),
@@ -100,6 +101,8 @@ pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
             return Err(ConfigError::OutOfRange { key, value, min, max });
         }
     }
+    tracing_subscriber::EnvFilter::try_new(&config.log.filter)
+        .map_err(|source| ConfigError::LogFilter { filter: config.log.filter.clone(), source })?;
     Ok(())
 }
 
@@ -163,6 +166,13 @@ mod tests {
             parse_text("[server]\nlisten = \"0.0.0.0:8443\"\n[tls]\ncertificate = \"c\"\nprivate_key = \"k\"\n")
                 .unwrap();
         assert_eq!(validate(&config).unwrap_err().code(), "config.origin_missing");
+    }
+
+    #[test]
+    fn a_log_filter_that_is_none_is_refused() {
+        let config =
+            parse_text("[log]\nfilter = \"a=b=c\"\n[tls]\ncertificate = \"c\"\nprivate_key = \"k\"\n").unwrap();
+        assert_eq!(validate(&config).unwrap_err().code(), "config.log_filter");
     }
 
     #[test]

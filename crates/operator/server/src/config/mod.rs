@@ -142,6 +142,8 @@ pub struct LimitsConfig {
     pub bundle_requests_per_minute_max: u32,
     /// Unauthenticated requests (links, registrations, challenges) per address and minute.
     pub anonymous_requests_per_minute_max: u32,
+    /// Requests of one logged-in device per minute.
+    pub device_requests_per_minute_max: u32,
     /// Submissions per address and second, after a burst of four times as many. Generous, because phones share carrier NAT addresses.
     pub submissions_per_second_max: u32,
     /// Open linking slots in all.
@@ -211,6 +213,8 @@ impl Default for LimitsConfig {
             prekey_claims_per_hour_max: 120,
             bundle_requests_per_minute_max: 120,
             anonymous_requests_per_minute_max: 600,
+            // Twenty a second: a hundred-piece upload passes, a loop without a pause does not.
+            device_requests_per_minute_max: 1_200,
             submissions_per_second_max: 1_000,
             link_slots_max: 10_000,
         }
@@ -260,6 +264,7 @@ impl Config {
             limits: LimitsConfig {
                 connections_per_address_max: LimitsConfig::default().connections_max,
                 anonymous_requests_per_minute_max: 1_000_000,
+                device_requests_per_minute_max: 1_000_000,
                 submissions_per_second_max: 1_000_000,
                 ..LimitsConfig::default()
             },

@@ -48,7 +48,7 @@ async fn publish_key_set(
     device: AuthenticatedDevice,
     ApiJson(body): ApiJson<KeySetBody>,
 ) -> Result<StatusCode, Refusal> {
-    let outcome = publish(&state, device.account(), &body.key_set.0).await;
+    let outcome = publish(&state, device.account(), body.key_set.0).await;
     state.metrics.key_set_published(match &outcome {
         Ok(()) => Outcome::Accepted,
         Err(DirectoryError::Store(_)) => Outcome::Failed,
@@ -58,18 +58,19 @@ async fn publish_key_set(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn publish(state: &AppState, account: AccountId, bytes: &[u8]) -> Result<(), DirectoryError> {
+async fn publish(state: &AppState, account: AccountId, bytes: Vec<u8>) -> Result<(), DirectoryError> {
     let current = state.store.key_set(account).await?.ok_or(DirectoryError::OtherAccount)?;
     if bytes == current.bytes {
         return Ok(());
     }
-    let verified = VerifiedKeySet::successor(bytes, account, &current)?;
+    let previous = current.hash;
+    let verified = VerifiedKeySet::successor(bytes, account, current).await?;
     let counter = verified.stored().counter;
     let published = state
         .store
         .publish_key_set(PublishKeySet {
             account,
-            previous: current.hash,
+            previous,
             devices: verified.devices().to_vec(),
             key_set: verified.into_stored(),
             now: state.clock.now(),

@@ -18,14 +18,26 @@ pub(crate) struct VerifiedKeySet {
 
 impl VerifiedKeySet {
     /// An account's first key set: counter 1, no predecessor, the primary device alone.
-    pub(crate) fn first(bytes: &[u8]) -> Result<Self, DirectoryError> {
+    pub(crate) async fn first(bytes: Vec<u8>) -> Result<Self, DirectoryError> {
+        blocking(move || Self::verify_first(&bytes)).await
+    }
+
+    fn verify_first(bytes: &[u8]) -> Result<Self, DirectoryError> {
         let verified = parse(bytes)?.verify_first().map_err(|_| DirectoryError::KeySetInvalid)?;
         let primary_alone = matches!(verified.devices(), [device] if device.number() == DeviceNumber::PRIMARY);
         if primary_alone { Ok(Self::new(&verified)) } else { Err(DirectoryError::NotFirst) }
     }
 
     /// The key set after `current`, of the account that is logged in.
-    pub(crate) fn successor(bytes: &[u8], account: AccountId, current: &StoredKeySet) -> Result<Self, DirectoryError> {
+    pub(crate) async fn successor(
+        bytes: Vec<u8>,
+        account: AccountId,
+        current: StoredKeySet,
+    ) -> Result<Self, DirectoryError> {
+        blocking(move || Self::verify_successor(&bytes, account, &current)).await
+    }
+
+    fn verify_successor(bytes: &[u8], account: AccountId, current: &StoredKeySet) -> Result<Self, DirectoryError> {
         let next = parse(bytes)?;
         if next.account() != account {
             return Err(DirectoryError::OtherAccount);
@@ -90,6 +102,17 @@ fn trusted(stored: &StoredKeySet) -> Result<Credential, StoreError> {
 }
 
 /// The device-auth key of `device` in a stored key set.
-pub(super) fn auth_key(stored: &StoredKeySet, device: DeviceNumber) -> Result<Option<VerifyingKey>, StoreError> {
-    Ok(trusted(stored)?.device(device).map(|entry| *entry.auth_key()))
+pub(super) async fn auth_key(stored: StoredKeySet, device: DeviceNumber) -> Result<Option<VerifyingKey>, StoreError> {
+    blocking(move || Ok(trusted(&stored)?.device(device).map(|entry| *entry.auth_key()))).await
+}
+
+/// Verifying dozens of signatures takes milliseconds, which the threads that serve sockets do not have.
+async fn blocking<T: Send + 'static, E: From<StoreError> + Send + 'static>(
+    verify: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, E> {
+    match tokio::task::spawn_blocking(verify).await {
+        Ok(result) => result,
+        // The task panicked, which is a bug of ours, or the runtime ends; nothing was decided.
+        Err(_) => Err(StoreError::Unavailable.into()),
+    }
 }

@@ -32,5 +32,5 @@ pub(crate) async fn device_auth_key(
     let Some(stored) = state.store.key_set(device.account).await? else {
         return Ok(None);
     };
-    key_set::auth_key(&stored, device.device)
+    key_set::auth_key(stored, device.device).await
 }

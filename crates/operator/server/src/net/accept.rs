@@ -29,6 +29,8 @@ use crate::metrics::{ConnectionRefusal, Metrics};
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Most header lines of a request.
 const HEADERS_MAX: usize = 64;
+/// What an HTTP/2 peer sends first (RFC 9113, section 3.4).
+const PREFACE_BYTES: usize = 24;
 /// Requests in flight on one HTTP/2 connection.
 const STREAMS_MAX: u32 = 64;
 /// Bytes of a request body in flight per HTTP/2 stream. Small, because a connection may hold [`STREAMS_MAX`] of them.
@@ -134,7 +136,18 @@ impl Acceptor {
         let info = ConnectionInfo::new(peer, exporter);
         let stream = GuardedStream::new(tls, self.settings.stall, place);
         if http2 {
-            Box::pin(serve_http2(stream, self.router, info, &self.stopping)).await;
+            let (stream, opened) = stream.expecting(PREFACE_BYTES, self.settings.header);
+            // hyper would wait for the preface even while the server stops.
+            let stopped_unopened = async {
+                self.stopping.cancelled().await;
+                if opened.is_open() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            tokio::select! {
+                () = Box::pin(serve_http2(stream, self.router, info, &self.stopping)) => {}
+                () = stopped_unopened => {}
+            }
         } else {
             Box::pin(serve_http1(stream, self.router, info, self.settings.header, &self.stopping)).await;
         }

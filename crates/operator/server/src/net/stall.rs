@@ -1,10 +1,13 @@
-//! A byte stream that gives up on a peer that stops reading, and that holds its connection's place.
+//! A byte stream that gives up on a peer that stops reading or never begins, and that holds its connection's place.
 //!
-//! Reading needs no such limit here: request heads and bodies have their own, and an idle WebSocket is meant to be idle.
+//! Reading needs no general limit here: request heads and bodies have their own, and an idle WebSocket is meant to be idle. Only the
+//! HTTP/2 preface has none in hyper, so [`GuardedStream::expecting`] sets one.
 
 use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -19,12 +22,54 @@ pub(super) struct GuardedStream<S> {
     stall_max: Duration,
     /// Armed while a write waits for the peer. Boxed because most connections never arm it.
     stalled: Option<Pin<Box<Sleep>>>,
+    /// Until the peer has sent its first bytes.
+    opening: Option<Opening>,
     _place: Place,
+}
+
+/// Waits for a peer's first bytes.
+struct Opening {
+    missing: usize,
+    deadline: Pin<Box<Sleep>>,
+    opened: Opened,
+}
+
+/// Whether a peer has sent its first bytes; shared between a stream and whoever drives it.
+#[derive(Clone, Default)]
+pub(super) struct Opened(Arc<AtomicBool>);
+
+impl Opened {
+    pub(super) fn is_open(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl<S> GuardedStream<S> {
     pub(super) fn new(stream: S, stall_max: Duration, place: Place) -> Self {
-        Self { stream, stall_max, stalled: None, _place: place }
+        Self { stream, stall_max, stalled: None, opening: None, _place: place }
+    }
+
+    /// Ends the connection unless the peer sends `first` bytes within `within`.
+    pub(super) fn expecting(mut self, first: usize, within: Duration) -> (Self, Opened) {
+        let opened = Opened::default();
+        self.opening = Some(Opening { missing: first, deadline: Box::pin(sleep(within)), opened: opened.clone() });
+        (self, opened)
+    }
+
+    /// Notes that `bytes` more have come, or looks whether the time for them is over.
+    fn open(&mut self, bytes: Poll<usize>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(opening) = &mut self.opening else { return bytes.map(|_| Ok(())) };
+        match bytes {
+            Poll::Ready(bytes) => {
+                opening.missing = opening.missing.saturating_sub(bytes);
+                if opening.missing == 0 {
+                    opening.opened.0.store(true, Ordering::Relaxed);
+                    self.opening = None;
+                }
+                Poll::Ready(Ok(()))
+            }
+            Poll::Pending => opening.deadline.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into())),
+        }
     }
 
     fn watch<T>(&mut self, outcome: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
@@ -43,7 +88,13 @@ impl<S> GuardedStream<S> {
 
 impl<S: AsyncRead + Unpin> AsyncRead for GuardedStream<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_read(context, buffer)
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        match Pin::new(&mut this.stream).poll_read(context, buffer) {
+            Poll::Ready(Ok(())) => this.open(Poll::Ready(buffer.filled().len() - before), context),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => this.open(Poll::Pending, context),
+        }
     }
 }
 

@@ -77,6 +77,14 @@ async fn a_peer_that_dawdles_over_its_request_head_is_dropped() {
 }
 
 #[tokio::test]
+async fn a_peer_that_asks_for_http_2_and_does_not_begin_is_dropped() {
+    let server = TestServer::start_with(|config| config.limits.header_seconds_max = 1).await;
+    let mut stream = server.tls.with_protocol(b"h2").connect(server.running.addr()).await;
+    stream.write_all(b"PRI * HTTP/2.0\r\n").await.unwrap();
+    assert!(closes(stream).await);
+}
+
+#[tokio::test]
 async fn a_peer_that_stops_reading_is_dropped() {
     let server = TestServer::start_with(|config| config.limits.stall_seconds_max = 1).await;
     let (_, mut client) = server.registered().await;
@@ -135,6 +143,18 @@ async fn anonymous_requests_of_one_address_are_bounded() {
     }
     assert_eq!(client.post("/v1/login/challenge", &()).await.code(), "rate_limited");
     assert_eq!(client.post("/v1/links", &()).await.code(), "rate_limited");
+}
+
+#[tokio::test]
+async fn a_device_that_floods_is_limited_and_others_are_not() {
+    let server = TestServer::start_with(|config| config.limits.device_requests_per_minute_max = 5).await;
+    let (_, mut flooding) = server.registered().await;
+    let (_, mut other) = server.registered().await;
+    for _ in 0..5 {
+        assert_eq!(flooding.get("/v1/device/prekeys").await.status, 200);
+    }
+    assert_eq!(flooding.get("/v1/device/prekeys").await.code(), "rate_limited");
+    assert_eq!(other.get("/v1/device/prekeys").await.status, 200);
 }
 
 #[tokio::test]

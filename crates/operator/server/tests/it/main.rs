@@ -10,6 +10,7 @@ mod hostile;
 mod limits;
 mod links;
 mod login;
+mod logs;
 mod mailbox;
 mod mailbox_crash;
 mod openapi;

@@ -68,6 +68,79 @@ async fn shutdown_lets_a_running_request_finish_and_refuses_new_ones() {
 }
 
 #[tokio::test]
+async fn idle_and_half_open_connections_do_not_delay_shutdown() {
+    let server = TestServer::start().await;
+    let address = server.running.addr();
+    let silent = TcpStream::connect(address).await.unwrap();
+    let shaken = server.tls.connect(address).await;
+    let http2 = server.tls.with_protocol(b"h2").connect(address).await;
+    let mut idle = server.connect().await;
+    assert_eq!(idle.get("/openapi.json").await.status, 200);
+    timeout(Duration::from_secs(5), server.running.shutdown()).await.unwrap();
+    drop((silent, shaken, http2));
+}
+
+#[tokio::test]
+async fn a_request_over_http_2_finishes_while_the_server_stops() {
+    let server = TestServer::start().await;
+    let mut opener = server.connect().await;
+    let link: rcseal_wire::api::LinkCreated = opener.bytes(http::Method::POST, "/v1/links", &[], b"").await.json();
+    drop(opener);
+    let stream = server.tls.with_protocol(b"h2").connect(server.running.addr()).await;
+    let (mut sender, connection) = hyper::client::conn::http2::handshake(
+        hyper_util::rt::TokioExecutor::new(),
+        hyper_util::rt::TokioIo::new(stream),
+    )
+    .await
+    .unwrap();
+    tokio::spawn(connection);
+    let path = format!("https://localhost/v1/links/{}/1?wait=30", link.id);
+    let request = http::Request::get(path).body(crate::support::full("")).unwrap();
+    let waiting = tokio::spawn(sender.send_request(request));
+    let running = async {
+        while !server.running.metrics().contains("rcseal_requests_running 1\n") {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(10), running).await.unwrap();
+    drop(sender);
+    timeout(Duration::from_secs(10), server.running.shutdown()).await.unwrap();
+    assert_eq!(waiting.await.unwrap().unwrap().status(), 204);
+}
+
+#[tokio::test]
+async fn a_full_disk_is_said_and_left_behind() {
+    let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let mut server = TestServer::start_with(|config| {
+        config.server.admin_listen = Some(listen);
+        config.storage.free_bytes_min = u64::MAX;
+    })
+    .await;
+    let owner = crate::support::Owner::new();
+    let reply = server.connect().await.post("/v1/accounts", &owner.register_request()).await;
+    assert_eq!(reply.code(), "unavailable");
+    assert!(reply.headers.contains_key("retry-after"));
+    let ready = admin_get(server.running.admin_addr().unwrap(), "/readyz").await;
+    assert!(ready.starts_with("HTTP/1.1 503") && ready.ends_with("store_full\n"), "{ready}");
+    // Somebody made room.
+    server.config.storage.free_bytes_min = 0;
+    let server = server.restart().await;
+    assert_eq!(server.connect().await.post("/v1/accounts", &owner.register_request()).await.status, 201);
+    let ready = admin_get(server.running.admin_addr().unwrap(), "/readyz").await;
+    assert!(ready.starts_with("HTTP/1.1 200"));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_the_server_stores_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let server = TestServer::start().await;
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&server.config.storage.path), 0o700);
+    assert_eq!(mode(&server.config.storage.path.join("admin.sock")), 0o600);
+}
+
+#[tokio::test]
 async fn what_was_accepted_is_there_after_a_restart() {
     let server = TestServer::start().await;
     let (owner, mut client) = server.registered().await;
