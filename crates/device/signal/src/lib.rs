@@ -50,6 +50,8 @@
 
 mod accept;
 mod address;
+#[cfg(feature = "audit")]
+mod audit;
 mod bundle;
 mod delta;
 mod identity;

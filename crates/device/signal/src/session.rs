@@ -67,7 +67,7 @@ impl EncryptError {
 
 /// A pairwise session. No `Clone`: two live copies would encrypt under the same keys.
 pub struct Session {
-    state: State,
+    pub(crate) state: State,
 }
 
 impl Session {
