@@ -5,13 +5,18 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`client`] | the handle that apps hold |
 //! | [`store`] | SQLCipher behind the engine's [`rcseal_engine::store::Tx`] |
 //! | [`vault`] | who keeps the key that wraps the store's key |
 //! | [`net`] | TLS, HTTP and WebSockets on an authenticated and an anonymous plane |
 //! | [`backoff`] | how long to wait before the next attempt |
 
 pub mod backoff;
+pub mod client;
 mod files;
 pub mod net;
 pub mod store;
+mod thumbnail;
 pub mod vault;
+
+pub use client::{Client, ClientError, Config};

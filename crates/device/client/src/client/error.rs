@@ -1,0 +1,122 @@
+//! Why something a client was asked for did not happen.
+
+use rcseal_engine::account::AccountError;
+use rcseal_engine::contact::ContactError;
+use rcseal_engine::link::LinkFailure;
+use rcseal_engine::media::MediaError;
+use rcseal_engine::send::SendError;
+use rcseal_engine::store::{StoreError, StoreErrorKind};
+
+use crate::net::{EndpointError, NetError};
+use crate::store::{GenerationError, OpenError};
+
+/// An operation of the client failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The store did not open.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The store failed. Nothing of the operation was kept.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The generation of store and vault could not be advanced.
+    #[error(transparent)]
+    Generation(#[from] GenerationError),
+    /// The network or the server.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// This device's account.
+    #[error(transparent)]
+    Account(#[from] AccountError),
+    /// A contact.
+    #[error(transparent)]
+    Contact(#[from] ContactError),
+    /// A message that was to be sent.
+    #[error(transparent)]
+    Send(#[from] SendError),
+    /// Linking a device.
+    #[error(transparent)]
+    Link(#[from] LinkFailure),
+    /// The other device did not come to the rendezvous in time.
+    #[error("the other device did not come in time")]
+    LinkExpired,
+    /// A blob.
+    #[error(transparent)]
+    Media(#[from] MediaError),
+    /// There is no such message.
+    #[error("there is no such message")]
+    UnknownMessage,
+    /// The message has no file, or no small picture.
+    #[error("the message has no such file")]
+    NoMedia,
+    /// The file is on a server that is neither ours nor the sender's: asking it would tell a stranger our address.
+    #[error("the file is on a server that is neither ours nor the sender's")]
+    ForeignServer,
+    /// A file of the user's could not be read or written.
+    #[error("a file cannot be read or written")]
+    File(#[source] std::io::Error),
+    /// A server's origin cannot be connected to.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// The program is shutting down.
+    #[error("the program is shutting down")]
+    Stopped,
+}
+
+impl ClientError {
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Open(error) => error.code(),
+            Self::Store(error) => error.code(),
+            Self::Generation(error) => error.code(),
+            Self::Net(error) => error.code(),
+            Self::Account(error) => error.code(),
+            Self::Contact(error) => error.code(),
+            Self::Send(error) => error.code(),
+            Self::Link(error) => error.code(),
+            Self::LinkExpired => "link_expired",
+            Self::Media(error) => error.code(),
+            Self::UnknownMessage => "message_unknown",
+            Self::NoMedia => "media_none",
+            Self::ForeignServer => "media_foreign_server",
+            Self::File(_) => "file",
+            Self::Endpoint(_) => "net.endpoint",
+            Self::Stopped => "stopped",
+        }
+    }
+
+    /// Whether the same thing may succeed later without anybody changing anything.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Net(error) => error.is_retryable(),
+            Self::Open(OpenError::InUse) => true,
+            other => other.store_kind().is_some_and(is_passing),
+        }
+    }
+
+    /// What the store said, wherever the error passed through.
+    pub(super) fn store_kind(&self) -> Option<StoreErrorKind> {
+        let error = match self {
+            Self::Store(error)
+            | Self::Generation(GenerationError::Store(error))
+            | Self::Account(AccountError::Store(error))
+            | Self::Contact(ContactError::Store(error) | ContactError::Account(AccountError::Store(error)))
+            | Self::Send(SendError::Store(error) | SendError::Account(AccountError::Store(error)))
+            | Self::Link(LinkFailure::Account(AccountError::Store(error)))
+            | Self::Open(OpenError::Sqlite(error)) => error,
+            _ => return None,
+        };
+        Some(error.kind)
+    }
+}
+
+/// A full disk gets emptied and a busy one quiet; a damaged store stays damaged.
+const fn is_passing(kind: StoreErrorKind) -> bool {
+    match kind {
+        StoreErrorKind::Busy | StoreErrorKind::Full | StoreErrorKind::Io => true,
+        StoreErrorKind::Corrupt | StoreErrorKind::Locked => false,
+    }
+}

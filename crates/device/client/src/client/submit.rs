@@ -1,0 +1,288 @@
+//! Carrying out what the engine wants: key sets and bundles fetched, our key set published, envelopes submitted.
+//!
+//! Servers are worked with side by side, and each in order. A server that does not answer gets a gate ([`Core::close_gate`]): its
+//! envelopes stay due, and are tried when the gate opens or when the mailbox connects again, whichever is first. What a server refuses by
+//! itself goes back to the engine, which waits or gives up by its own rules.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use rcseal_engine::need::{Need, NeedKind};
+use rcseal_engine::outbox::Outgoing;
+use rcseal_wire::api::BundlesResponse;
+use rcseal_wire::frame::{BATCH_LEN_MAX, FRAME_LEN_MAX, Submit, SubmitStatus};
+use rcseal_wire::id::AccountId;
+use rcseal_wire::origin::Origin;
+use rcseal_wire::problem::ProblemCode;
+use tokio::time::sleep;
+
+use super::ClientError;
+use super::core::{Core, now};
+use super::run::ends_run;
+use crate::backoff::Backoff;
+use crate::net::NetError;
+
+/// Envelopes looked at in one round: at 96 KiB each, what a phone can hold in memory.
+const ROUND_LEN: usize = 128;
+/// Bytes that a submission adds to its envelope: ids, token and framing, rounded up.
+const SUBMISSION_OVERHEAD: usize = 128;
+/// The longest sleep of the submit loop.
+const IDLE: Duration = Duration::from_secs(60);
+/// The shortest, so that a wrong clock cannot make it spin.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What one round of work did.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Round {
+    /// Envelopes that a relay now has.
+    pub(super) submitted: usize,
+    /// Fetches and publications tried, and submissions answered.
+    attempts: usize,
+}
+
+/// One server's share of a round.
+#[derive(Default)]
+struct Share {
+    needs: Vec<Need>,
+    outgoing: Vec<Outgoing>,
+}
+
+impl Core {
+    /// Works whenever something is due, for ever.
+    pub(super) async fn submit(&self) -> Result<Infallible, ClientError> {
+        let mut changes = self.changes();
+        let mut backoff = Backoff::RECONNECT;
+        loop {
+            // Marked as seen before looking, so that a change in between is not slept through.
+            changes.borrow_and_update();
+            let wait = match self.work_until_idle().await {
+                Ok(wait) => {
+                    backoff.reset();
+                    wait
+                }
+                Err(error) if ends_run(&error) => return Err(error),
+                Err(error) => {
+                    tracing::warn!(event = "submit_failed", code = error.code());
+                    backoff.next(None, &mut rand::rng())
+                }
+            };
+            tokio::select! {
+                () = sleep(wait.clamp(PAUSE, IDLE)) => {}
+                changed = changes.changed() => changed.map_err(|_| ClientError::Stopped)?,
+            }
+        }
+    }
+
+    async fn work_until_idle(&self) -> Result<Duration, ClientError> {
+        while self.work().await?.is_some() {}
+        Ok(self.next_due().await?.unwrap_or(IDLE))
+    }
+
+    /// How long until something is due; `None` when nothing will be.
+    pub(super) async fn next_due(&self) -> Result<Option<Duration>, ClientError> {
+        let (outbox, needs) = self
+            .engine(|engine| Ok::<_, ClientError>((engine.poll_outbox_timeout()?, engine.poll_needs_timeout()?)))
+            .await?;
+        let Some(due) = [outbox, needs].into_iter().flatten().min() else { return Ok(None) };
+        let due = Duration::from_millis(due.since(now()));
+        // What is due but stands behind a closed gate waits for that.
+        Ok(Some(due.max(self.next_gate().unwrap_or_default())))
+    }
+
+    /// One round; `None` when there was nothing to do.
+    pub(super) async fn work(&self) -> Result<Option<Round>, ClientError> {
+        let account = self.account().await?;
+        let (needs, outgoing) =
+            self.engine(|engine| Ok::<_, ClientError>((engine.poll_needs()?, engine.poll_outbox(ROUND_LEN)?))).await?;
+        let mut shares: BTreeMap<Origin, Share> = BTreeMap::new();
+        for need in needs {
+            let origin = match &need {
+                Need::FetchKeySet { origin, .. } | Need::FetchBundles { origin, .. } => origin.clone(),
+                Need::PublishKeySet { .. } => account.origin.clone(),
+            };
+            shares.entry(origin).or_default().needs.push(need);
+        }
+        for envelope in outgoing {
+            shares.entry(envelope.origin.clone()).or_default().outgoing.push(envelope);
+        }
+        shares.retain(|origin, _| self.is_open(origin));
+        let own = account.address.account;
+        let rounds = join_all(shares.into_iter().map(|(origin, share)| self.work_with(origin, share, own))).await;
+        let mut sum = Round::default();
+        for round in rounds {
+            let round = round?;
+            sum.submitted += round.submitted;
+            sum.attempts += round.attempts;
+        }
+        Ok((sum.attempts > 0).then_some(sum))
+    }
+
+    async fn work_with(&self, origin: Origin, share: Share, own: AccountId) -> Result<Round, ClientError> {
+        let mut round = Round::default();
+        match self.work_with_open(&origin, share, own, &mut round).await {
+            Ok(()) => self.open_gate(&origin),
+            Err(ClientError::Net(error)) if !ends_run_alone(&error) => {
+                tracing::info!(event = "server_away", code = error.code());
+                self.close_gate(&origin, &error);
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(round)
+    }
+
+    /// Stops at the first error that is the server's or the network's as a whole.
+    async fn work_with_open(
+        &self,
+        origin: &Origin,
+        share: Share,
+        own: AccountId,
+        round: &mut Round,
+    ) -> Result<(), ClientError> {
+        // Submissions first: they are what a person waits for.
+        let mut outgoing = share.outgoing.into_iter().peekable();
+        while outgoing.peek().is_some() {
+            let (numbers, submissions) = next_batch(&mut outgoing);
+            let statuses = match self.anonymous(origin)?.submit(&submissions).await {
+                Ok(statuses) => statuses,
+                Err(error) if is_outage(&error) => return Err(error.into()),
+                // The server answers, but not to this: the engine waits longer each time.
+                Err(error) => {
+                    tracing::warn!(event = "submit_refused", code = error.code());
+                    vec![SubmitStatus::Unavailable; numbers.len()]
+                }
+            };
+            let stored = |status: &&SubmitStatus| matches!(status, SubmitStatus::Stored | SubmitStatus::Duplicate);
+            round.submitted += statuses.iter().filter(stored).count();
+            round.attempts += statuses.len();
+            self.change(move |engine| {
+                numbers
+                    .into_iter()
+                    .zip(statuses)
+                    .try_for_each(|(number, status)| engine.handle_submitted(number, status))
+            })
+            .await?;
+        }
+        for need in share.needs {
+            self.meet(origin, need, own).await?;
+            round.attempts += 1;
+        }
+        Ok(())
+    }
+
+    async fn meet(&self, origin: &Origin, need: Need, own: AccountId) -> Result<(), ClientError> {
+        let (kind, account, outcome) = match need {
+            Need::FetchKeySet { account, delivery_token, .. } => {
+                let fetched = if account == own {
+                    self.authenticated().await?.key_set(&account).await
+                } else {
+                    self.anonymous(origin)?.key_set(&account, &delivery_token).await
+                };
+                let outcome = match fetched {
+                    Ok(key_set) => {
+                        self.change(move |engine| engine.handle_key_set(account, &key_set)).await?;
+                        Ok(())
+                    }
+                    Err(error) => Err(error),
+                };
+                (NeedKind::KeySet, account, outcome)
+            }
+            Need::FetchBundles { account, delivery_token, devices, .. } => {
+                let fetched = if account == own {
+                    self.authenticated().await?.bundles(&account, devices).await
+                } else {
+                    self.anonymous(origin)?.bundles(&account, &delivery_token, devices).await
+                };
+                let outcome = match fetched {
+                    Ok(bundles) => {
+                        let response = BundlesResponse { bundles };
+                        let refused = self.change(move |engine| engine.handle_bundles(account, &response)).await?;
+                        for (_, refusal) in refused {
+                            tracing::warn!(event = "bundle_refused", code = refusal.code());
+                        }
+                        Ok(())
+                    }
+                    Err(error) => Err(error),
+                };
+                (NeedKind::Bundles, account, outcome)
+            }
+            Need::PublishKeySet { key_set } => {
+                let outcome = match self.authenticated().await?.publish_key_set(key_set).await {
+                    Ok(()) => {
+                        self.change(|engine| engine.handle_published()).await?;
+                        Ok(())
+                    }
+                    Err(error) if is_lost_race(&error) => {
+                        self.change(|engine| engine.handle_publish_refused()).await?;
+                        Ok(())
+                    }
+                    Err(error) => Err(error),
+                };
+                (NeedKind::Publish, own, outcome)
+            }
+        };
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(error) if is_outage(&error) => Err(error.into()),
+            Err(error) => {
+                tracing::info!(event = "need_refused", code = error.code());
+                self.engine(move |engine| engine.handle_need_failed(kind, account)).await
+            }
+        }
+    }
+}
+
+/// Takes envelopes off the front, as many as one frame carries.
+fn next_batch(outgoing: &mut std::iter::Peekable<impl Iterator<Item = Outgoing>>) -> (Vec<u64>, Vec<Submit>) {
+    let (mut numbers, mut submissions, mut len) = (Vec::new(), Vec::new(), 0);
+    let fits = |next: &Outgoing, len: usize| len + next.submit.envelope.len() + SUBMISSION_OVERHEAD <= FRAME_LEN_MAX;
+    while let Some(next) = outgoing.next_if(|next| submissions.is_empty() || fits(next, len)) {
+        len += next.submit.envelope.len() + SUBMISSION_OVERHEAD;
+        numbers.push(next.number);
+        submissions.push(next.submit);
+        if submissions.len() == BATCH_LEN_MAX {
+            break;
+        }
+    }
+    (numbers, submissions)
+}
+
+/// Whether an error says something about the server as a whole, and nothing about the request.
+fn is_outage(error: &NetError) -> bool {
+    match error {
+        NetError::Connect(_) | NetError::Tls(_) | NetError::Timeout(_) | NetError::Closed(_) | NetError::Login(_) => {
+            true
+        }
+        NetError::Protocol(_) => error.is_retryable(),
+        NetError::Problem(refused) => matches!(
+            refused.known,
+            Some(
+                ProblemCode::RateLimited
+                    | ProblemCode::ShuttingDown
+                    | ProblemCode::Unavailable
+                    | ProblemCode::LoginRefused
+                    | ProblemCode::DeviceUnknown
+            )
+        ),
+        NetError::TooLarge { .. } | NetError::File(_) | NetError::DigestMismatch => false,
+    }
+}
+
+/// Whether another key set than ours is the account's by now.
+pub(super) fn is_lost_race(error: &NetError) -> bool {
+    matches!(
+        error.problem(),
+        Some(
+            ProblemCode::KeySetConflict
+                | ProblemCode::KeySetRollback
+                | ProblemCode::KeySetFork
+                | ProblemCode::KeySetInvalid
+        )
+    )
+}
+
+fn ends_run_alone(error: &NetError) -> bool {
+    matches!(error, NetError::Login(_))
+        || matches!(error.problem(), Some(ProblemCode::LoginRefused | ProblemCode::DeviceUnknown))
+}
