@@ -230,7 +230,8 @@ fn fuzz(fuzzer: &Path, target: &str, folders: &Folders, arguments: &Arguments) -
 /// Chooses the fewest inputs that reach everything found, and writes them to the corpus.
 fn keep(fuzzer: &Path, target: &str, folders: &Folders) -> Result<(), Box<dyn Error>> {
     let mut command = Command::new(fuzzer);
-    command.env("RCSEAL_FUZZ_TARGET", target).arg("-set_cover_merge=1");
+    // Edges only: how often a loop ran is worth finding, but not worth keeping an input for.
+    command.env("RCSEAL_FUZZ_TARGET", target).args(["-set_cover_merge=1", "-use_counters=0"]);
     command.args([&folders.chosen, &folders.kept, &folders.seeds, &folders.found]);
     if !run_error_lines(&mut command, |_| {})?.success() {
         return Err(FuzzError::Merge.into());
