@@ -1,0 +1,259 @@
+//! The command line, as types. Everything a user can say is here, with the words that `--help`, the man pages and the completions show.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, Parser, Subcommand};
+use clap_complete::Shell;
+use rcseal_wire::origin::Origin;
+
+/// End-to-end encrypted messages between devices, over a relay that cannot read them.
+#[derive(Debug, Parser)]
+#[command(name = "rcseal", version, propagate_version = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// The folder of this device: its store, its key vault, the server it trusts. [default: `rcseal` in the user's data folder]
+    #[arg(long, global = true, env = "RCSEAL_PROFILE", value_name = "DIR")]
+    pub profile: Option<PathBuf>,
+    /// Print one JSON object per line on standard output.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// A file with the passphrase of the key vault. The variable RCSEAL_PASSPHRASE does the same; with neither, a key file opens it.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Watch two phones' engines talk through a relay that cannot read them, and three attacks fail.
+    Demo(DemoArgs),
+    /// Run a development relay in this process.
+    Serve(ServeArgs),
+    /// Create an account, or look at this device's.
+    #[command(subcommand)]
+    Account(AccountCommand),
+    /// Link a device to an account, or remove one.
+    #[command(subcommand)]
+    Device(DeviceCommand),
+    /// List the devices of this account.
+    Devices,
+    /// Invite somebody, or add who invited you.
+    #[command(subcommand)]
+    Contact(ContactCommand),
+    /// List the contacts.
+    Contacts,
+    /// Send a text, a file or a reaction.
+    Send(SendArgs),
+    /// Receive messages and print them.
+    Listen(ListenArgs),
+    /// Talk with a contact: lines you type are sent, what arrives is printed.
+    Chat(ChatArgs),
+    /// Print what was said with a contact, and how far each message has come.
+    History(HistoryArgs),
+    /// Compare safety numbers with a contact.
+    Verify(VerifyArgs),
+    /// Print everything readable on this device, decrypted, one JSON object per line. It holds no key.
+    Export {
+        /// Write into this new file instead of to standard output.
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
+    },
+    /// Print a shell's completions.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+    /// Write man pages into a folder.
+    Man {
+        /// The folder; made when missing.
+        dir: PathBuf,
+    },
+}
+
+/// Options of `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Leave the relay running at the end and say how to chat through it.
+    #[arg(long)]
+    pub keep: bool,
+    /// Where relay and profiles live. A folder given here is kept; without one, a temporary folder is used and removed.
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+/// Options of `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Where the relay keeps its data and its development certificate.
+    #[arg(long, value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Address and port to listen on; port 0 takes a free one. Loopback only: the development certificate names nothing else.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0", value_parser = loopback)]
+    pub listen: SocketAddr,
+    /// Admit nobody without an invite code, and print this many codes.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub invites: Option<u16>,
+}
+
+/// What `account` does.
+#[derive(Debug, Subcommand)]
+pub enum AccountCommand {
+    /// Create an account on a server. Prints its id and, this once, its recovery code.
+    Create {
+        /// The server, such as https://localhost:8443.
+        #[arg(long, value_name = "ORIGIN")]
+        server: Origin,
+        /// The certificate authority that the server's certificate must be under, as PEM.
+        #[arg(long, value_name = "FILE")]
+        ca: PathBuf,
+        /// An invite code, where the server asks for one.
+        #[arg(long, value_name = "CODE")]
+        invite: Option<String>,
+        /// What contacts see as your name.
+        #[arg(long, default_value = "", value_name = "NAME")]
+        name: String,
+    },
+    /// Print this device's account.
+    Show,
+}
+
+/// What `device` does.
+#[derive(Debug, Subcommand)]
+pub enum DeviceCommand {
+    /// On the new device: show a code, and wait until the primary device approves it.
+    Link {
+        /// The account's server.
+        #[arg(long, value_name = "ORIGIN")]
+        server: Origin,
+        /// The certificate authority that the server's certificate must be under, as PEM.
+        #[arg(long, value_name = "FILE")]
+        ca: PathBuf,
+    },
+    /// On the primary device: approve the code that the new device shows.
+    Approve {
+        /// The text of the code: rcseal://link/…
+        text: String,
+    },
+    /// On the primary device: take a device out of the account.
+    Remove {
+        /// Its number.
+        #[arg(value_parser = clap::value_parser!(u8).range(1..=127))]
+        number: u8,
+    },
+}
+
+/// What `contact` does.
+#[derive(Debug, Subcommand)]
+pub enum ContactCommand {
+    /// Print an invitation to write to you, as text and as a QR code. Whoever holds it may write to you.
+    Invite,
+    /// Add the contact whose invitation this is.
+    Add {
+        /// The text of the invitation: rcseal://invite/…
+        invitation: String,
+        /// What you call the contact.
+        #[arg(long, default_value = "", value_name = "NAME")]
+        name: String,
+    },
+}
+
+/// Options of `send`.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("what").required(true).multiple(true).args(["text", "file", "reaction"])))]
+pub struct SendArgs {
+    /// To whom: the name of a contact, or its account id.
+    pub contact: String,
+    /// The text; with --file, the words that go with it.
+    #[arg(value_name = "TEXT")]
+    pub text: Option<String>,
+    /// A file to send.
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// The id of the message this answers.
+    #[arg(long, value_name = "MESSAGE", conflicts_with_all = ["reaction", "file"], allow_hyphen_values = true)]
+    pub reply_to: Option<String>,
+    /// An emoji for the message that --to names; an empty one takes yours back.
+    #[arg(long, value_name = "EMOJI", requires = "to", conflicts_with_all = ["text", "file"])]
+    pub reaction: Option<String>,
+    /// The id of the message the reaction is for.
+    #[arg(long, value_name = "MESSAGE", requires = "reaction", allow_hyphen_values = true)]
+    pub to: Option<String>,
+}
+
+/// Options of `listen`.
+#[derive(Debug, Args)]
+pub struct ListenArgs {
+    /// Stop once everything that waited has been received and answered.
+    #[arg(long)]
+    pub until_empty: bool,
+    /// Tell the senders that their messages were read.
+    #[arg(long)]
+    pub read: bool,
+    /// Save the files that arrive into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub save: Option<PathBuf>,
+}
+
+/// Options of `chat`.
+#[derive(Debug, Args)]
+pub struct ChatArgs {
+    /// With whom: the name of a contact, or its account id.
+    pub contact: String,
+    /// Where files that arrive are saved. [default: `downloads` in the profile]
+    #[arg(long, value_name = "DIR")]
+    pub save: Option<PathBuf>,
+}
+
+/// Options of `history`.
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    /// With whom: the name of a contact, or its account id.
+    pub contact: String,
+    /// The newest this many.
+    #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub limit: u16,
+}
+
+/// Options of `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Whom: the name of a contact, or its account id.
+    pub contact: String,
+    /// The text of the code that the contact's device shows: rcseal://verify/…
+    #[arg(long, value_name = "TEXT", conflicts_with = "confirm")]
+    pub scan: Option<String>,
+    /// You have compared the numbers, and they are the same.
+    #[arg(long)]
+    pub confirm: bool,
+}
+
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text.parse().map_err(|_| "not an address with a port, such as 127.0.0.1:8443".to_owned())?;
+    if address.ip().is_loopback() {
+        Ok(address)
+    } else {
+        Err("a development relay listens on loopback only; use rcseald for others".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+}

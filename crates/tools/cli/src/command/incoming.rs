@@ -1,0 +1,141 @@
+//! What `listen` and `chat` do with events: print them, save files, send read receipts; then the event is done with.
+//!
+//! An event is forgotten after it was printed, so a process that dies in between prints it once more. The message itself is stored once
+//! whatever happens.
+
+use std::path::PathBuf;
+
+use rcseal_client::client::Client;
+use rcseal_engine::event::{Event, NumberedEvent};
+use rcseal_engine::message::MessageView;
+use rcseal_wire::content::Body;
+use rcseal_wire::id::{AccountId, ConversationId, MessageId};
+use serde_json::json;
+
+use super::attach;
+use crate::device::Names;
+use crate::error::{CliError, describe};
+use crate::output::Output;
+use crate::view;
+
+/// Where events go.
+pub(crate) struct Incoming<'a> {
+    client: &'a Client,
+    output: Output,
+    names: Names,
+    save: Option<PathBuf>,
+    read: bool,
+    has_read: bool,
+}
+
+/// What an event was about.
+#[derive(Debug)]
+pub(crate) enum Handled {
+    /// A message that somebody else wrote.
+    Received(MessageView),
+    /// A message of ours that has come further, or was changed.
+    Changed(MessageView),
+    /// Something else.
+    Other,
+}
+
+impl<'a> Incoming<'a> {
+    /// Prints to `output`; saves files into `save`; with `read`, tells senders that their messages were read.
+    pub(crate) async fn new(
+        client: &'a Client,
+        output: Output,
+        save: Option<PathBuf>,
+        read: bool,
+    ) -> Result<Self, CliError> {
+        Ok(Self { client, output, names: Names::read(client).await?, save, read, has_read: false })
+    }
+
+    /// What to call accounts.
+    pub(crate) const fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// Whether read receipts have become due.
+    pub(crate) const fn has_read(&self) -> bool {
+        self.has_read
+    }
+
+    /// Deals with one event.
+    ///
+    /// # Errors
+    /// Those of the store. A file that cannot be fetched now is told and is no error.
+    pub(crate) async fn handle(&mut self, event: NumberedEvent) -> Result<Handled, CliError> {
+        let handled = match event.event {
+            Event::MessageReceived { conversation, sender, message } => {
+                match self.message(conversation, sender, message).await? {
+                    Some(message) => {
+                        self.received(&message).await?;
+                        Handled::Received(message)
+                    }
+                    None => Handled::Other,
+                }
+            }
+            Event::MessageChanged { conversation, sender, message } => {
+                match self.message(conversation, sender, message).await? {
+                    Some(message) => {
+                        self.output.result(
+                            || view::message_json("changed", &message),
+                            || format!("* {}", view::message_text(&message, &self.names)),
+                        );
+                        Handled::Changed(message)
+                    }
+                    None => Handled::Other,
+                }
+            }
+            other => {
+                if let Event::ContactAdded { .. } | Event::DevicesChanged { .. } = other {
+                    self.names = Names::read(self.client).await?;
+                }
+                if let Some((json, text)) = view::event(&other, &self.names) {
+                    match text {
+                        Some(text) => self.output.result(|| json, || text),
+                        None if self.output.is_json() => self.output.json(&json),
+                        None => {}
+                    }
+                }
+                Handled::Other
+            }
+        };
+        self.client.forget_events(event.number).await?;
+        Ok(handled)
+    }
+
+    async fn message(
+        &self,
+        conversation: ConversationId,
+        sender: AccountId,
+        message: MessageId,
+    ) -> Result<Option<MessageView>, CliError> {
+        Ok(self.client.message(conversation, sender, message).await?)
+    }
+
+    async fn received(&mut self, message: &MessageView) -> Result<(), CliError> {
+        self.output.result(|| view::message_json("message", message), || view::message_text(message, &self.names));
+        let media = match message.content.as_ref().map(rcseal_wire::content::Content::body) {
+            Some(Body::Media(_)) => true,
+            Some(_) | None => false,
+        };
+        if let (true, Some(folder)) = (media, &self.save) {
+            match attach::save(self.client, message, folder, self.output).await {
+                Ok(path) => self.output.result(
+                    || json!({ "event": "saved", "message": message.id.to_string(), "path": path.display().to_string() }),
+                    || format!("* saved {}", path.display()),
+                ),
+                Err(error) => self.output.result(
+                    || json!({ "event": "not_saved", "message": message.id.to_string(), "code": error.code() }),
+                    || format!("* not saved: {}", describe(&error)),
+                ),
+            }
+        }
+        if self.read && !message.is_outgoing {
+            self.client.mark_read(message.conversation, message.order).await?;
+            self.has_read = true;
+        }
+        Ok(())
+    }
+}

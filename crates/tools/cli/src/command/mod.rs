@@ -1,0 +1,13 @@
+//! The user's commands, one module each. A command opens the profile, does one thing, prints it, and returns.
+
+pub(crate) mod account;
+pub(crate) mod attach;
+pub(crate) mod chat;
+pub(crate) mod contact;
+pub(crate) mod device;
+pub(crate) mod export;
+pub(crate) mod history;
+mod incoming;
+pub(crate) mod listen;
+pub(crate) mod send;
+pub(crate) mod verify;

@@ -1,0 +1,62 @@
+//! `rcseal verify`: are these the contact's own keys? Both sides see the same sixty digits, or scan each other's code.
+
+use rcseal_client::client::ClientError;
+use rcseal_engine::contact::ContactError;
+use serde_json::json;
+
+use crate::args::VerifyArgs;
+use crate::error::CliError;
+use crate::output::Output;
+use crate::profile::Profile;
+use crate::{device, qr};
+
+/// Groups of digits on a line.
+const GROUPS_PER_LINE: usize = 4;
+
+/// Runs the command.
+///
+/// # Errors
+/// [`CliError`]; exit code 7 when the scanned code is another one.
+pub(crate) async fn run(args: VerifyArgs, profile: &Profile, output: Output) -> Result<(), CliError> {
+    let client = device::open(profile).await?;
+    let account = device::contact(&client, &args.contact).await?.account;
+    let number = match client.safety_number(account).await {
+        // A contact that was just added: its keys have yet to be fetched.
+        Err(ClientError::Contact(ContactError::NoKeySet)) => {
+            client.sync_once().await?;
+            client.safety_number(account).await?
+        }
+        other => other?,
+    };
+    match args.scan {
+        Some(scanned) => client.verify_scan(account, scanned.trim().to_owned()).await?,
+        None if args.confirm => client.mark_verified(account).await?,
+        None => {}
+    }
+    let contact = client.contact(account).await?;
+    let digits = number.numeric();
+    let scan = number.qr_payload();
+    output.result(
+        || {
+            json!({
+                "account": account.to_string(),
+                "safety_number": digits,
+                "scan": scan,
+                "verification": contact.verification.as_str(),
+            })
+        },
+        || {
+            let groups: Vec<&str> = digits.split(' ').collect();
+            let lines: Vec<String> = groups.chunks(GROUPS_PER_LINE).map(|line| format!("    {}", line.join(" "))).collect();
+            format!(
+                "safety number with {}\n\n{}\n\n{}\n{scan}\n\n{}: {}",
+                device::name_of(&contact),
+                lines.join("\n"),
+                qr::render(&scan).unwrap_or_default(),
+                contact.verification.as_str(),
+                "compare the digits over a call or in person, then run this with --confirm; or scan the other's code with --scan"
+            )
+        },
+    );
+    Ok(())
+}

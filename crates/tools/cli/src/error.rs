@@ -1,0 +1,272 @@
+//! Why a command failed, and what its process exits with.
+//!
+//! Scripts decide by the exit code, and more closely by the code in brackets that ends the message; both are stable and stand in
+//! `docs/manual/cli.md`.
+
+use std::path::PathBuf;
+
+use rcseal_client::client::ClientError;
+use rcseal_client::net::{EndpointError, NetError, TrustError};
+use rcseal_client::vault::VaultError;
+use rcseal_credential::ScanError;
+use rcseal_engine::account::AccountError;
+use rcseal_engine::contact::ContactError;
+use rcseal_engine::send::SendError;
+use rcseal_server::{AdminSocketError, StartError, init::InitError};
+use rcseal_wire::problem::ProblemCode;
+
+/// What a process exits with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// Failed, in a way that has no code of its own.
+    Failed = 1,
+    /// The command line is wrong (also what clap exits with).
+    Usage = 2,
+    /// The server cannot be reached, or not now. What was to be sent waits on this device.
+    Network = 3,
+    /// The server or the other side refused, or what they sent does not hold.
+    Refused = 4,
+    /// The store or the key vault cannot be opened: in use, wrong passphrase, damaged.
+    Store = 5,
+    /// There is no such account, contact or message on this device, or this device may not do it.
+    NotHere = 6,
+    /// A verification does not hold: another code, or a contact whose account key has changed.
+    Unverified = 7,
+}
+
+/// A command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// Something of the client's.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The key vault.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The certificate authority's file.
+    #[error("the certificate authority cannot be used")]
+    Trust(#[from] TrustError),
+    /// A file or folder of the user's.
+    #[error("cannot use {}", .path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The system names no data folder for this user.
+    #[error("this system names no data folder; use --profile")]
+    NoDataFolder,
+    /// No device lives in the profile.
+    #[error("there is no device in {}; begin with `rcseal account create` or `rcseal device link`", .folder.display())]
+    NoProfile {
+        /// The profile.
+        folder: PathBuf,
+    },
+    /// No contact has this name or id.
+    #[error("no contact is called {name:?}")]
+    UnknownContact {
+        /// What was asked for.
+        name: String,
+    },
+    /// Several contacts have this name.
+    #[error("{count} contacts are called {name:?}; use the account id")]
+    AmbiguousContact {
+        /// What was asked for.
+        name: String,
+        /// How many.
+        count: usize,
+    },
+    /// A text on the command line is not what it should be.
+    #[error("{what} is malformed")]
+    Malformed {
+        /// What it should be.
+        what: &'static str,
+        /// Its parser's code.
+        code: &'static str,
+    },
+    /// The message waits on this device: no server took it.
+    #[error("the message waits here until the server can be reached; it goes out with the next command")]
+    StillQueued,
+    /// The message will not arrive.
+    #[error("the message was not delivered: {reason}")]
+    NotDelivered {
+        /// The reason's code.
+        reason: &'static str,
+    },
+    /// The relay cannot start.
+    #[error("the relay cannot start")]
+    Start(#[from] StartError),
+    /// The relay's development certificate.
+    #[error("the relay's folder cannot be prepared")]
+    Init(#[from] InitError),
+    /// The relay makes no invites.
+    #[error("the relay made no invite")]
+    Admin(#[from] AdminSocketError),
+    /// A step of the demo could not be carried out.
+    #[error("the demo stopped at {step:?}: {detail}")]
+    Demo {
+        /// Which step.
+        step: String,
+        /// What went wrong.
+        detail: String,
+    },
+}
+
+impl CliError {
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Client(error) => error.code(),
+            Self::Vault(error) => error.code(),
+            Self::Trust(error) => error.code(),
+            Self::File { .. } => "file",
+            Self::NoDataFolder => "no_data_folder",
+            Self::NoProfile { .. } => "no_account",
+            Self::UnknownContact { .. } => "contact_unknown",
+            Self::AmbiguousContact { .. } => "contact_ambiguous",
+            Self::Malformed { code, .. } => code,
+            Self::StillQueued => "still_queued",
+            Self::NotDelivered { reason } => reason,
+            Self::Start(error) => error.code(),
+            Self::Init(error) => error.code(),
+            Self::Admin(_) => "admin_socket",
+            Self::Demo { .. } => "demo",
+        }
+    }
+
+    /// What the process exits with.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Client(error) => client_exit(error),
+            Self::Vault(_) => Exit::Store,
+            Self::NoProfile { .. } | Self::UnknownContact { .. } | Self::AmbiguousContact { .. } => Exit::NotHere,
+            Self::Malformed { .. } | Self::NoDataFolder | Self::Trust(_) => Exit::Usage,
+            Self::StillQueued => Exit::Network,
+            Self::NotDelivered { .. } => Exit::Refused,
+            Self::File { .. } | Self::Start(_) | Self::Init(_) | Self::Admin(_) | Self::Demo { .. } => Exit::Failed,
+        }
+    }
+}
+
+impl From<EndpointError> for CliError {
+    fn from(error: EndpointError) -> Self {
+        Self::Client(error.into())
+    }
+}
+
+fn client_exit(error: &ClientError) -> Exit {
+    match error {
+        ClientError::Open(_) | ClientError::Store(_) | ClientError::Generation(_) => Exit::Store,
+        ClientError::Net(error) => net_exit(error),
+        ClientError::Account(error) => account_exit(error),
+        ClientError::Contact(error) => contact_exit(error),
+        ClientError::Send(error) => match error {
+            SendError::Store(_) => Exit::Store,
+            SendError::Account(error) => account_exit(error),
+            SendError::UnknownConversation => Exit::NotHere,
+            SendError::VerificationChanged => Exit::Unverified,
+            SendError::Content(_) | SendError::TooLong { .. } | SendError::Session(_) => Exit::Failed,
+        },
+        ClientError::Link(rcseal_engine::link::LinkFailure::Account(error)) => account_exit(error),
+        ClientError::Link(_) | ClientError::LinkExpired | ClientError::ForeignServer | ClientError::Media(_) => {
+            Exit::Refused
+        }
+        ClientError::UnknownMessage | ClientError::NoMedia => Exit::NotHere,
+        ClientError::Endpoint(_) => Exit::Usage,
+        ClientError::File(_) | ClientError::Stopped => Exit::Failed,
+    }
+}
+
+fn net_exit(error: &NetError) -> Exit {
+    match error {
+        NetError::Connect(_) | NetError::Tls(_) | NetError::Timeout(_) | NetError::Closed(_) => Exit::Network,
+        NetError::Problem(refused) => match refused.known {
+            Some(
+                ProblemCode::RateLimited
+                | ProblemCode::ShuttingDown
+                | ProblemCode::Unavailable
+                | ProblemCode::Internal
+                | ProblemCode::Stalled
+                | ProblemCode::TakenOver,
+            ) => Exit::Network,
+            _ => Exit::Refused,
+        },
+        NetError::Protocol(_) | NetError::TooLarge { .. } | NetError::DigestMismatch => Exit::Refused,
+        NetError::Login(_) => Exit::Store,
+        NetError::File(_) => Exit::Failed,
+    }
+}
+
+fn account_exit(error: &AccountError) -> Exit {
+    match error {
+        AccountError::Store(_) => Exit::Store,
+        AccountError::NoAccount | AccountError::Exists | AccountError::NotPrimary => Exit::NotHere,
+        AccountError::KeySet(_) => Exit::Refused,
+        AccountError::NameTooLong => Exit::Usage,
+        AccountError::ChangeUnderWay
+        | AccountError::NoNumbersLeft
+        | AccountError::Build(_)
+        | AccountError::Profile(_) => Exit::Failed,
+    }
+}
+
+fn contact_exit(error: &ContactError) -> Exit {
+    match error {
+        ContactError::Store(_) => Exit::Store,
+        ContactError::Account(error) => account_exit(error),
+        ContactError::Unknown | ContactError::NoKeySet => Exit::NotHere,
+        ContactError::Own | ContactError::NameTooLong => Exit::Usage,
+        ContactError::Scan(ScanError::Malformed) => Exit::Usage,
+        ContactError::OtherAccountKey | ContactError::Scan(_) => Exit::Unverified,
+    }
+}
+
+/// The error and its causes on one line, ended by the code: `error: … : … [code]`.
+#[must_use]
+pub fn describe(error: &CliError) -> String {
+    let mut text = format!("error: {error}");
+    let mut last = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let next = error.to_string();
+        // Transparent errors repeat their cause's words.
+        if next != last {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        last = next;
+        cause = error.source();
+    }
+    // Causes may quote what a server said.
+    format!("{} [{}]", crate::safe_text::one_line(&text), error.code())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_line_that_ends_with_its_code() {
+        let error = CliError::UnknownContact { name: "Zo\u{eb}\x1b[2J".to_owned() };
+        assert_eq!(describe(&error), "error: no contact is called \"Zo\u{eb}\\u{1b}[2J\" [contact_unknown]");
+        assert_eq!(error.exit(), Exit::NotHere);
+    }
+
+    #[test]
+    fn a_server_that_cannot_be_reached_is_told_apart_from_one_that_refuses() {
+        let away = NetError::Connect(std::io::ErrorKind::ConnectionRefused.into());
+        assert_eq!(net_exit(&away), Exit::Network);
+        let refused = |code| {
+            NetError::Problem(rcseal_client::net::Refused { status: 403, known: Some(code), retry_after: None })
+        };
+        assert_eq!(net_exit(&refused(ProblemCode::AdmissionRefused)), Exit::Refused);
+        assert_eq!(net_exit(&refused(ProblemCode::ShuttingDown)), Exit::Network);
+    }
+}

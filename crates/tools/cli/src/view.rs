@@ -1,0 +1,262 @@
+//! Messages, contacts and events in print: one JSON shape each, and one line for people.
+
+use rcseal_client::client::SyncReport;
+use rcseal_engine::account::{AccountView, DeviceView};
+use rcseal_engine::contact::ContactView;
+use rcseal_engine::event::Event;
+use rcseal_engine::message::{MessageState, MessageView};
+use rcseal_wire::content::{Body, Content, Media};
+use serde_json::{Value, json};
+
+use crate::device::Names;
+use crate::safe_text;
+
+/// Second and later lines of a message begin with this.
+const INDENT: &str = "    | ";
+
+/// The state's reason, where it has one.
+#[must_use]
+pub fn reason(state: MessageState) -> Option<&'static str> {
+    match state {
+        MessageState::Undecryptable { reason } => Some(reason.code()),
+        MessageState::Failed { reason } => Some(reason.code()),
+        MessageState::Queued
+        | MessageState::Stored
+        | MessageState::Delivered
+        | MessageState::Read
+        | MessageState::Received
+        | MessageState::Seen => None,
+    }
+}
+
+/// A message, as JSON.
+#[must_use]
+pub fn message_json(event: &str, message: &MessageView) -> Value {
+    json!({
+        "event": event,
+        "message": message.id.to_string(),
+        "conversation": message.conversation.to_string(),
+        "order": message.order,
+        "sender": { "account": message.sender.account.to_string(), "device": message.sender.device.get() },
+        "outgoing": message.is_outgoing,
+        "sent_at_ms": message.sent_at.0,
+        "received_at_ms": message.received_at.0,
+        "state": message.state.as_str(),
+        "reason": reason(message.state),
+        "encryption": {
+            "mode": message.encryption.mode,
+            "suite": message.encryption.suite,
+            "end_to_end": message.encryption.end_to_end,
+        },
+        "edited": message.is_edited,
+        "reply_to": message.content.as_ref().and_then(|content| content.reply_to()).map(|id| id.to_string()),
+        "content": message.content.as_ref().map(content_json),
+        "reactions": message
+            .reactions
+            .iter()
+            .map(|reaction| json!({ "account": reaction.account.to_string(), "emoji": reaction.emoji }))
+            .collect::<Vec<_>>(),
+    })
+}
+
+/// The same names as in an export.
+fn content_json(content: &Content) -> Value {
+    let mut json = match content.body() {
+        Body::Text(text) => json!({ "text": text }),
+        Body::Media(media) => media_json(media),
+        Body::Card(card) => json!({
+            "title": card.title,
+            "text": card.text,
+            "suggestions": card
+                .suggestions
+                .iter()
+                .map(|suggestion| json!({ "label": suggestion.label, "url": suggestion.url }))
+                .collect::<Vec<_>>(),
+        }),
+        Body::Suggested { card, .. } => json!({ "card": card.to_string() }),
+        Body::ConsentEvent { retention_days, .. } => json!({ "retention_days": retention_days }),
+        Body::GroupEvent { .. }
+        | Body::Unknown
+        | Body::Edit { .. }
+        | Body::Delete { .. }
+        | Body::Reaction { .. }
+        | Body::Receipt(_)
+        | Body::Typing(_)
+        | Body::KeySetChanged
+        | Body::ContactSync(_) => json!({}),
+    };
+    json["kind"] = json!(content.body().kind());
+    json
+}
+
+fn media_json(media: &Media) -> Value {
+    json!({
+        "content_type": media.content_type,
+        "file_name": media.file_name,
+        "caption": media.caption,
+        "size": media.blob.size,
+        "width": media.width,
+        "height": media.height,
+        "thumbnail_size": media.thumbnail.as_ref().map(|thumbnail| thumbnail.size),
+    })
+}
+
+/// A message, as a line (or several, indented) for people.
+#[must_use]
+pub fn message_text(message: &MessageView, names: &Names) -> String {
+    let who = names.of(message.sender.account);
+    let what = message.content.as_ref().map_or_else(|| "(taken back)".to_owned(), |content| body_text(content.body()));
+    let mut line = format!("{who}: {what}");
+    if message.content.as_ref().is_some_and(|content| content.reply_to().is_some()) {
+        line = format!("{who} (reply): {what}");
+    }
+    if message.is_edited {
+        line.push_str(" (edited)");
+    }
+    for reaction in &message.reactions {
+        line.push_str(&format!("  [{} {}]", safe_text::one_line(&reaction.emoji), names.of(reaction.account)));
+    }
+    if message.is_outgoing {
+        line.push_str(&format!("  · {}", message.state.as_str()));
+        if let Some(reason) = reason(message.state) {
+            line.push_str(&format!(" ({reason})"));
+        }
+    }
+    line
+}
+
+fn body_text(body: &Body) -> String {
+    match body {
+        Body::Text(text) => safe_text::lines(text, INDENT),
+        Body::Media(media) => {
+            let mut line = format!("[{}, {}]", safe_text::file_name(&media.file_name), size(media.blob.size));
+            if !media.caption.is_empty() {
+                line.push(' ');
+                line.push_str(&safe_text::lines(&media.caption, INDENT));
+            }
+            line
+        }
+        Body::Card(card) => format!("[card] {}: {}", safe_text::one_line(&card.title), safe_text::lines(&card.text, INDENT)),
+        Body::Suggested { .. } => "[chose a suggestion]".to_owned(),
+        Body::GroupEvent { .. } => "[the group changed]".to_owned(),
+        Body::ConsentEvent { .. } => "[the choice about transcripts changed]".to_owned(),
+        Body::Unknown => "[update rcseal to see this message]".to_owned(),
+        Body::Edit { .. }
+        | Body::Delete { .. }
+        | Body::Reaction { .. }
+        | Body::Receipt(_)
+        | Body::Typing(_)
+        | Body::KeySetChanged
+        | Body::ContactSync(_) => String::new(),
+    }
+}
+
+/// A size for people.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    #[allow(clippy::cast_precision_loss)]
+    let amount = bytes as f64;
+    match bytes {
+        0..=999 => format!("{bytes} B"),
+        1_000..=999_999 => format!("{:.1} kB", amount / 1e3),
+        _ => format!("{:.1} MB", amount / 1e6),
+    }
+}
+
+/// A contact, as JSON.
+#[must_use]
+pub fn contact_json(contact: &ContactView) -> Value {
+    json!({
+        "account": contact.account.to_string(),
+        "name": contact.name,
+        "display_name": contact.display_name,
+        "server": contact.origin.as_str(),
+        "verification": contact.verification.as_str(),
+        "key_set_counter": contact.key_set_counter,
+        "devices": contact.devices.iter().map(|device| device_json(device, None)).collect::<Vec<_>>(),
+    })
+}
+
+/// A device, as JSON; `own` is the number of the one that prints it.
+#[must_use]
+pub fn device_json(device: &DeviceView, own: Option<u8>) -> Value {
+    let mut json = json!({
+        "device": device.number.get(),
+        "platform": device.platform.as_str(),
+        "custody": device.custody.as_str(),
+    });
+    if let Some(own) = own {
+        json["this"] = (own == device.number.get()).into();
+    }
+    json
+}
+
+/// The account, as JSON.
+#[must_use]
+pub fn account_json(account: &AccountView) -> Value {
+    json!({
+        "account": account.address.account.to_string(),
+        "device": account.address.device.get(),
+        "server": account.origin.as_str(),
+        "name": account.display_name,
+        "primary": account.is_primary,
+        "registered": account.state == rcseal_engine::account::AccountState::Active,
+        "mailbox": account.mailbox.to_string(),
+        "key_set_counter": account.key_set_counter,
+    })
+}
+
+/// What happened beside messages: its JSON, and its line for people where it has one. `None` for events about a message.
+#[must_use]
+pub fn event(event: &Event, names: &Names) -> Option<(Value, Option<String>)> {
+    Some(match event {
+        Event::MessageReceived { .. } | Event::MessageChanged { .. } => return None,
+        Event::Typing { conversation, account, active } => (
+            json!({
+                "event": "typing",
+                "conversation": conversation.to_string(),
+                "account": account.to_string(),
+                "active": active,
+            }),
+            None,
+        ),
+        Event::ContactAdded { account } => {
+            (account_event("contact_added", *account), Some(format!("* {} can be written to", names.of(*account))))
+        }
+        Event::DevicesChanged { account } => {
+            (account_event("devices_changed", *account), Some(format!("* the devices of {} changed", names.of(*account))))
+        }
+        Event::AccountKeyChanged { account } => (
+            account_event("account_key_changed", *account),
+            Some(format!("* the account key of {} changed: compare safety numbers again", names.of(*account))),
+        ),
+        Event::KeySetRefused { account } => (
+            account_event("key_set_refused", *account),
+            Some(format!("* the server offered a key set of {} that does not hold; it was refused", names.of(*account))),
+        ),
+        Event::Undecryptable { envelope, reason } => (
+            json!({ "event": "undecryptable", "envelope": envelope.to_string(), "reason": reason.code() }),
+            Some(format!("* a message could not be decrypted: {}", reason.code())),
+        ),
+        Event::DeviceRemoved => {
+            (json!({ "event": "device_removed" }), Some("* this device was removed from its account".to_owned()))
+        }
+    })
+}
+
+fn account_event(name: &str, account: rcseal_wire::id::AccountId) -> Value {
+    json!({ "event": name, "account": account.to_string() })
+}
+
+/// What a synchronisation did, as JSON.
+#[must_use]
+pub fn sync_json(event: &str, report: &SyncReport) -> Value {
+    json!({
+        "event": event,
+        "received": report.received,
+        "undecryptable": report.undecryptable,
+        "duplicates": report.duplicates,
+        "submitted": report.submitted,
+        "complete": report.is_complete,
+    })
+}
