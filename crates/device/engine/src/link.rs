@@ -175,7 +175,7 @@ impl LinkingDevice {
             origin: self.origin.clone(),
             platform: self.platform,
             custody: self.custody,
-            display_name: String::new(),
+            display_name: offer.display_name,
         };
         // The delivery token comes with the welcome.
         let account = Account::draw(&new, address, rcseal_wire::token::DeliveryToken::from_bytes([0; 32]), None, rng);
@@ -219,7 +219,12 @@ impl Engine<'_> {
         let ephemeral = x25519::SecretKey::generate(self.rng);
         let shared = ephemeral.diffie_hellman(&new)?;
         let keys = LinkKeys::derive(request.link, &shared, &request.secret, &new, &ephemeral.public_key());
-        let offer = LinkOffer { account: account.address.account, device, key_set: key_set.as_bytes().to_vec() };
+        let offer = LinkOffer {
+            account: account.address.account,
+            device,
+            key_set: key_set.as_bytes().to_vec(),
+            display_name: account.display_name,
+        };
         let sealed = aead::seal(&keys.to_new, &NONCE_FIRST, INFO, &offer.to_bytes());
         let message = [&ephemeral.public_key().as_bytes()[..], &sealed].concat();
         Ok((LinkApproval { keys, device }, message))

@@ -10,9 +10,10 @@
 
 use std::str::FromStr;
 
-use tls_codec::{DeserializeBytes, Serialize as _, TlsByteVecU32, TlsDeserializeBytes, TlsSerialize, TlsSize};
+use tls_codec::{DeserializeBytes, Serialize as _, TlsByteVecU16, TlsByteVecU32, TlsDeserializeBytes, TlsSerialize, TlsSize};
 
 use crate::b64;
+use crate::content::NAME_LEN_MAX;
 use crate::id::{AccountId, DeviceNumber, LinkId};
 use crate::origin::Origin;
 use crate::token::DeliveryToken;
@@ -124,6 +125,8 @@ pub struct LinkOffer {
     pub device: DeviceNumber,
     /// The signed key set as it stands, so that the new device sees whose it becomes before it proves anything.
     pub key_set: Vec<u8>,
+    /// What the account calls itself towards contacts; may be empty.
+    pub display_name: String,
 }
 
 #[derive(TlsSize, TlsSerialize, TlsDeserializeBytes)]
@@ -132,6 +135,7 @@ struct OfferFields {
     account: [u8; 16],
     device: u8,
     key_set: TlsByteVecU32,
+    display_name: TlsByteVecU16,
 }
 
 impl LinkOffer {
@@ -143,9 +147,10 @@ impl LinkOffer {
             account: *self.account.as_bytes(),
             device: self.device.get(),
             key_set: self.key_set.clone().into(),
+            display_name: self.display_name.as_bytes().into(),
         }
         .tls_serialize_detached()
-        .expect("fixed fields and one vector far below the codec's limit")
+        .expect("fixed fields and two vectors far below the codec's limits")
     }
 
     /// Parses it.
@@ -154,10 +159,15 @@ impl LinkOffer {
     /// [`LinkError`].
     pub fn parse(bytes: &[u8]) -> Result<Self, LinkError> {
         let fields: OfferFields = parse_versioned(bytes)?;
+        let display_name = String::from_utf8(fields.display_name.into()).map_err(|_| LinkError::Malformed)?;
+        if display_name.len() > NAME_LEN_MAX {
+            return Err(LinkError::Malformed);
+        }
         Ok(Self {
             account: AccountId::from_bytes(fields.account),
             device: DeviceNumber::new(fields.device).map_err(|_| LinkError::Malformed)?,
             key_set: fields.key_set.into(),
+            display_name,
         })
     }
 }

@@ -166,7 +166,12 @@ pub(crate) fn link_seeds() -> Vec<Vec<u8>> {
     let fields =
         [&[1][..], &[1; 16], &[2; 32], &[3; 32], &(ORIGIN.len() as u32).to_be_bytes(), ORIGIN.as_bytes()].concat();
     let text = format!("rcseal://link/{}", rcseal_wire::b64::encode(&fields));
-    let offer = LinkOffer { account: account(), device: DeviceNumber::PRIMARY, key_set: vec![5; 40] };
+    let offer = LinkOffer {
+        account: account(),
+        device: DeviceNumber::PRIMARY,
+        key_set: vec![5; 40],
+        display_name: "Ada".to_owned(),
+    };
     let welcome =
         LinkWelcome { key_set: vec![5; 40], delivery_token: DeliveryToken::from_bytes([3; 32]), contacts: vec![6; 8] };
     debug_assert!(LinkRequest::from_str(&text).is_ok());

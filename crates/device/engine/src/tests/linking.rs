@@ -68,6 +68,8 @@ fn a_linked_device_receives_and_sends_and_sees_what_the_other_sends() {
     let synced = messages(&mut bob, conversation).pop().unwrap();
     assert!(synced.is_outgoing);
     assert_eq!(synced.sender, tablet.address);
+    let contact = ada.with(0, |engine| engine.contact_view(bob.address.account)).unwrap();
+    assert_eq!(contact.display_name, "Bob", "every device of an account introduces itself by the account's name");
     assert!(matches!(messages(&mut tablet, conversation).pop().unwrap().state, MessageState::Delivered));
 
     world.send(&mut bob, conversation, text("from the phone"));
