@@ -8,7 +8,7 @@
 //! 2. new → primary: sealed, the new device's entry with its proofs of possession;
 //! 3. primary → new: sealed, a [`LinkWelcome`] with the key set that names it. Sent after the directory took that key set.
 //!
-//! `docs/protocol/key-set.md` has the formats.
+//! `docs/protocol/linking.md` has the formats.
 
 use rand_core::CryptoRng;
 use rcseal_credential::{DeviceEntry, KeySetBuilder, KeySetError, ParseError, UnverifiedKeySet, VerifiedKeySet};

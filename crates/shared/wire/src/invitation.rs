@@ -2,6 +2,7 @@
 //!
 //! A text or a QR code that one shows and the other takes in: account id, key-set hash, delivery token, and the server. Whoever holds it
 //! can write to the account once it was accepted as genuine; the key-set hash makes the first key fetch verified, not trusted.
+//! `docs/protocol/linking.md` has the layout.
 
 use std::fmt;
 use std::str::FromStr;

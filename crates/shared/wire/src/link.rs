@@ -6,7 +6,7 @@
 //! 2. new device to primary: its entry of the key set, with its proofs of possession (opaque here; `rcseal_credential` parses it);
 //! 3. primary to new device: [`LinkWelcome`], the signed key set that names it, and the contacts.
 //!
-//! No account key moves, and the server sees three opaque blobs.
+//! No account key moves, and the server sees three opaque blobs. `docs/protocol/linking.md` is the specification.
 
 use std::str::FromStr;
 
