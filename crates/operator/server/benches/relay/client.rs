@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use http::Request;
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -107,13 +107,27 @@ impl Plane {
         if let Some(token) = token {
             request.headers_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
         }
-        let config = WebSocketConfig::default().read_buffer_size(buffer).write_buffer_size(0).max_message_size(Some(FRAME_LEN_MAX));
+        let config = WebSocketConfig::default().read_buffer_size(buffer).write_buffer_size(buffer).max_message_size(Some(FRAME_LEN_MAX));
         let (socket, _) = tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await.expect("the server takes us");
         Self { socket }
     }
 
     pub(crate) async fn send(&mut self, frame: Vec<u8>) {
         self.socket.send(Message::Binary(frame.into())).await.expect("the server reads");
+    }
+
+    /// Queues a frame; [`Self::flush`] sends what is queued.
+    pub(crate) async fn feed(&mut self, frame: Vec<u8>) {
+        self.socket.feed(Message::Binary(frame.into())).await.expect("the server reads");
+    }
+
+    pub(crate) async fn flush(&mut self) {
+        self.socket.flush().await.expect("the server reads");
+    }
+
+    /// The next frame, if it is here already.
+    pub(crate) fn try_next(&mut self) -> Option<Bytes> {
+        self.next().now_or_never()
     }
 
     pub(crate) async fn next(&mut self) -> Bytes {

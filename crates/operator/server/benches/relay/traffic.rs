@@ -91,17 +91,25 @@ impl<'a> Load<'a> {
         let mut sent = VecDeque::new();
         for batch in 0..batches {
             sent.push_back(Instant::now());
-            plane.send(next(batch as u64)).await;
+            plane.feed(next(batch as u64)).await;
         }
+        plane.flush().await;
         let mut count = 0;
         let mut times = Vec::new();
-        while let Some(at) = sent.pop_front() {
-            count += stored(plane.next().await);
-            times.push(at.elapsed());
-            if Instant::now() < until {
-                sent.push_back(Instant::now());
-                plane.send(next(0)).await;
+        while !sent.is_empty() {
+            // As many new ones leave together as answers have come together.
+            let mut answer = Some(plane.next().await);
+            while let Some(results) = answer {
+                count += stored(results);
+                let at = sent.pop_front().expect("as many answers as questions");
+                times.push(at.elapsed());
+                if Instant::now() < until {
+                    sent.push_back(Instant::now());
+                    plane.feed(next(0)).await;
+                }
+                answer = plane.try_next();
             }
+            plane.flush().await;
         }
         (count, times)
     }

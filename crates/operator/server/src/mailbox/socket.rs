@@ -2,6 +2,7 @@
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use bytes::Bytes;
+use futures_util::SinkExt as _;
 use rcseal_wire::problem::ProblemCode;
 use tokio_tungstenite::tungstenite::Error as WsError;
 
@@ -84,6 +85,16 @@ fn classify(error: axum::Error) -> Ending {
 /// Sends one frame. The peer's refusal to read is cut off below us, by the connection's own time limit.
 pub(super) async fn send(socket: &mut WebSocket, frame: Bytes) -> Result<(), Ending> {
     socket.send(Message::Binary(frame)).await.map_err(|_| Ending::Gone)
+}
+
+/// Queues one frame; [`flush`] sends what is queued.
+pub(super) async fn feed(socket: &mut WebSocket, frame: Bytes) -> Result<(), Ending> {
+    socket.feed(Message::Binary(frame)).await.map_err(|_| Ending::Gone)
+}
+
+/// Sends what is queued.
+pub(super) async fn flush(socket: &mut WebSocket) -> Result<(), Ending> {
+    socket.flush().await.map_err(|_| Ending::Gone)
 }
 
 /// Asks the peer for a sign of life.

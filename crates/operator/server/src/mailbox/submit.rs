@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use futures_util::stream::FuturesOrdered;
 use prost::Message as _;
 use rcseal_store::{Authority, Enqueue, EnqueueOutcome, UnixMillis};
@@ -28,7 +28,9 @@ const BATCHES_MAX: usize = 256;
 /// Bytes of them.
 const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bytes read from the socket in one go. Submitting connections are few and busy.
-const READ_BUFFER_LEN: usize = 32 * 1024;
+const READ_BUFFER_LEN: usize = 32 * 1024;/// Answers collected before they are written: some hundred of them.
+const WRITE_BUFFER_LEN: usize = 4 * 1024;
+
 /// The WebSocket for submissions.
 pub(super) async fn connect(
     State(state): State<AppState>,
@@ -38,7 +40,7 @@ pub(super) async fn connect(
     let peer = connection.peer().ip();
     upgrade
         .read_buffer_size(READ_BUFFER_LEN)
-        .write_buffer_size(0)
+        .write_buffer_size(WRITE_BUFFER_LEN)
         .max_message_size(FRAME_LEN_MAX)
         .max_frame_size(FRAME_LEN_MAX)
         .on_upgrade(move |socket| async move {
@@ -77,9 +79,20 @@ async fn run(state: &AppState, socket: &mut WebSocket, peer: IpAddr, working: &m
         tokio::select! {
             biased;
             () = state.stopping.cancelled() => return Ending::Stopping,
-            Some((bytes, results)) = working.next(), if !working.is_empty() => {
-                working_bytes -= bytes;
-                if let Err(ending) = socket::send(socket, encode(&results)).await {
+            Some(mut answer) = working.next(), if !working.is_empty() => {
+                // One disk flush often answers many batches; their answers leave together.
+                loop {
+                    let (bytes, results) = answer;
+                    working_bytes -= bytes;
+                    if let Err(ending) = socket::feed(socket, encode(&results)).await {
+                        return ending;
+                    }
+                    match working.next().now_or_never() {
+                        Some(Some(next)) => answer = next,
+                        Some(None) | None => break,
+                    }
+                }
+                if let Err(ending) = socket::flush(socket).await {
                     return ending;
                 }
             }

@@ -24,7 +24,7 @@ pub(super) fn set_counter(txn: &mut Txn<'_>, counter: Counter, count: u64) {
 }
 
 /// Whether this very registration was done before.
-fn is_repeated(txn: &Txn<'_>, register: &Register) -> Result<bool, StoreError> {
+fn is_repeated(txn: &mut Txn<'_>, register: &Register) -> Result<bool, StoreError> {
     let first = txn.get(Space::Records, &rows::key_set_key(register.account, register.key_set.counter.get()))?;
     let same_key_set = first.map(|row| parse_key_set(&row)).transpose()?.is_some_and(|stored| stored == register.key_set);
     let device = DeviceAddress { account: register.account, device: register.device };

@@ -237,8 +237,9 @@ impl Committer {
             work.touched(&mut touched);
             running.push(work);
         }
-        match engine.commit(writes) {
+        match engine.commit(&writes) {
             Ok(()) => {
+                memory.note_committed(&writes);
                 self.shared.notify(&touched);
                 running.into_iter().for_each(|work| work.finish());
                 Ok(())
@@ -310,7 +311,7 @@ impl Committer {
         engine.rewrite_recovered()?;
         let mut probe = Writes::new();
         probe.insert((Space::Records, rows::check_key()), Some(fjall::Slice::from(vec![0u8; PROBE_LEN])));
-        engine.commit(probe).map_err(|_| StoreError::Unavailable)?;
+        engine.commit(&probe).map_err(|_| StoreError::Unavailable)?;
         Ok(engine)
     }
 

@@ -109,7 +109,7 @@ impl Engine {
     }
 
     /// Writes everything in one batch and flushes it to the disk.
-    pub(super) fn commit(&self, writes: Writes) -> Result<(), CommitFailure> {
+    pub(super) fn commit(&self, writes: &Writes) -> Result<(), CommitFailure> {
         if writes.is_empty() {
             return Ok(());
         }
@@ -117,8 +117,8 @@ impl Engine {
         let mut batch = OwnedWriteBatch::with_capacity(self.db.clone(), writes.len()).durability(Some(PersistMode::SyncData));
         for ((space, key), value) in writes {
             match value {
-                Some(value) => batch.insert(self.keyspace(space), key, value),
-                None => batch.remove(self.keyspace(space), key),
+                Some(value) => batch.insert(self.keyspace(*space), key.clone(), value.clone()),
+                None => batch.remove(self.keyspace(*space), key.clone()),
             }
         }
         batch.commit().map_err(|error| {

@@ -43,8 +43,8 @@ fn content_check(envelope: &[u8]) -> [u8; 16] {
     check
 }
 
-pub(super) fn mailbox_row(txn: &Txn<'_>, mailbox: MailboxId) -> Result<Option<MailboxRow>, StoreError> {
-    txn.get(Space::Records, &rows::mailbox_key(mailbox))?.map(|row| MailboxRow::parse(&row)).transpose()
+pub(super) fn mailbox_row(txn: &mut Txn<'_>, mailbox: MailboxId) -> Result<Option<MailboxRow>, StoreError> {
+    txn.get_hot(&rows::mailbox_key(mailbox))?.map(|row| MailboxRow::parse(&row)).transpose()
 }
 
 /// Gives a device a mailbox that nobody has; `false` if somebody has it, or had it until a moment ago.
@@ -62,8 +62,8 @@ pub(super) fn remove_mailbox(txn: &mut Txn<'_>, mailbox: MailboxId) {
     txn.put(Space::Records, rows::purge_key(mailbox), fjall::Slice::from([]));
 }
 
-fn token_opens(txn: &Txn<'_>, device: DeviceAddress, token: &DeliveryTokenHash) -> Result<bool, StoreError> {
-    let Some(row) = txn.get(Space::Records, &rows::account_key(device.account))? else { return Ok(false) };
+fn token_opens(txn: &mut Txn<'_>, device: DeviceAddress, token: &DeliveryTokenHash) -> Result<bool, StoreError> {
+    let Some(row) = txn.get_hot(&rows::account_key(device.account))? else { return Ok(false) };
     let account: AccountRow = rows::decode(&row, "accounts")?;
     Ok(has_token(&account, token))
 }

@@ -4,7 +4,7 @@
 //! Writes are collected by key, the last one wins, and go to the database in one batch. An operation that fails halfway is undone
 //! without a trace.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 
 use fjall::{UserKey, UserValue};
@@ -16,11 +16,37 @@ use crate::{StoreError, StoreLimits, UnixMillis};
 /// What a group writes: `None` removes.
 pub(super) type Writes = BTreeMap<(Space, UserKey), Option<UserValue>>;
 
-/// State of the commit thread that is no row. It is forgotten whenever a commit fails.
+/// Records kept in memory: a few hundred bytes each, the mailboxes and accounts that are written to most.
+const CACHED_RECORDS_MAX: usize = 64 * 1024;
+
+/// What the commit thread knows besides the rows. It is forgotten whenever a commit fails.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     /// Nothing that expires before this is stored any more, nor accepted.
     pub(super) expiry_floor: UnixMillis,
+    /// Records as the database holds them: every envelope needs its mailbox's and its account's, and finding them there costs more
+    /// than everything else about it. Only this thread writes, so they stay true.
+    records: HashMap<UserKey, Option<UserValue>>,
+}
+
+impl Memory {
+    /// Takes note of what was committed.
+    pub(super) fn note_committed(&mut self, writes: &Writes) {
+        for ((space, key), value) in writes {
+            if *space == Space::Records
+                && let Some(known) = self.records.get_mut(key)
+            {
+                known.clone_from(value);
+            }
+        }
+    }
+
+    fn remember(&mut self, key: &UserKey, value: Option<&UserValue>) {
+        if self.records.len() >= CACHED_RECORDS_MAX {
+            self.records.clear();
+        }
+        self.records.insert(key.clone(), value.cloned());
+    }
 }
 
 pub(super) struct Txn<'a> {
@@ -37,13 +63,23 @@ impl<'a> Txn<'a> {
     }
 
     pub(super) fn get(&self, space: Space, key: &UserKey) -> Result<Option<UserValue>, StoreError> {
-        if self.writes.is_empty() {
-            return self.engine.get(space, key);
-        }
         match self.writes.get(&(space, key.clone())) {
             Some(value) => Ok(value.clone()),
             None => self.engine.get(space, key),
         }
+    }
+
+    /// A record that is asked for over and over: a mailbox, an account.
+    pub(super) fn get_hot(&mut self, key: &UserKey) -> Result<Option<UserValue>, StoreError> {
+        if let Some(value) = self.writes.get(&(Space::Records, key.clone())) {
+            return Ok(value.clone());
+        }
+        if let Some(value) = self.memory.records.get(key) {
+            return Ok(value.clone());
+        }
+        let value = self.engine.get(Space::Records, key)?;
+        self.memory.remember(key, value.as_ref());
+        Ok(value)
     }
 
     pub(super) fn contains(&self, space: Space, key: &UserKey) -> Result<bool, StoreError> {
