@@ -34,6 +34,8 @@ pub const RECEIPT_LEN_MAX: usize = 8;
 pub const SUGGESTIONS_MAX: usize = 16;
 /// Participants of a conversation that is not a group.
 pub const PARTICIPANTS_MAX: usize = 32;
+/// Bytes of a file before encryption: what still fits a server's limit for blobs after padding and sealing.
+pub const MEDIA_LEN_MAX: u64 = 90 * 1024 * 1024;
 /// Contacts in one synchronisation message.
 pub const CONTACTS_MAX: usize = 256;
 

@@ -1,6 +1,7 @@
 //! Where a server is: `https://host[:port]`, and nothing behind it.
 
 use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,10 @@ pub struct OriginError;
 
 /// No host name is longer (RFC 1035: 255 bytes), plus scheme and port.
 const LEN_MAX: usize = 8 + 255 + 6;
+/// Characters of a host name (RFC 1035: 255 bytes with the length bytes round it).
+const HOST_LEN_MAX: usize = 253;
+/// Characters of one label of it.
+const LABEL_LEN_MAX: usize = 63;
 
 impl Origin {
     /// The whole text.
@@ -60,13 +65,16 @@ impl FromStr for Origin {
         }
         let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
             let (host, after) = rest.split_once(']').ok_or(OriginError)?;
-            host.parse::<std::net::Ipv6Addr>().map_err(|_| OriginError)?;
+            let address = host.parse::<Ipv6Addr>().map_err(|_| OriginError)?;
+            // One text form: the shortest one (RFC 5952), which is what the standard library writes.
+            if address.to_string() != host {
+                return Err(OriginError);
+            }
             (host, after)
         } else {
             let end = authority.find(':').unwrap_or(authority.len());
             let (host, after) = authority.split_at(end);
-            let named = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'.';
-            if !host.bytes().all(named) {
+            if host.parse::<Ipv4Addr>().is_err() && !is_name(host) {
                 return Err(OriginError);
             }
             (host, after)
@@ -84,6 +92,23 @@ impl FromStr for Origin {
         }
         Ok(Self(text.to_owned()))
     }
+}
+
+/// Whether a text is a host name that a certificate can carry: labels of lower-case letters, digits and inner hyphens. Peers write origins
+/// too, so whatever passes here must not fail later, where a connection is made. A last label that reads as a number would be one of the
+/// old spellings of an IPv4 address.
+fn is_name(host: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_label = |label: &str| {
+        (1..=LABEL_LEN_MAX).contains(&label.len())
+            && label.bytes().all(allowed)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let is_number = |label: &str| label.starts_with("0x") || label.bytes().all(|byte| byte.is_ascii_digit());
+    host.len() <= HOST_LEN_MAX
+        && host.split('.').all(is_label)
+        && host.rsplit('.').next().is_some_and(|label| !is_number(label))
 }
 
 impl TryFrom<String> for Origin {
@@ -132,6 +157,32 @@ mod tests {
         assert_eq!((six.host(), six.port()), ("::1", 9000));
         let four: Origin = "https://127.0.0.1:8443".parse().unwrap();
         assert_eq!((four.host(), four.port(), four.authority()), ("127.0.0.1", 8443, "127.0.0.1:8443"));
+    }
+
+    #[test]
+    fn a_host_that_no_certificate_can_carry_is_no_origin() {
+        let long = format!("https://{}.example", "a".repeat(64));
+        for bad in [
+            "https://..",
+            "https://a..b",
+            "https://.example",
+            "https://relay.example.",
+            "https://-",
+            "https://-relay.example",
+            "https://relay-.example",
+            "https://1.2.3",
+            "https://relay.7",
+            "https://0x7f000001",
+            "https://256.1.1.1",
+            "https://[0:0:0:0:0:0:0:1]",
+            "https://[::A]",
+            &long,
+        ] {
+            assert_eq!(bad.parse::<Origin>(), Err(OriginError), "{bad}");
+        }
+        for good in ["https://relay-1", "https://4relay", "https://1.relay.example", "https://xn--bcher-kva.example"] {
+            assert_eq!(good.parse::<Origin>().unwrap().as_str(), good);
+        }
     }
 
     proptest::proptest! {

@@ -305,6 +305,9 @@ impl Engine<'_> {
                     .as_ref()
                     .map_or(contact.pin.counter, rcseal_credential::VerifiedKeySet::counter),
                 key_set_hash: key_set.as_ref().map_or(contact.pin.hash, rcseal_credential::VerifiedKeySet::hash),
+                account_key: key_set
+                    .as_ref()
+                    .map_or(contact.pin.account_key, |key_set| Some(*key_set.account_key().as_bytes())),
                 verified: contact.verification == Verification::Verified,
             });
         }
@@ -324,8 +327,12 @@ impl Engine<'_> {
                 display_name: String::new(),
                 origin: entry.origin,
                 delivery_token: entry.delivery_token,
-                pin: Pin { counter: entry.key_set_counter, hash: entry.key_set_hash, account_key: None },
-                verification: if entry.verified { Verification::Verified } else { Verification::Unverified },
+                pin: Pin { counter: entry.key_set_counter, hash: entry.key_set_hash, account_key: entry.account_key },
+                // What was compared is the account key: without it there is nothing that could be verified.
+                verification: match entry.account_key {
+                    Some(_) if entry.verified => Verification::Verified,
+                    Some(_) | None => Verification::Unverified,
+                },
                 is_candidate: false,
             })?;
             self.emit(Event::ContactAdded { account: entry.account })?;

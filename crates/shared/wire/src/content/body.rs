@@ -6,7 +6,7 @@ use prost::Message as _;
 use rcseal_crypto::secret::Secret;
 
 use super::{
-    CONTACTS_MAX, ContentError, EMOJI_LEN_MAX, NAME_LEN_MAX, RECEIPT_LEN_MAX, SUGGESTIONS_MAX, TEXT_LEN_MAX, id,
+    CONTACTS_MAX, ContentError, EMOJI_LEN_MAX, MEDIA_LEN_MAX, NAME_LEN_MAX, RECEIPT_LEN_MAX, SUGGESTIONS_MAX, TEXT_LEN_MAX, id,
     limited, proto,
 };
 use crate::id::{AccountId, BlobId, Digest, EnvelopeId, KeySetCounter, KeySetHash, MessageId};
@@ -21,7 +21,6 @@ pub struct Content {
 }
 
 /// What a message says.
-#[derive(Debug)]
 pub enum Body {
     /// Words.
     Text(String),
@@ -203,7 +202,9 @@ pub struct ContactEntry {
     pub key_set_counter: KeySetCounter,
     /// Its hash.
     pub key_set_hash: KeySetHash,
-    /// The user compared safety numbers.
+    /// The account key behind it, without which a later key set could be anybody's; `None` where it is not known yet.
+    pub account_key: Option<[u8; 32]>,
+    /// The user compared safety numbers, over that account key.
     pub verified: bool,
 }
 
@@ -258,6 +259,13 @@ impl Content {
 impl fmt::Debug for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Content").field("len", &self.bytes.len()).finish_non_exhaustive()
+    }
+}
+
+/// Says which kind it is and nothing of what it says.
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Body").field(&self.kind()).finish()
     }
 }
 
@@ -460,6 +468,10 @@ impl BlobReference {
     }
 
     fn from_proto(blob: &proto::Blob) -> Result<Self, ContentError> {
+        // A sender names the size, and whoever fetches the blob reserves and writes as much.
+        if blob.size > MEDIA_LEN_MAX {
+            return Err(ContentError::TooLong { field: "blob.size" });
+        }
         Ok(Self {
             id: id("blob.id", BlobId::parse(&blob.id))?,
             key: Secret::from_slice(&blob.key).ok_or(ContentError::Field { field: "blob.key" })?,
@@ -532,6 +544,7 @@ impl ContactEntry {
             key_set_counter: self.key_set_counter.get(),
             key_set_hash: self.key_set_hash.as_bytes().to_vec(),
             verified: self.verified,
+            account_key: self.account_key.map(Vec::from).unwrap_or_default(),
         }
     }
 
@@ -544,6 +557,10 @@ impl ContactEntry {
             name: limited("contact.name", contact.name, NAME_LEN_MAX)?,
             key_set_counter: KeySetCounter::new(contact.key_set_counter),
             key_set_hash: id("contact.key_set_hash", KeySetHash::parse(&contact.key_set_hash))?,
+            account_key: match contact.account_key.as_slice() {
+                [] => None,
+                key => Some(fixed("contact.account_key", key)?),
+            },
             verified: contact.verified,
         })
     }

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::*;
-use crate::id::{AccountId, BlobId, ConversationId, Digest, EnvelopeId, KeySetCounter, MailboxId, MessageId};
+use crate::id::{AccountId, BlobId, ConversationId, Digest, EnvelopeId, KeySetCounter, KeySetHash, MailboxId, MessageId};
 use crate::token::DeliveryToken;
 use rcseal_crypto::secret::Secret;
 
@@ -52,7 +52,28 @@ fn every_body() -> Vec<Body> {
         },
         Body::ConsentEvent { choice: ConsentChoice::Retained, retention_days: 30 },
         Body::KeySetChanged,
-        Body::ContactSync(vec![]),
+        Body::ContactSync(vec![
+            ContactEntry {
+                account: AccountId::from_bytes([1; 16]),
+                delivery_token: DeliveryToken::from_bytes([2; 32]),
+                origin: "https://relay.example".parse().unwrap(),
+                name: "Ada".to_owned(),
+                key_set_counter: KeySetCounter::new(4),
+                key_set_hash: KeySetHash::from_bytes([3; 32]),
+                account_key: Some([4; 32]),
+                verified: true,
+            },
+            ContactEntry {
+                account: AccountId::from_bytes([5; 16]),
+                delivery_token: DeliveryToken::from_bytes([6; 32]),
+                origin: "https://relay.example".parse().unwrap(),
+                name: String::new(),
+                key_set_counter: KeySetCounter::FIRST,
+                key_set_hash: KeySetHash::from_bytes([7; 32]),
+                account_key: None,
+                verified: false,
+            },
+        ]),
     ]
 }
 
@@ -64,7 +85,8 @@ fn every_body_survives_the_wire() {
         let parsed = Content::parse(content.as_bytes().to_vec()).unwrap();
         assert_eq!(parsed.body().kind(), kind);
         assert_eq!(parsed.reply_to(), Some(message_id(9)));
-        assert_eq!(format!("{:?}", parsed.body()), format!("{:?}", content.body()));
+        let again = Content::new(parsed.into_body(), Some(message_id(9)));
+        assert_eq!(again.as_bytes(), content.as_bytes(), "{kind}");
     }
 }
 
@@ -96,6 +118,25 @@ fn limits_have_names() {
     media.file_name = "../../etc/passwd".to_owned();
     let content = Content::new(Body::Media(media), None);
     assert_eq!(Content::parse(content.as_bytes().to_vec()).unwrap_err(), ContentError::Field { field: "file_name" });
+}
+
+#[test]
+fn a_blob_larger_than_any_file_is_refused() {
+    for size in [MEDIA_LEN_MAX + 1, u64::MAX] {
+        let Body::Media(mut media) = every_body().swap_remove(8) else { panic!("the ninth body is media") };
+        media.blob.size = size;
+        let content = Content::new(Body::Media(media), None);
+        assert_eq!(
+            Content::parse(content.as_bytes().to_vec()).unwrap_err(),
+            ContentError::TooLong { field: "blob.size" }
+        );
+    }
+}
+
+#[test]
+fn bodies_do_not_print_what_they_say() {
+    assert_eq!(format!("{:?}", Body::Text("hidden words".to_owned())), r#"Body("text")"#);
+    assert_eq!(format!("{:?}", every_body().pop().unwrap()), r#"Body("contact_sync")"#);
 }
 
 #[test]
