@@ -11,11 +11,11 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use rcseal_wire::api::JSON_BODY_LEN_MAX;
-use rcseal_wire::problem::ProblemCode;
+use rcseal_wire::problem::{PROBLEM_CONTENT_TYPE, Problem, ProblemCode};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::RequestBodyTimeoutLayer;
-use utoipa::openapi::OpenApi as OpenApiDocument;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{self, Content, OpenApi as OpenApiDocument, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -34,6 +34,7 @@ use crate::{account, auth, blob, directory, link, mailbox};
                        errors are RFC 9457 problem documents with a stable `code`. The message plane (WebSockets) is described in \
                        docs/protocol/relay-api.md."
     ),
+    components(schemas(Problem)),
     modifiers(&SecuritySchemes)
 )]
 struct ApiDocument;
@@ -71,18 +72,35 @@ fn routes() -> OpenApiRouter<AppState> {
         .merge(blob::routes())
         .merge(link::routes())
         .merge(mailbox::routes())
-        .routes(routes!(openapi))
+        .routes(routes!(describe))
 }
 
 /// The OpenAPI 3.1 document of every route.
 #[must_use]
 pub fn openapi_document() -> OpenApiDocument {
-    routes().into_openapi()
+    let mut document = routes().into_openapi();
+    for item in document.paths.paths.values_mut() {
+        let operations =
+            [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.head, &mut item.patch];
+        for operation in operations.into_iter().flatten() {
+            operation.responses.responses.insert("default".to_owned(), any_problem().into());
+        }
+    }
+    document
+}
+
+/// What every route may answer beside its own refusals: a malformed or oversized request, a missing login, a failing store.
+fn any_problem() -> openapi::Response {
+    let problem = Content::new(Some(Ref::from_schema_name("Problem")));
+    ResponseBuilder::new()
+        .description("Refused: a problem document, whose `code` says why.")
+        .content(PROBLEM_CONTENT_TYPE, problem)
+        .build()
 }
 
 /// This document.
 #[utoipa::path(get, path = "/openapi.json", tag = "meta", responses((status = 200, description = "OpenAPI 3.1")))]
-async fn openapi() -> Response {
+async fn describe() -> Response {
     // The document never changes while the server runs, and writing it takes a millisecond that anybody could ask for.
     static DOCUMENT: OnceLock<Bytes> = OnceLock::new();
     let document = DOCUMENT.get_or_init(|| {

@@ -116,6 +116,9 @@ pub enum Plane {
 impl Plane {
     /// The plane of a route template.
     pub(crate) fn of(route: &str) -> Self {
+        if route == "/v1/accounts" {
+            return Self::Account;
+        }
         let known = [
             ("/v1/login", Self::Account),
             ("/v1/accounts", Self::Directory),

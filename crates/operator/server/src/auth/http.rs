@@ -29,7 +29,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 #[utoipa::path(
     post, path = "/v1/login/challenge", tag = "login",
     responses(
-        (status = 200, body = LoginChallenge),
+        (status = 200, body = LoginChallenge, description = "a nonce for this connection"),
         (status = 429, body = Problem, content_type = "application/problem+json", description = "rate_limited"),
     ),
 )]
@@ -49,7 +49,7 @@ async fn challenge(
     post, path = "/v1/login", tag = "login",
     request_body = LoginRequest,
     responses(
-        (status = 200, body = LoginResponse),
+        (status = 200, body = LoginResponse, description = "logged in"),
         (status = 401, body = Problem, content_type = "application/problem+json", description = "login_refused"),
     ),
 )]

@@ -33,7 +33,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
     post, path = "/v1/blobs", tag = "blobs", security(("login" = [])),
     request_body = BlobCreate,
     responses(
-        (status = 201, body = BlobCreated),
+        (status = 201, body = BlobCreated, description = "declared"),
         (status = 413, body = Problem, content_type = "application/problem+json", description = "too_large"),
         (status = 507, body = Problem, content_type = "application/problem+json", description = "quota_exceeded"),
     ),
@@ -202,8 +202,8 @@ async fn remove(
         ("range" = Option<String>, Header, description = "one range of bytes (RFC 9110)"),
     ),
     responses(
-        (status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
-        (status = 206, body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 200, body = Vec<u8>, content_type = "application/octet-stream", description = "the bytes"),
+        (status = 206, body = Vec<u8>, content_type = "application/octet-stream", description = "the range"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "not_found"),
         (status = 416, body = Problem, content_type = "application/problem+json", description = "range_not_satisfiable"),
     ),

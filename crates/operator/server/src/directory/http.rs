@@ -97,7 +97,7 @@ async fn publish(state: &AppState, account: AccountId, bytes: Vec<u8>) -> Result
     security(("login" = []), ("delivery_token" = [])),
     params(("account" = String, Path, description = "account id (UUID)")),
     responses(
-        (status = 200, body = KeySetBody),
+        (status = 200, body = KeySetBody, description = "the current key set"),
         (status = 403, body = Problem, content_type = "application/problem+json",
          description = "forbidden; also for accounts that do not exist"),
     ),
@@ -127,7 +127,7 @@ struct From {
     security(("login" = []), ("delivery_token" = [])),
     params(("account" = String, Path, description = "account id (UUID)"), From),
     responses(
-        (status = 200, body = KeySetsBody),
+        (status = 200, body = KeySetsBody, description = "key sets in a row"),
         (status = 403, body = Problem, content_type = "application/problem+json", description = "forbidden"),
     ),
 )]
@@ -149,7 +149,7 @@ async fn get_key_sets(
     params(("account" = String, Path, description = "account id (UUID)")),
     request_body = BundlesRequest,
     responses(
-        (status = 200, body = BundlesResponse),
+        (status = 200, body = BundlesResponse, description = "one bundle per device that is there"),
         (status = 403, body = Problem, content_type = "application/problem+json", description = "forbidden"),
         (status = 429, body = Problem, content_type = "application/problem+json", description = "rate_limited"),
     ),
@@ -200,7 +200,7 @@ async fn claim_bundles(
     put, path = "/v1/device", tag = "directory", security(("login" = [])),
     request_body = DeviceUpload,
     responses(
-        (status = 200, body = PrekeyCounts),
+        (status = 200, body = PrekeyCounts, description = "what is left"),
         (status = 400, body = Problem, content_type = "application/problem+json", description = "malformed, out_of_range"),
         (status = 409, body = Problem, content_type = "application/problem+json",
          description = "mailbox_taken: another device has the id; mailbox_fixed: this device has another mailbox"),
@@ -231,7 +231,7 @@ pub(crate) async fn put_device(
 /// How many one-time prekeys the device has left.
 #[utoipa::path(
     get, path = "/v1/device/prekeys", tag = "directory", security(("login" = [])),
-    responses((status = 200, body = PrekeyCounts)),
+    responses((status = 200, body = PrekeyCounts, description = "what is left")),
 )]
 async fn count_prekeys(
     State(state): State<AppState>,

@@ -30,7 +30,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 #[utoipa::path(
     post, path = "/v1/links", tag = "linking",
     responses(
-        (status = 201, body = LinkCreated),
+        (status = 201, body = LinkCreated, description = "opened"),
         (status = 429, body = Problem, content_type = "application/problem+json", description = "rate_limited"),
     ),
 )]
@@ -92,7 +92,7 @@ struct Wait {
         Wait,
     ),
     responses(
-        (status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 200, body = Vec<u8>, content_type = "application/octet-stream", description = "the bytes"),
         (status = 204, description = "not there yet"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "not_found"),
     ),

@@ -75,6 +75,18 @@ async fn every_description_is_a_route() {
 }
 
 #[tokio::test]
+async fn every_response_has_the_description_that_openapi_demands() {
+    let document = document().await;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                assert!(response["description"].is_string(), "{method} {path} {status}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn every_reference_leads_somewhere() {
     let document = document().await;
     let mut references = Vec::new();
