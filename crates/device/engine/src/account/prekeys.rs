@@ -34,6 +34,10 @@ impl Default for PreKeyIds {
     }
 }
 
+/// One-time prekeys of each kind that are kept here: twice what the directory takes, so that none it may still hand out is lost when
+/// uploads fail half-way and are drawn anew.
+const ONE_TIME_PREKEYS_KEPT: usize = 2 * api::ONE_TIME_PREKEYS_MAX;
+
 /// Kinds of prekey, as the first byte of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -179,6 +183,7 @@ impl Engine<'_> {
         (upload.one_time, upload.one_time_kem) = (one_time, kem);
         self.put_account(&account)?;
         self.drop_old_prekeys(&account)?;
+        self.drop_surplus_one_time()?;
         let empty = upload.signed.is_none() && upload.one_time.is_empty() && upload.one_time_kem.is_empty();
         Ok(if empty { None } else { Some(upload) })
     }
@@ -196,6 +201,19 @@ impl Engine<'_> {
                 if row_key != key(kind, current) && self.now.since(drawn_at) > PREKEY_KEPT_MS {
                     self.tx.delete(Table::Prekey, &row_key)?;
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Bounds the one-time prekeys of uploads that never arrived: the oldest go.
+    fn drop_surplus_one_time(&mut self) -> Result<(), StoreError> {
+        for kind in [Kind::OneTime, Kind::OneTimeKem] {
+            let prefix = [kind as u8];
+            let limit = 4 * api::ONE_TIME_PREKEYS_MAX;
+            let rows = self.tx.scan(Table::Prekey, &prefix, &prefix_end(&prefix), limit, Order::Ascending)?;
+            for (row_key, _) in rows.iter().take(rows.len().saturating_sub(ONE_TIME_PREKEYS_KEPT)) {
+                self.tx.delete(Table::Prekey, row_key)?;
             }
         }
         Ok(())

@@ -121,3 +121,15 @@ fn a_rolled_back_store_never_encrypts_under_a_used_key() {
     world.settle(&mut [&mut ada, &mut bob]);
     assert_eq!(texts(&mut bob, conversation), ["one", "two", "three"]);
 }
+
+#[test]
+fn prekeys_of_lost_uploads_are_bounded() {
+    let mut world = World::new();
+    let mut ada = world.phone(1, "Ada");
+    let counts = rcseal_wire::api::PrekeyCounts { one_time: 0, one_time_kem: 49, low: true };
+    for _ in 0..20 {
+        let upload = ada.with(world.now, |engine| engine.prekey_upload(counts)).unwrap().unwrap();
+        assert_eq!(upload.one_time.len(), 50);
+    }
+    assert!(ada.store.len(crate::store::Table::Prekey) <= 400 + 50 + 20 + 2);
+}
