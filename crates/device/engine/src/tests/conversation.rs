@@ -102,6 +102,37 @@ fn a_full_receipt_fits_the_smallest_bucket() {
 }
 
 #[test]
+fn texts_fill_the_buckets_that_the_specification_lists() {
+    // `docs/protocol/envelope.md`, Padding: the longest text in each bucket. One byte more takes the next.
+    for (len, bucket) in [(949, 3), (5_045, 4), (13_237, 5), (rcseal_wire::content::TEXT_LEN_MAX, 6)] {
+        for (more, bucket) in [(0, bucket), (1, bucket + 1)] {
+            if len + more > rcseal_wire::content::TEXT_LEN_MAX {
+                continue;
+            }
+            let mut world = World::new();
+            let (mut ada, mut bob) = (world.phone(1, "Ada"), world.phone(2, "Bob"));
+            let conversation = world.introduce(&mut ada, &mut bob);
+            world.send(&mut ada, conversation, text(&"x".repeat(len + more)));
+            world.serve(&mut ada);
+            world.serve(&mut ada);
+            assert_eq!(world.intercept(&bob)[0].1.len(), BUCKETS[bucket], "first, {len} + {more}");
+        }
+    }
+    let mut world = World::new();
+    let (mut ada, mut bob) = (world.phone(1, "Ada"), world.phone(2, "Bob"));
+    let conversation = world.introduce(&mut ada, &mut bob);
+    world.send(&mut ada, conversation, text("one"));
+    world.settle(&mut [&mut ada, &mut bob]);
+    for (bucket, len) in [327, 839, 1_863, 3_911, 8_007, 16_199].into_iter().enumerate() {
+        for more in [0, 1] {
+            world.send(&mut ada, conversation, text(&"x".repeat(len + more)));
+            world.serve(&mut ada);
+            assert_eq!(world.intercept(&bob)[0].1.len(), BUCKETS[bucket + more], "session, {len} + {more}");
+        }
+    }
+}
+
+#[test]
 fn both_may_begin_at_once() {
     let mut world = World::new();
     let (mut ada, mut bob) = (world.phone(1, "Ada"), world.phone(2, "Bob"));
