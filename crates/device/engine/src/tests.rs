@@ -5,4 +5,5 @@ mod conversation;
 mod crash;
 mod hostile;
 mod linking;
+mod verification;
 mod world;
