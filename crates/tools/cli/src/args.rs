@@ -239,7 +239,8 @@ pub struct VerifyArgs {
 }
 
 fn loopback(text: &str) -> Result<SocketAddr, String> {
-    let address: SocketAddr = text.parse().map_err(|_| "not an address with a port, such as 127.0.0.1:8443".to_owned())?;
+    let address: SocketAddr =
+        text.parse().map_err(|_| "not an address with a port, such as 127.0.0.1:8443".to_owned())?;
     if address.ip().is_loopback() {
         Ok(address)
     } else {

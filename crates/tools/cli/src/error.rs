@@ -263,9 +263,8 @@ mod tests {
     fn a_server_that_cannot_be_reached_is_told_apart_from_one_that_refuses() {
         let away = NetError::Connect(std::io::ErrorKind::ConnectionRefused.into());
         assert_eq!(net_exit(&away), Exit::Network);
-        let refused = |code| {
-            NetError::Problem(rcseal_client::net::Refused { status: 403, known: Some(code), retry_after: None })
-        };
+        let refused =
+            |code| NetError::Problem(rcseal_client::net::Refused { status: 403, known: Some(code), retry_after: None });
         assert_eq!(net_exit(&refused(ProblemCode::AdmissionRefused)), Exit::Refused);
         assert_eq!(net_exit(&refused(ProblemCode::ShuttingDown)), Exit::Network);
     }

@@ -154,7 +154,8 @@ fn passphrase(file: Option<&Path>) -> Result<Option<Zeroizing<String>>, CliError
     };
     let failed = |source| CliError::File { path: path.to_owned(), source };
     let bytes = Zeroizing::new(read_at_most(path, PASSPHRASE_LEN_MAX).map_err(failed)?);
-    let text = std::str::from_utf8(&bytes).map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error)))?;
+    let text =
+        std::str::from_utf8(&bytes).map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error)))?;
     // The line end that every editor adds is not part of it.
     Ok(Some(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned())))
 }

@@ -41,8 +41,10 @@ mod tests {
     #[test]
     fn every_line_is_as_wide_as_the_code_and_resets_the_colours() {
         let text = render("rcseal://verify/AAAA").unwrap();
-        let widths: Vec<usize> =
-            text.lines().map(|line| line.trim_start_matches("\x1b[30;107m").trim_end_matches("\x1b[0m").chars().count()).collect();
+        let widths: Vec<usize> = text
+            .lines()
+            .map(|line| line.trim_start_matches("\x1b[30;107m").trim_end_matches("\x1b[0m").chars().count())
+            .collect();
         assert!(widths.iter().all(|width| *width == widths[0]), "{widths:?}");
         assert!(text.lines().all(|line| line.ends_with("\x1b[0m")));
     }

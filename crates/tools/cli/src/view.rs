@@ -136,7 +136,9 @@ fn body_text(body: &Body) -> String {
             }
             line
         }
-        Body::Card(card) => format!("[card] {}: {}", safe_text::one_line(&card.title), safe_text::lines(&card.text, INDENT)),
+        Body::Card(card) => {
+            format!("[card] {}: {}", safe_text::one_line(&card.title), safe_text::lines(&card.text, INDENT))
+        }
         Body::Suggested { .. } => "[chose a suggestion]".to_owned(),
         Body::GroupEvent { .. } => "[the group changed]".to_owned(),
         Body::ConsentEvent { .. } => "[the choice about transcripts changed]".to_owned(),
@@ -223,16 +225,20 @@ pub fn event(event: &Event, names: &Names) -> Option<(Value, Option<String>)> {
         Event::ContactAdded { account } => {
             (account_event("contact_added", *account), Some(format!("* {} can be written to", names.of(*account))))
         }
-        Event::DevicesChanged { account } => {
-            (account_event("devices_changed", *account), Some(format!("* the devices of {} changed", names.of(*account))))
-        }
+        Event::DevicesChanged { account } => (
+            account_event("devices_changed", *account),
+            Some(format!("* the devices of {} changed", names.of(*account))),
+        ),
         Event::AccountKeyChanged { account } => (
             account_event("account_key_changed", *account),
             Some(format!("* the account key of {} changed: compare safety numbers again", names.of(*account))),
         ),
         Event::KeySetRefused { account } => (
             account_event("key_set_refused", *account),
-            Some(format!("* the server offered a key set of {} that does not hold; it was refused", names.of(*account))),
+            Some(format!(
+                "* the server offered a key set of {} that does not hold; it was refused",
+                names.of(*account)
+            )),
         ),
         Event::Undecryptable { envelope, reason } => (
             json!({ "event": "undecryptable", "envelope": envelope.to_string(), "reason": reason.code() }),

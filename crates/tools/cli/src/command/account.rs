@@ -20,7 +20,8 @@ pub(crate) async fn run(command: AccountCommand, profile: &Profile, output: Outp
     match command {
         AccountCommand::Create { server, ca, invite, name } => {
             let client = device::open_with(profile, profile.adopt_authority(&ca)?).await?;
-            let new = NewAccount { origin: server, platform: Platform::Desktop, custody: Custody::User, display_name: name };
+            let new =
+                NewAccount { origin: server, platform: Platform::Desktop, custody: Custody::User, display_name: name };
             create(&client, new, invite, profile, output).await
         }
         AccountCommand::Show => {

@@ -67,7 +67,8 @@ pub(crate) async fn run(args: ChatArgs, profile: &Profile, output: Output) -> Re
     if !output.is_json() {
         greet(&client, conversation, &incoming, output, &device::name_of(&contact)).await?;
     }
-    let mut chat = Chat { client: &client, conversation, own, incoming, output, last_received: None, on_the_way: HashSet::new() };
+    let mut chat =
+        Chat { client: &client, conversation, own, incoming, output, last_received: None, on_the_way: HashSet::new() };
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = client.run(async {
         let _ = stopped.await;
@@ -156,7 +157,9 @@ impl Chat<'_> {
                 self.output.note(&format!("* the server is away ({code}); messages wait here"));
                 false
             }
-            Status::Online | Status::Offline { .. } | Status::Stopped | Status::Connecting | Status::Delivering => was_online,
+            Status::Online | Status::Offline { .. } | Status::Stopped | Status::Connecting | Status::Delivering => {
+                was_online
+            }
         }
     }
 
@@ -312,7 +315,10 @@ mod tests {
         assert_eq!(parse("  "), Line::Empty);
         assert_eq!(parse("/quit"), Line::Quit);
         assert_eq!(parse("/file a.png a cat"), Line::File { path: "a.png".to_owned(), caption: "a cat".to_owned() });
-        assert_eq!(parse("/file \"my cat.png\" hi"), Line::File { path: "my cat.png".to_owned(), caption: "hi".to_owned() });
+        assert_eq!(
+            parse("/file \"my cat.png\" hi"),
+            Line::File { path: "my cat.png".to_owned(), caption: "hi".to_owned() }
+        );
         assert_eq!(parse("/react 👍"), Line::React { emoji: "👍".to_owned(), to: None });
         assert_eq!(parse("/react 👍 AAA"), Line::React { emoji: "👍".to_owned(), to: Some("AAA".to_owned()) });
         assert_eq!(parse("/reply yes"), Line::Reply("yes".to_owned()));

@@ -30,15 +30,15 @@ pub(crate) async fn run(command: ContactCommand, profile: &Profile, output: Outp
             );
         }
         ContactCommand::Add { invitation, name } => {
-            let invitation: Invitation = invitation.parse().map_err(|error: InvitationError| CliError::Malformed {
-                what: "the invitation",
-                code: error.code(),
-            })?;
+            let invitation: Invitation = invitation
+                .parse()
+                .map_err(|error: InvitationError| CliError::Malformed { what: "the invitation", code: error.code() })?;
             let account = client.add_contact(invitation, name).await?;
             // The contact's keys are fetched now if the server is there, and with the next command otherwise.
             let _ = client.sync_once().await;
             let contact = client.contact(account).await?;
-            output.result(|| view::contact_json(&contact), || format!("added {} ({account})", device::name_of(&contact)));
+            output
+                .result(|| view::contact_json(&contact), || format!("added {} ({account})", device::name_of(&contact)));
         }
     }
     Ok(())

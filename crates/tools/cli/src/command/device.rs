@@ -45,12 +45,15 @@ pub(crate) async fn run(command: DeviceCommand, profile: &Profile, output: Outpu
             Ok(())
         }
         DeviceCommand::Approve { text } => {
-            let request: LinkRequest = text
-                .parse()
-                .map_err(|error: rcseal_wire::link::LinkError| CliError::Malformed { what: "the link text", code: error.code() })?;
+            let request: LinkRequest = text.parse().map_err(|error: rcseal_wire::link::LinkError| {
+                CliError::Malformed { what: "the link text", code: error.code() }
+            })?;
             let client = device::open(profile).await?;
             let number = client.link_approve(request).await?;
-            output.result(|| json!({ "event": "approved", "device": number.get() }), || format!("device {} is linked", number.get()));
+            output.result(
+                || json!({ "event": "approved", "device": number.get() }),
+                || format!("device {} is linked", number.get()),
+            );
             // The device is linked whether or not the contacts can be told now; the next command tells them.
             let _ = client.sync_once().await;
             Ok(())

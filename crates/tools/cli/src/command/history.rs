@@ -19,7 +19,10 @@ pub(crate) async fn run(args: HistoryArgs, profile: &Profile, output: Output) ->
     let mut messages = client.messages(conversation, None, usize::from(args.limit)).await?;
     messages.reverse();
     for message in &messages {
-        output.result(|| view::message_json("message", message), || format!("{}  {}", message.id, view::message_text(message, &names)));
+        output.result(
+            || view::message_json("message", message),
+            || format!("{}  {}", message.id, view::message_text(message, &names)),
+        );
     }
     Ok(())
 }

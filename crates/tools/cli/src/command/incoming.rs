@@ -26,6 +26,8 @@ pub(crate) struct Incoming<'a> {
     save: Option<PathBuf>,
     read: bool,
     has_read: bool,
+    /// The last change that was printed for people: one message may change several times before it is looked at.
+    last_change: String,
 }
 
 /// What an event was about.
@@ -47,7 +49,15 @@ impl<'a> Incoming<'a> {
         save: Option<PathBuf>,
         read: bool,
     ) -> Result<Self, CliError> {
-        Ok(Self { client, output, names: Names::read(client).await?, save, read, has_read: false })
+        Ok(Self {
+            client,
+            output,
+            names: Names::read(client).await?,
+            save,
+            read,
+            has_read: false,
+            last_change: String::new(),
+        })
     }
 
     /// What to call accounts.
@@ -78,10 +88,7 @@ impl<'a> Incoming<'a> {
             Event::MessageChanged { conversation, sender, message } => {
                 match self.message(conversation, sender, message).await? {
                     Some(message) => {
-                        self.output.result(
-                            || view::message_json("changed", &message),
-                            || format!("* {}", view::message_text(&message, &self.names)),
-                        );
+                        self.changed(&message);
                         Handled::Changed(message)
                     }
                     None => Handled::Other,
@@ -112,6 +119,18 @@ impl<'a> Incoming<'a> {
         message: MessageId,
     ) -> Result<Option<MessageView>, CliError> {
         Ok(self.client.message(conversation, sender, message).await?)
+    }
+
+    fn changed(&mut self, message: &MessageView) {
+        if self.output.is_json() {
+            self.output.json(&view::message_json("changed", message));
+            return;
+        }
+        let line = format!("* {}", view::message_text(message, &self.names));
+        if line != self.last_change {
+            self.output.text(&line);
+            self.last_change = line;
+        }
     }
 
     async fn received(&mut self, message: &MessageView) -> Result<(), CliError> {

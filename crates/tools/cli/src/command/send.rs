@@ -79,5 +79,6 @@ async fn react(
 
 /// Parses a message id of the command line.
 pub(crate) fn message_id(text: &str) -> Result<MessageId, CliError> {
-    text.parse().map_err(|error: rcseal_wire::id::IdError| CliError::Malformed { what: "the message id", code: error.code() })
+    text.parse()
+        .map_err(|error: rcseal_wire::id::IdError| CliError::Malformed { what: "the message id", code: error.code() })
 }
