@@ -15,6 +15,7 @@ use std::num::NonZeroU32;
 
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use rcseal_wire::frame::BATCH_LEN_MAX;
 use rcseal_wire::id::{AccountId, DeviceAddress};
 use rcseal_wire::problem::ProblemCode;
 
@@ -45,11 +46,7 @@ impl Limiters {
             bundles: RateLimiter::keyed(Quota::per_minute(at_least_one(limits.bundle_requests_per_minute_max))),
             anonymous: RateLimiter::keyed(Quota::per_minute(at_least_one(limits.anonymous_requests_per_minute_max))),
             devices: RateLimiter::keyed(Quota::per_minute(at_least_one(limits.device_requests_per_minute_max))),
-            submissions: RateLimiter::keyed(
-                Quota::per_second(at_least_one(limits.submissions_per_second_max)).allow_burst(at_least_one(
-                    limits.submissions_per_second_max.saturating_mul(SUBMISSION_BURST_SECONDS),
-                )),
-            ),
+            submissions: RateLimiter::keyed(submission_quota(limits.submissions_per_second_max)),
         }
     }
 
@@ -73,7 +70,7 @@ impl Limiters {
         check(&self.devices, &device)
     }
 
-    /// Whether somebody at `peer` may submit `count` envelopes now. A batch beyond the burst is never let through.
+    /// Whether somebody at `peer` may submit `count` envelopes now; the largest batch fits into every burst.
     pub(crate) fn submissions(&self, peer: IpAddr, count: usize) -> bool {
         let Some(count) = u32::try_from(count).ok().and_then(NonZeroU32::new) else { return count == 0 };
         let verdict = self.submissions.check_key_n(&subscriber(peer), count);
@@ -98,6 +95,13 @@ fn check<K: std::hash::Hash + Eq + Clone>(limiter: &DefaultKeyedRateLimiter<K>, 
         let wait = until.wait_time_from(DefaultClock::default().now());
         Refusal::retry_after(ProblemCode::RateLimited, wait.as_secs() + 1)
     })
+}
+
+/// A burst of some seconds' worth, and of one whole batch at least: a smaller one would never let that batch through.
+fn submission_quota(per_second_max: u32) -> Quota {
+    let batch = u32::try_from(BATCH_LEN_MAX).unwrap_or(u32::MAX);
+    let burst = per_second_max.saturating_mul(SUBMISSION_BURST_SECONDS).max(batch);
+    Quota::per_second(at_least_one(per_second_max)).allow_burst(at_least_one(burst))
 }
 
 /// The configuration refuses zero; a caller that skipped that check gets the strictest limit there is.

@@ -131,5 +131,10 @@ pub trait AccountStore: Send + Sync {
     async fn remove_account(&self, account: AccountId) -> Result<bool, StoreError>;
 
     /// Adds an invite that admits one account until `expires_at`. Repeating it changes nothing.
-    async fn add_invite(&self, invite: InviteHash, expires_at: UnixMillis, now: UnixMillis) -> Result<(), AddInviteError>;
+    async fn add_invite(
+        &self,
+        invite: InviteHash,
+        expires_at: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<(), AddInviteError>;
 }

@@ -163,7 +163,14 @@ impl Blobs {
     ///
     /// # Errors
     /// [`BlobError`].
-    pub async fn append(&self, id: BlobId, owner: AccountId, offset: u64, chunk: Bytes, now: UnixMillis) -> Result<u64, BlobError> {
+    pub async fn append(
+        &self,
+        id: BlobId,
+        owner: AccountId,
+        offset: u64,
+        chunk: Bytes,
+        now: UnixMillis,
+    ) -> Result<u64, BlobError> {
         let _hold = self.hold(id)?;
         let record = self.owned(id, owner, now).await?;
         if offset != record.received || record.state == BlobState::Complete {
@@ -259,7 +266,8 @@ impl Blobs {
     /// The bytes first: a row without bytes is swept again, bytes without a row would stay for ever.
     async fn delete(&self, record: &BlobRecord) -> Result<(), BlobError> {
         // One chunk beyond what the index knows may have been put before a crash.
-        let chunks = (record.received.div_ceil(u64::from(record.chunk_len)) + 1).min(record.size.div_ceil(u64::from(record.chunk_len)));
+        let chunks = (record.received.div_ceil(u64::from(record.chunk_len)) + 1)
+            .min(record.size.div_ceil(u64::from(record.chunk_len)));
         for index in 0..chunks {
             match self.objects.delete(&chunk_path(record.id, index)).await {
                 Ok(()) | Err(object_store::Error::NotFound { .. }) => {}

@@ -6,7 +6,9 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use rcseal_wire::id::{AccountId, DeliveryTokenHash, DeviceAddress, DeviceNumber, KeySetCounter, KeySetHash, MailboxId};
+use rcseal_wire::id::{
+    AccountId, DeliveryTokenHash, DeviceAddress, DeviceNumber, KeySetCounter, KeySetHash, MailboxId,
+};
 
 use crate::{StoreError, UnixMillis};
 
@@ -255,7 +257,11 @@ pub trait DirectoryStore: Send + Sync {
     async fn claim_bundle(&self, device: DeviceAddress, claim: Claim) -> Result<Option<ClaimedBundle>, StoreError>;
 
     /// Replaces the delivery tokens that open an account's mailboxes.
-    async fn set_delivery_tokens(&self, account: AccountId, tokens: Vec<DeliveryTokenHash>) -> Result<(), SetTokensError>;
+    async fn set_delivery_tokens(
+        &self,
+        account: AccountId,
+        tokens: Vec<DeliveryTokenHash>,
+    ) -> Result<(), SetTokensError>;
 
     /// Whether a delivery token is among an account's active ones. An unknown account has none.
     async fn is_delivery_token(&self, account: AccountId, token: DeliveryTokenHash) -> Result<bool, StoreError>;

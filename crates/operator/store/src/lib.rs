@@ -28,13 +28,15 @@ use async_trait::async_trait;
 
 pub use account::{AccountRecord, AccountStore, InviteHash, Register, RegisterError};
 pub use blob::{BlobIndex, BlobRecord, BlobState, NewBlob};
-pub use directory::{DeviceRecord, DirectoryStore, StoredKeySet, StoredPrekey};
 pub use blobs::{BlobError, Blobs, ObjectsError};
+pub use directory::{DeviceRecord, DirectoryStore, StoredKeySet, StoredPrekey};
 pub use embedded::FjallStore;
 pub use error::StoreError;
 pub use limits::StoreLimits;
 pub use link::{LinkError, LinkStore};
-pub use mailbox::{Authority, Enqueue, EnqueueOutcome, FetchLimit, Fetched, MailboxObserver, MailboxSeq, MailboxStore, Waiting};
+pub use mailbox::{
+    Authority, Enqueue, EnqueueOutcome, FetchLimit, Fetched, MailboxObserver, MailboxSeq, MailboxStore, Waiting,
+};
 pub use secret::{SecretName, SecretStore};
 pub use time::UnixMillis;
 

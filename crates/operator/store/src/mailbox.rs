@@ -178,7 +178,13 @@ pub trait MailboxStore: Send + Sync {
     async fn enqueue(&self, now: UnixMillis, envelopes: Vec<Enqueue>) -> Result<Vec<EnqueueOutcome>, StoreError>;
 
     /// Reads what waits behind `after`, in order. Never returns what is acknowledged, or expired at `now`. An unknown mailbox is empty.
-    async fn fetch(&self, now: UnixMillis, mailbox: MailboxId, after: MailboxSeq, limit: FetchLimit) -> Result<Fetched, StoreError>;
+    async fn fetch(
+        &self,
+        now: UnixMillis,
+        mailbox: MailboxId,
+        after: MailboxSeq,
+        limit: FetchLimit,
+    ) -> Result<Fetched, StoreError>;
 
     /// Removes envelopes by id, all in one transaction. Ids of other mailboxes are unknown here and stay untouched there.
     async fn acknowledge(&self, mailbox: MailboxId, ids: Vec<EnvelopeId>) -> Result<AcknowledgeOutcome, StoreError>;

@@ -62,7 +62,8 @@ pub(crate) struct Login {
 impl Login {
     pub(crate) async fn connect(relay: &Relay) -> Self {
         let stream = relay.tls.connect(relay.address).await;
-        let exporter = stream.get_ref().1.export_keying_material([0; TLS_EXPORTER_LEN], TLS_EXPORTER_LABEL, None).unwrap();
+        let exporter =
+            stream.get_ref().1.export_keying_material([0; TLS_EXPORTER_LEN], TLS_EXPORTER_LABEL, None).unwrap();
         let (sender, connection) = handshake(TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
         Self { sender, exporter }
@@ -78,11 +79,15 @@ impl Login {
 
     /// The login token of an account's device.
     pub(crate) async fn log_in(&mut self, relay: &Relay, owner: &Owner) -> String {
-        let challenge: LoginChallenge = serde_json::from_slice(&self.post(path::LOGIN_CHALLENGE, b"null".to_vec()).await).unwrap();
+        let challenge: LoginChallenge =
+            serde_json::from_slice(&self.post(path::LOGIN_CHALLENGE, b"null".to_vec()).await).unwrap();
         let nonce = challenge.nonce.0.try_into().unwrap();
-        let signature = owner.auth_key.sign(&[&login_bytes(&relay.origin, &self.exporter, owner.address, &nonce)]).0.to_vec();
-        let request = LoginRequest { account: owner.address.account, device: owner.address.device, signature: Base64(signature) };
-        let reply: LoginResponse = serde_json::from_slice(&self.post(path::LOGIN, serde_json::to_vec(&request).unwrap()).await).unwrap();
+        let signature =
+            owner.auth_key.sign(&[&login_bytes(&relay.origin, &self.exporter, owner.address, &nonce)]).0.to_vec();
+        let request =
+            LoginRequest { account: owner.address.account, device: owner.address.device, signature: Base64(signature) };
+        let reply: LoginResponse =
+            serde_json::from_slice(&self.post(path::LOGIN, serde_json::to_vec(&request).unwrap()).await).unwrap();
         reply.token
     }
 }
@@ -107,8 +112,13 @@ impl Plane {
         if let Some(token) = token {
             request.headers_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
         }
-        let config = WebSocketConfig::default().read_buffer_size(buffer).write_buffer_size(buffer).max_message_size(Some(FRAME_LEN_MAX));
-        let (socket, _) = tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await.expect("the server takes us");
+        let config = WebSocketConfig::default()
+            .read_buffer_size(buffer)
+            .write_buffer_size(buffer)
+            .max_message_size(Some(FRAME_LEN_MAX));
+        let (socket, _) = tokio_tungstenite::client_async_with_config(request, stream, Some(config))
+            .await
+            .expect("the server takes us");
         Self { socket }
     }
 

@@ -53,9 +53,10 @@ fn fsync(path: &Path, time: Duration) -> (f64, f64) {
 }
 
 /// One thread, batches of envelopes under (mailbox, sequence), one flush per batch.
-fn fjall(path: &Path, batch_len: usize, time: Duration) -> f64 {
+pub(crate) fn fjall(path: &Path, batch_len: usize, time: Duration) -> f64 {
     let database = Database::builder(path).journal_compression(fjall::CompressionType::None).open().unwrap();
-    let plain = || KeyspaceCreateOptions::default().data_block_compression_policy(fjall::config::CompressionPolicy::disabled());
+    let plain =
+        || KeyspaceCreateOptions::default().data_block_compression_policy(fjall::config::CompressionPolicy::disabled());
     let keyspace = database.keyspace("envelopes", plain).unwrap();
     let mut rng = rand::rng();
     let mut body = [0u8; ENVELOPE_LEN];

@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha20Rng;
-use rcseal_credential::{AccountSigner, DeviceClaims, IdentityProfile, KeySetBuilder, RecoveryCommitment, prove_device};
+use rcseal_credential::{
+    AccountSigner, DeviceClaims, IdentityProfile, KeySetBuilder, RecoveryCommitment, prove_device,
+};
 use rcseal_crypto::seal::SealingSecretKey;
 use rcseal_crypto::{ed25519, x25519};
-use rcseal_store::{AccountStore as _, FjallStore, Register, Store as _, StoredKeySet, StoreLimits, UnixMillis};
+use rcseal_store::{AccountStore as _, FjallStore, Register, Store as _, StoreLimits, StoredKeySet, UnixMillis};
 use rcseal_wire::id::{AccountId, Custody, DeviceAddress, DeviceNumber, MailboxId, Platform};
 use rcseal_wire::origin::Origin;
 use rcseal_wire::token::DeliveryToken;
@@ -56,7 +58,8 @@ fn account(rng: &mut ChaCha20Rng) -> (Owner, Register) {
         },
     )
     .unwrap();
-    let key_set = KeySetBuilder::first(account, RecoveryCommitment::NONE).add_device(entry).unwrap().sign(&signer).unwrap();
+    let key_set =
+        KeySetBuilder::first(account, RecoveryCommitment::NONE).add_device(entry).unwrap().sign(&signer).unwrap();
     let owner = Owner {
         address: DeviceAddress { account, device: DeviceNumber::PRIMARY },
         mailbox: MailboxId::generate(rng),
@@ -65,7 +68,11 @@ fn account(rng: &mut ChaCha20Rng) -> (Owner, Register) {
     };
     let register = Register {
         account,
-        key_set: StoredKeySet { counter: key_set.counter(), hash: key_set.hash(), bytes: key_set.as_bytes().to_vec().into() },
+        key_set: StoredKeySet {
+            counter: key_set.counter(),
+            hash: key_set.hash(),
+            bytes: key_set.as_bytes().to_vec().into(),
+        },
         device: DeviceNumber::PRIMARY,
         mailbox: owner.mailbox,
         delivery_tokens: vec![owner.token.hash()],
@@ -96,9 +103,12 @@ impl Relay {
         let mut owners = Vec::with_capacity(accounts);
         let mut rng = ChaCha20Rng::from_seed(rand::random());
         while owners.len() < accounts {
-            let (some, registrations): (Vec<_>, Vec<_>) = (0..500.min(accounts - owners.len())).map(|_| account(&mut rng)).unzip();
+            let (some, registrations): (Vec<_>, Vec<_>) =
+                (0..500.min(accounts - owners.len())).map(|_| account(&mut rng)).unzip();
             owners.extend(some);
-            let stored = futures_util::future::join_all(registrations.into_iter().map(|register| store.register(register))).await;
+            let stored =
+                futures_util::future::join_all(registrations.into_iter().map(|register| store.register(register)))
+                    .await;
             assert!(stored.into_iter().all(|result| result.is_ok()));
         }
         store.close().await;

@@ -57,7 +57,11 @@ fn submission(owner: &Owner, rng: &mut ChaCha8Rng, envelope: &Bytes) -> Submissi
 
 fn stored(results: Bytes) -> usize {
     let results = SubmitResults::decode(results).unwrap();
-    assert!(results.results().all(|status| status == SubmitStatus::Stored), "{:?}", results.results().collect::<Vec<_>>());
+    assert!(
+        results.results().all(|status| status == SubmitStatus::Stored),
+        "{:?}",
+        results.results().collect::<Vec<_>>()
+    );
     results.results.len()
 }
 
@@ -70,7 +74,11 @@ impl<'a> Load<'a> {
 
     /// `connections` that each keep `batches` of `batch_len` envelopes in flight, to all mailboxes at random.
     pub(crate) async fn submit(&self, connections: usize, batches: usize, batch_len: usize, time: Duration) -> Rate {
-        let opened: Vec<Plane> = stream::iter(0..connections).map(|_| Plane::submitter(self.relay)).buffer_unordered(OPENING).collect().await;
+        let opened: Vec<Plane> = stream::iter(0..connections)
+            .map(|_| Plane::submitter(self.relay))
+            .buffer_unordered(OPENING)
+            .collect()
+            .await;
         let begun = Instant::now();
         let senders = opened.into_iter().map(|plane| self.sender(plane, batches, batch_len, begun + time));
         let results = futures_util::future::join_all(senders).await;
@@ -80,12 +88,19 @@ impl<'a> Load<'a> {
         Rate { per_second: count as f64 / seconds, p50_ms: median_ms(&mut times) }
     }
 
-    async fn sender(&self, mut plane: Plane, batches: usize, batch_len: usize, until: Instant) -> (usize, Vec<Duration>) {
+    async fn sender(
+        &self,
+        mut plane: Plane,
+        batches: usize,
+        batch_len: usize,
+        until: Instant,
+    ) -> (usize, Vec<Duration>) {
         let mut rng = ChaCha8Rng::from_seed(rand::random());
         let owners = &self.relay.owners;
         let mut next = |batch: u64| {
-            let submissions =
-                (0..batch_len).map(|_| submission(&owners[rng.random_range(0..owners.len())], &mut rng, &self.envelope)).collect();
+            let submissions = (0..batch_len)
+                .map(|_| submission(&owners[rng.random_range(0..owners.len())], &mut rng, &self.envelope))
+                .collect();
             SubmitBatch { batch, submissions }.encode_to_vec()
         };
         let mut sent = VecDeque::new();
@@ -135,7 +150,8 @@ impl<'a> Load<'a> {
             let mut ids = Vec::new();
             let mut left = backlog;
             while left > 0 {
-                let submissions: Vec<_> = (0..left.min(100)).map(|_| submission(owner, &mut rng, &self.envelope)).collect();
+                let submissions: Vec<_> =
+                    (0..left.min(100)).map(|_| submission(owner, &mut rng, &self.envelope)).collect();
                 left -= submissions.len();
                 ids.extend(submissions.iter().map(|submission| submission.id.clone()));
                 plane.send(SubmitBatch { batch: 0, submissions }.encode_to_vec()).await;
@@ -144,7 +160,8 @@ impl<'a> Load<'a> {
             expected.push(ids);
         }
         let begun = Instant::now();
-        let delivered = futures_util::future::join_all(devices.iter().map(|(_, token)| drain_one(self.relay, token))).await;
+        let delivered =
+            futures_util::future::join_all(devices.iter().map(|(_, token)| drain_one(self.relay, token))).await;
         let seconds = begun.elapsed().as_secs_f64();
         let again = futures_util::future::join_all(devices.iter().map(|(_, token)| drain_one(self.relay, token))).await;
         let complete = delivered == expected
@@ -183,7 +200,8 @@ impl<'a> Load<'a> {
 }
 
 fn acknowledgement(consumed: Vec<Bytes>) -> Vec<u8> {
-    MailboxRequest { request: Some(Request::Acknowledge(Acknowledge { request: 0, consumed, undecryptable: vec![] })) }.encode_to_vec()
+    MailboxRequest { request: Some(Request::Acknowledge(Acknowledge { request: 0, consumed, undecryptable: vec![] })) }
+        .encode_to_vec()
 }
 
 /// Receives and acknowledges a backlog; the ids in order.

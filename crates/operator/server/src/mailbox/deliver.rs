@@ -17,7 +17,9 @@ use rcseal_store::{FetchLimit, MailboxSeq, StoreError, Waiting};
 use rcseal_wire::api::ONE_TIME_PREKEYS_LOW;
 use rcseal_wire::frame::mailbox_event::Event;
 use rcseal_wire::frame::mailbox_request::Request;
-use rcseal_wire::frame::{Acknowledged, Acks, Deliveries, Delivery, Failure, MailboxEvent, MailboxRequest, PrekeysLow, QueueEmpty};
+use rcseal_wire::frame::{
+    Acknowledged, Acks, Deliveries, Delivery, Failure, MailboxEvent, MailboxRequest, PrekeysLow, QueueEmpty,
+};
 use rcseal_wire::id::{DeviceAddress, EnvelopeId, MailboxId};
 use rcseal_wire::problem::ProblemCode;
 use tokio::sync::broadcast;
@@ -48,13 +50,19 @@ const QUIET_MAX: Duration = Duration::from_secs(240);
 const ANSWER_MAX: Duration = Duration::from_secs(60);
 
 /// The WebSocket of a logged-in device.
-pub(super) async fn connect(State(state): State<AppState>, device: AuthenticatedDevice, upgrade: WebSocketUpgrade) -> Response {
+pub(super) async fn connect(
+    State(state): State<AppState>,
+    device: AuthenticatedDevice,
+    upgrade: WebSocketUpgrade,
+) -> Response {
     // Before the device is looked up, so that a removal in between is not missed.
     let revocations = state.revocations.subscribe();
     let (mailbox, prekeys) = match state.store.device(device.address()).await {
         Ok(Some(record)) => match record.mailbox {
             Some(mailbox) => (mailbox, record.prekeys),
-            None => return Refusal::with_detail(ProblemCode::NotFound, "the device has no mailbox yet").into_response(),
+            None => {
+                return Refusal::with_detail(ProblemCode::NotFound, "the device has no mailbox yet").into_response();
+            }
         },
         Ok(None) => return Refusal::new(ProblemCode::DeviceUnknown).into_response(),
         Err(error) => return Refusal::from(error).into_response(),
@@ -121,7 +129,11 @@ impl Delivering {
         socket::close(self.socket, ending).await;
     }
 
-    async fn run(&mut self, prekeys: PrekeyCounts, working: &mut FuturesOrdered<Answer>) -> Result<std::convert::Infallible, Ending> {
+    async fn run(
+        &mut self,
+        prekeys: PrekeyCounts,
+        working: &mut FuturesOrdered<Answer>,
+    ) -> Result<std::convert::Infallible, Ending> {
         if is_low(prekeys) {
             self.send_prekeys_low(prekeys).await?;
         }
@@ -180,12 +192,16 @@ impl Delivering {
 
     /// Sends the next frame of what waits. Returns whether there may be more.
     async fn deliver(&mut self) -> Result<bool, Ending> {
-        let limit =
-            FetchLimit { envelopes: FRAME_ENVELOPES_MAX.min(IN_FLIGHT_MAX - self.in_flight.len()), bytes: FRAME_BYTES_MAX };
-        let fetched = self.state.store.fetch(self.state.clock.now(), self.mailbox, self.cursor, limit).await.map_err(|error| {
-            tracing::warn!(event = "fetch_failed", code = error.code());
-            Ending::Unavailable
-        })?;
+        let limit = FetchLimit {
+            envelopes: FRAME_ENVELOPES_MAX.min(IN_FLIGHT_MAX - self.in_flight.len()),
+            bytes: FRAME_BYTES_MAX,
+        };
+        let fetched = self.state.store.fetch(self.state.clock.now(), self.mailbox, self.cursor, limit).await.map_err(
+            |error| {
+                tracing::warn!(event = "fetch_failed", code = error.code());
+                Ending::Unavailable
+            },
+        )?;
         if let Some(last) = fetched.envelopes.last() {
             self.cursor = last.seq;
             self.in_flight.extend(fetched.envelopes.iter().map(|waiting| waiting.id));
@@ -214,7 +230,10 @@ impl Delivering {
     }
 
     /// Answers an acknowledgement that is durable now.
-    async fn acknowledged(&mut self, (acks, outcome): (Acks, Result<AcknowledgeOutcome, StoreError>)) -> Result<(), Ending> {
+    async fn acknowledged(
+        &mut self,
+        (acks, outcome): (Acks, Result<AcknowledgeOutcome, StoreError>),
+    ) -> Result<(), Ending> {
         let outcome = outcome.map_err(|error| {
             tracing::warn!(event = "acknowledge_failed", code = error.code());
             Ending::Unavailable
@@ -244,7 +263,8 @@ impl Delivering {
     }
 
     async fn look_at_prekeys(&mut self) -> Result<(), Ending> {
-        let record = self.state.store.device(self.device).await.map_err(|_| Ending::Unavailable)?.ok_or(Ending::Revoked)?;
+        let record =
+            self.state.store.device(self.device).await.map_err(|_| Ending::Unavailable)?.ok_or(Ending::Revoked)?;
         if is_low(record.prekeys) { self.send_prekeys_low(record.prekeys).await } else { Ok(()) }
     }
 

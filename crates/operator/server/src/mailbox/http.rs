@@ -41,7 +41,8 @@ fn expect_protobuf(headers: &HeaderMap) -> Result<(), Refusal> {
 }
 
 fn parse<M: prost::Message + Default>(body: Bytes) -> Result<M, Refusal> {
-    M::decode(body).map_err(|_| Refusal::with_detail(ProblemCode::Malformed, "the body is not the expected protobuf message"))
+    M::decode(body)
+        .map_err(|_| Refusal::with_detail(ProblemCode::Malformed, "the body is not the expected protobuf message"))
 }
 
 /// Submits a batch. Body `SubmitBatch`, answer `SubmitResults` (frame.proto): one status per submission.
@@ -115,7 +116,9 @@ pub(super) async fn acknowledge(
     expect_protobuf(&headers)?;
     let mailbox = mailbox_of(&state, device).await?;
     let frame: Acknowledge = parse(body)?;
-    let acks = Acks::parse(&frame).map_err(|_| Refusal::with_detail(ProblemCode::Malformed, "an id has the wrong length, or there are too many"))?;
+    let acks = Acks::parse(&frame).map_err(|_| {
+        Refusal::with_detail(ProblemCode::Malformed, "an id has the wrong length, or there are too many")
+    })?;
     let outcome = state.store.acknowledge(mailbox, ids(&acks)).await?;
     count_acknowledged(&state, &acks, outcome.removed);
     Ok(Protobuf(Acknowledged { request: acks.request, removed: outcome.removed }.encode_to_vec()).into_response())

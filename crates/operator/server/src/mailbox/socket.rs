@@ -47,7 +47,9 @@ impl Ending {
         match self {
             Self::Stopping => 1001,
             Self::TooLarge => 1009,
-            Self::Gone | Self::TakenOver | Self::Revoked | Self::Stalled | Self::Malformed | Self::Unavailable => 4000 + problem.status(),
+            Self::Gone | Self::TakenOver | Self::Revoked | Self::Stalled | Self::Malformed | Self::Unavailable => {
+                4000 + problem.status()
+            }
         }
     }
 }

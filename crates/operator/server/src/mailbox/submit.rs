@@ -11,11 +11,13 @@ use axum::extract::State;
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::{FutureExt as _, StreamExt as _};
 use futures_util::stream::FuturesOrdered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use prost::Message as _;
 use rcseal_store::{Authority, Enqueue, EnqueueOutcome, UnixMillis};
-use rcseal_wire::frame::{BATCH_LEN_MAX, FRAME_LEN_MAX, Submission, Submit, SubmitBatch, SubmitError, SubmitResults, SubmitStatus};
+use rcseal_wire::frame::{
+    BATCH_LEN_MAX, FRAME_LEN_MAX, Submission, Submit, SubmitBatch, SubmitError, SubmitResults, SubmitStatus,
+};
 use tokio::time::{Instant, sleep_until};
 
 use super::socket::{self, Ending, Incoming};
@@ -28,7 +30,8 @@ const BATCHES_MAX: usize = 256;
 /// Bytes of them.
 const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bytes read from the socket in one go. Submitting connections are few and busy.
-const READ_BUFFER_LEN: usize = 32 * 1024;/// Answers collected before they are written: some hundred of them.
+const READ_BUFFER_LEN: usize = 32 * 1024;
+/// Answers collected before they are written: some hundred of them.
 const WRITE_BUFFER_LEN: usize = 4 * 1024;
 
 /// The WebSocket for submissions.

@@ -5,8 +5,8 @@ use prost::Message as _;
 use rcseal_wire::api::DeviceUpload;
 use rcseal_wire::frame::mailbox_event::Event;
 use rcseal_wire::frame::{
-    Acknowledge, Acknowledged, BATCH_LEN_MAX, Deliveries, FRAME_LEN_MAX, MAILBOX_PATH, MailboxRequest, SUBMIT_PATH, Submission, SubmitBatch,
-    SubmitResults, SubmitStatus, Undecryptable,
+    Acknowledge, Acknowledged, BATCH_LEN_MAX, Deliveries, FRAME_LEN_MAX, MAILBOX_PATH, MailboxRequest, SUBMIT_PATH,
+    Submission, SubmitBatch, SubmitResults, SubmitStatus, Undecryptable,
 };
 use rcseal_wire::id::{DeviceNumber, EnvelopeId, MailboxId};
 use rcseal_wire::padding::ENVELOPE_LEN_MAX;
@@ -218,7 +218,10 @@ async fn a_removed_device_is_cut_off() {
     assert_eq!(client.put("/v1/account/key-set", &body(&owner.without_device(two))).await.status, 204);
     assert_eq!(device.closed().await, closed(4401, "device_unknown"));
     let mut alice = server.submitter().await;
-    assert_eq!(alice.submit(vec![submission(mailbox, &owner.delivery_token, id(1), b"x")]).await, [SubmitStatus::Refused]);
+    assert_eq!(
+        alice.submit(vec![submission(mailbox, &owner.delivery_token, id(1), b"x")]).await,
+        [SubmitStatus::Refused]
+    );
     assert_eq!(alice.submit(vec![to(&owner, id(1))]).await, [SubmitStatus::Stored]);
     assert_eq!(primary.delivered(1).await, [id(1)]);
 }
@@ -327,9 +330,10 @@ async fn a_flood_is_answered_as_such() {
     let (bob, client) = server.registered().await;
     let mut alice = server.submitter().await;
     let batch = |range| ids(range).into_iter().map(|id| to(&bob, id)).collect::<Vec<_>>();
-    assert_eq!(alice.submit(batch(0..4)).await, [SubmitStatus::Stored; 4]);
-    assert_eq!(alice.submit(batch(4..8)).await, [SubmitStatus::RateLimited; 4]);
-    assert_eq!(server.device(&client).await.backlog().await, ids(0..4));
+    let burst = BATCH_LEN_MAX as u32;
+    assert_eq!(alice.submit(batch(0..burst)).await, [SubmitStatus::Stored; BATCH_LEN_MAX]);
+    assert_eq!(alice.submit(batch(burst..2 * burst)).await, [SubmitStatus::RateLimited; BATCH_LEN_MAX]);
+    assert_eq!(server.device(&client).await.delivered(BATCH_LEN_MAX).await, ids(0..burst));
 }
 
 #[tokio::test]
@@ -401,7 +405,10 @@ async fn bad_https_requests_are_refused() {
     assert_eq!(anybody.bytes(Method::POST, "/v1/messages", &[PROTOBUF], &large).await.code(), "too_large");
     let mut anybody = server.connect().await;
     assert_eq!(anybody.get("/v1/mailbox/messages").await.code(), "unauthenticated");
-    assert_eq!(anybody.bytes(Method::POST, "/v1/mailbox/acknowledge", &[PROTOBUF], b"").await.code(), "unauthenticated");
+    assert_eq!(
+        anybody.bytes(Method::POST, "/v1/mailbox/acknowledge", &[PROTOBUF], b"").await.code(),
+        "unauthenticated"
+    );
     let short = Acknowledge { request: 1, consumed: vec![vec![1; 15].into()], undecryptable: vec![] };
     let reply = client.bytes(Method::POST, "/v1/mailbox/acknowledge", &[PROTOBUF], &short.encode_to_vec()).await;
     assert_eq!(reply.code(), "malformed");

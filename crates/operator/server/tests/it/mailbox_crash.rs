@@ -121,7 +121,7 @@ async fn killing_the_server_loses_nothing_acknowledged_and_repeats_nothing_consu
                             }
                         }
                         // Every other delivery is acknowledged; the rest must come again in the next life.
-                        if asked.len() % 2 == 0 {
+                        if asked.len().is_multiple_of(2) {
                             device.send_acknowledgement(asked.len() as u64, &ids).await;
                             asked.push(ids);
                         } else {

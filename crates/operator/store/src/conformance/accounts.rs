@@ -16,8 +16,12 @@ pub(super) async fn run(store: &dyn Store) {
 async fn an_account_registers_once(store: &dyn Store) {
     let bob = Fixture::registered(store).await;
     let record = store.account(bob.account).await.unwrap();
-    let expected =
-        AccountRecord { created_at: START, counter: key_set(bob.account, 1).counter, delivery_tokens: vec![bob.token], blob_bytes: 0 };
+    let expected = AccountRecord {
+        created_at: START,
+        counter: key_set(bob.account, 1).counter,
+        delivery_tokens: vec![bob.token],
+        blob_bytes: 0,
+    };
     assert_eq!(record, Some(expected));
     store.register(bob.registration()).await.expect("repeating a registration whose answer was lost");
     let mut other = bob.registration();
@@ -44,13 +48,13 @@ async fn an_invite_admits_one_account(store: &dyn Store) {
     assert!(matches!(store.register(with_invite(&bob)).await, Err(RegisterError::InviteRefused)));
     store.add_invite(invite, START, START).await.unwrap();
     assert!(matches!(store.register(with_invite(&bob)).await, Err(RegisterError::InviteRefused)), "expired");
-    let mut hash = hash;
     hash[31] = 1;
     let invite = InviteHash::from_bytes(hash);
     store.add_invite(invite, START.plus_millis(1), START).await.unwrap();
     let with_invite = |fixture: &Fixture| crate::Register { invite: Some(invite), ..fixture.registration() };
     let (one, other) = (Fixture::new(), Fixture::new());
-    let attempts = futures_util::future::join(store.register(with_invite(&one)), store.register(with_invite(&other))).await;
+    let attempts =
+        futures_util::future::join(store.register(with_invite(&one)), store.register(with_invite(&other))).await;
     assert_ne!(attempts.0.is_ok(), attempts.1.is_ok(), "an invite admitted two, or nobody");
     let admitted = if attempts.0.is_ok() { one } else { other };
     store.register(with_invite(&admitted)).await.expect("repeating it needs no second invite");

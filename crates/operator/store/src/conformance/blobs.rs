@@ -13,7 +13,13 @@ pub(super) async fn run(store: &dyn Store) {
 fn new_blob(owner: &Fixture, size: u64) -> NewBlob {
     let mut id = [0; 32];
     id[..16].copy_from_slice(&unique());
-    NewBlob { id: BlobId::from_bytes(id), owner: owner.account, size, digest: Digest::from_bytes([1; 32]), expires_at: START.plus_millis(1000) }
+    NewBlob {
+        id: BlobId::from_bytes(id),
+        owner: owner.account,
+        size,
+        digest: Digest::from_bytes([1; 32]),
+        expires_at: START.plus_millis(1000),
+    }
 }
 
 async fn an_upload_advances_in_step(store: &dyn Store) {

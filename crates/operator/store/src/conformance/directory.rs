@@ -6,7 +6,8 @@ use rcseal_wire::id::{AccountId, DeliveryTokenHash, DeviceAddress, KeySetCounter
 use super::fixture::{Fixture, START, device_number, key_set};
 use crate::Store;
 use crate::directory::{
-    Claim, PrekeyCounts, PublishError, PublishKeySet, Published, SetTokensError, StoredPrekey, UploadError, UploadPrekeys, Uploaded,
+    Claim, PrekeyCounts, PublishError, PublishKeySet, Published, SetTokensError, StoredPrekey, UploadError,
+    UploadPrekeys, Uploaded,
 };
 use crate::limits::{DELIVERY_TOKENS_MAX, ONE_TIME_PREKEYS_MAX, PREKEY_LEN_MAX};
 
@@ -35,7 +36,11 @@ async fn key_sets_succeed_one_another(store: &dyn Store) {
     assert_eq!(store.key_set(bob.account).await.unwrap(), Some(key_set(bob.account, 1)));
     let published = store.publish_key_set(publish(bob.account, 2, &[1, 2])).await.unwrap();
     assert_eq!(published, Published { added: vec![device_number(2)], removed: vec![] });
-    assert_eq!(store.publish_key_set(publish(bob.account, 2, &[1, 2])).await.unwrap(), Published::default(), "repeated");
+    assert_eq!(
+        store.publish_key_set(publish(bob.account, 2, &[1, 2])).await.unwrap(),
+        Published::default(),
+        "repeated"
+    );
     let skipping = store.publish_key_set(publish(bob.account, 4, &[1, 2])).await;
     assert!(matches!(skipping, Err(PublishError::Conflict { current }) if current == KeySetCounter::new(2)));
     let back = store.publish_key_set(publish(bob.account, 1, &[1])).await;
@@ -45,7 +50,10 @@ async fn key_sets_succeed_one_another(store: &dyn Store) {
     let history = store.key_sets_from(bob.account, KeySetCounter::new(2)).await.unwrap();
     assert_eq!(history, [key_set(bob.account, 2), key_set(bob.account, 3)]);
     let stranger = Fixture::new();
-    assert!(matches!(store.publish_key_set(publish(stranger.account, 2, &[1])).await, Err(PublishError::UnknownAccount)));
+    assert!(matches!(
+        store.publish_key_set(publish(stranger.account, 2, &[1])).await,
+        Err(PublishError::UnknownAccount)
+    ));
     assert_eq!(store.key_set(stranger.account).await.unwrap(), None);
 }
 
@@ -59,7 +67,8 @@ async fn one_of_two_successors_wins(store: &dyn Store) {
     });
     let results = futures_util::future::join_all(attempts).await;
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
-    let losers = results.iter().filter(|result| matches!(result, Err(PublishError::Conflict { current }) if current.get() == 2));
+    let losers =
+        results.iter().filter(|result| matches!(result, Err(PublishError::Conflict { current }) if current.get() == 2));
     assert_eq!(losers.count(), 7);
 }
 
@@ -69,9 +78,14 @@ async fn device_numbers_are_never_reused(store: &dyn Store) {
     store.publish_key_set(publish(bob.account, 3, &[1])).await.unwrap();
     let reused = store.publish_key_set(publish(bob.account, 4, &[1, 2])).await;
     assert!(matches!(reused, Err(PublishError::DeviceNumberReused { device }) if device == device_number(2)));
-    assert_eq!(store.key_set(bob.account).await.unwrap(), Some(key_set(bob.account, 3)), "a refused key set leaves no trace");
+    assert_eq!(
+        store.key_set(bob.account).await.unwrap(),
+        Some(key_set(bob.account, 3)),
+        "a refused key set leaves no trace"
+    );
     store.publish_key_set(publish(bob.account, 4, &[1, 3])).await.unwrap();
-    let numbers: Vec<_> = store.devices(bob.account).await.unwrap().iter().map(|record| record.address.device.get()).collect();
+    let numbers: Vec<_> =
+        store.devices(bob.account).await.unwrap().iter().map(|record| record.address.device.get()).collect();
     assert_eq!(numbers, [1, 3]);
 }
 
@@ -148,7 +162,8 @@ async fn uploads_are_bounded(store: &dyn Store) {
     assert!(!store.device(bob.device).await.unwrap().unwrap().reachable, "a refused upload leaves no trace");
     assert_eq!(store.upload_prekeys(bob.device, upload(1..max + 1)).await.unwrap().counts.one_time, max);
     let large = StoredPrekey { id: 999, bytes: vec![0; PREKEY_LEN_MAX + 1].into() };
-    let over = store.upload_prekeys(bob.device, UploadPrekeys { signed: Some(large), ..UploadPrekeys::default() }).await;
+    let over =
+        store.upload_prekeys(bob.device, UploadPrekeys { signed: Some(large), ..UploadPrekeys::default() }).await;
     assert!(matches!(over, Err(UploadError::TooLarge)));
     let stranger = DeviceAddress { account: bob.account, device: device_number(9) };
     assert!(matches!(store.upload_prekeys(stranger, upload(1..2)).await, Err(UploadError::UnknownDevice)));

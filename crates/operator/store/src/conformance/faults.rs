@@ -56,7 +56,8 @@ async fn one_life(store: &dyn Store) {
         now: START,
     };
     persist!(store.publish_key_set(publish()));
-    let keys = |ids: std::ops::Range<u32>| ids.map(|id| StoredPrekey { id, bytes: vec![1; 32].into() }).collect::<Vec<_>>();
+    let keys =
+        |ids: std::ops::Range<u32>| ids.map(|id| StoredPrekey { id, bytes: vec![1; 32].into() }).collect::<Vec<_>>();
     let upload = || UploadPrekeys {
         signed: Some(StoredPrekey { id: 1, bytes: vec![2; 32].into() }),
         last_resort: Some(StoredPrekey { id: 2, bytes: vec![3; 32].into() }),
@@ -68,7 +69,10 @@ async fn one_life(store: &dyn Store) {
     let mut handed_out = HashSet::new();
     for _ in 0..3 {
         let bundle = persist!(store.claim_bundle(bob.device, Claim::OneTime)).expect("the device is reachable");
-        assert!(handed_out.insert(bundle.one_time.expect("five were uploaded").id), "a one-time prekey was handed out twice");
+        assert!(
+            handed_out.insert(bundle.one_time.expect("five were uploaded").id),
+            "a one-time prekey was handed out twice"
+        );
         // An upload that is repeated late brings nothing back.
         persist!(store.upload_prekeys(bob.device, upload()));
     }
@@ -80,7 +84,11 @@ async fn one_life(store: &dyn Store) {
     }
     let limit = FetchLimit { envelopes: 100, bytes: usize::MAX };
     let seen = |fetched: crate::Fetched| fetched.envelopes.iter().map(|waiting| waiting.id).collect::<Vec<_>>();
-    assert_eq!(seen(persist!(store.fetch(START, bob.mailbox, MailboxSeq::START, limit))), ids, "lost, doubled or out of order");
+    assert_eq!(
+        seen(persist!(store.fetch(START, bob.mailbox, MailboxSeq::START, limit))),
+        ids,
+        "lost, doubled or out of order"
+    );
     persist!(store.acknowledge(bob.mailbox, ids[..2].to_vec()));
     assert_eq!(seen(persist!(store.fetch(START, bob.mailbox, MailboxSeq::START, limit))), ids[2..]);
     // The sender never got its answer and submits once more.

@@ -6,18 +6,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use bytes::Bytes;
 use rcseal_crypto::secret::Secret;
-use rcseal_wire::id::{AccountId, BlobId, DeliveryTokenHash, DeviceAddress, EnvelopeId, KeySetCounter, LinkId, MailboxId};
+use rcseal_wire::id::{
+    AccountId, BlobId, DeliveryTokenHash, DeviceAddress, EnvelopeId, KeySetCounter, LinkId, MailboxId,
+};
 
 use crate::account::{AccountRecord, AccountStore, AddInviteError, InviteHash, Register, RegisterError};
 use crate::blob::{BeginBlobError, BlobIndex, BlobRecord, NewBlob};
 use crate::directory::{
-    Claim, ClaimedBundle, DeviceRecord, DirectoryStore, PublishError, PublishKeySet, Published, SetTokensError, StoredKeySet, UploadError,
-    UploadPrekeys, Uploaded,
+    Claim, ClaimedBundle, DeviceRecord, DirectoryStore, PublishError, PublishKeySet, Published, SetTokensError,
+    StoredKeySet, UploadError, UploadPrekeys, Uploaded,
 };
 use crate::link::{LinkError, LinkStore};
 use crate::mailbox::{
-    AcknowledgeOutcome, CreateMailboxError, Enqueue, EnqueueOutcome, ExpireOutcome, FetchLimit, Fetched, MailboxObserver, MailboxSeq,
-    MailboxStore, MailboxUsage,
+    AcknowledgeOutcome, CreateMailboxError, Enqueue, EnqueueOutcome, ExpireOutcome, FetchLimit, Fetched,
+    MailboxObserver, MailboxSeq, MailboxStore, MailboxUsage,
 };
 use crate::secret::{SecretName, SecretStore};
 use crate::{Store, StoreError, UnixMillis};

@@ -89,7 +89,11 @@ impl Default for Fixture {
 /// A key set of an account: opaque bytes that depend on both.
 pub(super) fn key_set(account: AccountId, counter: u64) -> StoredKeySet {
     let bytes = [&account.as_bytes()[..], &counter.to_be_bytes()].concat();
-    StoredKeySet { counter: KeySetCounter::new(counter), hash: KeySetHash::from_bytes(sha256(&[&bytes])), bytes: bytes.into() }
+    StoredKeySet {
+        counter: KeySetCounter::new(counter),
+        hash: KeySetHash::from_bytes(sha256(&[&bytes])),
+        bytes: bytes.into(),
+    }
 }
 
 pub(super) fn envelope_id() -> EnvelopeId {

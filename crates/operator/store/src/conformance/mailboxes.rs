@@ -12,7 +12,14 @@ use crate::{Authority, EnqueueOutcome, FetchLimit, MailboxObserver, MailboxSeq, 
 const ALL: FetchLimit = FetchLimit { envelopes: 10_000, bytes: usize::MAX };
 
 async fn waiting(store: &dyn Store, mailbox: MailboxId, now: UnixMillis) -> Vec<EnvelopeId> {
-    store.fetch(now, mailbox, MailboxSeq::START, ALL).await.unwrap().envelopes.iter().map(|waiting| waiting.id).collect()
+    store
+        .fetch(now, mailbox, MailboxSeq::START, ALL)
+        .await
+        .unwrap()
+        .envelopes
+        .iter()
+        .map(|waiting| waiting.id)
+        .collect()
 }
 
 pub(super) async fn run(store: &dyn Store) {
@@ -66,7 +73,8 @@ async fn a_fetch_is_bounded_and_continues(store: &dyn Store) {
     let mut seen = Vec::new();
     let mut cursor = MailboxSeq::START;
     loop {
-        let fetched = store.fetch(START, bob.mailbox, cursor, FetchLimit { envelopes: 3, bytes: usize::MAX }).await.unwrap();
+        let fetched =
+            store.fetch(START, bob.mailbox, cursor, FetchLimit { envelopes: 3, bytes: usize::MAX }).await.unwrap();
         assert!(fetched.envelopes.len() <= 3);
         seen.extend(fetched.envelopes.iter().map(|waiting| waiting.id));
         cursor = fetched.envelopes.last().unwrap().seq;
@@ -75,7 +83,8 @@ async fn a_fetch_is_bounded_and_continues(store: &dyn Store) {
         }
     }
     assert_eq!(seen, ids);
-    let by_bytes = store.fetch(START, bob.mailbox, MailboxSeq::START, FetchLimit { envelopes: 100, bytes: 150 }).await.unwrap();
+    let by_bytes =
+        store.fetch(START, bob.mailbox, MailboxSeq::START, FetchLimit { envelopes: 100, bytes: 150 }).await.unwrap();
     assert_eq!((by_bytes.envelopes.len(), by_bytes.more), (2, true));
 }
 
@@ -102,7 +111,11 @@ async fn an_id_with_other_content_is_a_conflict(store: &dyn Store) {
     assert_eq!(store.enqueue(START, vec![bob.envelope(id, b"two")]).await.unwrap(), [EnqueueOutcome::IdConflict]);
     let fetched = store.fetch(START, bob.mailbox, MailboxSeq::START, ALL).await.unwrap();
     assert_eq!(&fetched.envelopes[0].envelope[..], b"one");
-    assert_eq!(store.enqueue(START, vec![carol.envelope(id, b"two")]).await.unwrap(), [EnqueueOutcome::Stored], "ids are per mailbox");
+    assert_eq!(
+        store.enqueue(START, vec![carol.envelope(id, b"two")]).await.unwrap(),
+        [EnqueueOutcome::Stored],
+        "ids are per mailbox"
+    );
 }
 
 async fn only_an_active_token_opens_a_mailbox(store: &dyn Store) {
@@ -119,7 +132,10 @@ async fn only_an_active_token_opens_a_mailbox(store: &dyn Store) {
     assert_eq!(store.enqueue(START, with(Authority::Token(other))).await.unwrap(), [EnqueueOutcome::Stored]);
     assert_eq!(store.enqueue(START, with(Authority::Token(bob.token))).await.unwrap(), [EnqueueOutcome::Forbidden]);
     let stranger = Fixture::new();
-    assert_eq!(store.enqueue(START, vec![stranger.envelope(envelope_id(), b"hi")]).await.unwrap(), [EnqueueOutcome::UnknownMailbox]);
+    assert_eq!(
+        store.enqueue(START, vec![stranger.envelope(envelope_id(), b"hi")]).await.unwrap(),
+        [EnqueueOutcome::UnknownMailbox]
+    );
 }
 
 async fn quotas_hold_and_are_given_back(store: &dyn Store) {
@@ -131,7 +147,11 @@ async fn quotas_hold_and_are_given_back(store: &dyn Store) {
     assert_eq!(*last, EnqueueOutcome::QuotaExceeded);
     store.acknowledge(bob.mailbox, vec![ids[0]]).await.unwrap();
     let last = bob.envelope(*ids.last().unwrap(), b"x");
-    assert_eq!(store.enqueue(START, vec![last]).await.unwrap(), [EnqueueOutcome::Stored], "a refused id may be used again");
+    assert_eq!(
+        store.enqueue(START, vec![last]).await.unwrap(),
+        [EnqueueOutcome::Stored],
+        "a refused id may be used again"
+    );
 
     let carol = Fixture::registered(store).await;
     let large = vec![1; ENVELOPE_LEN_MAX];
@@ -195,7 +215,10 @@ async fn outcomes_of_one_call_are_independent(store: &dyn Store) {
         late(carol.envelope(envelope_id(), b"3")),
     ];
     let outcomes = store.enqueue(now, batch).await.unwrap();
-    assert_eq!(outcomes, [EnqueueOutcome::Stored, EnqueueOutcome::Forbidden, EnqueueOutcome::UnknownMailbox, EnqueueOutcome::Stored]);
+    assert_eq!(
+        outcomes,
+        [EnqueueOutcome::Stored, EnqueueOutcome::Forbidden, EnqueueOutcome::UnknownMailbox, EnqueueOutcome::Stored]
+    );
 }
 
 /// An envelope that outlives the sweep of [`nothing_is_delivered_after_its_expiry`].
@@ -244,7 +267,10 @@ async fn a_device_creates_its_mailbox_once(store: &dyn Store) {
     assert!(matches!(store.create_mailbox(two, bob.mailbox).await, Err(CreateMailboxError::MailboxTaken)));
     store.create_mailbox(two, mailbox).await.unwrap();
     store.create_mailbox(two, mailbox).await.unwrap();
-    assert!(matches!(store.create_mailbox(two, MailboxId::from_bytes(unique())).await, Err(CreateMailboxError::HasMailbox)));
+    assert!(matches!(
+        store.create_mailbox(two, MailboxId::from_bytes(unique())).await,
+        Err(CreateMailboxError::HasMailbox)
+    ));
     assert_eq!(store.device(two).await.unwrap().unwrap().mailbox, Some(mailbox));
 }
 

@@ -26,7 +26,8 @@ pub(super) fn set_counter(txn: &mut Txn<'_>, counter: Counter, count: u64) {
 /// Whether this very registration was done before.
 fn is_repeated(txn: &mut Txn<'_>, register: &Register) -> Result<bool, StoreError> {
     let first = txn.get(Space::Records, &rows::key_set_key(register.account, register.key_set.counter.get()))?;
-    let same_key_set = first.map(|row| parse_key_set(&row)).transpose()?.is_some_and(|stored| stored == register.key_set);
+    let same_key_set =
+        first.map(|row| parse_key_set(&row)).transpose()?.is_some_and(|stored| stored == register.key_set);
     let device = DeviceAddress { account: register.account, device: register.device };
     Ok(same_key_set && mailbox_row(txn, register.mailbox)?.is_some_and(|mailbox| mailbox.device == device))
 }
@@ -70,7 +71,11 @@ fn register(txn: &mut Txn<'_>, register: &Register) -> Result<Result<(), Registe
         blob_bytes: 0,
     };
     txn.put(Space::Records, rows::account_key(register.account), rows::encode(&account));
-    txn.put(Space::Records, rows::key_set_key(register.account, account.counter), rows::encode(&key_set_row(&register.key_set)));
+    txn.put(
+        Space::Records,
+        rows::key_set_key(register.account, account.counter),
+        rows::encode(&key_set_row(&register.key_set)),
+    );
     let row = DeviceRow { mailbox: register.mailbox.as_bytes().to_vec(), ..DeviceRow::default() };
     txn.put(Space::Records, rows::device_key(device), rows::encode(&row));
     Ok(Ok(()))
@@ -114,14 +119,16 @@ fn drop_expired_invites(txn: &mut Txn<'_>, now: UnixMillis) -> Result<u64, Store
 #[async_trait]
 impl AccountStore for FjallStore {
     async fn register(&self, registration: Register) -> Result<(), RegisterError> {
-        self.write_or_undo(Need::Space(registration.key_set.bytes.len()), move |txn| register(txn, &registration)).await?
+        self.write_or_undo(Need::Space(registration.key_set.bytes.len()), move |txn| register(txn, &registration))
+            .await?
     }
 
     async fn account(&self, account: AccountId) -> Result<Option<AccountRecord>, StoreError> {
         self.read(move |engine| {
             let Some(row) = engine.get(Space::Records, &rows::account_key(account))? else { return Ok(None) };
             let row: AccountRow = rows::decode(&row, "accounts")?;
-            let delivery_tokens = row.delivery_tokens.iter().map(|token| DeliveryTokenHash::parse(token)).collect::<Result<_, _>>();
+            let delivery_tokens =
+                row.delivery_tokens.iter().map(|token| DeliveryTokenHash::parse(token)).collect::<Result<_, _>>();
             Ok(Some(AccountRecord {
                 created_at: UnixMillis::new(row.created_at),
                 counter: KeySetCounter::new(row.counter),
@@ -136,7 +143,12 @@ impl AccountStore for FjallStore {
         self.write(Need::Little, move |txn| remove(txn, account)).await
     }
 
-    async fn add_invite(&self, invite: InviteHash, expires_at: UnixMillis, now: UnixMillis) -> Result<(), AddInviteError> {
+    async fn add_invite(
+        &self,
+        invite: InviteHash,
+        expires_at: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<(), AddInviteError> {
         self.write(Need::Space(0), move |txn| {
             let key = rows::invite_key(invite);
             if txn.contains(Space::Records, &key)? {

@@ -83,7 +83,8 @@ impl BlobIndex for FjallStore {
     }
 
     async fn blob(&self, id: BlobId) -> Result<Option<BlobRecord>, StoreError> {
-        self.read(move |engine| engine.get(Space::Records, &rows::blob_key(id))?.map(|row| parse(id, &row)).transpose()).await
+        self.read(move |engine| engine.get(Space::Records, &rows::blob_key(id))?.map(|row| parse(id, &row)).transpose())
+            .await
     }
 
     async fn advance_blob(&self, id: BlobId, from: u64, to: u64) -> Result<bool, StoreError> {

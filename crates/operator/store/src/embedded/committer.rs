@@ -223,7 +223,12 @@ impl Committer {
         }
     }
 
-    fn commit(&self, engine: &Engine, group: &mut Vec<Box<dyn Work>>, memory: &mut Memory) -> Result<(), CommitFailure> {
+    fn commit(
+        &self,
+        engine: &Engine,
+        group: &mut Vec<Box<dyn Work>>,
+        memory: &mut Memory,
+    ) -> Result<(), CommitFailure> {
         let mut writes = Writes::new();
         let scarce = self.is_space_scarce();
         let mut running: Vec<Box<dyn Work>> = Vec::with_capacity(group.len());
@@ -301,7 +306,9 @@ impl Committer {
                     tracing::warn!("store.recovered");
                     return true;
                 }
-                Err(error) => tracing::warn!(code = error.code(), cause = ?std::error::Error::source(&error).map(ToString::to_string), "store.reopen_failed"),
+                Err(error) => {
+                    tracing::warn!(code = error.code(), cause = ?std::error::Error::source(&error).map(ToString::to_string), "store.reopen_failed")
+                }
             }
         }
     }

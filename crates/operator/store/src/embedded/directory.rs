@@ -12,8 +12,8 @@ use super::txn::Txn;
 use super::{FjallStore, Need};
 use crate::StoreError;
 use crate::directory::{
-    Claim, ClaimedBundle, DeviceRecord, DirectoryStore, PrekeyCounts, PublishError, PublishKeySet, Published, SetTokensError, StoredKeySet,
-    StoredPrekey, UploadError, UploadPrekeys, Uploaded,
+    Claim, ClaimedBundle, DeviceRecord, DirectoryStore, PrekeyCounts, PublishError, PublishKeySet, Published,
+    SetTokensError, StoredKeySet, StoredPrekey, UploadError, UploadPrekeys, Uploaded,
 };
 use crate::limits::{DELIVERY_TOKENS_MAX, KEY_SET_LEN_MAX, KEY_SETS_READ_MAX, ONE_TIME_PREKEYS_MAX, PREKEY_LEN_MAX};
 
@@ -44,7 +44,12 @@ fn counts(row: &DeviceRow) -> PrekeyCounts {
 }
 
 fn record(address: DeviceAddress, row: &DeviceRow) -> Result<DeviceRecord, StoreError> {
-    Ok(DeviceRecord { address, mailbox: row.mailbox()?, reachable: row.has_signed && row.has_last_resort, prekeys: counts(row) })
+    Ok(DeviceRecord {
+        address,
+        mailbox: row.mailbox()?,
+        reachable: row.has_signed && row.has_last_resort,
+        prekeys: counts(row),
+    })
 }
 
 /// Removes a device's row, prekeys and mailbox.
@@ -97,7 +102,11 @@ fn publish(txn: &mut Txn<'_>, publish: &PublishKeySet) -> Result<Result<Publishe
     }
     for device in &published.added {
         row.used_numbers.push(device.get());
-        txn.put(Space::Records, rows::device_key(DeviceAddress { account: *account, device: *device }), rows::encode(&DeviceRow::default()));
+        txn.put(
+            Space::Records,
+            rows::device_key(DeviceAddress { account: *account, device: *device }),
+            rows::encode(&DeviceRow::default()),
+        );
     }
     for device in present.into_iter().filter(|device| !devices.contains(device)) {
         let removed = remove_device(txn, DeviceAddress { account: *account, device })?;
@@ -151,7 +160,12 @@ fn append(
     Some(ignored)
 }
 
-fn clear_pool(txn: &mut Txn<'_>, device: DeviceAddress, kind: PrekeyKind, pool: &mut PoolRow) -> Result<(), StoreError> {
+fn clear_pool(
+    txn: &mut Txn<'_>,
+    device: DeviceAddress,
+    kind: PrekeyKind,
+    pool: &mut PoolRow,
+) -> Result<(), StoreError> {
     let prefix = rows::prekey_prefix(device, kind);
     let from = rows::prekey_key(device, kind, pool.first_id);
     for (key, _) in txn.scan(Space::Prekeys, &prefix, &from, ONE_TIME_PREKEYS_MAX)? {
@@ -161,10 +175,15 @@ fn clear_pool(txn: &mut Txn<'_>, device: DeviceAddress, kind: PrekeyKind, pool: 
     Ok(())
 }
 
-fn upload(txn: &mut Txn<'_>, device: DeviceAddress, upload: &UploadPrekeys) -> Result<Result<Uploaded, UploadError>, StoreError> {
+fn upload(
+    txn: &mut Txn<'_>,
+    device: DeviceAddress,
+    upload: &UploadPrekeys,
+) -> Result<Result<Uploaded, UploadError>, StoreError> {
     let Some(mut row) = device_row(txn, device)? else { return Ok(Err(UploadError::UnknownDevice)) };
     let singles = [(&upload.signed, PrekeyKind::Signed), (&upload.last_resort, PrekeyKind::LastResort)];
-    let everything = upload.one_time.iter().chain(&upload.one_time_kem).chain(singles.iter().filter_map(|(key, _)| key.as_ref()));
+    let everything =
+        upload.one_time.iter().chain(&upload.one_time_kem).chain(singles.iter().filter_map(|(key, _)| key.as_ref()));
     if everything.into_iter().any(|key| key.bytes.len() > PREKEY_LEN_MAX) {
         return Ok(Err(UploadError::TooLarge));
     }
@@ -179,9 +198,10 @@ fn upload(txn: &mut Txn<'_>, device: DeviceAddress, upload: &UploadPrekeys) -> R
     let mut ignored = 0;
     let mut one_time = row.one_time.unwrap_or_default();
     let mut one_time_kem = row.one_time_kem.unwrap_or_default();
-    for (pool, kind, keys) in
-        [(&mut one_time, PrekeyKind::OneTime, &upload.one_time), (&mut one_time_kem, PrekeyKind::OneTimeKem, &upload.one_time_kem)]
-    {
+    for (pool, kind, keys) in [
+        (&mut one_time, PrekeyKind::OneTime, &upload.one_time),
+        (&mut one_time_kem, PrekeyKind::OneTimeKem, &upload.one_time_kem),
+    ] {
         if upload.replace {
             clear_pool(txn, device, kind, pool)?;
         }
@@ -197,7 +217,12 @@ fn upload(txn: &mut Txn<'_>, device: DeviceAddress, upload: &UploadPrekeys) -> R
 }
 
 /// Takes the first key of a pool.
-fn take(txn: &mut Txn<'_>, device: DeviceAddress, kind: PrekeyKind, pool: &mut Option<PoolRow>) -> Result<Option<StoredPrekey>, StoreError> {
+fn take(
+    txn: &mut Txn<'_>,
+    device: DeviceAddress,
+    kind: PrekeyKind,
+    pool: &mut Option<PoolRow>,
+) -> Result<Option<StoredPrekey>, StoreError> {
     let Some(pool) = pool else { return Ok(None) };
     if pool.count == 0 {
         return Ok(None);
@@ -207,7 +232,8 @@ fn take(txn: &mut Txn<'_>, device: DeviceAddress, kind: PrekeyKind, pool: &mut O
     let Some((key, value)) = txn.scan(Space::Prekeys, &prefix, &from, 1)?.into_iter().next() else {
         return Err(StoreError::Corrupt { space: "prekeys" });
     };
-    let id: [u8; 4] = key.get(18..).and_then(|id| id.try_into().ok()).ok_or(StoreError::Corrupt { space: "prekeys" })?;
+    let id: [u8; 4] =
+        key.get(18..).and_then(|id| id.try_into().ok()).ok_or(StoreError::Corrupt { space: "prekeys" })?;
     let id = u32::from_be_bytes(id);
     txn.remove(Space::Prekeys, key);
     pool.count -= 1;
@@ -217,8 +243,11 @@ fn take(txn: &mut Txn<'_>, device: DeviceAddress, kind: PrekeyKind, pool: &mut O
 
 fn claim(txn: &mut Txn<'_>, device: DeviceAddress, claim: Claim) -> Result<Option<ClaimedBundle>, StoreError> {
     let Some(mut row) = device_row(txn, device)? else { return Ok(None) };
-    let single = |txn: &Txn<'_>, kind| txn.get(Space::Prekeys, &rows::prekey_key(device, kind, 0))?.map(|value| parse_single(&value)).transpose();
-    let (Some(signed), Some(last_resort)) = (single(txn, PrekeyKind::Signed)?, single(txn, PrekeyKind::LastResort)?) else {
+    let single = |txn: &Txn<'_>, kind| {
+        txn.get(Space::Prekeys, &rows::prekey_key(device, kind, 0))?.map(|value| parse_single(&value)).transpose()
+    };
+    let (Some(signed), Some(last_resort)) = (single(txn, PrekeyKind::Signed)?, single(txn, PrekeyKind::LastResort)?)
+    else {
         return Ok(None);
     };
     let (one_time, one_time_kem) = match claim {
@@ -231,7 +260,14 @@ fn claim(txn: &mut Txn<'_>, device: DeviceAddress, claim: Claim) -> Result<Optio
     if one_time.is_some() || one_time_kem.is_some() {
         txn.put(Space::Records, rows::device_key(device), rows::encode(&row));
     }
-    Ok(Some(ClaimedBundle { mailbox: row.mailbox()?, signed, last_resort, one_time, one_time_kem, remaining: counts(&row) }))
+    Ok(Some(ClaimedBundle {
+        mailbox: row.mailbox()?,
+        signed,
+        last_resort,
+        one_time,
+        one_time_kem,
+        remaining: counts(&row),
+    }))
 }
 
 fn read_key_set(engine: &Engine, account: AccountId) -> Result<Option<StoredKeySet>, StoreError> {
@@ -292,7 +328,11 @@ impl DirectoryStore for FjallStore {
         self.write(Need::Little, move |txn| claim(txn, device, what)).await
     }
 
-    async fn set_delivery_tokens(&self, account: AccountId, tokens: Vec<DeliveryTokenHash>) -> Result<(), SetTokensError> {
+    async fn set_delivery_tokens(
+        &self,
+        account: AccountId,
+        tokens: Vec<DeliveryTokenHash>,
+    ) -> Result<(), SetTokensError> {
         if tokens.len() > DELIVERY_TOKENS_MAX {
             return Err(SetTokensError::TooMany { limit: DELIVERY_TOKENS_MAX });
         }

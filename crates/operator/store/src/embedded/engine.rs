@@ -50,7 +50,11 @@ impl Engine {
         let open_error = |error: fjall::Error| StoreError::Open(Box::new(error));
         // What is stored is ciphertext or random: compressing it costs time and saves nothing.
         let plain = || KeyspaceCreateOptions::default().data_block_compression_policy(CompressionPolicy::disabled());
-        let db = Database::builder(path).journal_compression(CompressionType::None).cache_size(CACHE_LEN).open().map_err(open_error)?;
+        let db = Database::builder(path)
+            .journal_compression(CompressionType::None)
+            .cache_size(CACHE_LEN)
+            .open()
+            .map_err(open_error)?;
         let keyspace = |space: Space| db.keyspace(space.name(), plain).map_err(open_error);
         let engine = Self {
             envelopes: keyspace(Space::Envelopes)?,
@@ -114,7 +118,8 @@ impl Engine {
             return Ok(());
         }
         self.wait_for_room()?;
-        let mut batch = OwnedWriteBatch::with_capacity(self.db.clone(), writes.len()).durability(Some(PersistMode::SyncData));
+        let mut batch =
+            OwnedWriteBatch::with_capacity(self.db.clone(), writes.len()).durability(Some(PersistMode::SyncData));
         for ((space, key), value) in writes {
             match value {
                 Some(value) => batch.insert(self.keyspace(*space), key.clone(), value.clone()),
@@ -130,7 +135,9 @@ impl Engine {
 
     fn wait_for_room(&self) -> Result<(), CommitFailure> {
         for keyspace in [&self.envelopes, &self.ids, &self.expiry, &self.prekeys, &self.records] {
-            while keyspace.sealed_memtable_count() > SEALED_MEMTABLES_MAX || keyspace.l0_table_count() > LEVEL0_TABLES_MAX {
+            while keyspace.sealed_memtable_count() > SEALED_MEMTABLES_MAX
+                || keyspace.l0_table_count() > LEVEL0_TABLES_MAX
+            {
                 self.poison_check().map_err(|_| CommitFailure::Refused)?;
                 std::thread::sleep(ROOM_POLL);
             }
@@ -157,7 +164,9 @@ fn classify(error: &fjall::Error) -> CommitFailure {
     match error {
         // The poison is looked for before anything is written.
         fjall::Error::Poisoned => CommitFailure::Refused,
-        fjall::Error::Io(cause) if matches!(cause.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => CommitFailure::Full,
+        fjall::Error::Io(cause) if matches!(cause.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
+            CommitFailure::Full
+        }
         _ => CommitFailure::Failed,
     }
 }

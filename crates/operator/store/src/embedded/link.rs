@@ -32,7 +32,13 @@ fn open(txn: &mut Txn<'_>, link: LinkId, now: UnixMillis) -> Result<Result<UnixM
     Ok(Ok(ends_at))
 }
 
-fn put(txn: &mut Txn<'_>, link: LinkId, slot: u8, message: &[u8], now: UnixMillis) -> Result<Result<(), LinkError>, StoreError> {
+fn put(
+    txn: &mut Txn<'_>,
+    link: LinkId,
+    slot: u8,
+    message: &[u8],
+    now: UnixMillis,
+) -> Result<Result<(), LinkError>, StoreError> {
     if !is_live(txn.get(Space::Records, &rows::link_key(link))?, now)? {
         return Ok(Err(LinkError::Unknown));
     }

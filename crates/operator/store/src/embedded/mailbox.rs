@@ -14,8 +14,8 @@ use super::rows::{self, AccountRow, DeviceRow, ENVELOPE_HEADER_LEN, EnvelopeHead
 use super::txn::Txn;
 use super::{FjallStore, Need};
 use crate::mailbox::{
-    AcknowledgeOutcome, Authority, CreateMailboxError, Enqueue, EnqueueOutcome, ExpireOutcome, FetchLimit, Fetched, MailboxObserver, MailboxSeq,
-    MailboxStore, MailboxUsage, Waiting,
+    AcknowledgeOutcome, Authority, CreateMailboxError, Enqueue, EnqueueOutcome, ExpireOutcome, FetchLimit, Fetched,
+    MailboxObserver, MailboxSeq, MailboxStore, MailboxUsage, Waiting,
 };
 use crate::{StoreError, UnixMillis};
 
@@ -49,7 +49,9 @@ pub(super) fn mailbox_row(txn: &mut Txn<'_>, mailbox: MailboxId) -> Result<Optio
 
 /// Gives a device a mailbox that nobody has; `false` if somebody has it, or had it until a moment ago.
 pub(super) fn insert_mailbox(txn: &mut Txn<'_>, device: DeviceAddress, mailbox: MailboxId) -> Result<bool, StoreError> {
-    if txn.contains(Space::Records, &rows::mailbox_key(mailbox))? || txn.contains(Space::Records, &rows::purge_key(mailbox))? {
+    if txn.contains(Space::Records, &rows::mailbox_key(mailbox))?
+        || txn.contains(Space::Records, &rows::purge_key(mailbox))?
+    {
         return Ok(false);
     }
     txn.put(Space::Records, rows::mailbox_key(mailbox), MailboxRow::new(device).write());
@@ -91,12 +93,18 @@ fn enqueue_one(txn: &mut Txn<'_>, now: UnixMillis, prepared: &Prepared) -> Resul
     let id_key = rows::id_key(enqueue.mailbox, enqueue.id);
     if let Some(row) = txn.get(Space::Ids, &id_key)? {
         let row = IdRow::parse(&row)?;
-        return Ok(if row.check == *check && row.len == len { EnqueueOutcome::Duplicate } else { EnqueueOutcome::IdConflict });
+        return Ok(if row.check == *check && row.len == len {
+            EnqueueOutcome::Duplicate
+        } else {
+            EnqueueOutcome::IdConflict
+        });
     }
     if enqueue.expires_at <= now || enqueue.expires_at < txn.memory.expiry_floor {
         return Ok(EnqueueOutcome::Expired);
     }
-    if mailbox.envelopes >= txn.limits.mailbox_envelopes_max || mailbox.bytes + u64::from(len) > txn.limits.mailbox_bytes_max {
+    if mailbox.envelopes >= txn.limits.mailbox_envelopes_max
+        || mailbox.bytes + u64::from(len) > txn.limits.mailbox_bytes_max
+    {
         return Ok(EnqueueOutcome::QuotaExceeded);
     }
 
@@ -186,7 +194,9 @@ fn expire(txn: &mut Txn<'_>, now: UnixMillis, budget: usize) -> Result<ExpireOut
 fn purge(txn: &mut Txn<'_>, mut budget: usize) -> Result<ExpireOutcome, StoreError> {
     let mut outcome = ExpireOutcome::default();
     while budget > 0 {
-        let Some((purge_key, _)) = txn.scan(Space::Records, rows::PURGE_PREFIX, rows::PURGE_PREFIX, 1)?.into_iter().next() else {
+        let Some((purge_key, _)) =
+            txn.scan(Space::Records, rows::PURGE_PREFIX, rows::PURGE_PREFIX, 1)?.into_iter().next()
+        else {
             return Ok(outcome);
         };
         let mailbox = rows::parse_purge_key(&purge_key)?;
@@ -213,7 +223,13 @@ fn purge(txn: &mut Txn<'_>, mut budget: usize) -> Result<ExpireOutcome, StoreErr
     Ok(outcome)
 }
 
-fn fetch(engine: &Engine, now: UnixMillis, mailbox: MailboxId, after: MailboxSeq, limit: FetchLimit) -> Result<Fetched, StoreError> {
+fn fetch(
+    engine: &Engine,
+    now: UnixMillis,
+    mailbox: MailboxId,
+    after: MailboxSeq,
+    limit: FetchLimit,
+) -> Result<Fetched, StoreError> {
     let mut fetched = Fetched::default();
     let Some(row) = engine.get(Space::Records, &rows::mailbox_key(mailbox))? else { return Ok(fetched) };
     let row = MailboxRow::parse(&row)?;
@@ -221,7 +237,8 @@ fn fetch(engine: &Engine, now: UnixMillis, mailbox: MailboxId, after: MailboxSeq
         return Ok(fetched);
     }
     let from = row.head.max(after.get().saturating_add(1));
-    let range = rows::envelope_key(mailbox, MailboxSeq::new(from))..=rows::envelope_key(mailbox, MailboxSeq::new(u64::MAX));
+    let range =
+        rows::envelope_key(mailbox, MailboxSeq::new(from))..=rows::envelope_key(mailbox, MailboxSeq::new(u64::MAX));
     let mut bytes = 0;
     for entry in engine.snapshot().range(engine.keyspace(Space::Envelopes), range) {
         if fetched.envelopes.len() >= limit.envelopes || bytes >= limit.bytes {
@@ -271,15 +288,19 @@ impl MailboxStore for FjallStore {
 
     async fn enqueue(&self, now: UnixMillis, envelopes: Vec<Enqueue>) -> Result<Vec<EnqueueOutcome>, StoreError> {
         let bytes = envelopes.iter().map(|enqueue| enqueue.envelope.len() + ENVELOPE_OVERHEAD).sum();
-        let prepared: Vec<Prepared> =
-            envelopes.into_iter().map(|enqueue| Prepared { check: content_check(&enqueue.envelope), enqueue }).collect();
-        let touched = |enqueued: &Enqueued, mailboxes: &mut Vec<MailboxId>| mailboxes.extend_from_slice(&enqueued.mailboxes);
+        let prepared: Vec<Prepared> = envelopes
+            .into_iter()
+            .map(|enqueue| Prepared { check: content_check(&enqueue.envelope), enqueue })
+            .collect();
+        let touched =
+            |enqueued: &Enqueued, mailboxes: &mut Vec<MailboxId>| mailboxes.extend_from_slice(&enqueued.mailboxes);
         let enqueued = self
             .write_touching(Need::Space(bytes), touched, move |txn| {
                 let mut enqueued = Enqueued { outcomes: Vec::with_capacity(prepared.len()), mailboxes: Vec::new() };
                 for prepared in &prepared {
                     let outcome = enqueue_one(txn, now, prepared)?;
-                    if outcome == EnqueueOutcome::Stored && enqueued.mailboxes.last() != Some(&prepared.enqueue.mailbox) {
+                    if outcome == EnqueueOutcome::Stored && enqueued.mailboxes.last() != Some(&prepared.enqueue.mailbox)
+                    {
                         enqueued.mailboxes.push(prepared.enqueue.mailbox);
                     }
                     enqueued.outcomes.push(outcome);
@@ -290,7 +311,13 @@ impl MailboxStore for FjallStore {
         Ok(enqueued.outcomes)
     }
 
-    async fn fetch(&self, now: UnixMillis, mailbox: MailboxId, after: MailboxSeq, limit: FetchLimit) -> Result<Fetched, StoreError> {
+    async fn fetch(
+        &self,
+        now: UnixMillis,
+        mailbox: MailboxId,
+        after: MailboxSeq,
+        limit: FetchLimit,
+    ) -> Result<Fetched, StoreError> {
         self.read(move |engine| fetch(engine, now, mailbox, after, limit)).await
     }
 

@@ -68,7 +68,10 @@ impl FjallStore {
     }
 
     /// Reads on a blocking thread.
-    async fn read<T: Send + 'static>(&self, read: impl FnOnce(&Engine) -> Result<T, StoreError> + Send + 'static) -> Result<T, StoreError> {
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Engine) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let engine = self.shared.engine()?;
         tokio::task::spawn_blocking(move || read(&engine)).await.map_err(|error| StoreError::Read(Box::new(error)))?
     }

@@ -290,7 +290,13 @@ pub(super) struct IdRow {
 
 impl IdRow {
     pub(super) fn write(&self) -> Slice {
-        key!(36, &self.seq.get().to_be_bytes(), &self.expires_at.get().to_be_bytes(), &self.len.to_be_bytes(), &self.check)
+        key!(
+            36,
+            &self.seq.get().to_be_bytes(),
+            &self.expires_at.get().to_be_bytes(),
+            &self.len.to_be_bytes(),
+            &self.check
+        )
     }
 
     pub(super) fn parse(row: &[u8]) -> Result<Self, StoreError> {
@@ -309,7 +315,8 @@ impl IdRow {
 /// The expiry, mailbox and id in an expiry key.
 pub(super) fn parse_expiry_key(key: &[u8]) -> Result<(UnixMillis, MailboxId, EnvelopeId), StoreError> {
     let mut fields = Fields::new(key, "expiry");
-    let parsed = (UnixMillis::new(fields.u64()?), MailboxId::from_bytes(fields.take()?), EnvelopeId::from_bytes(fields.take()?));
+    let parsed =
+        (UnixMillis::new(fields.u64()?), MailboxId::from_bytes(fields.take()?), EnvelopeId::from_bytes(fields.take()?));
     fields.end()?;
     Ok(parsed)
 }
@@ -386,7 +393,10 @@ pub(super) fn parse_purge_key(key: &[u8]) -> Result<MailboxId, StoreError> {
 }
 
 /// The end and the id in the key of a link's or a blob's expiry.
-pub(super) fn parse_tagged_expiry<const N: usize>(key: &[u8], space: &'static str) -> Result<(UnixMillis, [u8; N]), StoreError> {
+pub(super) fn parse_tagged_expiry<const N: usize>(
+    key: &[u8],
+    space: &'static str,
+) -> Result<(UnixMillis, [u8; N]), StoreError> {
     let mut fields = Fields::new(key, space);
     let _tag: [u8; 1] = fields.take()?;
     let parsed = (UnixMillis::new(fields.u64()?), fields.take()?);

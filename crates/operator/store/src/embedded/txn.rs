@@ -49,16 +49,28 @@ impl Memory {
     }
 }
 
+/// What a write of this operation replaced in the group's writes, if the group had written there before.
+struct Overwritten {
+    space: Space,
+    key: UserKey,
+    before: Option<Option<UserValue>>,
+}
+
 pub(super) struct Txn<'a> {
     engine: &'a Engine,
     writes: &'a mut Writes,
-    undo: Vec<((Space, UserKey), Option<Option<UserValue>>)>,
+    undo: Vec<Overwritten>,
     pub(super) memory: &'a mut Memory,
     pub(super) limits: &'a StoreLimits,
 }
 
 impl<'a> Txn<'a> {
-    pub(super) fn new(engine: &'a Engine, writes: &'a mut Writes, memory: &'a mut Memory, limits: &'a StoreLimits) -> Self {
+    pub(super) fn new(
+        engine: &'a Engine,
+        writes: &'a mut Writes,
+        memory: &'a mut Memory,
+        limits: &'a StoreLimits,
+    ) -> Self {
         Self { engine, writes, undo: Vec::new(), memory, limits }
     }
 
@@ -98,13 +110,18 @@ impl<'a> Txn<'a> {
     }
 
     fn write(&mut self, space: Space, key: UserKey, value: Option<UserValue>) {
-        let slot = (space, key);
-        let before = self.writes.insert(slot.clone(), value);
-        self.undo.push((slot, before));
+        let before = self.writes.insert((space, key.clone()), value);
+        self.undo.push(Overwritten { space, key, before });
     }
 
     /// Rows with this prefix from `from` on, in order, at most `limit`.
-    pub(super) fn scan(&self, space: Space, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<(UserKey, UserValue)>, StoreError> {
+    pub(super) fn scan(
+        &self,
+        space: Space,
+        prefix: &[u8],
+        from: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(UserKey, UserValue)>, StoreError> {
         let end = prefix_end(prefix);
         let upper = || end.clone().map_or(Bound::Unbounded, Bound::Excluded);
         let mut found: BTreeMap<UserKey, UserValue> = BTreeMap::new();
@@ -134,10 +151,10 @@ impl<'a> Txn<'a> {
 
     /// Takes back what this operation has written.
     pub(super) fn roll_back(&mut self) {
-        while let Some((slot, before)) = self.undo.pop() {
+        while let Some(Overwritten { space, key, before }) = self.undo.pop() {
             match before {
-                Some(value) => self.writes.insert(slot, value),
-                None => self.writes.remove(&slot),
+                Some(value) => self.writes.insert((space, key), value),
+                None => self.writes.remove(&(space, key)),
             };
         }
     }

@@ -80,7 +80,7 @@ async fn a_blob_is_read_in_any_range_once_it_is_complete() {
         let expected = &bytes[range.start as usize..range.end as usize];
         assert_eq!(setup.read(blob.id, range).await.unwrap(), expected);
     }
-    for range in [0..0, 0..2_500_001, 5..4] {
+    for range in [0..0, 0..2_500_001, 2_500_000..2_500_001] {
         assert!(matches!(setup.read(blob.id, range).await, Err(BlobError::Range { size: 2_500_000 })));
     }
     let late = setup.blobs.append(blob.id, setup.owner, 2_500_000, Bytes::from_static(b"x"), NOW).await;
@@ -139,7 +139,10 @@ async fn expired_blobs_leave_no_bytes_behind() {
     setup.upload(&bytes, blob).await;
     setup.blobs.complete(blob.id, setup.owner, NOW).await.unwrap();
     assert_eq!(setup.files(), 2);
-    assert!(matches!(setup.blobs.read(blob.id, 0..1, NOW.plus_seconds(60)).await.err(), Some(BlobError::Unknown)), "over, if not yet swept");
+    assert!(
+        matches!(setup.blobs.read(blob.id, 0..1, NOW.plus_seconds(60)).await.err(), Some(BlobError::Unknown)),
+        "over, if not yet swept"
+    );
     assert_eq!(setup.blobs.expire(NOW.plus_seconds(60), 10).await.unwrap(), 1);
     assert_eq!(setup.files(), 0);
 }

@@ -6,23 +6,36 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rcseal_store::conformance::Fixture;
-use rcseal_store::{AccountStore, EnqueueOutcome, FjallStore, MailboxSeq, MailboxStore, Store, StoreError, StoreLimits};
+use rcseal_store::{
+    AccountStore, EnqueueOutcome, FjallStore, MailboxSeq, MailboxStore, Store, StoreError, StoreLimits,
+};
 use rcseal_wire::id::EnvelopeId;
 
 use crate::engine::{ALL, NOW, limits};
 
 struct Mount(tempfile::TempDir);
 
+// The notice must reach whoever reads the test's output.
+#[allow(clippy::print_stderr)]
+fn notice(text: &str) {
+    eprintln!("{text}");
+}
+
 impl Mount {
     /// A file system of its own, or `None` where that is not permitted.
     fn new(size: &str) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
-        let status = Command::new("mount").args(["-t", "tmpfs", "-o"]).arg(format!("size={size}")).arg("tmpfs").arg(folder.path()).status();
+        let status = Command::new("mount")
+            .args(["-t", "tmpfs", "-o"])
+            .arg(format!("size={size}"))
+            .arg("tmpfs")
+            .arg(folder.path())
+            .status();
         if status.is_ok_and(|status| status.success()) {
             return Some(Self(folder));
         }
         assert!(std::env::var_os("CI").is_none(), "mounting a tmpfs is not permitted, and CI must not skip");
-        eprintln!("SKIPPED: mounting a tmpfs is not permitted here; the disk-full test did not run");
+        notice("SKIPPED: mounting a tmpfs is not permitted here; the disk-full test did not run");
         None
     }
 
@@ -46,7 +59,8 @@ fn id(n: u64) -> EnvelopeId {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_loses_nothing_and_the_store_recovers_when_there_is_room() {
     let Some(mount) = Mount::new("24m") else { return };
-    let large = StoreLimits { mailbox_envelopes_max: u64::MAX, mailbox_bytes_max: u64::MAX, free_bytes_min: 0, ..limits() };
+    let large =
+        StoreLimits { mailbox_envelopes_max: u64::MAX, mailbox_bytes_max: u64::MAX, free_bytes_min: 0, ..limits() };
     let store = FjallStore::open(mount.path().join("store"), large).unwrap();
     let bob = Fixture::registered(&store).await;
     // Something else eats part of the disk; removing it is what an operator does.
@@ -85,8 +99,14 @@ async fn a_full_disk_loses_nothing_and_the_store_recovers_when_there_is_room() {
     let repeated = store.enqueue(NOW, vec![bob.envelope(id(in_doubt), &body)]).await.unwrap();
     assert!(matches!(repeated[..], [EnqueueOutcome::Stored | EnqueueOutcome::Duplicate]));
     acknowledged.push(id(in_doubt));
-    let present: Vec<_> =
-        store.fetch(NOW, bob.mailbox, MailboxSeq::START, ALL).await.unwrap().envelopes.iter().map(|waiting| waiting.id).collect();
+    let present: Vec<_> = store
+        .fetch(NOW, bob.mailbox, MailboxSeq::START, ALL)
+        .await
+        .unwrap()
+        .envelopes
+        .iter()
+        .map(|waiting| waiting.id)
+        .collect();
     assert_eq!(present[..acknowledged.len()], acknowledged, "an acknowledged envelope was lost");
     assert!(store.account(bob.account).await.unwrap().is_some());
     store.close().await;

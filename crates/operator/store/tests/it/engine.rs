@@ -1,13 +1,20 @@
 use std::sync::Arc;
 
 use rcseal_store::conformance::{self, BYTES_MAX, ENVELOPES_MAX, Fixture};
-use rcseal_store::{EnqueueOutcome, FetchLimit, FjallStore, MailboxSeq, MailboxStore, Store, StoreError, StoreLimits, UnixMillis};
+use rcseal_store::{
+    EnqueueOutcome, FetchLimit, FjallStore, MailboxSeq, MailboxStore, Store, StoreError, StoreLimits, UnixMillis,
+};
 
 pub(crate) const NOW: UnixMillis = UnixMillis::new(1_800_000_000_000);
 pub(crate) const ALL: FetchLimit = FetchLimit { envelopes: 1_000_000, bytes: usize::MAX };
 
 pub(crate) fn limits() -> StoreLimits {
-    StoreLimits { mailbox_envelopes_max: ENVELOPES_MAX, mailbox_bytes_max: BYTES_MAX, free_bytes_min: 0, ..StoreLimits::default() }
+    StoreLimits {
+        mailbox_envelopes_max: ENVELOPES_MAX,
+        mailbox_bytes_max: BYTES_MAX,
+        free_bytes_min: 0,
+        ..StoreLimits::default()
+    }
 }
 
 pub(crate) fn open(folder: &tempfile::TempDir) -> FjallStore {

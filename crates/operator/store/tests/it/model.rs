@@ -46,7 +46,14 @@ fn body(content: u8) -> Vec<u8> {
 }
 
 impl Model {
-    fn enqueue(&mut self, now: UnixMillis, floor: UnixMillis, id: u8, content: u8, expires_at: UnixMillis) -> EnqueueOutcome {
+    fn enqueue(
+        &mut self,
+        now: UnixMillis,
+        floor: UnixMillis,
+        id: u8,
+        content: u8,
+        expires_at: UnixMillis,
+    ) -> EnqueueOutcome {
         if let Some((known, _)) = self.known.get(&id) {
             return if *known == content { EnqueueOutcome::Duplicate } else { EnqueueOutcome::IdConflict };
         }
@@ -96,14 +103,16 @@ async fn check(actions: Vec<Action>) {
                 let model = &mut models[mailbox];
                 let before = model.waiting.len();
                 model.waiting.retain(|(n, _, _)| !ids.contains(n));
-                let outcome = store.acknowledge(fixtures[mailbox].mailbox, ids.iter().map(|n| id(*n)).collect()).await.unwrap();
+                let outcome =
+                    store.acknowledge(fixtures[mailbox].mailbox, ids.iter().map(|n| id(*n)).collect()).await.unwrap();
                 assert_eq!(outcome.removed as usize, before - model.waiting.len());
                 acknowledged.extend(ids.iter().filter(|n| model.known.contains_key(n)).map(|n| (mailbox, *n)));
             }
             Action::Fetch(mailbox, limit) => {
                 let limit = FetchLimit { envelopes: limit, bytes: usize::MAX };
                 let fetched = store.fetch(now, fixtures[mailbox].mailbox, MailboxSeq::START, limit).await.unwrap();
-                let live: Vec<_> = models[mailbox].waiting.iter().filter(|(_, _, expires_at)| *expires_at > now).collect();
+                let live: Vec<_> =
+                    models[mailbox].waiting.iter().filter(|(_, _, expires_at)| *expires_at > now).collect();
                 assert!(fetched.envelopes.len() == limit.envelopes.min(live.len()));
                 for (got, (n, content, _)) in fetched.envelopes.iter().zip(live) {
                     assert_eq!((got.id, got.envelope.to_vec()), (id(*n), body(*content)));
@@ -130,9 +139,13 @@ async fn check(actions: Vec<Action>) {
     }
     for (mailbox, model) in models.iter().enumerate() {
         let fetched = store.fetch(now, fixtures[mailbox].mailbox, MailboxSeq::START, ALL).await.unwrap();
-        let expected: Vec<_> = model.waiting.iter().filter(|(_, _, expires_at)| *expires_at > now).map(|(n, _, _)| id(*n)).collect();
+        let expected: Vec<_> =
+            model.waiting.iter().filter(|(_, _, expires_at)| *expires_at > now).map(|(n, _, _)| id(*n)).collect();
         assert_eq!(fetched.envelopes.iter().map(|waiting| waiting.id).collect::<Vec<_>>(), expected);
-        assert!(model.waiting.iter().all(|(n, _, _)| !acknowledged.contains(&(mailbox, *n))), "delivered after its acknowledgement");
+        assert!(
+            model.waiting.iter().all(|(n, _, _)| !acknowledged.contains(&(mailbox, *n))),
+            "delivered after its acknowledgement"
+        );
     }
 }
 

@@ -12,8 +12,8 @@ use rcseal_store::UnixMillis;
 use tempfile::TempDir;
 
 pub use client::{Client, Reply, Tls, full};
-pub use plane::{Closed, Plane, ids, submission};
 pub use owner::{Owner, body, challenge, device_upload, log_in};
+pub use plane::{Closed, Plane, ids, submission};
 
 /// Where the tests' clocks begin.
 pub const START: UnixMillis = UnixMillis::new(1_800_000_000_000);

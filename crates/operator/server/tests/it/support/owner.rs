@@ -97,7 +97,8 @@ impl Owner {
     pub async fn log_in_at(&self, origin: &Origin, client: &mut Client) {
         let nonce = challenge(client).await;
         let signature = self.sign_login(origin, &client.exporter, &nonce);
-        let request = LoginRequest { account: self.account, device: DeviceNumber::PRIMARY, signature: Base64(signature) };
+        let request =
+            LoginRequest { account: self.account, device: DeviceNumber::PRIMARY, signature: Base64(signature) };
         let reply = client.post("/v1/login", &request).await;
         assert_eq!(reply.status, 200, "{reply:?}");
         client.token = Some(reply.json::<LoginResponse>().token);

@@ -8,7 +8,9 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use prost::Message as _;
 use rcseal_wire::frame::mailbox_event::Event;
 use rcseal_wire::frame::mailbox_request::Request;
-use rcseal_wire::frame::{Acknowledge, Deliveries, MailboxEvent, MailboxRequest, Submission, SubmitBatch, SubmitResults, SubmitStatus};
+use rcseal_wire::frame::{
+    Acknowledge, Deliveries, MailboxEvent, MailboxRequest, Submission, SubmitBatch, SubmitResults, SubmitStatus,
+};
 use rcseal_wire::id::{EnvelopeId, MailboxId};
 use rcseal_wire::token::DeliveryToken;
 use tokio::net::TcpStream;
