@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`config`], [`init`] | the operator's file; a development set-up |
 //! | `net`, `tls` | sockets, handshakes, limits per connection |
-//! | `app`, `refusal`, `linger` | the router; problem documents, and making sure that they are heard |
+//! | `app`, `body`, `refusal`, `linger` | the router; bodies within limits; problem documents, and making sure that they are heard |
 //! | `auth`, `account`, `admission` | login, registration, who may register |
 //! | `directory`, `blob`, `link` | key sets and prekeys, encrypted media, linking slots |
 //! | `mailbox` | the message plane |
@@ -21,6 +21,7 @@ mod admission;
 mod app;
 mod auth;
 mod blob;
+mod body;
 pub mod cli;
 pub mod clock;
 pub mod config;

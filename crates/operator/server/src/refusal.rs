@@ -1,21 +1,17 @@
-//! Turning refusals into RFC 9457 problem documents, and reading request parts so that a bad one becomes such a document.
+//! Turning refusals into RFC 9457 problem documents, and reading paths and queries so that a bad one becomes such a document.
 //!
 //! Handlers return `Result<_, Refusal>`. Each operation has its own error enum, and that enum says which [`ProblemCode`] it is; a
 //! refusal never carries the cause's text to the peer, only the code and, where it helps, a detail written for the purpose.
 
-use std::error::Error;
-
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
-use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Path, Query, Request};
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use rcseal_store::StoreError;
 use rcseal_wire::problem::{PROBLEM_CONTENT_TYPE, Problem, ProblemCode};
 use serde::de::DeserializeOwned;
-use tower_http::timeout::TimeoutError;
 
 /// A refused request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,74 +69,6 @@ impl IntoResponse for Refusal {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
-    }
-}
-
-/// A JSON body of a known shape.
-pub(crate) struct ApiJson<T>(pub(crate) T);
-
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ApiJson<T> {
-    type Rejection = Refusal;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
-        match <Json<T> as FromRequest<S>>::from_request(request, state).await {
-            Ok(Json(value)) => Ok(Self(value)),
-            Err(rejection) => Err(refuse_json(&rejection)),
-        }
-    }
-}
-
-impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for ApiJson<T> {
-    type Rejection = Refusal;
-
-    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, Refusal> {
-        if request.headers().contains_key(header::CONTENT_TYPE) {
-            <Self as FromRequest<S>>::from_request(request, state).await.map(Some)
-        } else {
-            Ok(None)
-        }
-    }
-}
-
-fn refuse_json(rejection: &JsonRejection) -> Refusal {
-    match rejection {
-        JsonRejection::MissingJsonContentType(_) => {
-            Refusal::with_detail(ProblemCode::UnsupportedMediaType, "send application/json")
-        }
-        JsonRejection::JsonSyntaxError(_) => Refusal::with_detail(ProblemCode::Malformed, "the body is not JSON"),
-        JsonRejection::JsonDataError(_) => {
-            Refusal::with_detail(ProblemCode::Malformed, "a field is missing or has the wrong form")
-        }
-        other => refuse_body(other.status(), other),
-    }
-}
-
-/// Refuses a body that could not be read: too long, stalled, or cut off.
-pub(crate) fn refuse_body(status: StatusCode, error: &(dyn Error + 'static)) -> Refusal {
-    if status == StatusCode::PAYLOAD_TOO_LARGE {
-        return ProblemCode::TooLarge.into();
-    }
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if error.is::<TimeoutError>() {
-            return ProblemCode::Stalled.into();
-        }
-        cause = error.source();
-    }
-    Refusal::with_detail(ProblemCode::Malformed, "the body ended early")
-}
-
-/// A body of bytes, up to the body limit.
-pub(crate) struct ApiBytes(pub(crate) Bytes);
-
-impl<S: Send + Sync> FromRequest<S> for ApiBytes {
-    type Rejection = Refusal;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
-        match Bytes::from_request(request, state).await {
-            Ok(bytes) => Ok(Self(bytes)),
-            Err(rejection) => Err(refuse_body(rejection.status(), &rejection)),
-        }
     }
 }
 

@@ -21,7 +21,8 @@ use tokio_util::task::TaskTracker;
 use crate::admin;
 use crate::app;
 use crate::auth::TokenKey;
-use crate::blob::UploadSlots;
+use crate::blob;
+use crate::body::BodyBudget;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::error::StartError;
@@ -92,7 +93,9 @@ impl Server {
             mailboxes,
             admission: admission::adapter(config.admission.mode),
             limiters: Limiters::new(&config.limits),
-            upload_slots: UploadSlots::new(),
+            bodies: BodyBudget::new(),
+            uploads: blob::upload_slots(),
+            downloads: blob::download_slots(),
             link_waiters: LinkWaiters::new(),
             metrics: Arc::clone(&metrics),
             revocations: revocation_channel(),

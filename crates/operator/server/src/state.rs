@@ -1,18 +1,20 @@
 //! What every handler shares: configuration, clock, stores, limiters, metrics and the signal to stop.
 
+use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
 use rcseal_store::{Blobs, Store};
 
-use rcseal_wire::id::DeviceAddress;
+use rcseal_wire::id::{AccountId, DeviceAddress};
 use rcseal_wire::origin::Origin;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::Admission;
 use crate::auth::TokenKey;
-use crate::blob::UploadSlots;
+use crate::blob::Slots;
+use crate::body::BodyBudget;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::limiter::Limiters;
@@ -47,8 +49,12 @@ pub(crate) struct Shared {
     pub(crate) admission: Box<dyn Admission>,
     /// Rate limits.
     pub(crate) limiters: Limiters,
-    /// Places for running uploads.
-    pub(crate) upload_slots: UploadSlots,
+    /// Memory for bodies that are being read.
+    pub(crate) bodies: BodyBudget,
+    /// Places for running uploads, by account.
+    pub(crate) uploads: Slots<AccountId>,
+    /// Places for running downloads, by address.
+    pub(crate) downloads: Slots<IpAddr>,
     /// Requests that wait for a link message.
     pub(crate) link_waiters: LinkWaiters,
     /// The metrics table.

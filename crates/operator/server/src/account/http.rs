@@ -11,11 +11,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::RegistrationError;
+use crate::body::ApiJson;
 use crate::directory::{DirectoryError, VerifiedKeySet, parse_upload, put_device};
 use crate::log::LogId;
 use crate::metrics::Outcome;
 use crate::net::ConnectionInfo;
-use crate::refusal::{ApiJson, Refusal};
+use crate::refusal::Refusal;
 use crate::state::AppState;
 
 pub(crate) fn routes() -> OpenApiRouter<AppState> {

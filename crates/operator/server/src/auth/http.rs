@@ -11,11 +11,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::AuthError;
+use crate::body::ApiJson;
 use crate::directory;
 use crate::log::LogId;
 use crate::metrics::Outcome;
 use crate::net::{ConnectionInfo, PendingNonce};
-use crate::refusal::{ApiJson, Refusal};
+use crate::refusal::Refusal;
 use crate::state::AppState;
 
 /// A challenge is answered by a program at once; a minute covers a slow phone asking its key vault.

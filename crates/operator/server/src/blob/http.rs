@@ -1,16 +1,19 @@
 //! Requests for blobs.
 
 use std::error::Error;
+use std::net::IpAddr;
+use std::ops::Range;
 
-use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use bytes::BytesMut;
-use futures_util::StreamExt as _;
-use rcseal_store::BlobError;
+use futures_util::stream::{self, Stream};
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use rcseal_store::blob::{BlobRecord, BlobState, NewBlob};
+use rcseal_store::{BlobError, UnixMillis};
 use rcseal_wire::api::{BlobCreate, BlobCreated, UPLOAD_OFFSET_HEADER};
 use rcseal_wire::id::BlobId;
 use rcseal_wire::problem::{Problem, ProblemCode};
@@ -19,10 +22,16 @@ use utoipa_axum::routes;
 
 use super::error::BlobRefusal;
 use super::range::{self, Wanted};
+use super::slots::Slot;
 use crate::auth::AuthenticatedDevice;
+use crate::body::{ApiJson, refuse_broken};
 use crate::metrics::Direction;
-use crate::refusal::{ApiJson, ApiPath, Refusal, refuse_body};
+use crate::net::{ConnectionInfo, subscriber};
+use crate::refusal::{ApiPath, Refusal};
 use crate::state::AppState;
+
+/// Bytes of a download in memory; a divisor of the stored chunks' length.
+const PIECE_BYTES: u64 = 128 * 1024;
 
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(create)).routes(routes!(download, upload, progress, remove))
@@ -92,7 +101,7 @@ async fn upload(
 ) -> Result<Response, BlobRefusal> {
     let offset = header_number(&headers).ok_or(Refusal::with_detail(ProblemCode::Malformed, "upload-offset"))?;
     let record = owned(&state, device, id).await?;
-    let _slot = state.upload_slots.take(device.account()).ok_or(Refusal::retry_after(ProblemCode::RateLimited, 1))?;
+    let _slot = state.uploads.take(device.account()).ok_or(Refusal::retry_after(ProblemCode::RateLimited, 1))?;
     let mut upload = Upload { state: &state, device, record, offset, piece: BytesMut::new() };
     let mut body = body.into_data_stream();
     while let Some(data) = body.next().await {
@@ -155,7 +164,7 @@ impl Upload<'_> {
 
 fn refuse_cut_off(error: &axum::Error) -> Refusal {
     let error: &(dyn Error + 'static) = error;
-    refuse_body(StatusCode::BAD_REQUEST, error)
+    refuse_broken(error)
 }
 
 /// Where an upload stands, for its owner.
@@ -205,11 +214,13 @@ async fn remove(
         (status = 200, body = Vec<u8>, content_type = "application/octet-stream", description = "the bytes"),
         (status = 206, body = Vec<u8>, content_type = "application/octet-stream", description = "the range"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "not_found"),
+        (status = 429, body = Problem, content_type = "application/problem+json", description = "rate_limited"),
         (status = 416, body = Problem, content_type = "application/problem+json", description = "range_not_satisfiable"),
     ),
 )]
 async fn download(
     State(state): State<AppState>,
+    Extension(connection): Extension<ConnectionInfo>,
     ApiPath(id): ApiPath<BlobId>,
     headers: HeaderMap,
 ) -> Result<Response, BlobRefusal> {
@@ -225,16 +236,10 @@ async fn download(
         Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
         Wanted::Unsatisfiable => return Err(BlobError::Range { size }.into()),
     };
-    let (_, pieces) = state.blobs.read(id, range.clone(), now).await?;
-    let metered = {
-        let state = state.clone();
-        pieces.inspect(move |piece| {
-            if let Ok(piece) = piece {
-                state.metrics.blob_moved(Direction::Download, piece.len() as u64);
-            }
-        })
-    };
-    let mut response = (status, Body::from_stream(metered)).into_response();
+    let peer = subscriber(connection.peer().ip());
+    let slot = state.downloads.take(peer).ok_or(Refusal::retry_after(ProblemCode::RateLimited, 1))?;
+    let pieces = pieces(&state, id, range.clone(), slot, now);
+    let mut response = (status, Body::from_stream(pieces)).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     headers.insert(header::CONTENT_LENGTH, (range.end - range.start).into());
@@ -245,6 +250,32 @@ async fn download(
         headers.insert(header::CONTENT_RANGE, value);
     }
     Ok(response)
+}
+
+/// A range of a finished blob, in pieces that are read when the peer is ready for them. The stream holds its place while it lives.
+fn pieces(
+    state: &AppState,
+    id: BlobId,
+    range: Range<u64>,
+    slot: Slot<IpAddr>,
+    now: UnixMillis,
+) -> impl Stream<Item = Result<Bytes, BlobError>> + Send + use<> {
+    let state = state.clone();
+    stream::try_unfold((range, slot), move |(range, slot)| {
+        let state = state.clone();
+        async move {
+            if range.is_empty() {
+                return Ok(None);
+            }
+            // Pieces end at multiples of their length, so that none reaches over two stored chunks.
+            let end = range.end.min((range.start / PIECE_BYTES + 1) * PIECE_BYTES);
+            let (_, mut chunks) = state.blobs.read(id, range.start..end, now).await?;
+            let piece = chunks.try_next().await?.ok_or(BlobError::Unknown)?;
+            state.metrics.blob_moved(Direction::Download, piece.len() as u64);
+            let next = range.start + piece.len() as u64;
+            Ok(Some((piece, (next..range.end, slot))))
+        }
+    })
 }
 
 /// The record of a blob that the caller owns; somebody else's looks as if it did not exist.

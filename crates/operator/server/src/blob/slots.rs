@@ -1,55 +1,72 @@
-//! How many uploads may run at once: each holds up to one piece in memory.
+//! How many transfers may run at once, in all and for each peer: each holds a piece in memory.
 
 use std::collections::HashMap;
+use std::hash::Hash;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rcseal_wire::id::AccountId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Uploads that run at once: at one mebibyte each, a quarter of a gibibyte.
-const TOTAL_MAX: usize = 256;
-/// Uploads of one account that run at once, so that one account cannot take all places.
-const ACCOUNT_MAX: u32 = 8;
+const UPLOADS_MAX: usize = 256;
+/// Uploads of one account that run at once.
+const UPLOADS_PER_ACCOUNT_MAX: u32 = 8;
+/// Downloads that run at once: at 128 KiB each, a quarter of a gibibyte.
+const DOWNLOADS_MAX: usize = 2048;
+/// Downloads of one address that run at once. Phones share carrier NAT addresses, so it is generous.
+const DOWNLOADS_PER_ADDRESS_MAX: u32 = 128;
 
-/// Places for uploads.
-pub(crate) struct UploadSlots {
+/// Places for transfers of peers that are told apart by `K`, so that one of them cannot take all places.
+pub(crate) struct Slots<K: Eq + Hash> {
     total: Arc<Semaphore>,
-    per_account: Arc<Mutex<HashMap<AccountId, u32>>>,
+    per_peer: Arc<Mutex<HashMap<K, u32>>>,
+    per_peer_max: u32,
 }
 
 /// A place, given back when dropped.
-pub(super) struct UploadSlot {
+pub(super) struct Slot<K: Eq + Hash> {
     _permit: OwnedSemaphorePermit,
-    account: AccountId,
-    per_account: Arc<Mutex<HashMap<AccountId, u32>>>,
+    peer: K,
+    per_peer: Arc<Mutex<HashMap<K, u32>>>,
 }
 
-impl UploadSlots {
-    pub(crate) fn new() -> Self {
-        Self { total: Arc::new(Semaphore::new(TOTAL_MAX)), per_account: Arc::default() }
+/// Places for uploads.
+pub(crate) fn upload_slots() -> Slots<AccountId> {
+    Slots::new(UPLOADS_MAX, UPLOADS_PER_ACCOUNT_MAX)
+}
+
+/// Places for downloads.
+pub(crate) fn download_slots() -> Slots<IpAddr> {
+    Slots::new(DOWNLOADS_MAX, DOWNLOADS_PER_ADDRESS_MAX)
+}
+
+impl<K: Eq + Hash + Clone> Slots<K> {
+    fn new(total_max: usize, per_peer_max: u32) -> Self {
+        Self { total: Arc::new(Semaphore::new(total_max)), per_peer: Arc::default(), per_peer_max }
     }
 
-    /// A place for an upload of `account`, if there is one.
-    pub(super) fn take(&self, account: AccountId) -> Option<UploadSlot> {
+    /// A place for a transfer of `peer`, if there is one.
+    pub(super) fn take(&self, peer: K) -> Option<Slot<K>> {
         let permit = Arc::clone(&self.total).try_acquire_owned().ok()?;
-        let mut counts = self.per_account.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(account).or_insert(0);
-        if *count >= ACCOUNT_MAX {
+        let mut counts = self.per_peer.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(peer.clone()).or_insert(0);
+        if *count >= self.per_peer_max {
             return None;
         }
         *count += 1;
         drop(counts);
-        Some(UploadSlot { _permit: permit, account, per_account: Arc::clone(&self.per_account) })
+        Some(Slot { _permit: permit, peer, per_peer: Arc::clone(&self.per_peer) })
     }
 }
 
-impl Drop for UploadSlot {
+impl<K: Eq + Hash> Drop for Slot<K> {
     fn drop(&mut self) {
-        let mut counts = self.per_account.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.account) {
+        let mut counts = self.per_peer.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.peer) {
             *count -= 1;
             if *count == 0 {
-                counts.remove(&self.account);
+                counts.remove(&self.peer);
             }
         }
     }
@@ -60,14 +77,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_account_cannot_take_every_place() {
-        let slots = UploadSlots::new();
-        let (greedy, other) = (AccountId::from_bytes([1; 16]), AccountId::from_bytes([2; 16]));
-        let held: Vec<_> = (0..ACCOUNT_MAX).filter_map(|_| slots.take(greedy)).collect();
-        assert_eq!(held.len(), ACCOUNT_MAX as usize);
-        assert!(slots.take(greedy).is_none());
-        assert!(slots.take(other).is_some());
+    fn one_peer_cannot_take_every_place() {
+        let slots = Slots::new(3, 2);
+        let held = [slots.take("greedy"), slots.take("greedy")];
+        assert!(held.iter().all(Option::is_some));
+        assert!(slots.take("greedy").is_none());
+        let other = slots.take("other");
+        assert!(other.is_some());
+        assert!(slots.take("third").is_none());
         drop(held);
-        assert!(slots.take(greedy).is_some());
+        assert!(slots.take("greedy").is_some());
     }
 }

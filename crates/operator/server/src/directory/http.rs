@@ -16,9 +16,10 @@ use utoipa_axum::routes;
 
 use super::{DirectoryError, VerifiedKeySet, parse_upload, prekey};
 use crate::auth::{AuthenticatedDevice, DirectoryReader};
+use crate::body::ApiJson;
 use crate::log::LogId;
 use crate::metrics::{Outcome, PrekeyKind};
-use crate::refusal::{ApiJson, ApiPath, ApiQuery, Refusal};
+use crate::refusal::{ApiPath, ApiQuery, Refusal};
 use crate::state::AppState;
 
 pub(crate) fn routes() -> OpenApiRouter<AppState> {

@@ -15,8 +15,9 @@ use tokio::time::{Instant, timeout_at};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::body::ApiBytes;
 use crate::net::ConnectionInfo;
-use crate::refusal::{ApiBytes, ApiPath, ApiQuery, Refusal};
+use crate::refusal::{ApiPath, ApiQuery, Refusal};
 use crate::state::AppState;
 
 /// Longest wait of one read: shorter than the idle limits of middleboxes.

@@ -13,9 +13,10 @@ use rcseal_wire::problem::{Problem, ProblemCode};
 
 use super::deliver::{count_acknowledged, deliveries, ids};
 use super::submit as plane;
+use crate::body::ApiBytes;
 use crate::auth::AuthenticatedDevice;
 use crate::net::ConnectionInfo;
-use crate::refusal::{ApiBytes, Refusal};
+use crate::refusal::Refusal;
 use crate::state::AppState;
 
 /// Envelopes of one answer.
