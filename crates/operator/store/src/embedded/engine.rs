@@ -11,6 +11,7 @@ use std::time::Duration;
 use fjall::config::CompressionPolicy;
 use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
 
+use super::journal;
 use super::rows::{self, FORMAT, Space};
 use super::txn::Writes;
 use crate::StoreError;
@@ -48,13 +49,19 @@ impl Engine {
     /// Opens or creates the database in a folder.
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
         let open_error = |error: fjall::Error| StoreError::Open(Box::new(error));
+        let open_database =
+            || Database::builder(path).journal_compression(CompressionType::None).cache_size(CACHE_LEN).open();
         // What is stored is ciphertext or random: compressing it costs time and saves nothing.
         let plain = || KeyspaceCreateOptions::default().data_block_compression_policy(CompressionPolicy::disabled());
-        let db = Database::builder(path)
-            .journal_compression(CompressionType::None)
-            .cache_size(CACHE_LEN)
-            .open()
-            .map_err(open_error)?;
+        let db = match open_database() {
+            // A power cut in the middle of a flush may leave a batch of which some pages are missing.
+            Err(fjall::Error::JournalRecovery(_)) => {
+                journal::drop_torn_tail(path)?;
+                open_database()
+            }
+            outcome => outcome,
+        }
+        .map_err(open_error)?;
         let keyspace = |space: Space| db.keyspace(space.name(), plain).map_err(open_error);
         let engine = Self {
             envelopes: keyspace(Space::Envelopes)?,

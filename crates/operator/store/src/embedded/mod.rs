@@ -9,6 +9,7 @@ mod blob;
 mod committer;
 mod directory;
 mod engine;
+mod journal;
 mod link;
 mod mailbox;
 mod rows;

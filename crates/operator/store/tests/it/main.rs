@@ -5,3 +5,4 @@ mod blobs;
 mod disk_full;
 mod engine;
 mod model;
+mod power_cut;
