@@ -135,6 +135,22 @@ mod tests {
         );
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_a_configuration_or_refused(text: String) {
+            let _ = parse_text(&text);
+        }
+
+        #[test]
+        fn any_key_and_value_is_accepted_or_refused(
+            table in "(server|tls|storage|admission|limits|jobs|log|[a-z]{1,6})",
+            key in "[a-z_]{1,30}",
+            value in r#"([0-9]{1,25}|-[0-9]{1,5}|"[a-z:/.]{0,20}"|true|\[\]|\{\})"#,
+        ) {
+            let _ = parse_text(&format!("[{table}]\n{key} = {value}\n"));
+        }
+    }
+
     #[test]
     fn a_key_unlike_any_other_is_refused_without_a_guess() {
         let error = parse_text("[jobs]\nqqq = 5\n").unwrap_err();

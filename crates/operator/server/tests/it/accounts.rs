@@ -51,6 +51,24 @@ async fn another_key_set_for_an_account_that_exists_is_refused() {
 }
 
 #[tokio::test]
+async fn an_account_id_that_is_taken_is_refused() {
+    let server = TestServer::start().await;
+    let (owner, mut client) = server.registered().await;
+    let impostor = Owner::of_account(owner.account);
+    assert_eq!(client.post("/v1/accounts", &impostor.register_request()).await.code(), "account_exists");
+}
+
+#[tokio::test]
+async fn a_registration_with_a_later_key_set_is_refused_for_new_accounts_too() {
+    let server = TestServer::start().await;
+    let owner = Owner::new();
+    let (next, _) = owner.with_linked_device();
+    let mut request = owner.register_request();
+    request.key_set = Base64(next.as_bytes().to_vec());
+    assert_eq!(server.connect().await.post("/v1/accounts", &request).await.code(), "key_set_invalid");
+}
+
+#[tokio::test]
 async fn a_mailbox_id_that_is_taken_is_refused() {
     let server = TestServer::start().await;
     let (owner, mut client) = server.registered().await;

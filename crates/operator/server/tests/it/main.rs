@@ -4,6 +4,8 @@
 
 mod accounts;
 mod blobs;
+#[cfg(unix)]
+mod command;
 mod config;
 mod directory;
 mod hostile;

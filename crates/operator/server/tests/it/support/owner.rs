@@ -34,8 +34,12 @@ fn rng() -> ChaCha20Rng {
 
 impl Owner {
     pub fn new() -> Self {
+        Self::of_account(AccountId::generate(&mut rng()))
+    }
+
+    /// Somebody who claims a given account id, with keys of their own.
+    pub fn of_account(account: AccountId) -> Self {
         let rng = &mut rng();
-        let account = AccountId::generate(rng);
         let signer = AccountSigner::generate(rng);
         let primary = ed25519::SigningKey::generate(rng);
         let key_set = KeySetBuilder::first(account, RecoveryCommitment::NONE)
