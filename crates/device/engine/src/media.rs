@@ -11,14 +11,13 @@
 use rcseal_crypto::aead::{self, TAG_LEN};
 use rcseal_crypto::hash::Sha256;
 use rcseal_crypto::secret::Secret;
+pub use rcseal_wire::content::MEDIA_LEN_MAX;
 use rcseal_wire::id::Digest;
 
 /// Plaintext bytes of a segment.
 pub const SEGMENT_LEN: usize = 64 * 1024;
 /// Ciphertext bytes of a segment.
 pub const SEALED_SEGMENT_LEN: usize = SEGMENT_LEN + TAG_LEN;
-/// Plaintext bytes of a blob: what still fits the server's limit after padding and sealing.
-pub const MEDIA_LEN_MAX: u64 = 90 * 1024 * 1024;
 
 const ASSOCIATED_DATA: &[u8] = b"rcseal/blob/v1";
 
@@ -68,14 +67,15 @@ pub const fn padded_len(size: u64) -> u64 {
     let exponent_bits = exponent.ilog2() + 1;
     let Some(low_bits) = exponent.checked_sub(exponent_bits) else { return size };
     let mask = (1u64 << low_bits) - 1;
-    (size + mask) & !mask
+    // Sizes come from peers; one that no blob has must not overflow.
+    size.saturating_add(mask) & !mask
 }
 
 /// The ciphertext length of a plaintext: what the server sees.
 #[must_use]
 pub const fn sealed_len(size: u64) -> u64 {
     let padded = padded_len(size);
-    padded + padded.div_ceil(SEGMENT_LEN as u64) * TAG_LEN as u64
+    padded.saturating_add(padded.div_ceil(SEGMENT_LEN as u64) * TAG_LEN as u64)
 }
 
 fn nonce(segment: u32, last: bool) -> [u8; 12] {
@@ -271,6 +271,15 @@ mod tests {
             opener.open(segment).unwrap();
         }
         assert_eq!(opener.finish().unwrap_err(), MediaError::Digest);
+    }
+
+    #[test]
+    fn a_size_that_no_blob_has_does_not_overflow() {
+        for size in [MEDIA_LEN_MAX + 1, u64::MAX / 2, u64::MAX - 1, u64::MAX] {
+            assert!(sealed_len(size) >= padded_len(size));
+            let error = BlobOpener::new(Secret::from_bytes([7; 32]), size, Digest::from_bytes([0; 32])).err();
+            assert_eq!(error, Some(MediaError::TooLarge { size }));
+        }
     }
 
     proptest::proptest! {
