@@ -1,6 +1,7 @@
 //! What every operation is handed: a transaction, the time, and randomness.
 
 use rand_core::CryptoRng;
+use rcseal_wire::id::{AccountId, DeviceAddress};
 
 use crate::record::{self, Record as _};
 use crate::store::{StoreError, Table, Tx};
@@ -42,6 +43,7 @@ pub(crate) enum Sequence {
     Pending,
     Event,
     Quarantine,
+    Parked,
 }
 
 impl Sequence {
@@ -53,6 +55,29 @@ impl Sequence {
             Self::Pending => b"pending",
             Self::Event => b"event",
             Self::Quarantine => b"quarantine",
+            Self::Parked => b"parked",
+        }
+    }
+}
+
+/// Rows that are counted as they come and go, because a bound on them is checked far more often than they are read, and peers choose how
+/// large they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tally {
+    /// Envelopes that wait for key sets.
+    Parked,
+    /// Of these, those that claim to come from this account.
+    ParkedOf(AccountId),
+    /// Envelopes to this device in the outbox that carry no message.
+    Notices(DeviceAddress),
+}
+
+impl Tally {
+    fn key(self) -> Vec<u8> {
+        match self {
+            Self::Parked => b"tally/parked".to_vec(),
+            Self::ParkedOf(account) => record::key(&[b"tally/parked/", account.as_bytes()]),
+            Self::Notices(device) => record::key(&[b"tally/notices/", &device.to_bytes()]),
         }
     }
 }
@@ -61,6 +86,28 @@ impl<'a> Engine<'a> {
     /// Wraps a transaction that the shell opened.
     pub fn new(tx: &'a mut dyn Tx, now: UnixMillis, rng: &'a mut dyn CryptoRng) -> Self {
         Self { tx, now, rng }
+    }
+
+    /// How many there are.
+    pub(crate) fn tally(&self, tally: Tally) -> Result<u64, StoreError> {
+        match self.tx.get(Table::Counter, &tally.key())? {
+            Some(bytes) => Ok(record::Number::from_row(Table::Counter, &bytes)?.0),
+            None => Ok(0),
+        }
+    }
+
+    /// One more.
+    pub(crate) fn count_up(&mut self, tally: Tally) -> Result<(), StoreError> {
+        let count = self.tally(tally)?.saturating_add(1);
+        self.tx.put(Table::Counter, &tally.key(), &record::Number(count).to_row())
+    }
+
+    /// One less. A count of none leaves no row.
+    pub(crate) fn count_down(&mut self, tally: Tally) -> Result<(), StoreError> {
+        match self.tally(tally)? {
+            0 | 1 => self.tx.delete(Table::Counter, &tally.key()),
+            count => self.tx.put(Table::Counter, &tally.key(), &record::Number(count - 1).to_row()),
+        }
     }
 
     /// The next number of a sequence, from 1.

@@ -66,7 +66,7 @@ impl Engine<'_> {
     /// [`ContactError::Unknown`].
     pub fn direct_conversation(&mut self, account: AccountId) -> Result<ConversationId, ContactError> {
         let own = self.account()?.address.account;
-        self.contact(account)?.ok_or(ContactError::Unknown)?;
+        self.known_contact(account)?.ok_or(ContactError::Unknown)?;
         let id = direct_conversation_id(own, account);
         if self.conversation(id)?.is_none() {
             self.put_conversation(id, &direct(own, account))?;

@@ -10,6 +10,8 @@
 //!
 //! `docs/protocol/linking.md` has the formats.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use rand_core::CryptoRng;
 use rcseal_credential::{DeviceEntry, KeySetBuilder, KeySetError, ParseError, UnverifiedKeySet, VerifiedKeySet};
 use rcseal_crypto::aead;
@@ -160,6 +162,10 @@ impl LinkingDevice {
     /// # Errors
     /// [`LinkFailure`].
     pub fn handle_offer(&mut self, message: &[u8], rng: &mut dyn CryptoRng) -> Result<Vec<u8>, LinkFailure> {
+        // A second entry would be sealed under the same key and nonce as the first.
+        if self.offered.is_some() {
+            return Err(LinkFailure::Order);
+        }
         let (primary, sealed) = message.split_first_chunk::<32>().ok_or(LinkFailure::Message)?;
         let primary = x25519::PublicKey::from_bytes(primary)?;
         let shared = self.ephemeral.diffie_hellman(&primary)?;
@@ -190,6 +196,8 @@ impl LinkingDevice {
 pub struct LinkApproval {
     keys: LinkKeys,
     device: DeviceNumber,
+    /// A welcome has been sealed: another one would be under the same key and nonce.
+    is_used: AtomicBool,
 }
 
 /// The primary device's side, done: the key set is signed.
@@ -227,7 +235,7 @@ impl Engine<'_> {
         };
         let sealed = aead::seal(&keys.to_new, &NONCE_FIRST, INFO, &offer.to_bytes());
         let message = [&ephemeral.public_key().as_bytes()[..], &sealed].concat();
-        Ok((LinkApproval { keys, device }, message))
+        Ok((LinkApproval { keys, device, is_used: AtomicBool::new(false) }, message))
     }
 
     /// On the primary device: checks the new device's entry and signs the key set that names it. The shell publishes it next.
@@ -235,6 +243,9 @@ impl Engine<'_> {
     /// # Errors
     /// [`LinkFailure`].
     pub fn link_approve(&mut self, approval: &LinkApproval, reply: &[u8]) -> Result<LinkApproved, LinkFailure> {
+        if approval.is_used.load(Ordering::Relaxed) {
+            return Err(LinkFailure::Order);
+        }
         let account = self.account()?;
         let entry =
             aead::open(&approval.keys.to_primary, &NONCE_FIRST, INFO, reply).map_err(|_| LinkFailure::Message)?;
@@ -252,6 +263,7 @@ impl Engine<'_> {
             delivery_token: self.account()?.delivery_token,
             contacts: contacts.as_bytes().to_vec(),
         };
+        approval.is_used.store(true, Ordering::Relaxed);
         let sealed = aead::seal(&approval.keys.to_new, &NONCE_SECOND, INFO, &Zeroizing::new(welcome.to_bytes()));
         Ok(LinkApproved { device: approval.device, welcome: sealed })
     }
@@ -341,6 +353,7 @@ impl Engine<'_> {
             UnverifiedKeySet::parse(&bytes).map_err(|_| crate::store::BadRow::error(Table::Account))?.verify()?;
         known.check_successor(&key_set)?;
         self.put_key_set(&key_set)?;
+        self.forget_removed_devices(&known, &key_set)?;
         self.put_account(&account)?;
         self.emit(crate::event::Event::DevicesChanged { account: account.address.account })?;
         self.announce_key_set(&account).map_err(crate::send::as_account_error)

@@ -16,6 +16,9 @@ use crate::store::{BadRow, Order, StoreError, Table, prefix_end};
 const RETRY_MS_MIN: u64 = 500;
 /// Longest delay of a retry: five minutes, so that a server that comes back is not waited for.
 const RETRY_MS_MAX: u64 = 5 * 60 * 1000;
+/// Times that a directory is asked for the key set an envelope waits for. Only its answers count, not its absence, so that this is some
+/// hours: whoever claims to be somebody who does not exist must not keep a device asking for a week.
+const PARKED_ATTEMPTS_MAX: u32 = 64;
 /// Needs in one poll.
 const POLL_MAX: usize = 64;
 
@@ -128,8 +131,24 @@ impl Engine<'_> {
         self.tx.delete(Table::Need, &need_key(NeedKind::KeySet, account))
     }
 
-    pub(crate) fn postpone_key_set(&mut self, account: AccountId) -> Result<(), StoreError> {
-        self.postpone(NeedKind::KeySet, account)
+    /// How often an account's key set has been asked for without success.
+    pub(crate) fn key_set_attempts(&self, account: AccountId) -> Result<u32, StoreError> {
+        match self.tx.get(Table::Need, &need_key(NeedKind::KeySet, account))? {
+            Some(row) => Ok(NeedRecord::from_row(Table::Need, &row)?.attempts),
+            None => Ok(0),
+        }
+    }
+
+    /// The key set that came is not the one that envelopes wait for. Answers whether it is worth asking again.
+    pub(crate) fn ask_for_key_set_again(&mut self, account: AccountId, attempts: u32) -> Result<bool, StoreError> {
+        let attempts = attempts.saturating_add(1);
+        if attempts >= PARKED_ATTEMPTS_MAX {
+            return Ok(false);
+        }
+        let due_at_ms = self.retry_at(attempts).0;
+        let record = NeedRecord { attempts, due_at_ms };
+        self.tx.put(Table::Need, &need_key(NeedKind::KeySet, account), &record.to_row())?;
+        Ok(true)
     }
 
     pub(crate) fn need_met(&mut self, kind: NeedKind, account: AccountId) -> Result<(), StoreError> {
@@ -149,7 +168,11 @@ impl Engine<'_> {
     /// # Errors
     /// Those of the store.
     pub fn handle_need_failed(&mut self, kind: NeedKind, account: AccountId) -> Result<(), StoreError> {
-        self.postpone(kind, account)
+        self.postpone(kind, account)?;
+        if kind == NeedKind::KeySet && self.key_set_attempts(account)? >= PARKED_ATTEMPTS_MAX {
+            self.give_up_parked(account)?;
+        }
+        Ok(())
     }
 
     /// When something is to be done next; `None` when nothing is.

@@ -3,13 +3,15 @@
 //! A row is written in the transaction that encrypted, and deleted when the relay has said that the envelope is durable. Between the two it
 //! is submitted as often as it takes: the envelope id is the same each time, so the relay keeps one.
 
+use std::collections::BTreeSet;
+
 use rcseal_wire::frame::{Submit, SubmitStatus};
 use rcseal_wire::id::{DeviceAddress, EnvelopeId, MailboxId};
 use rcseal_wire::origin::Origin;
 use tls_codec::{TlsByteVecU32, TlsDeserializeBytes, TlsSerialize, TlsSize};
 
-use crate::account::AccountError;
-use crate::context::{Engine, Sequence, UnixMillis};
+use crate::account::{Account, AccountError};
+use crate::context::{Engine, Sequence, Tally, UnixMillis};
 use crate::message::{DeliveryState, FailureReason, MessageKey};
 use crate::record::{Record, trailing_u64};
 use crate::store::{BadRow, Order, StoreError, Table, prefix_end};
@@ -19,8 +21,11 @@ use rcseal_wire::id::ConversationId;
 const TTL_SECONDS: u32 = rcseal_wire::frame::TTL_SECONDS_MAX;
 /// How long we try to hand an envelope over: as long as a relay would have kept it.
 const QUEUED_MS_MAX: u64 = TTL_SECONDS as u64 * 1000;
-/// Rows that one poll looks at: those that are not due are skipped.
-const SCAN_MAX: usize = 4_096;
+/// Rows read at once: they may have 96 KiB each.
+const PAGE: usize = 64;
+/// Envelopes without a message, such as receipts, that wait for one device: a peer makes us send them, and a mailbox that takes none
+/// would let them pile up.
+pub(crate) const NOTICES_MAX: u64 = 256;
 /// Refusals after which an envelope is given up: the mailbox is gone, or the delivery token is.
 const REFUSED_MAX: u32 = 5;
 
@@ -73,8 +78,9 @@ impl Engine<'_> {
     ) -> Result<(), StoreError> {
         let number = self.next(Sequence::Outbox)?;
         let envelope_id = EnvelopeId::generate(self.rng);
-        if let Some(message) = message {
-            self.remember_sent(envelope_id, message, recipient)?;
+        match message {
+            Some(message) => self.remember_sent(envelope_id, message, recipient)?,
+            None => self.count_up(Tally::Notices(recipient))?,
         }
         let record = OutboxRecord {
             envelope_id: *envelope_id.as_bytes(),
@@ -106,43 +112,59 @@ impl Engine<'_> {
     /// Those of the store.
     pub fn poll_outbox(&mut self, limit: usize) -> Result<Vec<Outgoing>, AccountError> {
         let own = self.account()?;
-        let mut held_back = std::collections::BTreeSet::new();
-        let mut due = Vec::new();
-        for (key, row) in self.tx.scan(Table::Outbox, &[], &prefix_end(&[]), SCAN_MAX, Order::Ascending)? {
-            if due.len() == limit {
-                break;
+        let mut held_back = BTreeSet::new();
+        let (mut due, mut from) = (Vec::new(), Vec::new());
+        // Every row is looked at where it has to be: those of a mailbox that takes nothing must not hide the others.
+        while due.len() < limit {
+            let rows = self.tx.scan(Table::Outbox, &from, &prefix_end(&[]), PAGE, Order::Ascending)?;
+            let Some((last, _)) = rows.last() else { break };
+            from = [last.as_slice(), &[0]].concat();
+            for (key, row) in rows {
+                if due.len() < limit {
+                    due.extend(self.outgoing(&own, &mut held_back, &key, &row)?);
+                }
             }
-            let number = trailing_u64(Table::Outbox, &key)?;
-            let record = OutboxRecord::from_row(Table::Outbox, &row)?;
-            let recipient = record.recipient()?;
-            if self.now.since(UnixMillis(record.queued_at_ms)) > QUEUED_MS_MAX {
-                self.give_up(number, &record, FailureReason::Expired)?;
-                continue;
-            }
-            if record.due_at_ms > self.now.0 || held_back.contains(&recipient) {
-                held_back.insert(recipient);
-                continue;
-            }
-            let contact = if recipient.account == own.address.account {
-                Some((own.origin.clone(), own.delivery_token.duplicate()))
-            } else {
-                self.contact(recipient.account)?.map(|contact| (contact.origin, contact.delivery_token))
-            };
-            let (Some((origin, token)), Some(mailbox)) = (contact, self.route(recipient)?) else {
-                // Without a way there is nothing to try.
-                self.give_up(number, &record, FailureReason::Refused)?;
-                continue;
-            };
-            let submit = Submit {
-                mailbox,
-                token,
-                id: EnvelopeId::from_bytes(record.envelope_id),
-                ttl_seconds: TTL_SECONDS,
-                envelope: Vec::from(record.envelope).into(),
-            };
-            due.push(Outgoing { number, origin, submit });
         }
         Ok(due)
+    }
+
+    /// What to submit for a row, if it is due.
+    fn outgoing(
+        &mut self,
+        own: &Account,
+        held_back: &mut BTreeSet<DeviceAddress>,
+        key: &[u8],
+        row: &[u8],
+    ) -> Result<Option<Outgoing>, StoreError> {
+        let number = trailing_u64(Table::Outbox, key)?;
+        let record = OutboxRecord::from_row(Table::Outbox, row)?;
+        let recipient = record.recipient()?;
+        if self.now.since(UnixMillis(record.queued_at_ms)) > QUEUED_MS_MAX {
+            self.give_up(number, &record, FailureReason::Expired)?;
+            return Ok(None);
+        }
+        if record.due_at_ms > self.now.0 || held_back.contains(&recipient) {
+            held_back.insert(recipient);
+            return Ok(None);
+        }
+        let way = if recipient.account == own.address.account {
+            Some((own.origin.clone(), own.delivery_token.duplicate()))
+        } else {
+            self.contact(recipient.account)?.map(|contact| (contact.origin, contact.delivery_token))
+        };
+        let (Some((origin, token)), Some(mailbox)) = (way, self.route(recipient)?) else {
+            // Without a way there is nothing to try.
+            self.give_up(number, &record, FailureReason::Refused)?;
+            return Ok(None);
+        };
+        let submit = Submit {
+            mailbox,
+            token,
+            id: EnvelopeId::from_bytes(record.envelope_id),
+            ttl_seconds: TTL_SECONDS,
+            envelope: Vec::from(record.envelope).into(),
+        };
+        Ok(Some(Outgoing { number, origin, submit }))
     }
 
     /// When the outbox has something due next; `None` when it is empty.
@@ -150,12 +172,16 @@ impl Engine<'_> {
     /// # Errors
     /// Those of the store.
     pub fn poll_outbox_timeout(&self) -> Result<Option<UnixMillis>, StoreError> {
-        let mut next: Option<UnixMillis> = None;
-        for (_, row) in self.tx.scan(Table::Outbox, &[], &prefix_end(&[]), SCAN_MAX, Order::Ascending)? {
-            let due = UnixMillis(OutboxRecord::from_row(Table::Outbox, &row)?.due_at_ms);
-            next = Some(next.map_or(due, |next| next.min(due)));
+        let (mut next, mut from) = (None::<UnixMillis>, Vec::new());
+        loop {
+            let rows = self.tx.scan(Table::Outbox, &from, &prefix_end(&[]), PAGE, Order::Ascending)?;
+            let Some((last, _)) = rows.last() else { return Ok(next) };
+            from = [last.as_slice(), &[0]].concat();
+            for (_, row) in &rows {
+                let due = UnixMillis(OutboxRecord::from_row(Table::Outbox, row)?.due_at_ms);
+                next = Some(next.map_or(due, |next| next.min(due)));
+            }
         }
-        Ok(next)
     }
 
     /// The relay answered a submission.
@@ -167,13 +193,7 @@ impl Engine<'_> {
         let Some(row) = self.tx.get(Table::Outbox, &key)? else { return Ok(()) };
         let mut record = OutboxRecord::from_row(Table::Outbox, &row)?;
         match status {
-            SubmitStatus::Stored | SubmitStatus::Duplicate => {
-                self.tx.delete(Table::Outbox, &key)?;
-                if let Some(message) = record.message() {
-                    self.set_delivery(message, record.recipient()?, DeliveryState::Stored)?;
-                }
-                Ok(())
-            }
+            SubmitStatus::Stored | SubmitStatus::Duplicate => self.leave(number, &record, DeliveryState::Stored),
             SubmitStatus::IdConflict | SubmitStatus::TooLarge | SubmitStatus::Malformed => {
                 self.give_up(number, &record, FailureReason::Rejected)
             }
@@ -201,10 +221,31 @@ impl Engine<'_> {
     }
 
     fn give_up(&mut self, number: u64, record: &OutboxRecord, reason: FailureReason) -> Result<(), StoreError> {
+        self.leave(number, record, DeliveryState::Failed(reason))
+    }
+
+    /// An envelope leaves the outbox.
+    fn leave(&mut self, number: u64, record: &OutboxRecord, state: DeliveryState) -> Result<(), StoreError> {
         self.tx.delete(Table::Outbox, &number.to_be_bytes())?;
-        if let Some(message) = record.message() {
-            self.set_delivery(message, record.recipient()?, DeliveryState::Failed(reason))?;
+        match record.message() {
+            Some(message) => self.set_delivery(message, record.recipient()?, state),
+            None => self.count_down(Tally::Notices(record.recipient()?)),
         }
-        Ok(())
+    }
+
+    /// These devices were taken out of their account: what is still here goes to them no more.
+    pub(crate) fn drop_outgoing(&mut self, devices: &[DeviceAddress]) -> Result<(), StoreError> {
+        let mut from = Vec::new();
+        loop {
+            let rows = self.tx.scan(Table::Outbox, &from, &prefix_end(&[]), PAGE, Order::Ascending)?;
+            let Some((last, _)) = rows.last() else { return Ok(()) };
+            from = [last.as_slice(), &[0]].concat();
+            for (key, row) in &rows {
+                let record = OutboxRecord::from_row(Table::Outbox, row)?;
+                if devices.contains(&record.recipient()?) {
+                    self.give_up(trailing_u64(Table::Outbox, key)?, &record, FailureReason::NoKeys)?;
+                }
+            }
+        }
     }
 }

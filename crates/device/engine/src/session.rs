@@ -20,6 +20,11 @@ use crate::store::{BadRow, Order, StoreError, Table, Tx, prefix_end};
 
 /// Sessions kept with one peer device: as many as deployed clients keep.
 const SESSIONS_MAX: usize = 40;
+/// Sessions read at once where all are looked at.
+const SESSIONS_PAGE: usize = 64;
+
+/// Base keys read at once where all are looked at.
+const BASE_KEYS_PAGE: usize = 512;
 
 const EXPORT_INITIATOR: &[u8] = b"rcseal/seal/initiator/v1";
 const EXPORT_RESPONDER: &[u8] = b"rcseal/seal/responder/v1";
@@ -54,6 +59,8 @@ pub(crate) struct StoredSession {
     pub(crate) introduced: u8,
     /// Times we told the peer that something could not be decrypted.
     pub(crate) reported: u16,
+    /// Its sending side may have been used by a life of the store that was lost. It decrypts, and never encrypts again.
+    is_archived: bool,
     created_at: UnixMillis,
     send_epoch: u32,
     send_count: u16,
@@ -68,6 +75,7 @@ struct SessionRecord {
     created_at_ms: u64,
     introduced: u8,
     reported: u16,
+    is_archived: u8,
     send_epoch: u32,
     send_count: u16,
     send_epoch_at_ms: u64,
@@ -195,6 +203,7 @@ impl StoredSession {
             created_at_ms: self.created_at.0,
             introduced: self.introduced,
             reported: self.reported,
+            is_archived: u8::from(self.is_archived),
             send_epoch: self.send_epoch,
             send_count: self.send_count,
             send_epoch_at_ms: self.send_epoch_at.0,
@@ -223,6 +232,7 @@ impl Engine<'_> {
             session: Session::from_record(record.signal.as_slice()).map_err(|_| BadRow::error(Table::Session))?,
             introduced: record.introduced,
             reported: record.reported,
+            is_archived: record.is_archived != 0,
             created_at: UnixMillis(record.created_at_ms),
             send_epoch: record.send_epoch,
             send_count: record.send_count,
@@ -241,6 +251,23 @@ impl Engine<'_> {
         let session =
             self.session(SessionKey { peer, number: record.number })?.ok_or_else(|| BadRow::error(Table::Tag))?;
         Ok(Some((session, record.epoch)))
+    }
+
+    /// Forgets base keys whose session is gone and whose prekey is as well: a replay of their message is refused without them.
+    pub(crate) fn forget_base_keys_before(&mut self, oldest_prekey: UnixMillis) -> Result<(), StoreError> {
+        let mut from = Vec::new();
+        loop {
+            let rows = self.tx.scan(Table::BaseKey, &from, &prefix_end(&[]), BASE_KEYS_PAGE, Order::Ascending)?;
+            let Some((last, _)) = rows.last() else { return Ok(()) };
+            from = key(&[last, &[0]]);
+            for (row_key, row) in &rows {
+                let record = BaseKeyRecord::from_row(Table::BaseKey, row)?;
+                let session = key(&[&record.peer, &record.number.to_be_bytes()]);
+                if record.accepted_at_ms < oldest_prekey.0 && self.tx.get(Table::Session, &session)?.is_none() {
+                    self.tx.delete(Table::BaseKey, row_key)?;
+                }
+            }
+        }
     }
 
     /// What a first message's base key has made before.
@@ -275,6 +302,7 @@ impl Engine<'_> {
             key: SessionKey { peer, number },
             introduced: 0,
             reported: 0,
+            is_archived: false,
             created_at: self.now,
             send_epoch: 0,
             send_count: 0,
@@ -301,8 +329,11 @@ impl Engine<'_> {
         Ok(stored)
     }
 
-    /// Makes a session the one to send on.
+    /// Makes a session the one to send on, unless it never sends again.
     pub(crate) fn activate(&mut self, session: &StoredSession) -> Result<(), StoreError> {
+        if session.is_archived {
+            return Ok(());
+        }
         self.tx.put(Table::ActiveSession, &session.key.peer.to_bytes(), &session.key.number.to_be_bytes())
     }
 
@@ -411,7 +442,19 @@ impl Engine<'_> {
     /// # Errors
     /// Those of the store.
     pub fn handle_store_rollback(&mut self) -> Result<(), StoreError> {
-        self.tx.delete_range(Table::ActiveSession, &[], &prefix_end(&[]))
+        self.tx.delete_range(Table::ActiveSession, &[], &prefix_end(&[]))?;
+        // A message that arrives on one of them would make it the one to send on again, so each is marked.
+        let mut from = Vec::new();
+        loop {
+            let rows = self.tx.scan(Table::Session, &from, &prefix_end(&[]), SESSIONS_PAGE, Order::Ascending)?;
+            let Some((last, _)) = rows.last() else { return Ok(()) };
+            from = key(&[last, &[0]]);
+            for (row_key, _) in &rows {
+                let Some(mut stored) = self.session(SessionKey::parse(Table::Session, row_key)?)? else { continue };
+                stored.is_archived = true;
+                self.save_session(&stored)?;
+            }
+        }
     }
 }
 

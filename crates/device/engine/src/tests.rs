@@ -1,6 +1,7 @@
 //! Engines against each other: real ratchets, real key sets, a relay and a directory that a test plays, and time that a test moves.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod adversary;
 mod conversation;
 mod crash;
 mod hostile;

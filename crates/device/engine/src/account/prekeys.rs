@@ -17,6 +17,9 @@ pub const SIGNED_PREKEY_AGE_MS_MAX: u64 = 2 * 24 * 3600 * 1000;
 /// How long a renewed prekey still opens messages: the longest a relay keeps one, and two days.
 const PREKEY_KEPT_MS: u64 = 32 * 24 * 3600 * 1000;
 
+/// Signed prekeys read at once: one every two days for a month are sixteen.
+const SIGNED_PREKEYS_PAGE: usize = 64;
+
 /// Where our prekeys stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PreKeyIds {
@@ -188,12 +191,27 @@ impl Engine<'_> {
         Ok(if empty { None } else { Some(upload) })
     }
 
+    /// When the oldest signed prekey that still opens messages was drawn.
+    pub(crate) fn oldest_signed_prekey(&self) -> Result<Option<UnixMillis>, StoreError> {
+        let prefix = [Kind::Signed as u8];
+        let rows = self.tx.scan(Table::Prekey, &prefix, &prefix_end(&prefix), SIGNED_PREKEYS_PAGE, Order::Ascending)?;
+        // More than can be: then none is known to be the oldest.
+        if rows.len() == SIGNED_PREKEYS_PAGE {
+            return Ok(None);
+        }
+        let drawn_at = |row: &[u8]| row.first_chunk::<8>().map(|bytes| UnixMillis(u64::from_be_bytes(*bytes)));
+        let times: Option<Vec<_>> = rows.iter().map(|(_, row)| drawn_at(row)).collect();
+        Ok(times.ok_or_else(|| BadRow::error(Table::Prekey))?.into_iter().min())
+    }
+
     /// Deletes renewed prekeys that no message on its way can name any more.
     fn drop_old_prekeys(&mut self, account: &Account) -> Result<(), StoreError> {
         for (kind, current) in [(Kind::Signed, account.prekeys.signed), (Kind::LastResort, account.prekeys.last_resort)]
         {
             let prefix = [kind as u8];
-            for (row_key, row) in self.tx.scan(Table::Prekey, &prefix, &prefix_end(&prefix), 64, Order::Ascending)? {
+            for (row_key, row) in
+                self.tx.scan(Table::Prekey, &prefix, &prefix_end(&prefix), SIGNED_PREKEYS_PAGE, Order::Ascending)?
+            {
                 let drawn_at = row
                     .first_chunk::<8>()
                     .map(|bytes| UnixMillis(u64::from_be_bytes(*bytes)))

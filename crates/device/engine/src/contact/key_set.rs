@@ -3,10 +3,11 @@
 use rcseal_credential::{KeySetError, ParseError, Succession, UnverifiedKeySet, VerifiedKeySet};
 use rcseal_wire::id::{AccountId, KeySetCounter};
 
-use super::{Contact, Verification};
+use super::{Contact, Pin, Verification};
 use crate::account::AccountError;
 use crate::context::Engine;
 use crate::event::Event;
+use crate::need::NeedKind;
 
 /// What became of an offered key set.
 #[derive(Debug)]
@@ -67,15 +68,23 @@ impl Engine<'_> {
     /// Those of the store. A set that is not believed is no error: see [`KeySetOutcome::Refused`].
     pub fn handle_key_set(&mut self, account: AccountId, bytes: &[u8]) -> Result<KeySetOutcome, AccountError> {
         let own = self.account()?.address;
+        let is_claim = self.is_claim(account)?;
         let outcome = match self.judge(own.account, account, bytes)? {
             Err(refusal) => {
-                self.emit(Event::KeySetRefused { account })?;
-                self.postpone_key_set(account)?;
+                // Of somebody who has shown nothing yet the app hears nothing.
+                if !is_claim {
+                    self.emit(Event::KeySetRefused { account })?;
+                }
+                self.handle_need_failed(NeedKind::KeySet, account)?;
                 return Ok(KeySetOutcome::Refused(refusal));
             }
             Ok((_, Succession::Unchanged)) => KeySetOutcome::Unchanged,
             Ok((key_set, succession)) => {
+                let replaced = self.key_set(account)?;
                 self.put_key_set(&key_set)?;
+                if let Some(replaced) = replaced {
+                    self.forget_removed_devices(&replaced, &key_set)?;
+                }
                 if account == own.account {
                     if key_set.device(own.device).is_none() {
                         self.emit(Event::DeviceRemoved)?;
@@ -83,13 +92,19 @@ impl Engine<'_> {
                 } else if succession == Succession::Migrated {
                     self.account_key_changed(account)?;
                 }
-                self.emit(Event::DevicesChanged { account })?;
+                if !is_claim {
+                    self.emit(Event::DevicesChanged { account })?;
+                }
                 KeySetOutcome::Accepted { counter: key_set.counter() }
             }
         };
+        let attempts = self.key_set_attempts(account)?;
         self.key_set_is_here(account)?;
-        self.release_waiting(account)?;
-        self.take_parked(account)?;
+        // To keys that only a server vouches for nothing goes out.
+        if !is_claim {
+            self.release_waiting(account)?;
+        }
+        self.take_parked(account, attempts)?;
         Ok(outcome)
     }
 
@@ -133,13 +148,13 @@ impl Engine<'_> {
     }
 }
 
-/// Whether a contact's first key set is the one we were told to expect, or a later one of the same account key.
 fn check_pin(contact: &Contact, offered: &VerifiedKeySet) -> Result<(), KeySetRefusal> {
     // What an unproven first message claimed binds nothing: it would let a stranger shut the real sender out.
-    if contact.is_candidate {
-        return Ok(());
-    }
-    let pin = &contact.pin;
+    if contact.is_candidate { Ok(()) } else { check(&contact.pin, offered) }
+}
+
+/// Whether a contact's first key set is the one we were told to expect, or a later one of the same account key.
+pub(super) fn check(pin: &Pin, offered: &VerifiedKeySet) -> Result<(), KeySetRefusal> {
     if offered.counter() < pin.counter {
         return Err(KeySetRefusal::OlderThanPinned);
     }

@@ -137,16 +137,20 @@ impl Engine<'_> {
             hash: invitation.key_set_hash,
             account_key: Some(invitation.account_key),
         };
-        let known = self.contact(invitation.account)?.filter(|contact| !contact.is_candidate);
-        if let Some(known_set) = self.key_set(invitation.account)?
-            && known_set.account_key().as_bytes() != &invitation.account_key
-        {
-            // Somebody gave us an invitation to an account we know: it must not speak of another account key. But what a mere
-            // claim brought here gives way to it.
-            if known.is_some() {
+        let known = self.known_contact(invitation.account)?;
+        match (&known, self.key_set(invitation.account)?) {
+            // Somebody gave us an invitation to an account we know: it must not speak of another account key.
+            (Some(_), Some(key_set)) if key_set.account_key().as_bytes() != &invitation.account_key => {
                 return Err(ContactError::OtherAccountKey);
             }
-            self.tx.delete(Table::KeySet, invitation.account.as_bytes())?;
+            (Some(contact), None) if contact.pin.account_key.is_some_and(|key| key != invitation.account_key) => {
+                return Err(ContactError::OtherAccountKey);
+            }
+            // What a mere claim brought here gives way to what the invitation names.
+            (None, Some(key_set)) if key_set::check(&pin, &key_set).is_err() => {
+                self.tx.delete(Table::KeySet, invitation.account.as_bytes())?;
+            }
+            (Some(_) | None, Some(_) | None) => {}
         }
         let contact = match known {
             Some(contact) => Contact {
@@ -170,7 +174,7 @@ impl Engine<'_> {
             }
         };
         self.put_contact(&contact)?;
-        if self.key_set(contact.account)?.is_none() {
+        if self.key_set(contact.account)?.is_none_or(|key_set| key_set.counter() < invitation.key_set_counter) {
             self.need_key_set(contact.account)?;
         }
         Ok(contact.account)
@@ -198,7 +202,7 @@ impl Engine<'_> {
     /// # Errors
     /// [`ContactError::Unknown`].
     pub fn contact_view(&mut self, account: AccountId) -> Result<ContactView, ContactError> {
-        let contact = self.contact(account)?.filter(|contact| !contact.is_candidate).ok_or(ContactError::Unknown)?;
+        let contact = self.known_contact(account)?.ok_or(ContactError::Unknown)?;
         Ok(self.view_contact(contact)?)
     }
 
@@ -230,7 +234,7 @@ impl Engine<'_> {
     pub fn safety_number(&mut self, account: AccountId) -> Result<SafetyNumber, ContactError> {
         let own = self.account()?;
         let ours = self.own_key_set(&own)?.party();
-        self.contact(account)?.ok_or(ContactError::Unknown)?;
+        self.known_contact(account)?.ok_or(ContactError::Unknown)?;
         let theirs = self.key_set(account)?.ok_or(ContactError::NoKeySet)?.party();
         Ok(SafetyNumber::new(&ours, &theirs))
     }
@@ -240,7 +244,7 @@ impl Engine<'_> {
     /// # Errors
     /// Those of [`Engine::safety_number`].
     pub fn mark_verified(&mut self, account: AccountId) -> Result<(), ContactError> {
-        let mut contact = self.contact(account)?.ok_or(ContactError::Unknown)?;
+        let mut contact = self.known_contact(account)?.ok_or(ContactError::Unknown)?;
         self.key_set(account)?.ok_or(ContactError::NoKeySet)?;
         contact.verification = Verification::Verified;
         Ok(self.put_contact(&contact)?)
@@ -258,6 +262,16 @@ impl Engine<'_> {
     pub(crate) fn contact(&self, account: AccountId) -> Result<Option<Contact>, StoreError> {
         let Some(row) = self.tx.get(Table::Contact, account.as_bytes())? else { return Ok(None) };
         read(account, &Zeroizing::new(row)).map(Some)
+    }
+
+    /// Somebody who was invited, or of whom a message has authenticated: not a mere claim.
+    pub(crate) fn known_contact(&self, account: AccountId) -> Result<Option<Contact>, StoreError> {
+        Ok(self.contact(account)?.filter(|contact| !contact.is_candidate))
+    }
+
+    /// Whether all that is known of an account is that somebody claims to be it.
+    pub(crate) fn is_claim(&self, account: AccountId) -> Result<bool, StoreError> {
+        Ok(self.contact(account)?.is_some_and(|contact| contact.is_candidate))
     }
 
     pub(crate) fn put_contact(&mut self, contact: &Contact) -> Result<(), StoreError> {
@@ -318,9 +332,11 @@ impl Engine<'_> {
     pub(crate) fn take_contact_entries(&mut self, entries: Vec<ContactEntry>) -> Result<(), StoreError> {
         let own = self.account().map_err(|_| BadRow::error(Table::Account))?.address.account;
         for entry in entries {
-            if entry.account == own || self.contact(entry.account)?.is_some_and(|contact| !contact.is_candidate) {
+            if entry.account == own || self.known_contact(entry.account)?.is_some() {
                 continue;
             }
+            // Whatever a mere claim brought here is of no weight beside it.
+            self.tx.delete(Table::KeySet, entry.account.as_bytes())?;
             self.put_contact(&Contact {
                 account: entry.account,
                 name: entry.name,

@@ -1,4 +1,9 @@
 //! Envelopes that are kept: those that could not be decrypted, and those that wait for their sender's key set.
+//!
+//! Whoever holds our delivery token can make rows here, each as large as an envelope. So both tables are bounded, and neither is read
+//! through when an envelope comes: the bounds are counts.
+//!
+//! Keys of the quarantine: 1, order, envelope id for an envelope; 2, envelope id for the mark that it is there.
 
 use rcseal_wire::envelope::Hello;
 use rcseal_wire::id::{AccountId, EnvelopeId, KeySetHash};
@@ -7,17 +12,28 @@ use tls_codec::{TlsByteVecU32, TlsDeserializeBytes, TlsSerialize, TlsSize};
 use super::{Disposition, Failure, Undecryptable};
 use crate::account::AccountError;
 use crate::contact::{Contact, Pin, Verification};
-use crate::context::{Engine, Sequence, UnixMillis};
+use crate::context::{Engine, Sequence, Tally, UnixMillis};
 use crate::event::Event;
 use crate::record::{Record, trailing_u64};
-use crate::store::{BadRow, Order, StoreError, Table, prefix_end};
+use crate::store::{BadRow, Order, Row, StoreError, Table, prefix_end};
 
 /// Undecryptable envelopes that are kept: enough to look into, few enough that strangers cannot fill the disk (96 KiB each).
 const QUARANTINE_MAX: usize = 200;
 /// Envelopes that wait for key sets, in all.
-const PARKED_MAX: usize = 500;
+const PARKED_MAX: u64 = 500;
+/// Envelopes that wait for one sender's key set: more than a person writes before the first answer, and few enough that one name
+/// does not take every place.
+const PARKED_PER_SENDER_MAX: u64 = 32;
+/// Parked envelopes read at once: they may have 96 KiB each.
+const PARKED_PAGE: usize = 16;
 /// How long an envelope waits for its sender's key set: a week, in milliseconds.
 const PARKED_MS_MAX: u64 = 7 * 24 * 3600 * 1000;
+
+/// First byte of the key of an envelope in quarantine.
+const KEPT: u8 = 1;
+/// First byte of the key of a mark.
+const MARK: u8 = 2;
+
 #[derive(TlsSize, TlsSerialize, TlsDeserializeBytes)]
 struct KeptRecord {
     reason: u32,
@@ -44,17 +60,25 @@ pub struct QuarantinedEnvelope {
 
 impl Engine<'_> {
     pub(super) fn quarantine(&mut self, id: EnvelopeId, bytes: &[u8], reason: Undecryptable) -> Result<(), StoreError> {
-        let record = KeptRecord { reason: reason.number(), received_at_ms: self.now.0, envelope: bytes.into() };
-        let prefix_rows = self.tx.scan(Table::Quarantine, &[], &prefix_end(&[]), QUARANTINE_MAX, Order::Ascending)?;
-        if prefix_rows.iter().any(|(key, _)| key.ends_with(id.as_bytes())) {
+        let mark = [&[MARK][..], id.as_bytes()].concat();
+        if self.tx.get(Table::Quarantine, &mark)?.is_some() {
             return Ok(());
         }
-        if prefix_rows.len() >= QUARANTINE_MAX {
-            self.tx.delete(Table::Quarantine, &prefix_rows[0].0)?;
-        }
         let order = self.next(Sequence::Quarantine)?;
-        let key = [&order.to_be_bytes()[..], id.as_bytes()].concat();
+        // Orders have no gaps and the oldest goes first, so the oldest one's order says how many there are.
+        let oldest = self.tx.scan(Table::Quarantine, &[KEPT], &[KEPT + 1], 1, Order::Ascending)?;
+        if let Some((row_key, _)) = oldest.first() {
+            let bad = || BadRow::error(Table::Quarantine);
+            let (kept_key, id) = row_key.split_last_chunk::<{ EnvelopeId::LEN }>().ok_or_else(bad)?;
+            if order - trailing_u64(Table::Quarantine, kept_key)? >= QUARANTINE_MAX as u64 {
+                self.tx.delete(Table::Quarantine, &[&[MARK][..], id].concat())?;
+                self.tx.delete(Table::Quarantine, row_key)?;
+            }
+        }
+        let record = KeptRecord { reason: reason.number(), received_at_ms: self.now.0, envelope: bytes.into() };
+        let key = [&[KEPT][..], &order.to_be_bytes(), id.as_bytes()].concat();
         self.tx.put(Table::Quarantine, &key, &record.to_row())?;
+        self.tx.put(Table::Quarantine, &mark, &[])?;
         self.emit(Event::Undecryptable { envelope: id, reason })
     }
 
@@ -65,12 +89,12 @@ impl Engine<'_> {
     pub fn quarantined(&self) -> Result<Vec<QuarantinedEnvelope>, StoreError> {
         let bad = || BadRow::error(Table::Quarantine);
         self.tx
-            .scan(Table::Quarantine, &[], &prefix_end(&[]), QUARANTINE_MAX, Order::Ascending)?
+            .scan(Table::Quarantine, &[KEPT], &[KEPT + 1], QUARANTINE_MAX, Order::Ascending)?
             .into_iter()
             .map(|(key, row)| {
                 let record = KeptRecord::from_row(Table::Quarantine, &row)?;
                 Ok(QuarantinedEnvelope {
-                    id: key.get(8..).and_then(|id| EnvelopeId::parse(id).ok()).ok_or_else(bad)?,
+                    id: envelope_id(&key).ok_or_else(bad)?,
                     reason: Undecryptable::from_number(record.reason).ok_or_else(bad)?,
                     received_at: UnixMillis(record.received_at_ms),
                     len: record.envelope.as_slice().len(),
@@ -82,7 +106,8 @@ impl Engine<'_> {
     /// Keeps an envelope until its sender's key set is here.
     pub(super) fn park(&mut self, id: EnvelopeId, bytes: &[u8], hello: &Hello) -> Result<Disposition, AccountError> {
         let sender = hello.sender.account;
-        if self.tx.scan(Table::Parked, &[], &prefix_end(&[]), PARKED_MAX, Order::Ascending)?.len() >= PARKED_MAX {
+        let of_sender = Tally::ParkedOf(sender);
+        if self.tally(Tally::Parked)? >= PARKED_MAX || self.tally(of_sender)? >= PARKED_PER_SENDER_MAX {
             self.quarantine(id, bytes, Undecryptable::TooManyParked)?;
             return Ok(Disposition::Undecryptable(Undecryptable::TooManyParked));
         }
@@ -106,72 +131,95 @@ impl Engine<'_> {
             })?;
         }
         let record = KeptRecord { reason: 0, received_at_ms: self.now.0, envelope: bytes.into() };
-        let order = self.next(Sequence::Quarantine)?;
+        let order = self.next(Sequence::Parked)?;
         let key = [&sender.as_bytes()[..], &order.to_be_bytes(), id.as_bytes()].concat();
         self.tx.put(Table::Parked, &key, &record.to_row())?;
+        self.count_up(Tally::Parked)?;
+        self.count_up(of_sender)?;
         self.need_key_set(sender)?;
         Ok(Disposition::Parked)
     }
 
-    /// The sender's key set is here: what waited for it is taken up again, once, in order.
-    pub(crate) fn take_parked(&mut self, sender: AccountId) -> Result<(), AccountError> {
+    /// The sender's key set is here, after `attempts` to get it: what waited for it is taken up again, in order.
+    pub(crate) fn take_parked(&mut self, sender: AccountId, attempts: u32) -> Result<(), AccountError> {
         let account = self.account()?;
-        let rows = self.tx.scan(
-            Table::Parked,
-            sender.as_bytes(),
-            &prefix_end(sender.as_bytes()),
-            PARKED_MAX,
-            Order::Ascending,
-        )?;
-        for (key, row) in rows {
-            let bad = || BadRow::error(Table::Parked);
-            let id = key.last_chunk::<16>().map(|bytes| EnvelopeId::from_bytes(*bytes)).ok_or_else(bad)?;
-            trailing_u64(Table::Parked, &key[..key.len() - EnvelopeId::LEN])?;
+        let mut waits = false;
+        for (key, row) in self.parked_of(sender)? {
+            let id = envelope_id(&key).ok_or_else(|| BadRow::error(Table::Parked))?;
             let record = KeptRecord::from_row(Table::Parked, &row)?;
-            self.tx.delete(Table::Parked, &key)?;
             match self.open(&account, id, record.envelope.as_slice()) {
-                Ok(()) | Err(Failure::Duplicate) => {}
+                Ok(()) | Err(Failure::Duplicate) => self.unpark(sender, &key)?,
                 // The server has not caught up with what the sender claims. It waits on.
-                Err(Failure::Park(_)) => {
-                    self.tx.put(Table::Parked, &key, &record.to_row())?;
-                    self.need_key_set(sender)?;
-                    self.postpone_key_set(sender)?;
+                Err(Failure::Park(_)) => waits = true,
+                Err(Failure::Envelope(reason)) => {
+                    self.unpark(sender, &key)?;
+                    self.quarantine(id, record.envelope.as_slice(), reason)?;
                 }
-                Err(Failure::Envelope(reason)) => self.quarantine(id, record.envelope.as_slice(), reason)?,
                 Err(Failure::Account(error)) => return Err(error),
             }
         }
-        self.drop_false_candidate(sender)
+        if waits && !self.ask_for_key_set_again(sender, attempts)? {
+            self.give_up_parked(sender)?;
+        }
+        Ok(self.drop_false_candidate(sender)?)
     }
 
     /// Gives up on key sets that never came.
     pub(crate) fn drop_expired_parked(&mut self) -> Result<(), AccountError> {
-        for (key, row) in self.tx.scan(Table::Parked, &[], &prefix_end(&[]), PARKED_MAX, Order::Ascending)? {
-            let bad = || BadRow::error(Table::Parked);
-            let record = KeptRecord::from_row(Table::Parked, &row)?;
-            if self.now.since(UnixMillis(record.received_at_ms)) > PARKED_MS_MAX {
-                let id = key.last_chunk::<16>().map(|bytes| EnvelopeId::from_bytes(*bytes)).ok_or_else(bad)?;
-                let sender =
-                    key.get(..AccountId::LEN).and_then(|bytes| AccountId::parse(bytes).ok()).ok_or_else(bad)?;
-                self.tx.delete(Table::Parked, &key)?;
-                self.quarantine(id, record.envelope.as_slice(), Undecryptable::UnknownDevice)?;
-                self.drop_false_candidate(sender)?;
+        let mut from = Vec::new();
+        loop {
+            let rows = self.tx.scan(Table::Parked, &from, &prefix_end(&[]), PARKED_PAGE, Order::Ascending)?;
+            let Some((last, _)) = rows.last() else { return Ok(()) };
+            from = [last.as_slice(), &[0]].concat();
+            for (key, row) in rows {
+                let record = KeptRecord::from_row(Table::Parked, &row)?;
+                if self.now.since(UnixMillis(record.received_at_ms)) > PARKED_MS_MAX {
+                    let sender = key.get(..AccountId::LEN).and_then(|bytes| AccountId::parse(bytes).ok());
+                    let sender = sender.ok_or_else(|| BadRow::error(Table::Parked))?;
+                    self.unpark_undecryptable(sender, &key, &record)?;
+                    self.drop_false_candidate(sender)?;
+                }
             }
         }
-        Ok(())
+    }
+
+    /// Gives up on a key set that the directory has denied often enough.
+    pub(crate) fn give_up_parked(&mut self, sender: AccountId) -> Result<(), StoreError> {
+        for (key, row) in self.parked_of(sender)? {
+            self.unpark_undecryptable(sender, &key, &KeptRecord::from_row(Table::Parked, &row)?)?;
+        }
+        self.drop_false_candidate(sender)
+    }
+
+    fn unpark_undecryptable(&mut self, sender: AccountId, key: &[u8], record: &KeptRecord) -> Result<(), StoreError> {
+        let id = envelope_id(key).ok_or_else(|| BadRow::error(Table::Parked))?;
+        self.unpark(sender, key)?;
+        self.quarantine(id, record.envelope.as_slice(), Undecryptable::UnknownDevice)
+    }
+
+    fn parked_of(&self, sender: AccountId) -> Result<Vec<Row>, StoreError> {
+        let (start, end) = (sender.as_bytes(), prefix_end(sender.as_bytes()));
+        self.tx.scan(Table::Parked, start, &end, PARKED_PER_SENDER_MAX as usize, Order::Ascending)
+    }
+
+    fn unpark(&mut self, sender: AccountId, key: &[u8]) -> Result<(), StoreError> {
+        self.tx.delete(Table::Parked, key)?;
+        self.count_down(Tally::Parked)?;
+        self.count_down(Tally::ParkedOf(sender))
     }
 
     /// Somebody claimed to be this account, and nothing of theirs authenticated: nothing stays of it.
-    fn drop_false_candidate(&mut self, account: AccountId) -> Result<(), AccountError> {
-        let waits = !self
-            .tx
-            .scan(Table::Parked, account.as_bytes(), &prefix_end(account.as_bytes()), 1, Order::Ascending)?
-            .is_empty();
-        if !waits && self.contact(account)?.is_some_and(|contact| contact.is_candidate) {
+    fn drop_false_candidate(&mut self, account: AccountId) -> Result<(), StoreError> {
+        if self.tally(Tally::ParkedOf(account))? == 0 && self.is_claim(account)? {
             self.tx.delete(Table::Contact, account.as_bytes())?;
             self.tx.delete(Table::KeySet, account.as_bytes())?;
             self.key_set_is_here(account)?;
         }
         Ok(())
     }
+}
+
+/// The envelope's id, which ends the keys of both tables.
+fn envelope_id(key: &[u8]) -> Option<EnvelopeId> {
+    key.last_chunk::<{ EnvelopeId::LEN }>().map(|bytes| EnvelopeId::from_bytes(*bytes))
 }

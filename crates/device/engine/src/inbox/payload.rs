@@ -1,7 +1,7 @@
 //! Taking in what an authenticated device said: introductions, messages, receipts, changes.
 
 use rcseal_wire::content::{Body, Content, Payload, Receipt};
-use rcseal_wire::id::{AccountId, ConversationId, DeviceAddress, EnvelopeId};
+use rcseal_wire::id::{AccountId, ConversationId, DeviceAddress, DeviceNumber, EnvelopeId};
 
 use super::{Failure, Undecryptable};
 use crate::account::{Account, AccountError};
@@ -29,22 +29,27 @@ impl Engine<'_> {
         };
         self.admit(sender.account)?;
         if let Some(introduction) = &payload.introduction {
-            self.put_route(sender, introduction.mailbox)?;
-            if sender.account != account.address.account {
-                self.introduced(sender, introduction)?;
-            }
+            self.introduced(account, sender, introduction)?;
         }
         if self.key_set(sender.account)?.is_none_or(|key_set| key_set.counter() < payload.key_set_counter) {
             self.need_key_set(sender.account)?;
         }
-        if let Body::ContactSync(_) = payload.content.body() {
-            if sender.account != account.address.account {
+        // What concerns no conversation.
+        match payload.content.body() {
+            Body::KeySetChanged => return Ok(self.need_key_set(sender.account)?),
+            // From the device that holds the account key: another one could plant somebody of its own as a verified contact.
+            Body::ContactSync(_)
+                if sender.account != account.address.account || sender.device != DeviceNumber::PRIMARY =>
+            {
                 return Err(Undecryptable::NotParticipant.into());
             }
-            if let Body::ContactSync(entries) = payload.content.into_body() {
-                self.take_contact_entries(entries)?;
+            Body::ContactSync(_) => {
+                if let Body::ContactSync(entries) = payload.content.into_body() {
+                    self.take_contact_entries(entries)?;
+                }
+                return Ok(());
             }
-            return Ok(());
+            _ => {}
         }
         self.take_part(account, sender.account, &payload)?;
         self.take_content(account, sender, payload)
@@ -92,23 +97,34 @@ impl Engine<'_> {
         Ok(None)
     }
 
-    /// A message of this account has authenticated: it is a contact now.
-    fn admit(&mut self, account: AccountId) -> Result<(), StoreError> {
+    /// A message of this account has authenticated: it is a contact now, and what waited for its keys may go to them.
+    fn admit(&mut self, account: AccountId) -> Result<(), AccountError> {
         let Some(mut contact) = self.contact(account)?.filter(|contact| contact.is_candidate) else { return Ok(()) };
         contact.is_candidate = false;
         self.put_contact(&contact)?;
-        self.emit(Event::ContactAdded { account })
+        self.emit(Event::ContactAdded { account })?;
+        self.release_waiting(account)
     }
 
+    /// How to answer the sender.
+    ///
+    /// A contact is where its invitation said, or where its key set was found. Its own word does not move it: receipts go out by
+    /// themselves, so whoever could name a server would make this device connect to any machine they like, and learn its address.
     fn introduced(
         &mut self,
+        account: &Account,
         sender: DeviceAddress,
         introduction: &rcseal_wire::content::Introduction,
     ) -> Result<(), StoreError> {
+        if sender.account == account.address.account {
+            return self.put_route(sender, introduction.mailbox);
+        }
         let Some(mut contact) = self.contact(sender.account)? else { return Ok(()) };
-        contact.delivery_token = introduction.delivery_token.duplicate();
-        contact.origin = introduction.origin.clone();
         contact.display_name.clone_from(&introduction.display_name);
+        if contact.origin == introduction.origin {
+            contact.delivery_token = introduction.delivery_token.duplicate();
+            self.put_route(sender, introduction.mailbox)?;
+        }
         self.put_contact(&contact)
     }
 
@@ -123,7 +139,6 @@ impl Engine<'_> {
             Body::Typing(active) => {
                 self.emit(Event::Typing { conversation, account: sender.account, active: *active })?;
             }
-            Body::KeySetChanged => self.need_key_set(sender.account)?,
             body => {
                 self.apply_change(conversation, sender.account, body)?;
             }

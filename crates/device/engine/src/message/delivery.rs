@@ -12,6 +12,8 @@ use crate::store::{BadRow, Order, StoreError, Table, prefix_end};
 
 /// Devices of one message: 32 participants with 64 devices each.
 const DEVICES_MAX: usize = 2048;
+/// Rows read at once where all envelopes that were sent are looked at.
+const SENT_PAGE: usize = 512;
 
 /// A message's place in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,12 +199,17 @@ impl Engine<'_> {
 
     /// Forgets envelopes that no relay keeps any more.
     pub(crate) fn forget_sent_before(&mut self, at_ms: u64) -> Result<(), StoreError> {
-        for (row_key, row) in self.tx.scan(Table::Sent, &[], &prefix_end(&[]), 10_000, Order::Ascending)? {
-            if SentRecord::from_row(Table::Sent, &row)?.at_ms < at_ms {
-                self.tx.delete(Table::Sent, &row_key)?;
+        let mut from = Vec::new();
+        loop {
+            let rows = self.tx.scan(Table::Sent, &from, &prefix_end(&[]), SENT_PAGE, Order::Ascending)?;
+            let Some((last, _)) = rows.last() else { return Ok(()) };
+            from = [last.as_slice(), &[0]].concat();
+            for (row_key, row) in &rows {
+                if SentRecord::from_row(Table::Sent, row)?.at_ms < at_ms {
+                    self.tx.delete(Table::Sent, row_key)?;
+                }
             }
         }
-        Ok(())
     }
 }
 

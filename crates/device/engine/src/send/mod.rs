@@ -12,17 +12,18 @@ mod receipt;
 pub use error::{BundleRefusal, SendError};
 pub(crate) use receipt::ReceiptKind;
 
-use rcseal_credential::{IdentityProfile, VerifiedKeySet};
+use rcseal_credential::{DeviceEntry, IdentityProfile, VerifiedKeySet};
 use rcseal_signal::IdentityKey;
-use rcseal_wire::content::{Body, Content, Introduction, Participant, Payload};
+use rcseal_wire::content::{Body, Content, Introduction, Participant, Payload, Role};
 use rcseal_wire::envelope::Hello;
 use rcseal_wire::id::{AccountId, ConversationId, DeviceAddress, DeviceNumber, MessageId};
 
 use crate::account::{Account, AccountError};
 use crate::contact::Verification;
-use crate::context::Engine;
+use crate::context::{Engine, Tally};
 use crate::conversation::{devices_in_scope, direct, direct_conversation_id};
 use crate::message::{DeliveryState, EncryptionStatus, Message, MessageKey, MessageState};
+use crate::outbox::NOTICES_MAX;
 use crate::seal::seal_first;
 use crate::session::StoredSession;
 use crate::store::{BadRow, StoreError, StoreErrorKind, Table};
@@ -122,7 +123,24 @@ impl Engine<'_> {
         let Some(participant) = participants.participants.iter().find(|participant| participant.account == to) else {
             return Err(SendError::UnknownConversation);
         };
-        self.dispatch(account, participant, &payload, None)
+        self.dispatch_notice(account, participant, &payload)
+    }
+
+    /// Gets a notice on its way to the devices in scope. One whose mailbox has not taken the last [`NOTICES_MAX`] is left out: a peer that
+    /// makes us send receipts and takes none must not fill the outbox.
+    fn dispatch_notice(
+        &mut self,
+        account: &Account,
+        participant: &Participant,
+        payload: &[u8],
+    ) -> Result<(), SendError> {
+        let Some(key_set) = self.key_set(participant.account)? else { return Ok(()) };
+        for device in devices_in_scope(participant, &key_set) {
+            if device != account.address && self.tally(Tally::Notices(device))? < NOTICES_MAX {
+                self.dispatch_to_device(account, device, &key_set, payload, None)?;
+            }
+        }
+        Ok(())
     }
 
     /// Tells a contact's devices, and our own others, that our key set has a successor.
@@ -145,7 +163,12 @@ impl Engine<'_> {
                 self.send_notice(account, contact, direct_conversation_id(own, contact), Body::KeySetChanged)?;
             }
         }
-        Ok(())
+        // Ours are all told, whoever keeps their keys: one that does not know would go on writing to a device that was removed.
+        let devices = self.own_key_set(account)?.devices().iter().map(DeviceEntry::number).collect();
+        let ours = Participant { account: own, role: Role::Member, devices: Some(devices) };
+        let (id, conversation) = (MessageId::generate(self.rng), direct_conversation_id(own, own));
+        let payload = self.payload(account, id, conversation, Content::new(Body::KeySetChanged, None))?;
+        self.dispatch_notice(account, &ours, &payload)
     }
 
     fn has_session(&self, account: AccountId, key_set: &VerifiedKeySet) -> Result<bool, StoreError> {
@@ -169,7 +192,9 @@ impl Engine<'_> {
         payload: &[u8],
         message: Option<MessageKey>,
     ) -> Result<(), SendError> {
-        let Some(key_set) = self.key_set(participant.account)? else {
+        // Keys of somebody who has shown nothing yet are a server's word.
+        let known = if self.is_claim(participant.account)? { None } else { self.key_set(participant.account)? };
+        let Some(key_set) = known else {
             self.wait_for_key_set(participant, payload, message)?;
             return Ok(());
         };

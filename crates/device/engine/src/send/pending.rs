@@ -1,6 +1,6 @@
 //! Payloads that wait: for a prekey bundle of a device, or for the first key set of an account.
 
-use rcseal_credential::VerifiedKeySet;
+use rcseal_credential::{DeviceEntry, IdentityProfile, VerifiedKeySet};
 use rcseal_signal::{
     IdentityKey, KemPreKeyPublic, OneTimePreKeyPublic, Peer, PreKeyBundle, Profile, Session, SignedPreKeyPublic,
 };
@@ -125,7 +125,11 @@ impl Engine<'_> {
         let account = self.account()?;
         let Some(key_set) = self.key_set(peer)? else { return Ok(Vec::new()) };
         let mut refused = Vec::new();
+        // Each device that waits gets one session: a bundle that nobody asked for would put another in the place of the one in use.
+        let mut waiting = self.devices_waiting(peer)?;
         for bundle in &response.bundles {
+            let Some(at) = waiting.iter().position(|device| *device == bundle.device) else { continue };
+            waiting.swap_remove(at);
             let device = DeviceAddress { account: peer, device: bundle.device };
             match self.begin_session(&account, device, &key_set, bundle)? {
                 Ok(mut session) => self.flush_pending(&account, &mut session, &key_set)?,
@@ -193,6 +197,39 @@ impl Engine<'_> {
                 .map_err(as_account_error)?;
         }
         Ok(())
+    }
+
+    /// Devices that a new key set no longer names, or names with another identity key: what waits here for them is not sent any more. It
+    /// was written for them, and whoever removed one had a reason to.
+    pub(crate) fn forget_removed_devices(
+        &mut self,
+        replaced: &VerifiedKeySet,
+        key_set: &VerifiedKeySet,
+    ) -> Result<(), StoreError> {
+        let native = IdentityProfile::Native;
+        let is_gone = |device: &&DeviceEntry| {
+            let now = key_set.device(device.number());
+            now.is_none_or(|now| now.identity_key(native) != device.identity_key(native))
+        };
+        let account = key_set.account();
+        let gone: Vec<_> = replaced
+            .devices()
+            .iter()
+            .filter(is_gone)
+            .map(|device| DeviceAddress { account, device: device.number() })
+            .collect();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        for device in &gone {
+            for (row_key, record) in self.pending_rows(account, device.device.get())? {
+                self.tx.delete(Table::Pending, &row_key)?;
+                if let Some(message) = record.message() {
+                    self.set_delivery(message, *device, DeliveryState::Failed(FailureReason::NoKeys))?;
+                }
+            }
+        }
+        self.drop_outgoing(&gone)
     }
 
     fn drop_expired_pending(&mut self, peer: AccountId) -> Result<(), StoreError> {

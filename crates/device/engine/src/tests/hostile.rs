@@ -180,7 +180,8 @@ fn arbitrary_bytes_are_kept_aside_and_bounded() {
             bob.with(world.now, |engine| engine.handle_envelope(id, &number.to_be_bytes().repeat(200))).unwrap();
         assert!(matches!(disposition, Disposition::Undecryptable(_)));
     }
-    assert_eq!(bob.store.len(Table::Quarantine), 200);
+    assert_eq!(bob.with(0, |engine| engine.quarantined()).unwrap().len(), 200);
+    assert_eq!(bob.store.len(Table::Quarantine), 400, "each with a mark that it is there");
 }
 
 #[test]
