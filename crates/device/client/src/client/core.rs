@@ -13,6 +13,7 @@ use rcseal_wire::origin::Origin;
 use tokio::sync::watch;
 
 use super::ClientError;
+use super::media::Downloads;
 use super::run::{Gates, Status};
 use crate::net::{Anonymous, Authenticated, Endpoint, LoginSigner, Timeouts, TrustAnchors};
 use crate::store::Store;
@@ -33,6 +34,7 @@ pub(super) struct Core {
     /// Held by whoever serves the mailbox: a second connection would take it over from the first.
     pub(super) serving: tokio::sync::Mutex<()>,
     pub(super) gates: Mutex<Gates>,
+    pub(super) downloads: Downloads,
 }
 
 #[derive(Default)]
@@ -62,6 +64,7 @@ impl Core {
             status: watch::Sender::new(Status::Stopped),
             serving: tokio::sync::Mutex::new(()),
             gates: Mutex::default(),
+            downloads: Downloads::default(),
         }
     }
 

@@ -4,9 +4,12 @@
 //! of it. What lies in the folder is ciphertext; its key is in memory until the message holds it. A download keeps its ciphertext there
 //! until it is whole, so that it can go on after a crash, and opens it into the file the user asked for.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, SystemTime};
 
 use rcseal_crypto::secret::Secret;
 use rcseal_engine::media::{BlobOpener, BlobSealer, SEALED_SEGMENT_LEN, sealed_len};
@@ -31,6 +34,8 @@ const ATTEMPTS_MAX: u32 = 10;
 const SEALED_SUFFIX: &str = "sealed";
 /// What a download has so far. Kept over a restart.
 const PARTIAL_SUFFIX: &str = "part";
+/// Age at which a download that nobody went on with is deleted: the server has deleted the blob by then.
+const PARTIAL_AGE: Duration = Duration::from_secs(TTL_SECONDS_MAX as u64);
 
 /// Which file of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -192,6 +197,8 @@ impl Core {
         let size = sealed_len(blob.size);
         // Named by the digest: the same blob goes on in the same file, and its id, which is the leave to fetch it, is not a file name.
         let partial = self.media_folder().join(format!("{}.{PARTIAL_SUFFIX}", b64::encode(blob.digest.as_bytes())));
+        let alone = self.downloads.of(blob.digest);
+        let _alone = alone.lock().await;
         let mut patience = Patience::new();
         loop {
             let mut report = |moved| {
@@ -210,6 +217,23 @@ impl Core {
             fs::remove_file(&partial).map_err(ClientError::File)
         })
         .await?
+    }
+}
+
+/// Keeps two downloads of one blob from writing into one file. The second finds what the first has fetched so far.
+#[derive(Default)]
+pub(super) struct Downloads(Mutex<HashMap<[u8; 32], Weak<tokio::sync::Mutex<()>>>>);
+
+impl Downloads {
+    fn of(&self, digest: Digest) -> Arc<tokio::sync::Mutex<()>> {
+        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        running.retain(|_, lock| lock.strong_count() > 0);
+        let entry = running.entry(*digest.as_bytes()).or_default();
+        entry.upgrade().unwrap_or_else(|| {
+            let lock = Arc::default();
+            *entry = Arc::downgrade(&lock);
+            lock
+        })
     }
 }
 
@@ -246,11 +270,17 @@ pub(super) fn prepare_folder(folder: &Path) -> io::Result<()> {
     files::create_private_dir(folder)?;
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        if path.extension().is_some_and(|suffix| suffix == SEALED_SUFFIX) {
+        let has = |suffix: &str| path.extension().is_some_and(|found| found == suffix);
+        if has(SEALED_SUFFIX) || (has(PARTIAL_SUFFIX) && is_older(&path, PARTIAL_AGE)?) {
             fs::remove_file(path)?;
         }
     }
     Ok(())
+}
+
+fn is_older(path: &Path, age: Duration) -> io::Result<bool> {
+    let modified = fs::metadata(path)?.modified()?;
+    Ok(SystemTime::now().duration_since(modified).is_ok_and(|since| since > age))
 }
 
 /// Seals `size` bytes into a file of the folder, under a fresh key.

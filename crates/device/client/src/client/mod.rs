@@ -21,6 +21,7 @@ mod submit;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rcseal_credential::SafetyNumber;
 use rcseal_engine::Engine;
@@ -32,6 +33,7 @@ use rcseal_engine::message::MessageView;
 use rcseal_wire::content::Body;
 use rcseal_wire::id::{AccountId, ConversationId, DeviceNumber, MessageId};
 use rcseal_wire::invitation::Invitation;
+use tokio::time::{Instant, sleep};
 
 pub use error::ClientError;
 pub use events::Events;
@@ -42,8 +44,13 @@ pub use run::{Status, SyncReport};
 
 use self::core::{Core, blocking, now};
 use crate::net::{Timeouts, TrustAnchors};
-use crate::store::{self, OpenedStore};
+use crate::store::{self, OpenError, OpenedStore};
 use crate::vault::{KeyAlias, KeyVault, ProtectionLevel};
+
+/// How long an open waits for whoever has the folder: a process that is just ending, or an operation that a dropped client left running.
+const IN_USE_WAIT: Duration = Duration::from_secs(2);
+/// Between two looks.
+const IN_USE_PAUSE: Duration = Duration::from_millis(25);
 
 /// Where a client lives and whom it trusts.
 #[derive(Debug, Clone)]
@@ -71,29 +78,15 @@ impl Client {
     /// # Errors
     /// [`ClientError::Open`], or those of a recovery.
     pub async fn open(config: Config, vault: Arc<dyn KeyVault>) -> Result<Self, ClientError> {
-        let core = blocking(move || {
-            let alias = KeyAlias::store();
-            let (store, was_rolled_back) = match store::open(&config.folder, &*vault, &alias)? {
-                OpenedStore::Ready(store) => (store, false),
-                OpenedStore::RolledBack(store) => {
-                    let (store, ()) = store.recover(&*vault, &alias, |tx| {
-                        let mut rng = rand::rng();
-                        Engine::new(tx, now(), &mut rng).handle_store_rollback().map_err(ClientError::from)
-                    })?;
-                    (store, true)
-                }
-            };
-            media::prepare_folder(&core::media_folder(store.folder())).map_err(ClientError::File)?;
-            Ok::<_, ClientError>(Core::new(
-                Arc::new(store),
-                vault,
-                alias,
-                was_rolled_back,
-                config.trust,
-                config.timeouts,
-            ))
-        })
-        .await??;
+        let config = Arc::new(config);
+        let ends_at = Instant::now() + IN_USE_WAIT;
+        let core = loop {
+            let (config, vault) = (Arc::clone(&config), Arc::clone(&vault));
+            match blocking(move || open_core(&config, vault)).await? {
+                Err(ClientError::Open(OpenError::InUse)) if Instant::now() < ends_at => sleep(IN_USE_PAUSE).await,
+                outcome => break outcome?,
+            }
+        };
         Ok(Self { core: Arc::new(core) })
     }
 
@@ -289,6 +282,22 @@ impl Client {
     pub async fn quarantined(&self) -> Result<Vec<QuarantinedEnvelope>, ClientError> {
         self.core.engine(|engine| engine.quarantined()).await
     }
+}
+
+/// Opens the store and puts the client together.
+fn open_core(config: &Config, vault: Arc<dyn KeyVault>) -> Result<Core, ClientError> {
+    let alias = KeyAlias::store();
+    let (store, was_rolled_back) = match store::open(&config.folder, &*vault, &alias)? {
+        OpenedStore::Ready(store) => (store, false),
+        OpenedStore::RolledBack(store) => {
+            let (store, ()) = store.recover(&*vault, &alias, |tx| {
+                Engine::new(tx, now(), &mut rand::rng()).handle_store_rollback().map_err(ClientError::from)
+            })?;
+            (store, true)
+        }
+    };
+    media::prepare_folder(&core::media_folder(store.folder())).map_err(ClientError::File)?;
+    Ok(Core::new(Arc::new(store), vault, alias, was_rolled_back, config.trust.clone(), config.timeouts))
 }
 
 impl std::fmt::Debug for Client {

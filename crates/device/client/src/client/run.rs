@@ -166,7 +166,7 @@ impl Core {
                     self.change(|engine| engine.flush_receipts()).await?;
                     self.status.send_replace(Status::Online);
                 }
-                MailboxNotice::PrekeysLow { .. } => self.upload_prekeys(&server).await?,
+                MailboxNotice::PrekeysLow { .. } => self.try_upload_prekeys(&server).await?,
                 MailboxNotice::Acknowledged { .. } => {}
             }
         }
@@ -195,7 +195,7 @@ impl Core {
                 }
                 MailboxNotice::QueueEmpty => is_empty = true,
                 MailboxNotice::Acknowledged { .. } => answered += 1,
-                MailboxNotice::PrekeysLow { .. } => self.upload_prekeys(&server).await?,
+                MailboxNotice::PrekeysLow { .. } => self.try_upload_prekeys(&server).await?,
             }
         }
         mailbox.close().await;
@@ -271,6 +271,18 @@ impl Core {
             self.change(|engine| engine.handle_registered()).await?;
         }
         Ok(())
+    }
+
+    /// The same in the middle of a delivery, which must not end because prekeys cannot be uploaded: the server hands out the last-resort
+    /// one meanwhile, and upkeep tries again.
+    async fn try_upload_prekeys(&self, server: &Authenticated) -> Result<(), ClientError> {
+        match self.upload_prekeys(server).await {
+            Err(ClientError::Net(error)) => {
+                tracing::warn!(event = "prekeys_not_uploaded", code = error.code());
+                Ok(())
+            }
+            outcome => outcome,
+        }
     }
 
     /// Uploads the prekeys that the server lacks, and renews the old ones.

@@ -158,3 +158,40 @@ impl std::fmt::Debug for Store {
         f.write_str("Store")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use rcseal_engine::store::{StoreErrorKind, Table};
+
+    use super::*;
+    use crate::vault::{Argon2Params, SoftwareKeyVault, Unlock};
+
+    #[test]
+    fn a_full_disk_is_named_and_what_was_committed_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let params = Argon2Params::new(8, 1, 1).unwrap();
+        let unlock = Unlock::Passphrase(zeroize::Zeroizing::new("p".to_owned()), params);
+        let vault = SoftwareKeyVault::new(&folder.path().join("vault"), unlock).unwrap();
+        let OpenedStore::Ready(store) = open(&folder.path().join("store"), &vault, &KeyAlias::store()).unwrap() else {
+            unreachable!("a new store is not rolled back");
+        };
+        store.run(|tx| tx.put(Table::Message, b"before", b"kept")).unwrap();
+        // SQLite answers as it does on a full disk when a file may not grow.
+        let pages: i64 = store.connection().query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+        store.connection().query_row(&format!("PRAGMA max_page_count = {}", pages + 2), [], |_| Ok(())).unwrap();
+        let error = store
+            .run(|tx| {
+                for n in 0..64_u8 {
+                    tx.put(Table::Message, &[n], &[n; 4000])?;
+                }
+                Ok::<_, StoreError>(())
+            })
+            .unwrap_err();
+        assert_eq!((error.kind, error.code()), (StoreErrorKind::Full, "store_full"));
+        assert_eq!(store.run(|tx| tx.get(Table::Message, b"before")).unwrap().as_deref(), Some(&b"kept"[..]));
+        assert_eq!(store.run(|tx| tx.get(Table::Message, &[0])).unwrap(), None);
+        store.connection().query_row("PRAGMA max_page_count = 100000", [], |_| Ok(())).unwrap();
+        store.run(|tx| tx.put(Table::Message, b"after", b"works")).unwrap();
+    }
+}
