@@ -62,6 +62,15 @@ impl Server {
 
     /// Starts a server on a clock of the caller's; tests move time with it.
     pub async fn start_with_clock(config: Config, clock: Arc<dyn Clock>) -> Result<RunningServer, StartError> {
+        Self::start_on(config, clock, |store| store).await
+    }
+
+    /// Starts a server on whatever `wrap` makes of its store; tests let it fail with that.
+    pub async fn start_on(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
+    ) -> Result<RunningServer, StartError> {
         config.validate()?;
         let identity = tls::load(&config.tls)?;
         let (listener, address) = listen(config.server.listen)?;
@@ -76,6 +85,7 @@ impl Server {
             move |source| StartError::Store { path, source }
         };
         let (store, blobs) = open_store(&config).await.map_err(store_error(&config.storage.path))?;
+        let store = wrap(store);
         let candidate = Secret::generate(&mut rand::rng());
         let token_key =
             store.server_secret(SecretName::LoginToken, candidate).await.map_err(store_error(&config.storage.path))?;

@@ -13,8 +13,8 @@ use rcseal_wire::problem::{Problem, ProblemCode};
 
 use super::deliver::{count_acknowledged, deliveries, ids};
 use super::submit as plane;
-use crate::body::ApiBytes;
 use crate::auth::AuthenticatedDevice;
+use crate::body::ApiBytes;
 use crate::net::ConnectionInfo;
 use crate::refusal::Refusal;
 use crate::state::AppState;

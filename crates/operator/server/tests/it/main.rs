@@ -15,6 +15,7 @@ mod login;
 mod logs;
 mod mailbox;
 mod mailbox_crash;
+mod mailbox_faults;
 mod openapi;
 mod operation;
 mod support;

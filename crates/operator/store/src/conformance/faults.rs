@@ -34,7 +34,8 @@ pub async fn run(store: &Arc<dyn Store>) -> u64 {
     let mut failed = 0;
     for kind in [FaultKind::Before, FaultKind::After] {
         for nth in 1.. {
-            let faulty = FaultyStore::new(Arc::clone(store), nth, kind);
+            let faulty = FaultyStore::new(Arc::clone(store));
+            faulty.arm(nth, kind);
             one_life(&faulty as &dyn Store).await;
             if !faulty.has_failed() {
                 break;

@@ -1,7 +1,7 @@
 //! A store that fails at its n-th call.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -33,11 +33,12 @@ pub enum FaultKind {
     After,
 }
 
-/// Wraps a store; its n-th call fails, all others pass.
+/// Wraps a store; one of its calls fails, all others pass.
 pub struct FaultyStore {
     inner: Arc<dyn Store>,
+    /// Calls until the one that fails; 0 when there is none to come.
     left: AtomicU64,
-    kind: FaultKind,
+    fails_after: AtomicBool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -45,38 +46,45 @@ pub struct FaultyStore {
 struct Injected;
 
 impl FaultyStore {
-    /// Fails the `nth` call (1 is the first).
+    /// Passes everything until it is armed.
     #[must_use]
-    pub fn new(inner: Arc<dyn Store>, nth: u64, kind: FaultKind) -> Self {
-        Self { inner, left: AtomicU64::new(nth), kind }
+    pub fn new(inner: Arc<dyn Store>) -> Self {
+        Self { inner, left: AtomicU64::new(0), fails_after: AtomicBool::new(false) }
     }
 
-    /// Whether the fault has happened.
+    /// Lets the `nth` call from now on fail (1 is the next).
+    pub fn arm(&self, nth: u64, kind: FaultKind) {
+        self.fails_after.store(kind == FaultKind::After, Ordering::SeqCst);
+        self.left.store(nth, Ordering::SeqCst);
+    }
+
+    /// Whether no fault is to come: the armed one has happened.
     #[must_use]
     pub fn has_failed(&self) -> bool {
         self.left.load(Ordering::SeqCst) == 0
     }
 
-    /// Counts a call; whether it is the one.
-    fn is_due(&self) -> bool {
+    /// Counts a call; how it fails, if it is the one.
+    fn fault(&self) -> Option<FaultKind> {
         let before = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
-        before == Ok(1)
+        let kind = if self.fails_after.load(Ordering::SeqCst) { FaultKind::After } else { FaultKind::Before };
+        (before == Ok(1)).then_some(kind)
     }
 }
 
-// `async_trait` rewrites the methods of an impl block before a macro inside it would be expanded, so each block is made by a macro.
+// `async_trait` rewrites an impl block as a whole, so the whole block is made by the macro.
 macro_rules! delegate_impl {
     ($trait:ident { $(async fn $name:ident($($arg:ident: $type:ty),*) -> Result<$ok:ty, $error:ty>;)* } $($plain:tt)*) => {
         #[async_trait]
         impl $trait for FaultyStore {
             $(
                 async fn $name(&self, $($arg: $type),*) -> Result<$ok, $error> {
-                    let due = self.is_due();
-                    if due && self.kind == FaultKind::Before {
+                    let fault = self.fault();
+                    if fault == Some(FaultKind::Before) {
                         return Err(StoreError::Unavailable.into());
                     }
                     let result = self.inner.$name($($arg),*).await;
-                    if due && result.is_ok() {
+                    if fault == Some(FaultKind::After) && result.is_ok() {
                         return Err(StoreError::InDoubt(Box::new(Injected)).into());
                     }
                     result

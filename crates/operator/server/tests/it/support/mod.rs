@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rcseal_server::clock::ManualClock;
 use rcseal_server::{Config, RunningServer, Server};
-use rcseal_store::UnixMillis;
+use rcseal_store::{Store, UnixMillis};
 use tempfile::TempDir;
 
 pub use client::{Client, Reply, Tls, full};
@@ -40,7 +40,24 @@ impl TestServer {
     }
 
     async fn start_in(folder: TempDir, config: Config, clock: Arc<ManualClock>) -> Self {
-        let running = Server::start_with_clock(config.clone(), clock.clone()).await.unwrap();
+        Self::start_on(folder, config, clock, |store| store).await
+    }
+
+    /// A server on a wrapped store.
+    pub async fn start_wrapped(wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        rcseal_server::init::write_development_identity(folder.path()).unwrap();
+        let config = Config::development(folder.path());
+        Self::start_on(folder, config, Arc::new(ManualClock::at(START)), wrap).await
+    }
+
+    async fn start_on(
+        folder: TempDir,
+        config: Config,
+        clock: Arc<ManualClock>,
+        wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
+    ) -> Self {
+        let running = Server::start_on(config.clone(), clock.clone(), wrap).await.unwrap();
         let tls = Tls::trusting(running.ca_pem().unwrap());
         Self { running, clock, tls, folder, config }
     }

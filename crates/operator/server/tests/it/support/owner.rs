@@ -97,6 +97,11 @@ impl Owner {
         client.token = Some(reply.json::<LoginResponse>().token);
     }
 
+    /// A login attempt, whatever comes of it.
+    pub async fn try_log_in(&self, server: &TestServer, client: &mut Client) -> Reply {
+        log_in(server, client, self.address(), &self.primary).await
+    }
+
     /// At a server that runs as its own process.
     pub async fn log_in_at(&self, origin: &Origin, client: &mut Client) {
         let nonce = challenge(client).await;
