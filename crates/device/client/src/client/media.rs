@@ -336,9 +336,10 @@ fn open(sealed: &Path, blob: BlobReference, to: &Path) -> Result<(), ClientError
     opened
 }
 
-/// The last part of the path, cut to what a message may hold. A name that is not Unicode loses what is not.
+/// The last part of the path, cut to what a message may hold. A name that is not Unicode loses what is not. A backslash is a part of a
+/// name here and a path elsewhere, and no message may hold one.
 fn file_name(path: &Path) -> String {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = path.file_name().map(|name| name.to_string_lossy().replace('\\', "_")).unwrap_or_default();
     let mut end = name.len().min(NAME_LEN_MAX);
     while !name.is_char_boundary(end) {
         end -= 1;
@@ -443,6 +444,8 @@ mod tests {
     fn names_are_never_paths_and_never_too_long() {
         assert_eq!(file_name(Path::new("/home/ada/cat.jpg")), "cat.jpg");
         assert_eq!(file_name(Path::new("..")), "");
+        #[cfg(unix)]
+        assert_eq!(file_name(Path::new("a\\b.jpg")), "a_b.jpg");
         let long = "ä".repeat(NAME_LEN_MAX);
         assert!(file_name(Path::new(&long)).len() <= NAME_LEN_MAX);
     }
