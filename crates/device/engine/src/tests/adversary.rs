@@ -253,6 +253,23 @@ fn a_claim_that_the_directory_keeps_denying_is_given_up() {
 }
 
 #[test]
+fn a_claim_of_a_later_key_set_than_there_is_is_given_up() {
+    let mut world = World::new();
+    let (mut bob, carol) = (world.phone(2, "Bob"), world.phone(3, "Carol"));
+    // Carol exists, and the directory answers with the set she has; the claim names one that she never made.
+    let envelope = claim(&world, &mut bob, carol.address, u64::MAX);
+    assert_eq!(bytes_read(&mut bob, world.now, &envelope).0, Disposition::Parked);
+    let mut asked = 0;
+    for _ in 0..24 * 60 {
+        world.now += 60 * 1000;
+        asked += bob.with(world.now, |engine| engine.poll_needs()).unwrap().len();
+        world.serve(&mut bob);
+    }
+    assert!(asked < 100, "asked {asked} times");
+    assert_eq!((bob.store.len(Table::Parked), bob.store.len(Table::Contact), bob.store.len(Table::Need)), (0, 0, 0));
+}
+
+#[test]
 fn a_mailbox_that_takes_nothing_does_not_hold_up_the_others() {
     let mut world = World::new();
     let (mut ada, mut bob, mut mallory) = (world.phone(1, "Ada"), world.phone(2, "Bob"), world.phone(3, "Mallory"));
