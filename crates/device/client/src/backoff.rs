@@ -18,8 +18,8 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// For reconnecting to a relay: from half a second to two minutes, which a phone's battery bears and a person still calls soon.
-    pub const RECONNECT: Self = Self::new(Duration::from_millis(500), Duration::from_secs(120));
+    /// For reconnecting to a relay: from half a second to one minute, which a phone's battery bears and a person still calls soon.
+    pub const RECONNECT: Self = Self::new(Duration::from_millis(500), Duration::from_secs(60));
 
     /// Waits that begin at up to `base` and end at up to `max`.
     #[must_use]

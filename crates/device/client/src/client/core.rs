@@ -35,6 +35,8 @@ pub(super) struct Core {
     pub(super) serving: tokio::sync::Mutex<()>,
     pub(super) gates: Mutex<Gates>,
     pub(super) downloads: Downloads,
+    /// Wakes a reconnect that waits for its turn.
+    pub(super) retry: tokio::sync::Notify,
 }
 
 #[derive(Default)]
@@ -65,6 +67,7 @@ impl Core {
             serving: tokio::sync::Mutex::new(()),
             gates: Mutex::default(),
             downloads: Downloads::default(),
+            retry: tokio::sync::Notify::new(),
         }
     }
 

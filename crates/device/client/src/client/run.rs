@@ -85,7 +85,11 @@ impl Client {
     /// What trying again cannot help: no account, a login that the server refuses for good, a damaged store.
     pub async fn run(&self, shutdown: impl Future<Output = ()>) -> Result<(), ClientError> {
         let core = Arc::clone(&self.core);
-        let _serving = core.serving.lock().await;
+        let mut shutdown = std::pin::pin!(shutdown);
+        let _serving = tokio::select! {
+            () = &mut shutdown => return Ok(()),
+            serving = core.serving.lock() => serving,
+        };
         let outcome = tokio::select! {
             () = shutdown => Ok(()),
             stopped = core.serve() => stopped.map(|never| match never {}),
@@ -103,6 +107,13 @@ impl Client {
         let _serving = core.serving.lock().await;
         core.open_gates();
         core.sync().await
+    }
+
+    /// The app has learnt that the network is another, or back: whatever waits for its next attempt makes it now.
+    pub fn network_changed(&self) {
+        self.core.open_gates();
+        self.core.retry.notify_waiters();
+        self.core.poke();
     }
 
     /// Follows how the client stands with its server.
@@ -133,7 +144,11 @@ impl Core {
             tracing::info!(event = "mailbox_lost", code, attempts = backoff.attempts());
             self.status.send_replace(Status::Offline { code });
             let wait = backoff.next(retry_after, &mut rand::rng());
-            sleep(wait).await;
+            tokio::select! {
+                () = sleep(wait) => {}
+                // Another part of the client has heard from the server, or the app knows of a new network.
+                () = self.retry.notified() => {}
+            }
         }
     }
 
@@ -237,7 +252,9 @@ impl Core {
         };
         match handled {
             Ok(dispositions) => {
-                batch.iter().zip(dispositions).for_each(|(envelope, disposition)| note(envelope, disposition))
+                for (envelope, disposition) in batch.iter().zip(dispositions) {
+                    note(envelope, disposition);
+                }
             }
             Err(error) if error.store_kind() == Some(StoreErrorKind::Corrupt) => {
                 // One of them meets a damaged row. The others have a right to be taken in.
@@ -334,9 +351,12 @@ impl Core {
         gate.until = Instant::now() + gate.backoff.next(error.retry_after(), &mut rand::rng());
     }
 
-    /// A server answered.
+    /// A server answered. Where it did not before, the mailbox need not wait for its turn either.
     pub(super) fn open_gate(&self, origin: &Origin) {
-        self.gates.lock().unwrap_or_else(PoisonError::into_inner).0.remove(origin);
+        let was_closed = self.gates.lock().unwrap_or_else(PoisonError::into_inner).0.remove(origin).is_some();
+        if was_closed {
+            self.retry.notify_waiters();
+        }
     }
 
     fn open_gates(&self) {

@@ -11,7 +11,8 @@
 //! [`Store::run`] is the only way to write: it runs an operation of the engine in one transaction, commits on `Ok` and rolls back on
 //! `Err`. A commit is on the disk before it returns (`synchronous = FULL`), because a ciphertext may leave right after it and the key
 //! that made it must never come back. Deleted rows are overwritten (`secure_delete`), so that a used message key does not linger in a
-//! free page for whoever learns the data key later; until the next checkpoint the write-ahead log still has it.
+//! free page for whoever learns the data key later; the write-ahead log still has it until it is emptied, which every advance of the
+//! generation does.
 //!
 //! **Rollback.** A store that is restored from a backup would use message keys again. The store and the key vault hold the same
 //! generation number; both go up by one at every open and at [`Store::advance_generation`]. A store that does not match opens as
@@ -109,7 +110,14 @@ impl Store {
         let _generation = self.generation.lock().unwrap_or_else(PoisonError::into_inner);
         // The store goes first: "store one ahead" means a crash between the two, "store behind" always means a rollback.
         let next = vault.generation(alias)?.saturating_add(1);
-        open::write_generation(&self.connection(), next).map_err(error::store_error)?;
+        {
+            let connection = self.connection();
+            open::write_generation(&connection, next).map_err(error::store_error)?;
+            // Emptying the log is tidiness: what keeps it from happening now is gone the next time.
+            if let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
+                tracing::warn!(event = "log_not_emptied", code = error::store_error(error).code());
+            }
+        }
         vault.bump_generation(alias)?;
         Ok(())
     }

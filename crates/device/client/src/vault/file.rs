@@ -43,7 +43,7 @@ pub struct ParamsError;
 
 impl Argon2Params {
     /// 19 MiB, two passes, one lane: the smallest set that is commonly recommended, chosen because a command line tool pays it at every
-    /// start (some 30 ms on a small machine).
+    /// start (33 to 70 ms on a busy machine of two cores).
     pub const INTERACTIVE: Self = Self { memory_kib: 19 * 1024, passes: 2, lanes: 1 };
 
     /// The most memory a vault file may ask for: 1 GiB, which a person's machine still has.

@@ -94,6 +94,24 @@ async fn a_run_goes_offline_keeps_trying_and_stops_when_told() {
 }
 
 #[tokio::test]
+async fn a_second_run_waits_for_the_first_and_stops_when_told_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let client = with_account(folder.path()).await;
+    let mut status = client.status();
+    let running = tokio::spawn({
+        let client = client.clone();
+        async move { client.run(std::future::pending()).await }
+    });
+    tokio::time::timeout(Duration::from_secs(20), status.wait_for(|status| *status != Status::Stopped))
+        .await
+        .unwrap()
+        .unwrap();
+    client.run(std::future::ready(())).await.unwrap();
+    assert_ne!(*client.status().borrow(), Status::Stopped);
+    running.abort();
+}
+
+#[tokio::test]
 async fn without_an_account_nothing_runs() {
     let folder = tempfile::tempdir().unwrap();
     let client = open(folder.path()).await;

@@ -340,3 +340,16 @@ fn a_start_that_dies_at_any_call_of_the_vault_can_be_repeated() {
         }
     }
 }
+
+#[test]
+fn an_advance_empties_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let vault = vault(&folder.path().join("vault"), "pass");
+    let at = folder.path().join("store");
+    let store = open_ready(&at, &vault);
+    put(&store, b"k", &[7; 10_000]);
+    assert!(fs::metadata(at.join("store.db-wal")).unwrap().len() > 0);
+    store.advance_generation(&vault, &KeyAlias::store()).unwrap();
+    assert_eq!(fs::metadata(at.join("store.db-wal")).unwrap().len(), 0);
+    assert_eq!(get(&store, b"k").as_deref(), Some(&[7; 10_000][..]));
+}
