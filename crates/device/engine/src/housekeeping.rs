@@ -13,6 +13,7 @@ impl Engine<'_> {
     /// Those of the store.
     pub fn keep_house(&mut self) -> Result<(), AccountError> {
         self.forget_sent_before(self.now.0.saturating_sub(SENT_KEPT_MS))?;
+        self.drop_expired_pending()?;
         if let Some(oldest) = self.oldest_signed_prekey()? {
             self.forget_base_keys_before(oldest)?;
         }

@@ -7,7 +7,7 @@ use rcseal_wire::origin::Origin;
 use rcseal_wire::token::DeliveryToken;
 use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
 
-use crate::account::AccountError;
+use crate::account::{Account, AccountError};
 use crate::context::{Engine, UnixMillis};
 use crate::record::Record;
 use crate::store::{BadRow, Order, StoreError, Table, prefix_end};
@@ -21,6 +21,8 @@ const RETRY_MS_MAX: u64 = 5 * 60 * 1000;
 const PARKED_ATTEMPTS_MAX: u32 = 64;
 /// Needs in one poll.
 const POLL_MAX: usize = 64;
+/// Rows read at once.
+const PAGE: usize = 256;
 
 /// What to do.
 #[derive(Debug)]
@@ -171,6 +173,10 @@ impl Engine<'_> {
         self.postpone(kind, account)?;
         if kind == NeedKind::KeySet && self.key_set_attempts(account)? >= PARKED_ATTEMPTS_MAX {
             self.give_up_parked(account)?;
+            // We have one, and the next message says again that there is a newer. Nothing waits for it.
+            if self.tx.get(Table::KeySet, account.as_bytes())?.is_some() {
+                self.key_set_is_here(account)?;
+            }
         }
         Ok(())
     }
@@ -180,12 +186,16 @@ impl Engine<'_> {
     /// # Errors
     /// Those of the store.
     pub fn poll_needs_timeout(&self) -> Result<Option<UnixMillis>, StoreError> {
-        let mut next: Option<UnixMillis> = None;
-        for (_, row) in self.tx.scan(Table::Need, &[], &prefix_end(&[]), POLL_MAX * 16, Order::Ascending)? {
-            let due = UnixMillis(NeedRecord::from_row(Table::Need, &row)?.due_at_ms);
-            next = Some(next.map_or(due, |next| next.min(due)));
+        let (mut next, mut from) = (None::<UnixMillis>, Vec::new());
+        loop {
+            let rows = self.tx.scan(Table::Need, &from, &prefix_end(&[]), PAGE, Order::Ascending)?;
+            let Some((last, _)) = rows.last() else { return Ok(next) };
+            from = [last.as_slice(), &[0]].concat();
+            for (_, row) in &rows {
+                let due = UnixMillis(NeedRecord::from_row(Table::Need, row)?.due_at_ms);
+                next = Some(next.map_or(due, |next| next.min(due)));
+            }
         }
-        Ok(next)
     }
 
     /// What is to be done now.
@@ -194,42 +204,45 @@ impl Engine<'_> {
     /// Those of the store.
     pub fn poll_needs(&mut self) -> Result<Vec<Need>, AccountError> {
         let own = self.account()?;
-        let mut needs = Vec::new();
-        for (key, row) in self.tx.scan(Table::Need, &[], &prefix_end(&[]), POLL_MAX * 16, Order::Ascending)? {
-            if NeedRecord::from_row(Table::Need, &row)?.due_at_ms > self.now.0 {
-                continue;
-            }
-            let bad = || BadRow::error(Table::Need);
-            let (code, account) = key.split_first().ok_or_else(bad)?;
-            let kind = NeedKind::from_code(*code).ok_or_else(bad)?;
-            let account = AccountId::parse(account).map_err(|_| bad())?;
-            let (origin, delivery_token) = if account == own.address.account {
-                (own.origin.clone(), own.delivery_token.duplicate())
-            } else if let Some(contact) = self.contact(account)? {
-                (contact.origin, contact.delivery_token)
-            } else {
-                self.tx.delete(Table::Need, &key)?;
-                continue;
-            };
-            match kind {
-                NeedKind::KeySet => needs.push(Need::FetchKeySet { account, origin, delivery_token }),
-                NeedKind::Bundles => {
-                    let devices = self.devices_waiting(account)?;
-                    if devices.is_empty() {
-                        self.tx.delete(Table::Need, &key)?;
-                    } else {
-                        needs.push(Need::FetchBundles { account, origin, delivery_token, devices });
-                    }
+        let (mut needs, mut from) = (Vec::new(), Vec::new());
+        // Every row is looked at where it has to be: those that are never met must not hide the others.
+        while needs.len() < POLL_MAX {
+            let rows = self.tx.scan(Table::Need, &from, &prefix_end(&[]), PAGE, Order::Ascending)?;
+            let Some((last, _)) = rows.last() else { break };
+            from = [last.as_slice(), &[0]].concat();
+            for (key, row) in &rows {
+                if needs.len() < POLL_MAX && NeedRecord::from_row(Table::Need, row)?.due_at_ms <= self.now.0 {
+                    needs.extend(self.need(&own, key)?);
                 }
-                NeedKind::Publish => match &own.unpublished {
-                    Some(key_set) => needs.push(Need::PublishKeySet { key_set: key_set.clone() }),
-                    None => self.tx.delete(Table::Need, &key)?,
-                },
-            }
-            if needs.len() == POLL_MAX {
-                break;
             }
         }
         Ok(needs)
+    }
+
+    /// What a due row asks for; one that is no longer of use is deleted.
+    fn need(&mut self, own: &Account, key: &[u8]) -> Result<Option<Need>, StoreError> {
+        let bad = || BadRow::error(Table::Need);
+        let (code, account) = key.split_first().ok_or_else(bad)?;
+        let kind = NeedKind::from_code(*code).ok_or_else(bad)?;
+        let account = AccountId::parse(account).map_err(|_| bad())?;
+        let whom = if account == own.address.account {
+            Some((own.origin.clone(), own.delivery_token.duplicate()))
+        } else {
+            self.contact(account)?.map(|contact| (contact.origin, contact.delivery_token))
+        };
+        let need = match (kind, whom) {
+            (_, None) => None,
+            (NeedKind::KeySet, Some((origin, delivery_token))) => {
+                Some(Need::FetchKeySet { account, origin, delivery_token })
+            }
+            (NeedKind::Bundles, Some((origin, delivery_token))) => Some(self.devices_waiting(account)?)
+                .filter(|devices| !devices.is_empty())
+                .map(|devices| Need::FetchBundles { account, origin, delivery_token, devices }),
+            (NeedKind::Publish, Some(_)) => own.unpublished.clone().map(|key_set| Need::PublishKeySet { key_set }),
+        };
+        if need.is_none() {
+            self.tx.delete(Table::Need, key)?;
+        }
+        Ok(need)
     }
 }

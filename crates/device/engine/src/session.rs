@@ -13,6 +13,7 @@ use rcseal_wire::id::DeviceAddress;
 use tls_codec::{TlsByteVecU16, TlsDeserializeBytes, TlsSerialize, TlsSize};
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::account::AccountError;
 use crate::context::{Engine, Sequence, UnixMillis};
 use crate::record::{Record, key, trailing_u64};
 use crate::seal::{EPOCH_AGE_MS_MAX, EPOCH_MESSAGES_MAX, EPOCHS_AHEAD, EPOCHS_BEHIND, SealRoot};
@@ -441,7 +442,16 @@ impl Engine<'_> {
     ///
     /// # Errors
     /// Those of the store.
-    pub fn handle_store_rollback(&mut self) -> Result<(), StoreError> {
+    pub fn handle_store_rollback(&mut self) -> Result<(), AccountError> {
+        // The signed prekeys that the directory hands out may be the lost life's: new ones take their place with the next upload.
+        match self.account() {
+            Ok(mut account) => {
+                account.prekeys.drawn_at = UnixMillis(0);
+                self.put_account(&account)?;
+            }
+            Err(AccountError::NoAccount) => {}
+            Err(error) => return Err(error),
+        }
         self.tx.delete_range(Table::ActiveSession, &[], &prefix_end(&[]))?;
         // A message that arrives on one of them would make it the one to send on again, so each is marked.
         let mut from = Vec::new();

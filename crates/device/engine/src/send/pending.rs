@@ -20,6 +20,8 @@ use crate::store::{BadRow, Order, StoreError, Table, prefix_end};
 
 /// How long a message waits for the recipient's keys: a week, in milliseconds.
 const PENDING_MS_MAX: u64 = 7 * 24 * 3600 * 1000;
+/// Rows read at once where all are looked at: they may have 80 KiB each.
+const PAGE: usize = 16;
 
 #[derive(TlsSize, TlsSerialize, TlsDeserializeBytes)]
 struct PendingRecord {
@@ -136,7 +138,6 @@ impl Engine<'_> {
                 Err(refusal) => refused.push((bundle.device, refusal)),
             }
         }
-        self.drop_expired_pending(peer)?;
         if self.devices_waiting(peer)?.is_empty() {
             self.need_met(NeedKind::Bundles, peer)?;
         } else {
@@ -232,22 +233,30 @@ impl Engine<'_> {
         self.drop_outgoing(&gone)
     }
 
-    fn drop_expired_pending(&mut self, peer: AccountId) -> Result<(), StoreError> {
-        for device in self.devices_waiting(peer)? {
-            for (row_key, record) in self.pending_rows(peer, device.get())? {
-                if self.now.since(UnixMillis(record.queued_at_ms)) > PENDING_MS_MAX {
-                    self.tx.delete(Table::Pending, &row_key)?;
-                    if let Some(message) = record.message() {
-                        self.set_delivery(
-                            message,
-                            DeviceAddress { account: peer, device },
-                            DeliveryState::Failed(FailureReason::NoKeys),
-                        )?;
-                    }
+    /// Gives up on keys that never came.
+    pub(crate) fn drop_expired_pending(&mut self) -> Result<(), StoreError> {
+        let mut from = Vec::new();
+        loop {
+            let rows = self.tx.scan(Table::Pending, &from, &prefix_end(&[]), PAGE, Order::Ascending)?;
+            let Some((last, _)) = rows.last() else { return Ok(()) };
+            from = [last.as_slice(), &[0]].concat();
+            for (row_key, row) in &rows {
+                let record = PendingRecord::from_row(Table::Pending, row)?;
+                if self.now.since(UnixMillis(record.queued_at_ms)) <= PENDING_MS_MAX {
+                    continue;
+                }
+                self.tx.delete(Table::Pending, row_key)?;
+                let bad = || BadRow::error(Table::Pending);
+                let (account, rest) = row_key.split_first_chunk::<{ AccountId::LEN }>().ok_or_else(bad)?;
+                // Where no device is known, the account's first stands for all.
+                let device = rest.first().and_then(|number| DeviceNumber::new(*number).ok());
+                let device = device.unwrap_or(DeviceNumber::PRIMARY);
+                if let Some(message) = record.message() {
+                    let device = DeviceAddress { account: AccountId::from_bytes(*account), device };
+                    self.set_delivery(message, device, DeliveryState::Failed(FailureReason::NoKeys))?;
                 }
             }
         }
-        Ok(())
     }
 }
 

@@ -19,12 +19,13 @@ use rcseal_wire::id::{
 use rcseal_wire::token::DeliveryToken;
 
 use super::linking::link;
-use super::world::{Phone, World, events, second_device, text, texts};
+use super::world::{Phone, World, events, messages, second_device, text, texts};
 use crate::account::AccountError;
 use crate::contact::{ContactError, KeySetOutcome, KeySetRefusal, Verification};
 use crate::event::Event;
 use crate::link::{LinkFailure, LinkingDevice};
-use crate::need::Need;
+use crate::message::{FailureReason, MessageState};
+use crate::need::{Need, NeedKind};
 use crate::store::{Order, Row, StoreError, Table, Tx};
 use crate::{Disposition, Engine, Undecryptable, UnixMillis};
 
@@ -163,6 +164,52 @@ fn a_session_of_a_rolled_back_store_hears_and_never_speaks_again() {
     );
     world.settle(&mut [&mut ada, &mut bob]);
     assert_eq!(texts(&mut bob, conversation), ["one", "from bob", "two", "three"]);
+    // What the directory has of Ada may be of the life that was lost.
+    let counts = rcseal_wire::api::PrekeyCounts { one_time: 50, one_time_kem: 50, low: false };
+    let upload = ada.with(world.now, |engine| engine.prekey_upload(counts)).unwrap().unwrap();
+    assert!(upload.signed.is_some() && upload.last_resort.is_some());
+}
+
+#[test]
+fn fetches_that_are_always_refused_do_not_hold_up_the_others() {
+    let mut world = World::new();
+    let (mut ada, mut bob) = (world.phone(1, "Ada"), world.phone(2, "Bob"));
+    // Contacts whose key sets the directory does not give away: their tokens were withdrawn.
+    let mut invitation = bob.with(world.now, |engine| engine.invitation()).unwrap();
+    let bob_account = invitation.account;
+    ada.with(world.now, |engine| {
+        for _ in 0..2_000 {
+            invitation.account = AccountId::generate(engine.rng);
+            let account = engine.add_contact(&invitation, "")?;
+            engine.handle_need_failed(NeedKind::KeySet, account)?;
+        }
+        Ok::<_, ContactError>(())
+    })
+    .unwrap();
+    let conversation = world.introduce(&mut ada, &mut bob);
+    world.send(&mut ada, conversation, text("one"));
+    let key_set = world.key_sets[&bob_account].clone();
+    ada.with(world.now, |engine| engine.handle_key_set(bob_account, &key_set)).unwrap();
+    let needs = ada.with(world.now, |engine| engine.poll_needs()).unwrap();
+    assert!(matches!(needs[..], [Need::FetchBundles { .. }]), "{needs:?}");
+}
+
+#[test]
+fn a_message_without_keys_fails_after_a_week_whatever_the_directory_answers() {
+    let mut world = World::new();
+    let (mut ada, mut bob, mut carol) = (world.phone(1, "Ada"), world.phone(2, "Bob"), world.phone(3, "Carol"));
+    let (to_bob, to_carol) = (world.introduce(&mut ada, &mut bob), world.introduce(&mut ada, &mut carol));
+    world.send(&mut ada, to_bob, text("no key set"));
+    world.send(&mut ada, to_carol, text("no bundle"));
+    let key_set = world.key_sets[&carol.address.account].clone();
+    ada.with(world.now, |engine| engine.handle_key_set(carol.address.account, &key_set)).unwrap();
+    world.now += 8 * 24 * 3600 * 1000;
+    ada.with(world.now, |engine| engine.keep_house()).unwrap();
+    assert_eq!(ada.store.len(Table::Pending), 0);
+    for conversation in [to_bob, to_carol] {
+        let state = messages(&mut ada, conversation)[0].state;
+        assert_eq!(state, MessageState::Failed { reason: FailureReason::NoKeys });
+    }
 }
 
 #[test]
