@@ -307,7 +307,8 @@ impl Committer {
                     return true;
                 }
                 Err(error) => {
-                    tracing::warn!(code = error.code(), cause = ?std::error::Error::source(&error).map(ToString::to_string), "store.reopen_failed")
+                    let cause = std::error::Error::source(&error).map(ToString::to_string);
+                    tracing::warn!(code = error.code(), cause, "store.reopen_failed");
                 }
             }
         }

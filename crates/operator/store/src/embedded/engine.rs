@@ -25,6 +25,10 @@ const ROOM_POLL: Duration = Duration::from_millis(2);
 /// Bytes of the block cache: enough for the index blocks of some ten million envelopes.
 const CACHE_LEN: u64 = 64 * 1024 * 1024;
 
+/// Bytes of a memtable of small rows. Such a row is a tenth of an envelope, so these fill up about as fast as the 64 MiB of envelopes.
+/// Larger ones would keep old journals alive, which are replayed at every start.
+const SMALL_MEMTABLE_LEN: u64 = 16 * 1024 * 1024;
+
 /// Why a commit failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CommitFailure {
@@ -53,6 +57,7 @@ impl Engine {
             || Database::builder(path).journal_compression(CompressionType::None).cache_size(CACHE_LEN).open();
         // What is stored is ciphertext or random: compressing it costs time and saves nothing.
         let plain = || KeyspaceCreateOptions::default().data_block_compression_policy(CompressionPolicy::disabled());
+        let small = || plain().max_memtable_size(SMALL_MEMTABLE_LEN);
         let db = match open_database() {
             // A power cut in the middle of a flush may leave a batch of which some pages are missing.
             Err(fjall::Error::JournalRecovery(_)) => {
@@ -62,7 +67,12 @@ impl Engine {
             outcome => outcome,
         }
         .map_err(open_error)?;
-        let keyspace = |space: Space| db.keyspace(space.name(), plain).map_err(open_error);
+        let keyspace = |space: Space| match space {
+            Space::Envelopes => db.keyspace(space.name(), plain).map_err(open_error),
+            Space::Ids | Space::Expiry | Space::Prekeys | Space::Records => {
+                db.keyspace(space.name(), small).map_err(open_error)
+            }
+        };
         let engine = Self {
             envelopes: keyspace(Space::Envelopes)?,
             ids: keyspace(Space::Ids)?,
