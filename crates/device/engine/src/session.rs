@@ -448,6 +448,8 @@ impl Engine<'_> {
             Ok(mut account) => {
                 account.prekeys.drawn_at = UnixMillis(0);
                 self.put_account(&account)?;
+                // So may the account's key set be: a primary device must not sign a second successor of the one it remembers.
+                self.need_key_set(account.address.account)?;
             }
             Err(AccountError::NoAccount) => {}
             Err(error) => return Err(error),

@@ -153,6 +153,9 @@ fn a_session_of_a_rolled_back_store_hears_and_never_speaks_again() {
     world.serve(&mut bob);
     ada.store = backup;
     ada.with(world.now, |engine| engine.handle_store_rollback()).unwrap();
+    let own = ada.address.account;
+    let needs = ada.with(world.now, |engine| engine.poll_needs()).unwrap();
+    assert!(matches!(needs[..], [Need::FetchKeySet { account, .. }] if account == own), "{needs:?}");
     assert!(world.deliver(&mut ada).iter().all(|disposition| *disposition == Disposition::Consumed));
     world.send(&mut ada, conversation, text("three"));
     world.serve(&mut ada);
