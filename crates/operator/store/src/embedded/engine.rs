@@ -55,7 +55,9 @@ impl Engine {
         let open_error = |error: fjall::Error| StoreError::Open(Box::new(error));
         let open_database =
             || Database::builder(path).journal_compression(CompressionType::None).cache_size(CACHE_LEN).open();
-        // What is stored is ciphertext or random: compressing it costs time and saves nothing.
+        // What is stored is ciphertext or random: compressing it costs time and saves nothing. Separating envelopes from their keys was
+        // measured with three in four acknowledged at once: a quarter fewer bytes written, an eighth more disk used, 12 % less processor
+        // time at 1 KiB and 24 % at 16 KiB. Not worth a second file format with its own garbage collection yet.
         let plain = || KeyspaceCreateOptions::default().data_block_compression_policy(CompressionPolicy::disabled());
         let small = || plain().max_memtable_size(SMALL_MEMTABLE_LEN);
         let db = match open_database() {

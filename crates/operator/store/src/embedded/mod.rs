@@ -36,12 +36,17 @@ const OPERATION_BYTES: usize = 512;
 /// Operations that fit into the channel; the memory above runs out first.
 const WAITING_OPERATIONS_MAX: usize = WAITING_BYTES_MAX / OPERATION_BYTES + 1024;
 
+/// Reads at a time, each on a thread of its own: enough to keep a disk busy, few enough that ten thousand devices that come back at
+/// once do not become hundreds of threads.
+const READS_MAX: usize = 64;
+
 /// A store in one folder, for one process.
 #[derive(Clone)]
 pub struct FjallStore {
     shared: Arc<Shared>,
     sender: Sender,
     waiting: Arc<Semaphore>,
+    reading: Arc<Semaphore>,
     limits: StoreLimits,
 }
 
@@ -65,7 +70,9 @@ impl FjallStore {
             .name("store-commit".to_owned())
             .spawn(move || committer.run())
             .map_err(|error| StoreError::Open(Box::new(error)))?;
-        Ok(Self { shared, sender, waiting: Arc::new(Semaphore::new(WAITING_BYTES_MAX)), limits })
+        let waiting = Arc::new(Semaphore::new(WAITING_BYTES_MAX));
+        let reading = Arc::new(Semaphore::new(READS_MAX));
+        Ok(Self { shared, sender, waiting, reading, limits })
     }
 
     /// Reads on a blocking thread.
@@ -73,6 +80,7 @@ impl FjallStore {
         &self,
         read: impl FnOnce(&Engine) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        let _permit = self.reading.acquire().await.map_err(|_| StoreError::Closed)?;
         let engine = self.shared.engine()?;
         tokio::task::spawn_blocking(move || read(&engine)).await.map_err(|error| StoreError::Read(Box::new(error)))?
     }
