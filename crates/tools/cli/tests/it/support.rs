@@ -283,10 +283,12 @@ impl Running {
         self.child.wait().unwrap().code()
     }
 
-    /// Closes its input and waits for its end; answers its exit code.
+    /// Closes its input and waits for its end; answers its exit code. A process that crashes is a failure by itself.
     pub(crate) fn end(mut self) -> Option<i32> {
         drop(self.input.take());
-        self.child.wait().unwrap().code()
+        let status = self.child.wait().unwrap();
+        assert!(status.code().is_some(), "the process ended by itself with {status}");
+        status.code()
     }
 }
 
