@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rcseal_engine::account::AccountError;
-use rcseal_engine::link::LinkingDevice;
+use rcseal_engine::link::{LinkFailure, LinkingDevice};
 use rcseal_wire::id::{Custody, DeviceNumber, LinkId, Platform};
 use rcseal_wire::link::LinkRequest;
 use rcseal_wire::origin::Origin;
@@ -102,6 +102,11 @@ impl Client {
         let entry = receive(&server, &link, ENTRY, ends_at).await?;
         let approved = self.core.engine(move |engine| engine.link_approve(&approval, &entry)).await?;
         self.core.publish(ends_at).await?;
+        // Nothing left to publish may also mean that it was refused meanwhile: the key set decides.
+        let devices = self.core.account().await?.devices;
+        if !devices.iter().any(|device| device.number == approved.device) {
+            return Err(LinkFailure::NotNamed.into());
+        }
         leave(&server, &link, WELCOME, approved.welcome, ends_at).await?;
         Ok(approved.device)
     }

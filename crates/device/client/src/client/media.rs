@@ -310,16 +310,14 @@ fn seal(plaintext: &mut impl Read, size: u64, folder: &Path) -> Result<Sealed, C
 fn open(sealed: &Path, blob: BlobReference, to: &Path) -> Result<(), ClientError> {
     let mut opener = BlobOpener::new(blob.key, blob.size, blob.digest)?;
     let mut sealed = File::open(sealed).map_err(ClientError::File)?;
+    // A name that nobody can have put anything under, a link for instance, and a file that is new.
+    let mut random = [0; 16];
+    rand::Rng::fill_bytes(&mut rand::rng(), &mut random);
     let mut partial = to.as_os_str().to_owned();
-    partial.push(".part");
+    partial.push(format!(".{}.part", b64::encode(&random)));
     let partial = PathBuf::from(partial);
+    let mut file = files::private_options().write(true).create_new(true).open(&partial).map_err(ClientError::File)?;
     let opened = (|| {
-        let mut file = files::private_options()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(&partial)
-            .map_err(ClientError::File)?;
         let mut segment = Vec::new();
         while let Some(len) = opener.next_len() {
             segment.resize(len, 0);

@@ -34,6 +34,9 @@ const GENERATION_AGE: Duration = Duration::from_secs(10 * 60);
 /// How often prekeys are looked after without being asked.
 const PREKEYS_AGE: Duration = Duration::from_secs(6 * 3600);
 
+/// Between two uploads that the relay asked for: it may ask as often as it likes, and each one draws a hundred keys.
+const PREKEYS_PAUSE: Duration = Duration::from_secs(60);
+
 /// How a client stands with its server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
@@ -162,6 +165,7 @@ impl Core {
         self.poke();
         let mut requests = 0;
         let mut is_live = false;
+        let mut low_at: Option<Instant> = None;
         while let Some(notice) = mailbox.next().await? {
             match notice {
                 MailboxNotice::Delivered(delivered) => {
@@ -181,8 +185,11 @@ impl Core {
                     self.change(|engine| engine.flush_receipts()).await?;
                     self.status.send_replace(Status::Online);
                 }
-                MailboxNotice::PrekeysLow { .. } => self.try_upload_prekeys(&server).await?,
-                MailboxNotice::Acknowledged { .. } => {}
+                MailboxNotice::PrekeysLow { .. } if low_at.is_none_or(|at| at.elapsed() >= PREKEYS_PAUSE) => {
+                    low_at = Some(Instant::now());
+                    self.try_upload_prekeys(&server).await?;
+                }
+                MailboxNotice::PrekeysLow { .. } | MailboxNotice::Acknowledged { .. } => {}
             }
         }
         Ok(())
@@ -193,7 +200,7 @@ impl Core {
         self.settle(&server).await?;
         let mut report = SyncReport::default();
         let mut mailbox = server.mailbox().await?;
-        let (mut requests, mut answered, mut is_empty) = (0, 0, false);
+        let (mut requests, mut answered, mut is_empty, mut was_low) = (0, 0, false, false);
         // Until nothing waits and every acknowledgement has been carried out; otherwise the next connection would deliver again.
         while !is_empty || answered < requests {
             match mailbox.next().await?.ok_or(NetError::Closed(None))? {
@@ -210,7 +217,11 @@ impl Core {
                 }
                 MailboxNotice::QueueEmpty => is_empty = true,
                 MailboxNotice::Acknowledged { .. } => answered += 1,
-                MailboxNotice::PrekeysLow { .. } => self.try_upload_prekeys(&server).await?,
+                MailboxNotice::PrekeysLow { .. } if !was_low => {
+                    was_low = true;
+                    self.try_upload_prekeys(&server).await?;
+                }
+                MailboxNotice::PrekeysLow { .. } => {}
             }
         }
         mailbox.close().await;

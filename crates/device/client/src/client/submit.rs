@@ -9,6 +9,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use rcseal_engine::account::AccountView;
 use rcseal_engine::need::{Need, NeedKind};
 use rcseal_engine::outbox::Outgoing;
 use rcseal_wire::api::BundlesResponse;
@@ -108,8 +109,7 @@ impl Core {
             shares.entry(envelope.origin.clone()).or_default().outgoing.push(envelope);
         }
         shares.retain(|origin, _| self.is_open(origin));
-        let own = account.address.account;
-        let rounds = join_all(shares.into_iter().map(|(origin, share)| self.work_with(origin, share, own))).await;
+        let rounds = join_all(shares.into_iter().map(|(origin, share)| self.work_with(origin, share, &account))).await;
         let mut sum = Round::default();
         for round in rounds {
             let round = round?;
@@ -119,11 +119,12 @@ impl Core {
         Ok((sum.attempts > 0).then_some(sum))
     }
 
-    async fn work_with(&self, origin: Origin, share: Share, own: AccountId) -> Result<Round, ClientError> {
+    async fn work_with(&self, origin: Origin, share: Share, account: &AccountView) -> Result<Round, ClientError> {
         let mut round = Round::default();
-        match self.work_with_open(&origin, share, own, &mut round).await {
+        match self.work_with_open(&origin, share, account.address.account, &mut round).await {
             Ok(()) => self.open_gate(&origin),
-            Err(ClientError::Net(error)) if !ends_run_alone(&error) => {
+            // Only our own server can say that this device is none of its. From a contact's it is as good as no answer.
+            Err(ClientError::Net(error)) if origin != account.origin || !ends_run_alone(&error) => {
                 tracing::info!(event = "server_away", code = error.code());
                 self.close_gate(&origin, &error);
             }

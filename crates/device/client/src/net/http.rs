@@ -190,16 +190,19 @@ impl Connection {
     }
 }
 
-/// Reads a body to its end, up to a limit.
+/// Reads a body to its end, up to a limit of bytes and of time.
 async fn read_all(mut body: Incoming, limit: usize, timeouts: &Timeouts) -> Result<Bytes, NetError> {
-    let mut read = Vec::new();
-    while let Some(piece) = next_piece(&mut body, timeouts).await? {
-        if read.len() + piece.len() > limit {
-            return Err(NetError::TooLarge { limit });
+    let reading = async {
+        let mut read = Vec::new();
+        while let Some(piece) = next_piece(&mut body, timeouts).await? {
+            if read.len() + piece.len() > limit {
+                return Err(NetError::TooLarge { limit });
+            }
+            read.extend_from_slice(&piece);
         }
-        read.extend_from_slice(&piece);
-    }
-    Ok(read.into())
+        Ok(read.into())
+    };
+    timeout(timeouts.whole, reading).await.map_err(|_| NetError::Timeout(Stage::Body))?
 }
 
 /// The next piece of a body; `None` at its end.

@@ -15,6 +15,8 @@ pub struct Timeouts {
     pub answer: Duration,
     /// Between two pieces of an answer, and for one write.
     pub stall: Duration,
+    /// For the whole of an answer that is read as one: a server that drips bytes holds nobody up for longer.
+    pub whole: Duration,
     /// Silence on a WebSocket after which the client pings, and after which, pinged, it gives up.
     pub silence: Duration,
 }
@@ -26,6 +28,8 @@ impl Default for Timeouts {
             tls: Duration::from_secs(15),
             answer: Duration::from_secs(30),
             stall: Duration::from_secs(30),
+            // The longest such answer is 4 MiB: 35 KB/s.
+            whole: Duration::from_secs(120),
             // Shorter than the idle limits of mobile middleboxes, which begin at about two minutes.
             silence: Duration::from_secs(50),
         }

@@ -14,9 +14,10 @@ use rcseal_engine::event::Event;
 use rcseal_engine::message::MessageState;
 use rcseal_engine::send::SendError;
 use rcseal_wire::id::{ConversationId, Custody, Platform};
+use rcseal_wire::problem::ProblemCode;
 use tokio::net::TcpListener;
 
-use crate::support::server::Authority;
+use crate::support::server::{Authority, Server};
 use crate::support::vault;
 
 fn config(folder: &Path) -> Config {
@@ -25,6 +26,60 @@ fn config(folder: &Path) -> Config {
         folder: folder.join("client"),
         trust: TrustAnchors::from_pem(pem.as_bytes()).unwrap(),
         timeouts: Timeouts::default(),
+    }
+}
+
+/// An account that is on a server of its own, and a client of somebody else that trusts that server.
+async fn with_contact_on(server: &Server, folder: &Path) -> (Client, rcseal_wire::id::AccountId) {
+    let trust = TrustAnchors::from_pem(server.authority_pem().as_bytes()).unwrap();
+    let open = |name: &'static str| {
+        let config =
+            Config { folder: folder.join(name), trust: trust.clone(), timeouts: crate::support::server::impatient() };
+        let vault = Arc::new(vault(&folder.join(name).join("vault"), "pass"));
+        async move { Client::open(config, vault).await.unwrap() }
+    };
+    let new = |port: u16| NewAccount {
+        origin: format!("https://127.0.0.1:{port}").parse().unwrap(),
+        platform: Platform::Desktop,
+        custody: Custody::User,
+        display_name: String::new(),
+    };
+    let (ada, bob) = (open("ada").await, open("bob").await);
+    // Nobody listens on Ada's server; Bob's is the one under test.
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    ada.create_account(new(nobody)).await.unwrap();
+    bob.create_account(new(server.port)).await.unwrap();
+    let bob_account = ada.add_contact(bob.invite().await.unwrap(), "Bob".to_owned()).await.unwrap();
+    (ada, bob_account)
+}
+
+#[tokio::test]
+async fn a_contacts_server_cannot_end_the_run() {
+    for code in [ProblemCode::LoginRefused, ProblemCode::DeviceUnknown, ProblemCode::AccountExists] {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::start(move |mut peer| async move {
+            while peer.request().await.is_some() {
+                peer.answer_problem(code).await;
+            }
+        })
+        .await;
+        let (ada, _) = with_contact_on(&server, folder.path()).await;
+        let mut running = std::pin::pin!(ada.run(std::future::pending()));
+        let asked = async {
+            while server.connections() == 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::select! {
+            ended = &mut running => panic!("{code:?} of a contact's server ended the run: {ended:?}"),
+            asked = tokio::time::timeout(Duration::from_secs(20), asked) => asked.unwrap(),
+        }
+        // The answer has been sent; give the run the time to take it in.
+        let grace = tokio::time::sleep(Duration::from_millis(300));
+        tokio::select! {
+            ended = &mut running => panic!("{code:?} of a contact's server ended the run: {ended:?}"),
+            () = grace => {}
+        }
     }
 }
 

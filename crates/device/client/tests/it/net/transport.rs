@@ -110,6 +110,23 @@ async fn a_server_that_stalls_inside_an_answer_times_out() {
 }
 
 #[tokio::test]
+async fn a_server_that_drips_an_answer_is_given_up() {
+    let started = std::time::Instant::now();
+    let error = outcome(|mut peer| async move {
+        peer.request().await;
+        peer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n").await;
+        for _ in 0..1000 {
+            peer.write(b" ").await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await
+    .unwrap_err();
+    assert!(matches!(error, NetError::Timeout(Stage::Body)), "{error:?}");
+    assert!(started.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test]
 async fn a_server_that_hangs_up_inside_an_answer_closed_it() {
     let error = outcome(|mut peer| async move {
         peer.request().await;

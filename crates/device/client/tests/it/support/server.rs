@@ -168,6 +168,11 @@ impl Server {
         endpoint(self.port, &self.authority.pem, timeouts)
     }
 
+    /// The authority that a client must trust to speak to it.
+    pub(crate) fn authority_pem(&self) -> &str {
+        &self.authority.pem
+    }
+
     /// Connections so far.
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
@@ -188,5 +193,12 @@ pub(crate) fn endpoint(port: u16, authority_pem: &str, timeouts: Timeouts) -> En
 /// Timeouts that a test may wait for.
 pub(crate) fn impatient() -> Timeouts {
     let short = std::time::Duration::from_millis(150);
-    Timeouts { answer: short, stall: short, silence: short, tls: short, connect: std::time::Duration::from_secs(5) }
+    Timeouts {
+        answer: short,
+        stall: short,
+        whole: 4 * short,
+        silence: short,
+        tls: short,
+        connect: std::time::Duration::from_secs(5),
+    }
 }
