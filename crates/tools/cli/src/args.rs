@@ -36,7 +36,7 @@ pub struct Global {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Watch two phones' engines talk through a relay that cannot read them, and three attacks fail.
+    /// Watch two phones' engines talk through a relay that cannot read them, and attacks on it fail.
     Demo(DemoArgs),
     /// Run a development relay in this process.
     Serve(ServeArgs),

@@ -49,10 +49,10 @@ pub async fn account(client: &Client) -> Result<AccountView, CliError> {
 /// [`CliError::UnknownContact`] or [`CliError::AmbiguousContact`].
 pub async fn contact(client: &Client, wanted: &str) -> Result<ContactView, CliError> {
     let contacts = client.contacts().await?;
-    if let Ok(account) = wanted.parse::<AccountId>() {
-        if let Some(contact) = contacts.iter().find(|contact| contact.account == account) {
-            return Ok(contact.clone());
-        }
+    if let Ok(account) = wanted.parse::<AccountId>()
+        && let Some(contact) = contacts.iter().find(|contact| contact.account == account)
+    {
+        return Ok(contact.clone());
     }
     let named = |name: fn(&ContactView) -> &str| -> Vec<&ContactView> {
         contacts.iter().filter(|contact| name(contact) == wanted).collect()

@@ -10,7 +10,7 @@
 //! | [`profile`] | the folder that is one device |
 //! | `command` | the commands, one module each |
 //! | [`serve`] | the development relay |
-//! | `demo` | two phones' engines, a relay, three attacks, and a report |
+//! | `demo` | two phones' engines, a relay, attacks, and a report |
 //! | [`output`], [`safe_text`], [`qr`], [`view`] | what is printed; a peer's text never reaches a terminal as it is |
 //! | [`generate`] | man pages and completions |
 //!

@@ -2,10 +2,11 @@
 //!
 //! What is done is done with real material. Envelopes come out of Bob's own mailbox at the real relay, and go back in through its open
 //! door, by Bob's delivery token, as a dishonest relay or contact would do it. The old key set is the one that the real directory served
-//! before; it is handed to Bob's engine directly, in the place of a directory's answer, because a client takes nothing from a server whose
-//! certificate does not fit.
+//! before; it is handed to Bob's engine directly, in the place of a directory's answer, which shows the reason. Then the whole relay is
+//! replaced by an old copy of itself, under its own certificate and address, and Bob's phone meets it over the network.
 
 use std::path::Path;
+use std::time::Duration;
 
 use rcseal_engine::account::AccountError;
 use rcseal_engine::contact::{KeySetOutcome, KeySetRefusal};
@@ -19,11 +20,14 @@ use rcseal_wire::problem::ProblemCode;
 use super::evidence::Evidence;
 use super::inside::Inside;
 use super::stage::{Phone, Stage, StepError, ensure};
-use super::story::{Cast, UNDER_ATTACK, messages};
+use super::story::{Cast, STILL_WAITING, UNDER_ATTACK, messages};
 use super::telling::Telling;
 
 /// Where a session envelope is damaged: behind kind, tag and nonce, in the ciphertext.
 const DAMAGED_AT: usize = 64;
+/// How often Bob asks the true directory before the demo gives up, and how long he waits in between.
+const ASKS_MAX: u32 = 40;
+const ASK_AGAIN: Duration = Duration::from_millis(250);
 /// How long the adversary's envelopes may wait.
 const TTL_SECONDS: u32 = 3600;
 
@@ -81,18 +85,8 @@ async fn put_back(phone: &Phone, evidence: &mut Evidence) -> Result<(), StepErro
         .get_mut(DAMAGED_AT)
         .ok_or_else(|| StepError::NotShown { what: "an envelope of full length".to_owned() })?;
     *byte ^= 1;
-    let mailbox = inside.account()?.mailbox;
-    let mut submissions = Vec::new();
-    for bytes in [tampered.into(), envelope.envelope.clone()] {
-        submissions.push(Submit {
-            mailbox,
-            token: inside.engine(|engine| engine.delivery_token())?,
-            id: EnvelopeId::generate(&mut rand::rng()),
-            ttl_seconds: TTL_SECONDS,
-            envelope: bytes,
-        });
-    }
-    let statuses = inside.anonymous()?.submit(&submissions).await?;
+    let copies = [tampered.into(), envelope.envelope.clone()];
+    let statuses = inside.anonymous()?.submit(&submissions(&inside, copies.into_iter())?).await?;
     // The relay cannot tell: it sees opaque bytes under a valid token. Refusing is the phone's part.
     ensure(statuses == [SubmitStatus::Stored; 2], "a relay that takes both")
 }
@@ -126,6 +120,73 @@ pub(super) async fn rolled_back_key_set(cast: &Cast, telling: &mut Telling, old:
          and {server} by the directory itself when Alice's own key tries to publish it"
     ));
     Ok(())
+}
+
+/// An operator's attack: the whole relay is put back to what it was before Alice had a tablet, while Bob is about to ask for her devices.
+pub(super) async fn rolled_back_directory(
+    stage: &mut Stage,
+    cast: &Cast,
+    telling: &mut Telling,
+) -> Result<(), StepError> {
+    telling.begin(
+        "rolled_back_directory_refused",
+        "attack: Alice removes her tablet; the operator puts an old copy of the whole relay in its place and passes her messages on",
+    );
+    stage.run(&cast.alice, &["device", "remove", "2"]).await?;
+    // Her phone has told Bob's that her devices changed. A dishonest relay hands that over, and shows the old directory beside it.
+    let bob = Inside::open(&cast.bob)?;
+    let (waiting, _) = bob.authenticated()?.fetch().await?;
+    ensure(!waiting.is_empty(), "a message to Bob about Alice's devices")?;
+    stage.kill_relay().await?;
+    stage.start_copy().await?;
+    let statuses =
+        bob.anonymous()?.submit(&submissions(&bob, waiting.iter().map(|waits| waits.envelope.clone()))?).await?;
+    ensure(statuses.iter().all(|status| *status == SubmitStatus::Stored), "a relay that passes the messages on")?;
+    drop(bob);
+    let deceived = stage.run(&cast.bob, &["listen", "--until-empty"]).await?;
+    ensure(deceived.event("key_set_refused").is_some(), "a key set that Bob's phone refused")?;
+    let devices = |answer: &super::stage::Answer| {
+        answer.lines.first().and_then(|contact| contact["devices"].as_array()).map_or(0, Vec::len)
+    };
+    let before = devices(&stage.run(&cast.bob, &["contacts"]).await?);
+    ensure(before == 2, format!("Bob's own view of Alice's two devices, unchanged, but he sees {before}"))?;
+
+    stage.kill_relay().await?;
+    stage.start_relay().await?;
+    // The refused fetch is repeated after a while that grows; a new message makes Bob's phone look as soon as it may.
+    let mut after = before;
+    for _ in 0..ASKS_MAX {
+        stage.run(&cast.bob, &["listen", "--until-empty"]).await?;
+        after = devices(&stage.run(&cast.bob, &["contacts"]).await?);
+        if after == 1 {
+            break;
+        }
+        tokio::time::sleep(ASK_AGAIN).await;
+    }
+    ensure(after == 1, "the tablet gone in Bob's eyes, once the true directory is back")?;
+    let history = stage.run(&cast.bob, &["history", "Alice Liddell-Hargreaves"]).await?;
+    let texts = messages(&history.lines).filter(|line| line["content"]["text"] == STILL_WAITING).count();
+    ensure(texts == 1, format!("a message that both relays delivered, once, but it is there {texts} times"))?;
+    telling.held(
+        "refused over the network: Bob's phone keeps what it knew, and follows the true directory when it is back",
+    );
+    Ok(())
+}
+
+/// Envelopes as anybody who holds Bob's delivery token can submit them, each under a new id.
+fn submissions(inside: &Inside, envelopes: impl Iterator<Item = bytes::Bytes>) -> Result<Vec<Submit>, StepError> {
+    let mailbox = inside.account()?.mailbox;
+    envelopes
+        .map(|envelope| {
+            Ok(Submit {
+                mailbox,
+                token: inside.engine(|engine| engine.delivery_token())?,
+                id: EnvelopeId::generate(&mut rand::rng()),
+                ttl_seconds: TTL_SECONDS,
+                envelope,
+            })
+        })
+        .collect()
 }
 
 /// A piece of the photo as the relay has it, fetched as anybody could who knows its id.

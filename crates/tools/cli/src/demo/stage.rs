@@ -196,16 +196,36 @@ impl Stage {
 
     /// Starts the relay: on a free port first, on the same one ever after.
     pub(crate) async fn start_relay(&mut self) -> Result<(), StepError> {
+        let folder = self.relay_folder();
+        std::fs::create_dir_all(&folder)?;
+        self.start_relay_in(&folder).await
+    }
+
+    /// Where the copy is that [`Self::copy_relay`] makes.
+    fn copy_folder(&self) -> PathBuf {
+        self.folder.join("relay-as-it-was")
+    }
+
+    /// Copies everything the relay has on disk. To be called while it is down.
+    pub(crate) fn copy_relay(&self) -> Result<(), StepError> {
+        Ok(copy_folder(&self.relay_folder(), &self.copy_folder())?)
+    }
+
+    /// Starts the copy in the place of the relay: the same address, the same certificate.
+    pub(crate) async fn start_copy(&mut self) -> Result<(), StepError> {
+        let folder = self.copy_folder();
+        self.start_relay_in(&folder).await
+    }
+
+    async fn start_relay_in(&mut self, folder: &Path) -> Result<(), StepError> {
         let listen = match self.server.rsplit_once(':') {
             Some((_, port)) => format!("127.0.0.1:{port}"),
             None => "127.0.0.1:0".to_owned(),
         };
-        let folder = self.relay_folder();
-        std::fs::create_dir_all(&folder)?;
         // Beside the relay's folder: what the relay logs is looked at by people, and what it stores is searched.
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.folder.join("relay.log"))?;
         let mut command = self.command(&["serve", "--listen", &listen, "--dir"]);
-        command.arg(&folder).stderr(log);
+        command.arg(folder).stderr(log);
         let mut relay = live(command, format!("serve --listen {listen}"))?;
         let serving = relay.event("serving").await?;
         self.server = serving["server"].as_str().unwrap_or_default().to_owned();
@@ -270,6 +290,21 @@ impl Stage {
         }
         command
     }
+}
+
+/// Copies regular files and folders; a socket that a killed relay left is neither.
+fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let (kind, target) = (entry.file_type()?, to.join(entry.file_name()));
+        if kind.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else if kind.is_file() {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }
 
 fn live(mut command: Command, shown: String) -> Result<Live, StepError> {

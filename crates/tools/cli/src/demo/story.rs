@@ -101,6 +101,8 @@ pub(super) async fn play(stage: &mut Stage, telling: &mut Telling, evidence: &mu
     telling.begin("relay_disk", "what the relay's disk holds");
     let found = closing::relay_disk(stage, &cast, evidence).await?;
     telling.held(&found);
+
+    attack::rolled_back_directory(stage, &cast, telling).await?;
     Ok(cast)
 }
 
@@ -147,6 +149,8 @@ async fn offline_and_restart(stage: &mut Stage, cast: &Cast) -> Result<(), StepE
     stage.kill_relay().await?;
     let queued = stage.attempt(&cast.alice, &["send", "Bob", TWO_WHILE_AWAY]).await?;
     ensure(queued.code == Some(3), format!("exit code 3 while the relay is away, not {:?}", queued.code))?;
+    // What an operator could have kept: the whole relay as it was before Alice had a tablet. An attack at the end uses it.
+    stage.copy_relay()?;
     let state = queued.event("sent").map(|line| line["state"].clone());
     ensure(state == Some("queued".into()), "a message that waits in the outbox")?;
     stage.start_relay().await?;

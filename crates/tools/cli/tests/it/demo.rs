@@ -26,6 +26,7 @@ fn every_step_of_the_demo_holds() {
         "replayed_envelope_refused",
         "rolled_back_key_set_refused",
         "relay_disk",
+        "rolled_back_directory_refused",
     ] {
         assert_eq!(report.row(id).and_then(rcseal_report::Row::met), Some(true), "{id}");
     }
