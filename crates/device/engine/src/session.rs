@@ -27,6 +27,9 @@ const SESSIONS_PAGE: usize = 64;
 /// Base keys read at once where all are looked at.
 const BASE_KEYS_PAGE: usize = 512;
 
+/// Prekey ids skipped after a rollback: a hundred for each upload of a thousand that the lost life may have made.
+const PREKEY_IDS_SKIPPED: u32 = 100_000;
+
 const EXPORT_INITIATOR: &[u8] = b"rcseal/seal/initiator/v1";
 const EXPORT_RESPONDER: &[u8] = b"rcseal/seal/responder/v1";
 
@@ -447,6 +450,8 @@ impl Engine<'_> {
         match self.account() {
             Ok(mut account) => {
                 account.prekeys.drawn_at = UnixMillis(0);
+                // The lost life may have used the ids that would come next, with other keys behind them.
+                account.prekeys.next = account.prekeys.next.saturating_add(PREKEY_IDS_SKIPPED);
                 self.put_account(&account)?;
                 // So may the account's key set be: a primary device must not sign a second successor of the one it remembers.
                 self.need_key_set(account.address.account)?;

@@ -11,7 +11,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use tls_codec::{DeserializeBytes, Serialize as _, TlsByteVecU16, TlsByteVecU32, TlsDeserializeBytes, TlsSerialize, TlsSize};
+use tls_codec::{
+    DeserializeBytes, Serialize as _, TlsByteVecU16, TlsByteVecU32, TlsDeserializeBytes, TlsSerialize, TlsSize,
+};
 
 use crate::b64;
 use crate::content::NAME_LEN_MAX;

@@ -133,3 +133,18 @@ fn prekeys_of_lost_uploads_are_bounded() {
     }
     assert!(ada.store.len(crate::store::Table::Prekey) <= 400 + 50 + 20 + 2);
 }
+
+#[test]
+fn a_rolled_back_store_draws_no_prekey_id_again() {
+    let mut world = World::new();
+    let mut ada = world.phone(1, "Ada");
+    let counts = rcseal_wire::api::PrekeyCounts { one_time: 0, one_time_kem: 0, low: true };
+    let backup = ada.store.clone();
+    let lost = ada.with(world.now, |engine| engine.prekey_upload(counts)).unwrap().unwrap();
+    ada.store = backup;
+    ada.with(world.now, |engine| engine.handle_store_rollback()).unwrap();
+    let drawn = ada.with(world.now, |engine| engine.prekey_upload(counts)).unwrap().unwrap();
+    let highest = lost.one_time_kem.iter().map(|prekey| prekey.id).max().unwrap();
+    assert!(drawn.one_time.iter().all(|prekey| prekey.id > highest));
+    assert!(drawn.signed.unwrap().id > highest);
+}

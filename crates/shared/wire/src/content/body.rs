@@ -6,8 +6,8 @@ use prost::Message as _;
 use rcseal_crypto::secret::Secret;
 
 use super::{
-    CONTACTS_MAX, ContentError, EMOJI_LEN_MAX, MEDIA_LEN_MAX, NAME_LEN_MAX, RECEIPT_LEN_MAX, SUGGESTIONS_MAX, TEXT_LEN_MAX, id,
-    limited, proto,
+    CONTACTS_MAX, ContentError, EMOJI_LEN_MAX, MEDIA_LEN_MAX, NAME_LEN_MAX, RECEIPT_LEN_MAX, SUGGESTIONS_MAX,
+    TEXT_LEN_MAX, id, limited, proto,
 };
 use crate::id::{AccountId, BlobId, Digest, EnvelopeId, KeySetCounter, KeySetHash, MessageId};
 use crate::origin::Origin;

@@ -1,7 +1,9 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::*;
-use crate::id::{AccountId, BlobId, ConversationId, Digest, EnvelopeId, KeySetCounter, KeySetHash, MailboxId, MessageId};
+use crate::id::{
+    AccountId, BlobId, ConversationId, Digest, EnvelopeId, KeySetCounter, KeySetHash, MailboxId, MessageId,
+};
 use crate::token::DeliveryToken;
 use rcseal_crypto::secret::Secret;
 
