@@ -249,18 +249,21 @@ impl Blobs {
         self.delete(&record).await
     }
 
-    /// Removes blobs whose time is over, at most `budget`; how many.
+    /// Removes blobs whose time is over, at most `budget`; how many. One that cannot be removed does not keep the others.
     ///
     /// # Errors
-    /// [`BlobError`].
+    /// [`BlobError`], the first one met; the others of the budget are removed nevertheless.
     pub async fn expire(&self, now: UnixMillis, budget: usize) -> Result<usize, BlobError> {
         let mut removed = 0;
+        let mut failed = None;
         for record in self.index.expired_blobs(now, budget).await? {
             let Ok(_hold) = self.hold(record.id) else { continue };
-            self.delete(&record).await?;
-            removed += 1;
+            match self.delete(&record).await {
+                Ok(()) => removed += 1,
+                Err(error) => failed = failed.or(Some(error)),
+            }
         }
-        Ok(removed)
+        failed.map_or(Ok(removed), Err)
     }
 
     /// The bytes first: a row without bytes is swept again, bytes without a row would stay for ever.

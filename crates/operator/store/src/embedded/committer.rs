@@ -4,6 +4,7 @@
 //! States: *serving*, *recovering* (a commit failed: the database is dropped and opened again, operations are refused meanwhile),
 //! *closed*. While one group is on its way to the disk, the next one gathers in the channel; nothing waits for a timer.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -168,7 +169,14 @@ impl Committer {
             if !group.is_empty() {
                 match self.shared.engine() {
                     Ok(engine) => {
-                        let outcome = self.commit(&engine, &mut group, &mut memory);
+                        // A panic is a bug of ours or of the engine's. It must not end the only writer of a process that goes on
+                        // answering: the group's callers are told that it failed, and the database is opened anew.
+                        let outcome = catch_unwind(AssertUnwindSafe(|| self.commit(&engine, &mut group, &mut memory)))
+                            .unwrap_or_else(|_| {
+                                tracing::error!("store.commit_panicked");
+                                group.drain(..).for_each(|work| work.fail(StoreError::Unavailable));
+                                Err(CommitFailure::Failed)
+                            });
                         drop(engine);
                         if let Err(failure) = outcome {
                             memory = Memory::default();
@@ -347,4 +355,28 @@ const fn refusal(full: bool) -> StoreError {
 fn free_bytes(path: &std::path::Path) -> Option<u64> {
     let stats = rustix::fs::statvfs(path).ok()?;
     Some(stats.f_bavail.saturating_mul(stats.f_frsize))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use super::*;
+    use crate::embedded::{FjallStore, Need};
+    use crate::{MailboxStore as _, Store as _, UnixMillis};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_panic_of_one_operation_does_not_end_the_only_writer() {
+        let folder = tempfile::tempdir().unwrap();
+        let store =
+            FjallStore::open(folder.path(), StoreLimits { free_bytes_min: 0, ..StoreLimits::default() }).unwrap();
+        let outcome = store.write(Need::Little, |_| -> Result<(), StoreError> { panic!("a bug") }).await;
+        assert!(outcome.is_err());
+        // The database is opened anew, and refuses meanwhile.
+        while store.expire(UnixMillis::new(1), 1).await.is_err() {
+            assert!(!matches!(store.check().await, Err(StoreError::Corrupt { .. })));
+            tokio::task::yield_now().await;
+        }
+        store.check().await.unwrap();
+    }
 }

@@ -84,6 +84,9 @@ impl Engine {
             db,
         };
         engine.check_format()?;
+        // A process that was killed may have written a batch and not flushed it. It is back now, so a repeated submission is answered
+        // *duplicate*, which promises that it survives a power cut as well.
+        engine.db.persist(PersistMode::SyncAll).map_err(open_error)?;
         Ok(engine)
     }
 

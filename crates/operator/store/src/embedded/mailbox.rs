@@ -180,8 +180,9 @@ fn expire(txn: &mut Txn<'_>, now: UnixMillis, budget: usize) -> Result<ExpireOut
         }
     }
     if finished {
-        // Everything up to now is gone, so the next sweep need not walk over its remains.
-        txn.memory.expiry_floor = txn.memory.expiry_floor.max(now.plus_millis(1));
+        // Everything up to now is gone, so the next sweep need not walk over its remains. Where the clock was put back, the floor follows
+        // it: a clock that was wrong for a minute must not have new envelopes refused until the time it showed.
+        txn.memory.expiry_floor = now.plus_millis(1);
     }
     let purged = purge(txn, left)?;
     outcome.dropped += purged.dropped;

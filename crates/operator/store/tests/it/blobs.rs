@@ -5,7 +5,7 @@ use futures_util::TryStreamExt as _;
 use rcseal_crypto::hash::sha256;
 use rcseal_store::blob::NewBlob;
 use rcseal_store::conformance::Fixture;
-use rcseal_store::{AccountStore as _, BlobError, BlobState, Blobs, FjallStore};
+use rcseal_store::{AccountStore as _, BlobError, BlobIndex as _, BlobState, Blobs, FjallStore};
 use rcseal_wire::id::{AccountId, BlobId, Digest};
 
 use crate::engine::{NOW, open};
@@ -145,4 +145,24 @@ async fn expired_blobs_leave_no_bytes_behind() {
     );
     assert_eq!(setup.blobs.expire(NOW.plus_seconds(60), 10).await.unwrap(), 1);
     assert_eq!(setup.files(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blob_that_cannot_be_removed_does_not_keep_the_others() {
+    let setup = setup().await;
+    let (stuck, other) = (content(10), content(20));
+    for bytes in [&stuck, &other] {
+        setup.upload(bytes, setup.new_blob(bytes)).await;
+    }
+    let stuck = setup.new_blob(&stuck);
+    let name: String = stuck.id.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let piece = setup.objects.path().join(&name[..2]).join(&name).join("00000000");
+    std::fs::remove_file(&piece).unwrap();
+    std::fs::create_dir_all(piece.join("in the way")).unwrap();
+    let late = NOW.plus_seconds(60);
+    assert!(matches!(setup.blobs.expire(late, 100).await, Err(BlobError::Objects(_))));
+    let left = setup.store.expired_blobs(late, 100).await.unwrap();
+    assert_eq!(left.iter().map(|record| record.id).collect::<Vec<_>>(), [stuck.id]);
+    std::fs::remove_dir_all(&piece).unwrap();
+    assert_eq!(setup.blobs.expire(late, 100).await.unwrap(), 1);
 }
