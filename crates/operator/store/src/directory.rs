@@ -68,6 +68,9 @@ pub enum PublishError {
     /// The key set is over [`crate::limits::KEY_SET_LEN_MAX`].
     #[error("the key set is too large")]
     TooLarge,
+    /// The account's key sets together are over [`crate::StoreLimits::key_set_history_bytes_max`].
+    #[error("the account has published too many key sets")]
+    HistoryFull,
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] StoreError),
@@ -82,6 +85,7 @@ impl PublishError {
             Self::Conflict { .. } => "key_set_conflict",
             Self::DeviceNumberReused { .. } => "key_set_invalid",
             Self::TooLarge => "too_large",
+            Self::HistoryFull => "quota_exceeded",
             Self::Store(source) => source.code(),
         }
     }
@@ -240,7 +244,8 @@ pub trait DirectoryStore: Send + Sync {
     /// An account's current key set.
     async fn key_set(&self, account: AccountId) -> Result<Option<StoredKeySet>, StoreError>;
 
-    /// An account's key sets from a counter on, oldest first, at most [`crate::limits::KEY_SETS_READ_MAX`]: who is behind checks every link.
+    /// An account's key sets from a counter on, oldest first: who is behind checks every link. At most
+    /// [`crate::limits::KEY_SETS_READ_MAX`] and [`crate::limits::KEY_SETS_READ_BYTES_MAX`], but one if there is one.
     async fn key_sets_from(&self, account: AccountId, from: KeySetCounter) -> Result<Vec<StoredKeySet>, StoreError>;
 
     /// A device, if it is in its account's key set.

@@ -9,8 +9,10 @@ pub const ONE_TIME_PREKEYS_MAX: usize = 200;
 pub const PREKEY_LEN_MAX: usize = 2 * 1024;
 /// One signed key set: 127 devices of about 4 KiB fit, ordinary ones are a hundredth of it.
 pub const KEY_SET_LEN_MAX: usize = 512 * 1024;
-/// Key sets read in one go, so that an answer stays below a few megabytes.
+/// Key sets read in one go.
 pub const KEY_SETS_READ_MAX: usize = 16;
+/// Bytes of key sets read in one go, beyond the first: an answer is in memory as a whole, and whoever holds a delivery token may ask.
+pub const KEY_SETS_READ_BYTES_MAX: usize = 1024 * 1024;
 /// Messages of one link rendezvous: each side speaks twice.
 pub const LINK_SLOTS: u8 = 4;
 /// One message of a rendezvous: a key set travels in it.
@@ -19,6 +21,9 @@ pub const LINK_MESSAGE_LEN_MAX: usize = 256 * 1024;
 pub const LINK_LIFETIME_MILLIS: u64 = 10 * 60 * 1000;
 /// One stored piece of a blob. Uploads continue at its multiples, so it bounds what a broken connection repeats.
 pub const BLOB_CHUNK_LEN: usize = 1024 * 1024;
+/// What a blob counts for at least. Each costs a file, a folder and rows, however short it is: without this, a quota of bytes would let
+/// one account use up a file system's inodes.
+pub const BLOB_CHARGE_MIN: u64 = 64 * 1024;
 /// Unused invites kept at a time: bounds what an admission code generator can write.
 pub const INVITES_MAX: u64 = 100_000;
 
@@ -31,6 +36,8 @@ pub struct StoreLimits {
     pub mailbox_bytes_max: u64,
     /// Bytes of blobs that one account may keep.
     pub account_blob_bytes_max: u64,
+    /// Bytes of all key sets that one account has published: they are kept for ever, so that contacts can check every link.
+    pub key_set_history_bytes_max: u64,
     /// Rendezvous that may be open at a time: they are opened by devices that nobody knows yet.
     pub live_links_max: u64,
     /// Below this much free disk space new envelopes, blobs and accounts are refused, while acknowledging and expiring (which free
@@ -44,6 +51,8 @@ impl Default for StoreLimits {
             mailbox_envelopes_max: 10_000,
             mailbox_bytes_max: 128 * 1024 * 1024,
             account_blob_bytes_max: 2 * 1024 * 1024 * 1024,
+            // Linking 127 devices one by one writes a quarter of it, an ordinary account a thousandth in its life.
+            key_set_history_bytes_max: 128 * 1024 * 1024,
             live_links_max: 10_000,
             free_bytes_min: 256 * 1024 * 1024,
         }

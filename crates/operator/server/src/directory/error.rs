@@ -88,6 +88,7 @@ impl From<DirectoryError> for Refusal {
                     Self::with_detail(ProblemCode::KeySetInvalid, "a device number was used before")
                 }
                 PublishError::TooLarge => ProblemCode::TooLarge.into(),
+                PublishError::HistoryFull => ProblemCode::QuotaExceeded.into(),
                 PublishError::Store(source) => source.into(),
             },
             DirectoryError::Upload(error) => match error {

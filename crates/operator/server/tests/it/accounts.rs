@@ -166,3 +166,17 @@ async fn an_invite_expires() {
     request.invite = Some(code);
     assert_eq!(server.connect().await.post("/v1/accounts", &request).await.code(), "admission_refused");
 }
+
+#[tokio::test]
+async fn without_an_invite_nobody_learns_which_accounts_exist() {
+    let server = invite_server().await;
+    let code = rcseal_server::create_invite(&server.config.storage.path, 3600).await.unwrap();
+    let mut client = server.connect().await;
+    let owner = Owner::new();
+    let mut request = owner.register_request();
+    request.invite = Some(code.clone());
+    assert_eq!(client.post("/v1/accounts", &request).await.status, 201);
+    let mut probe = Owner::of_account(owner.account).register_request();
+    probe.invite = Some(code);
+    assert_eq!(client.post("/v1/accounts", &probe).await.code(), "admission_refused");
+}

@@ -186,14 +186,14 @@ async fn somebody_elses_upload_looks_as_if_it_did_not_exist() {
 
 #[tokio::test]
 async fn limits_and_quota_hold() {
-    let server = TestServer::start_with(|config| config.limits.blob_account_bytes_max = 1000).await;
+    let server = TestServer::start_with(|config| config.limits.blob_account_bytes_max = 100_000).await;
     let (_, mut client) = server.registered().await;
     let mut blob = declare(b"x");
     blob.size = BLOB_LEN_MAX + 1;
     assert_eq!(client.post("/v1/blobs", &blob).await.code(), "too_large");
     blob.size = 0;
     assert_eq!(client.post("/v1/blobs", &blob).await.code(), "out_of_range");
-    blob.size = 600;
+    blob.size = 60_000;
     blob.ttl_seconds = 0;
     assert_eq!(client.post("/v1/blobs", &blob).await.code(), "out_of_range");
     blob.ttl_seconds = 3600;

@@ -8,6 +8,7 @@ pub(super) async fn run(store: &dyn Store) {
     an_account_registers_once(store).await;
     a_refused_registration_leaves_no_trace(store).await;
     an_invite_admits_one_account(store).await;
+    who_was_not_let_in_does_not_learn_which_accounts_exist(store).await;
     a_removed_account_is_gone(store).await;
     a_secret_is_drawn_once(store).await;
     store.check().await.unwrap();
@@ -58,6 +59,25 @@ async fn an_invite_admits_one_account(store: &dyn Store) {
     assert_ne!(attempts.0.is_ok(), attempts.1.is_ok(), "an invite admitted two, or nobody");
     let admitted = if attempts.0.is_ok() { one } else { other };
     store.register(with_invite(&admitted)).await.expect("repeating it needs no second invite");
+}
+
+async fn who_was_not_let_in_does_not_learn_which_accounts_exist(store: &dyn Store) {
+    let mut hash = [0; 32];
+    hash[..16].copy_from_slice(&unique());
+    let invite = InviteHash::from_bytes(hash);
+    let bob = Fixture::registered(store).await;
+    let impostor = crate::Register {
+        key_set: key_set(Fixture::new().account, 1),
+        invite: Some(invite),
+        ..Fixture::new().registration()
+    };
+    let impostor = crate::Register { account: bob.account, ..impostor };
+    assert!(matches!(store.register(impostor.clone()).await, Err(RegisterError::InviteRefused)));
+    store.add_invite(invite, START.plus_millis(1), START).await.unwrap();
+    assert!(matches!(store.register(impostor).await, Err(RegisterError::AccountExists)));
+    let carol = Fixture::new();
+    let with_invite = crate::Register { invite: Some(invite), ..carol.registration() };
+    store.register(with_invite).await.expect("the refusal did not use the invite up");
 }
 
 async fn a_removed_account_is_gone(store: &dyn Store) {

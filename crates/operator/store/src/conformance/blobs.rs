@@ -2,11 +2,13 @@ use rcseal_wire::id::{BlobId, Digest};
 
 use super::fixture::{Fixture, START, unique};
 use crate::blob::{BeginBlobError, BlobState, NewBlob};
+use crate::limits::BLOB_CHARGE_MIN;
 use crate::{Store, StoreLimits};
 
 pub(super) async fn run(store: &dyn Store) {
     an_upload_advances_in_step(store).await;
     quotas_are_charged_and_given_back(store).await;
+    a_short_blob_counts_for_what_it_costs(store).await;
     blobs_expire_in_order(store).await;
 }
 
@@ -53,6 +55,19 @@ async fn quotas_are_charged_and_given_back(store: &dyn Store) {
     store.begin_blob(new_blob(&bob, 1)).await.unwrap();
     let stranger = Fixture::new();
     assert!(matches!(store.begin_blob(new_blob(&stranger, 1)).await, Err(BeginBlobError::UnknownAccount)));
+}
+
+async fn a_short_blob_counts_for_what_it_costs(store: &dyn Store) {
+    let bob = Fixture::registered(store).await;
+    let charged = || async { store.account(bob.account).await.unwrap().unwrap().blob_bytes };
+    let (one, other) = (new_blob(&bob, 1), new_blob(&bob, BLOB_CHARGE_MIN + 1));
+    store.begin_blob(one).await.unwrap();
+    assert_eq!(charged().await, BLOB_CHARGE_MIN);
+    store.begin_blob(other).await.unwrap();
+    assert_eq!(charged().await, 2 * BLOB_CHARGE_MIN + 1);
+    store.remove_blob(one.id).await.unwrap();
+    store.remove_blob(other.id).await.unwrap();
+    assert_eq!(charged().await, 0);
 }
 
 async fn blobs_expire_in_order(store: &dyn Store) {

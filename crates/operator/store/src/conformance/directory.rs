@@ -9,11 +9,14 @@ use crate::directory::{
     Claim, PrekeyCounts, PublishError, PublishKeySet, Published, SetTokensError, StoredPrekey, UploadError,
     UploadPrekeys, Uploaded,
 };
-use crate::limits::{DELIVERY_TOKENS_MAX, ONE_TIME_PREKEYS_MAX, PREKEY_LEN_MAX};
+use crate::limits::{
+    DELIVERY_TOKENS_MAX, KEY_SET_LEN_MAX, KEY_SETS_READ_BYTES_MAX, ONE_TIME_PREKEYS_MAX, PREKEY_LEN_MAX,
+};
 
 pub(super) async fn run(store: &dyn Store) {
     key_sets_succeed_one_another(store).await;
     one_of_two_successors_wins(store).await;
+    key_sets_are_read_in_bounded_answers(store).await;
     device_numbers_are_never_reused(store).await;
     a_one_time_prekey_is_handed_out_once(store).await;
     a_repeated_upload_brings_no_key_back(store).await;
@@ -55,6 +58,26 @@ async fn key_sets_succeed_one_another(store: &dyn Store) {
         Err(PublishError::UnknownAccount)
     ));
     assert_eq!(store.key_set(stranger.account).await.unwrap(), None);
+}
+
+async fn key_sets_are_read_in_bounded_answers(store: &dyn Store) {
+    let bob = Fixture::registered(store).await;
+    for counter in 2..=6 {
+        let mut next = publish(bob.account, counter, &[1]);
+        next.key_set.bytes = vec![counter as u8; KEY_SET_LEN_MAX - 1].into();
+        store.publish_key_set(next).await.unwrap();
+    }
+    let mut read = Vec::new();
+    let mut answers = 0;
+    while read.len() < 6 {
+        let from = KeySetCounter::new(read.len() as u64 + 1);
+        let more = store.key_sets_from(bob.account, from).await.unwrap();
+        assert!(more.iter().map(|key_set| key_set.bytes.len()).sum::<usize>() <= KEY_SETS_READ_BYTES_MAX);
+        assert!(!more.is_empty(), "whoever asks again gets on");
+        read.extend(more.iter().map(|key_set| key_set.counter.get()));
+        answers += 1;
+    }
+    assert_eq!((read, answers), ((1..=6).collect(), 3));
 }
 
 async fn one_of_two_successors_wins(store: &dyn Store) {

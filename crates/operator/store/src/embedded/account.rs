@@ -33,8 +33,9 @@ fn is_repeated(txn: &mut Txn<'_>, register: &Register) -> Result<bool, StoreErro
 }
 
 fn register(txn: &mut Txn<'_>, register: &Register) -> Result<Result<(), RegisterError>, StoreError> {
-    if account_row(txn, register.account)?.is_some() {
-        return Ok(if is_repeated(txn, register)? { Ok(()) } else { Err(RegisterError::AccountExists) });
+    let exists = account_row(txn, register.account)?.is_some();
+    if exists && is_repeated(txn, register)? {
+        return Ok(Ok(()));
     }
     if register.delivery_tokens.len() > DELIVERY_TOKENS_MAX {
         return Ok(Err(RegisterError::TooManyTokens));
@@ -53,6 +54,10 @@ fn register(txn: &mut Txn<'_>, register: &Register) -> Result<Result<(), Registe
             Some(key)
         }
     };
+    // After the invite: who was not let in does not learn which accounts exist.
+    if exists {
+        return Ok(Err(RegisterError::AccountExists));
+    }
     let device = DeviceAddress { account: register.account, device: register.device };
     if !insert_mailbox(txn, device, register.mailbox)? {
         return Ok(Err(RegisterError::MailboxTaken));
@@ -69,6 +74,7 @@ fn register(txn: &mut Txn<'_>, register: &Register) -> Result<Result<(), Registe
         delivery_tokens: register.delivery_tokens.iter().map(|token| token.as_bytes().to_vec()).collect(),
         used_numbers: vec![register.device.get()],
         blob_bytes: 0,
+        key_set_bytes: register.key_set.bytes.len() as u64,
     };
     txn.put(Space::Records, rows::account_key(register.account), rows::encode(&account));
     txn.put(

@@ -9,7 +9,7 @@ use super::rows::{self, BlobRow, Space};
 use super::txn::Txn;
 use super::{FjallStore, Need};
 use crate::blob::{BeginBlobError, BlobIndex, BlobRecord, BlobState, NewBlob};
-use crate::limits::BLOB_CHUNK_LEN;
+use crate::limits::{BLOB_CHARGE_MIN, BLOB_CHUNK_LEN};
 use crate::{StoreError, UnixMillis};
 
 fn parse(id: BlobId, row: &[u8]) -> Result<BlobRecord, StoreError> {
@@ -46,6 +46,11 @@ fn blob(txn: &Txn<'_>, id: BlobId) -> Result<Option<BlobRecord>, StoreError> {
     txn.get(Space::Records, &rows::blob_key(id))?.map(|row| parse(id, &row)).transpose()
 }
 
+/// What a blob of this length counts for.
+fn charge(size: u64) -> u64 {
+    size.max(BLOB_CHARGE_MIN)
+}
+
 fn begin(txn: &mut Txn<'_>, new: &NewBlob) -> Result<Result<BlobRecord, BeginBlobError>, StoreError> {
     if let Some(record) = blob(txn, new.id)? {
         let same = record.owner == new.owner && record.size == new.size && record.digest == new.digest;
@@ -55,7 +60,7 @@ fn begin(txn: &mut Txn<'_>, new: &NewBlob) -> Result<Result<BlobRecord, BeginBlo
         return Ok(Err(BeginBlobError::Empty));
     }
     let Some(mut account) = account_row(txn, new.owner)? else { return Ok(Err(BeginBlobError::UnknownAccount)) };
-    let charged = account.blob_bytes.saturating_add(new.size);
+    let charged = account.blob_bytes.saturating_add(charge(new.size));
     if charged > txn.limits.account_blob_bytes_max {
         return Ok(Err(BeginBlobError::QuotaExceeded));
     }
@@ -116,7 +121,7 @@ impl BlobIndex for FjallStore {
             txn.remove(Space::Records, rows::blob_key(id));
             txn.remove(Space::Records, rows::blob_expiry_key(record.expires_at, id));
             if let Some(mut account) = account_row(txn, record.owner)? {
-                account.blob_bytes = account.blob_bytes.saturating_sub(record.size);
+                account.blob_bytes = account.blob_bytes.saturating_sub(charge(record.size));
                 txn.put(Space::Records, rows::account_key(record.owner), rows::encode(&account));
             }
             Ok(Some(record))

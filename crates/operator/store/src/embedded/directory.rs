@@ -15,7 +15,10 @@ use crate::directory::{
     Claim, ClaimedBundle, DeviceRecord, DirectoryStore, PrekeyCounts, PublishError, PublishKeySet, Published,
     SetTokensError, StoredKeySet, StoredPrekey, UploadError, UploadPrekeys, Uploaded,
 };
-use crate::limits::{DELIVERY_TOKENS_MAX, KEY_SET_LEN_MAX, KEY_SETS_READ_MAX, ONE_TIME_PREKEYS_MAX, PREKEY_LEN_MAX};
+use crate::limits::{
+    DELIVERY_TOKENS_MAX, KEY_SET_LEN_MAX, KEY_SETS_READ_BYTES_MAX, KEY_SETS_READ_MAX, ONE_TIME_PREKEYS_MAX,
+    PREKEY_LEN_MAX,
+};
 
 pub(super) fn account_row(txn: &Txn<'_>, account: AccountId) -> Result<Option<AccountRow>, StoreError> {
     txn.get(Space::Records, &rows::account_key(account))?.map(|row| rows::decode(&row, "accounts")).transpose()
@@ -83,6 +86,10 @@ fn publish(txn: &mut Txn<'_>, publish: &PublishKeySet) -> Result<Result<Publishe
     }
     if key_set.bytes.len() > KEY_SET_LEN_MAX {
         return Ok(Err(PublishError::TooLarge));
+    }
+    row.key_set_bytes = row.key_set_bytes.saturating_add(key_set.bytes.len() as u64);
+    if row.key_set_bytes > txn.limits.key_set_history_bytes_max {
+        return Ok(Err(PublishError::HistoryFull));
     }
 
     let prefix = rows::device_prefix(*account);
@@ -292,8 +299,17 @@ impl DirectoryStore for FjallStore {
     async fn key_sets_from(&self, account: AccountId, from: KeySetCounter) -> Result<Vec<StoredKeySet>, StoreError> {
         self.read(move |engine| {
             let range = rows::key_set_key(account, from.get())..=rows::key_set_key(account, u64::MAX);
-            let entries = engine.snapshot().range(engine.keyspace(Space::Records), range);
-            entries.take(KEY_SETS_READ_MAX).map(|entry| parse_key_set(&entry.value().map_err(read_error)?)).collect()
+            let mut key_sets = Vec::new();
+            let mut bytes = 0;
+            for entry in engine.snapshot().range(engine.keyspace(Space::Records), range).take(KEY_SETS_READ_MAX) {
+                let key_set = parse_key_set(&entry.value().map_err(read_error)?)?;
+                bytes += key_set.bytes.len();
+                if bytes > KEY_SETS_READ_BYTES_MAX && !key_sets.is_empty() {
+                    break;
+                }
+                key_sets.push(key_set);
+            }
+            Ok(key_sets)
         })
         .await
     }

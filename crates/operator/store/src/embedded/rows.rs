@@ -421,6 +421,9 @@ pub(super) struct AccountRow {
     pub(super) used_numbers: Vec<u8>,
     #[prost(uint64, tag = "5")]
     pub(super) blob_bytes: u64,
+    /// Bytes of all key sets in the history.
+    #[prost(uint64, tag = "6")]
+    pub(super) key_set_bytes: u64,
 }
 
 /// A key set of the history.

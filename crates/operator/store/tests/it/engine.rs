@@ -1,9 +1,12 @@
 use std::sync::Arc;
 
 use rcseal_store::conformance::{self, BYTES_MAX, ENVELOPES_MAX, Fixture};
+use rcseal_store::directory::{PublishError, PublishKeySet};
 use rcseal_store::{
-    EnqueueOutcome, FetchLimit, FjallStore, MailboxSeq, MailboxStore, Store, StoreError, StoreLimits, UnixMillis,
+    DirectoryStore as _, EnqueueOutcome, FetchLimit, FjallStore, MailboxSeq, MailboxStore, Store, StoreError,
+    StoreLimits, StoredKeySet, UnixMillis,
 };
+use rcseal_wire::id::{KeySetCounter, KeySetHash};
 
 pub(crate) const NOW: UnixMillis = UnixMillis::new(1_800_000_000_000);
 pub(crate) const ALL: FetchLimit = FetchLimit { envelopes: 1_000_000, bytes: usize::MAX };
@@ -78,4 +81,41 @@ async fn a_nearly_full_disk_takes_acknowledgements_but_no_envelopes() {
     assert!(matches!(store.enqueue(NOW, vec![bob.envelope(other, b"x")]).await, Err(StoreError::Full)));
     assert!(matches!(store.check().await, Err(StoreError::Full)));
     assert_eq!(store.acknowledge(bob.mailbox, vec![id]).await.unwrap().removed, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_cannot_fill_the_disk_with_key_sets() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = FjallStore::open(folder.path(), StoreLimits { key_set_history_bytes_max: 100, ..limits() }).unwrap();
+    let bob = Fixture::registered(&store).await;
+    let first = store.key_set(bob.account).await.unwrap().unwrap();
+    let next = |counter: u64, len: usize| PublishKeySet {
+        account: bob.account,
+        previous: KeySetHash::from_bytes(if counter == 2 { *first.hash.as_bytes() } else { [counter as u8 - 1; 32] }),
+        key_set: StoredKeySet {
+            counter: KeySetCounter::new(counter),
+            hash: KeySetHash::from_bytes([counter as u8; 32]),
+            bytes: vec![1; len].into(),
+        },
+        devices: vec![bob.device.device],
+        now: NOW,
+    };
+    let room = 100 - first.bytes.len();
+    store.publish_key_set(next(2, room - 10)).await.unwrap();
+    assert!(matches!(store.publish_key_set(next(3, 11)).await, Err(PublishError::HistoryFull)));
+    store.publish_key_set(next(3, 10)).await.expect("a refused one does not count");
+    assert!(matches!(store.publish_key_set(next(4, 1)).await, Err(PublishError::HistoryFull)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_was_ahead_and_is_put_right_stops_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    let bob = Fixture::registered(&store).await;
+    let id = |n| rcseal_wire::id::EnvelopeId::from_bytes([n; 16]);
+    store.expire(NOW.plus_seconds(365 * 24 * 3600), 10).await.unwrap();
+    assert_eq!(store.enqueue(NOW, vec![bob.envelope(id(1), b"x")]).await.unwrap(), [EnqueueOutcome::Expired]);
+    store.expire(NOW, 10).await.unwrap();
+    assert_eq!(store.enqueue(NOW, vec![bob.envelope(id(1), b"x")]).await.unwrap(), [EnqueueOutcome::Stored]);
+    assert_eq!(store.expire(NOW.plus_seconds(2 * 24 * 3600), 10).await.unwrap().dropped, 1, "and it still expires");
 }
