@@ -20,11 +20,12 @@ use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::answers::Answers;
 use crate::linger::linger;
 use crate::metrics::{Outcome, Plane, Running};
 use crate::refusal::Refusal;
 use crate::state::AppState;
-use crate::{account, auth, blob, directory, link, mailbox};
+use crate::{account, answers, auth, blob, directory, link, mailbox};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -119,6 +120,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .layer(DefaultBodyLimit::max(JSON_BODY_LEN_MAX))
         .layer(middleware::from_fn(linger))
         .layer(RequestBodyTimeoutLayer::new(stall))
+        .layer(middleware::from_fn_with_state(Answers::new(), answers::bound))
         .layer(CatchPanicLayer::custom(report_panic))
         .layer(middleware::from_fn_with_state(state.clone(), observe))
         .with_state(state)

@@ -18,6 +18,7 @@
 mod account;
 mod admin;
 mod admission;
+mod answers;
 mod app;
 mod auth;
 mod blob;

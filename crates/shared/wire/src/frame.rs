@@ -34,6 +34,54 @@ pub const MAILBOX_ACKNOWLEDGE_PATH: &str = "/v1/mailbox/acknowledge";
 /// Media type of protobuf bodies.
 pub const PROTOBUF_CONTENT_TYPE: &str = "application/x-protobuf";
 
+/// Why a frame was not a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BatchError {
+    /// The frame is not a [`SubmitBatch`].
+    #[error("the frame is not a batch of submissions")]
+    Malformed,
+    /// More than [`BATCH_LEN_MAX`] submissions.
+    #[error("too many submissions in one batch")]
+    TooMany,
+}
+
+impl SubmitBatch {
+    /// Reads a frame, of at most [`BATCH_LEN_MAX`] submissions. They are counted before any is unpacked: an empty submission is two bytes
+    /// of a frame and over a hundred of memory.
+    ///
+    /// # Errors
+    /// [`BatchError`].
+    pub fn parse(frame: Bytes) -> Result<Self, BatchError> {
+        if count_submissions(&frame).ok_or(BatchError::Malformed)? > BATCH_LEN_MAX {
+            return Err(BatchError::TooMany);
+        }
+        prost::Message::decode(frame).map_err(|_| BatchError::Malformed)
+    }
+}
+
+/// How often the field `submissions` stands in a [`SubmitBatch`]; `None` if the bytes are no protobuf message.
+fn count_submissions(mut frame: &[u8]) -> Option<usize> {
+    const SUBMISSIONS: u64 = 2;
+    let mut count = 0;
+    while !frame.is_empty() {
+        let key = prost::encoding::decode_varint(&mut frame).ok()?;
+        let len = match key & 7 {
+            0 => {
+                prost::encoding::decode_varint(&mut frame).ok()?;
+                0
+            }
+            1 => 8,
+            2 => usize::try_from(prost::encoding::decode_varint(&mut frame).ok()?).ok()?,
+            5 => 4,
+            // Groups left the format before it had a version 3.
+            _ => return None,
+        };
+        frame = frame.get(len..)?;
+        count += usize::from(key >> 3 == SUBMISSIONS);
+    }
+    Some(count)
+}
+
 /// A submission whose fields have the right lengths.
 #[derive(Debug)]
 pub struct Submit {
@@ -190,5 +238,46 @@ impl std::fmt::Debug for Submission {
             .field("ttl_seconds", &self.ttl_seconds)
             .field("envelope_len", &self.envelope.len())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use prost::Message as _;
+
+    use super::*;
+
+    fn batch_of(count: usize) -> SubmitBatch {
+        let submission = Submission { envelope: Bytes::from_static(b"\x12\0\x12\0"), ..Submission::default() };
+        SubmitBatch { batch: 7, submissions: vec![submission; count] }
+    }
+
+    #[test]
+    fn a_batch_of_too_many_submissions_is_not_unpacked() {
+        let most = batch_of(BATCH_LEN_MAX);
+        assert_eq!(SubmitBatch::parse(most.encode_to_vec().into()), Ok(most));
+        assert_eq!(SubmitBatch::parse(batch_of(BATCH_LEN_MAX + 1).encode_to_vec().into()), Err(BatchError::TooMany));
+        // A whole frame of the shortest submissions there are.
+        assert_eq!(SubmitBatch::parse([0x12, 0].repeat(FRAME_LEN_MAX / 2).into()), Err(BatchError::TooMany));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn bytes_are_a_batch_exactly_when_protobuf_says_so(bytes: Vec<u8>) {
+            let parsed = SubmitBatch::parse(Bytes::from(bytes.clone()));
+            if let Ok(parsed) = parsed {
+                proptest::prop_assert_eq!(Some(parsed), SubmitBatch::decode(&bytes[..]).ok());
+            }
+        }
+
+        #[test]
+        fn what_is_counted_is_what_is_unpacked(batch: u64, lens in proptest::collection::vec(0usize..40, 0..20)) {
+            let submissions =
+                lens.iter().map(|len| Submission { envelope: vec![0x12; *len].into(), ..Submission::default() }).collect();
+            let batch = SubmitBatch { batch, submissions };
+            proptest::prop_assert_eq!(SubmitBatch::parse(batch.encode_to_vec().into()), Ok(batch));
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::net::IpAddr;
 use std::ops::Range;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -17,6 +18,7 @@ use rcseal_store::{BlobError, UnixMillis};
 use rcseal_wire::api::{BlobCreate, BlobCreated, UPLOAD_OFFSET_HEADER};
 use rcseal_wire::id::BlobId;
 use rcseal_wire::problem::{Problem, ProblemCode};
+use tokio::time::{Instant, timeout_at};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -30,6 +32,8 @@ use crate::net::{ConnectionInfo, subscriber};
 use crate::refusal::{ApiPath, Refusal};
 use crate::state::AppState;
 
+/// Time for one piece of an upload: a mebibyte over a line of 28 kbit/s. An upload holds one of few places, so it must get on.
+const PIECE_TIME_MAX: Duration = Duration::from_secs(5 * 60);
 /// Bytes of a download in memory; a divisor of the stored chunks' length.
 const PIECE_BYTES: u64 = 128 * 1024;
 
@@ -104,10 +108,15 @@ async fn upload(
     let _slot = state.uploads.take(device.account()).ok_or(Refusal::retry_after(ProblemCode::RateLimited, 1))?;
     let mut upload = Upload { state: &state, device, record, offset, piece: BytesMut::new() };
     let mut body = body.into_data_stream();
-    while let Some(data) = body.next().await {
+    let mut deadline = Instant::now() + PIECE_TIME_MAX;
+    while let Some(data) = timeout_at(deadline, body.next()).await.map_err(|_| ProblemCode::Stalled)? {
         let data = data.map_err(|error| refuse_cut_off(&error))?;
         state.metrics.blob_moved(Direction::Upload, data.len() as u64);
+        let before = upload.offset;
         upload.take(data).await?;
+        if upload.offset != before {
+            deadline = Instant::now() + PIECE_TIME_MAX;
+        }
     }
     let received = upload.finish().await?;
     Ok(standing(StatusCode::NO_CONTENT, received))

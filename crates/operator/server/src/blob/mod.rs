@@ -11,4 +11,4 @@ mod range;
 mod slots;
 
 pub(crate) use http::routes;
-pub(crate) use slots::{Slots, download_slots, upload_slots};
+pub(crate) use slots::{Slot, Slots, download_slots, upload_slots};

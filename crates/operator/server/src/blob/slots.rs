@@ -25,7 +25,7 @@ pub(crate) struct Slots<K: Eq + Hash> {
 }
 
 /// A place, given back when dropped.
-pub(super) struct Slot<K: Eq + Hash> {
+pub(crate) struct Slot<K: Eq + Hash> {
     _permit: OwnedSemaphorePermit,
     peer: K,
     per_peer: Arc<Mutex<HashMap<K, u32>>>,
@@ -42,12 +42,12 @@ pub(crate) fn download_slots() -> Slots<IpAddr> {
 }
 
 impl<K: Eq + Hash + Clone> Slots<K> {
-    fn new(total_max: usize, per_peer_max: u32) -> Self {
+    pub(crate) fn new(total_max: usize, per_peer_max: u32) -> Self {
         Self { total: Arc::new(Semaphore::new(total_max)), per_peer: Arc::default(), per_peer_max }
     }
 
     /// A place for a transfer of `peer`, if there is one.
-    pub(super) fn take(&self, peer: K) -> Option<Slot<K>> {
+    pub(crate) fn take(&self, peer: K) -> Option<Slot<K>> {
         let permit = Arc::clone(&self.total).try_acquire_owned().ok()?;
         let mut counts = self.per_peer.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(peer.clone()).or_insert(0);

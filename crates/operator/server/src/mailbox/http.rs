@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use prost::Message as _;
 use rcseal_store::{FetchLimit, MailboxSeq};
-use rcseal_wire::frame::{Acknowledge, Acknowledged, Acks, BATCH_LEN_MAX, PROTOBUF_CONTENT_TYPE, SubmitBatch};
+use rcseal_wire::frame::{Acknowledge, Acknowledged, Acks, BatchError, PROTOBUF_CONTENT_TYPE, SubmitBatch};
 use rcseal_wire::id::MailboxId;
 use rcseal_wire::problem::{Problem, ProblemCode};
 
@@ -42,8 +42,11 @@ fn expect_protobuf(headers: &HeaderMap) -> Result<(), Refusal> {
 }
 
 fn parse<M: prost::Message + Default>(body: Bytes) -> Result<M, Refusal> {
-    M::decode(body)
-        .map_err(|_| Refusal::with_detail(ProblemCode::Malformed, "the body is not the expected protobuf message"))
+    M::decode(body).map_err(|_| not_protobuf())
+}
+
+fn not_protobuf() -> Refusal {
+    Refusal::with_detail(ProblemCode::Malformed, "the body is not the expected protobuf message")
 }
 
 /// Submits a batch. Body `SubmitBatch`, answer `SubmitResults` (frame.proto): one status per submission.
@@ -64,10 +67,10 @@ pub(super) async fn submit(
     ApiBytes(body): ApiBytes,
 ) -> Result<Response, Refusal> {
     expect_protobuf(&headers)?;
-    let batch: SubmitBatch = parse(body)?;
-    if batch.submissions.len() > BATCH_LEN_MAX {
-        return Err(Refusal::with_detail(ProblemCode::TooLarge, "too many submissions in one batch"));
-    }
+    let batch = SubmitBatch::parse(body).map_err(|error| match error {
+        BatchError::Malformed => not_protobuf(),
+        BatchError::TooMany => Refusal::with_detail(ProblemCode::TooLarge, "too many submissions in one batch"),
+    })?;
     let peer = connection.peer().ip();
     let results = plane::submit(&state, peer, batch).await;
     Ok(Protobuf(results.encode_to_vec()).into_response())

@@ -78,6 +78,8 @@ fn classify(error: axum::Error) -> Ending {
         Ok(error) => match *error {
             WsError::Capacity(_) => Ending::TooLarge,
             WsError::Protocol(_) | WsError::Utf8(_) => Ending::Malformed,
+            // There is no room for what the peer sends (`net::stall`).
+            WsError::Io(error) if error.kind() == std::io::ErrorKind::OutOfMemory => Ending::Unavailable,
             _ => Ending::Gone,
         },
         Err(_) => Ending::Gone,

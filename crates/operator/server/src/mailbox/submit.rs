@@ -2,6 +2,7 @@
 //!
 //! A batch goes to the store as one unit and is answered by one frame, in the order in which the batches came. While the disk is busy
 //! with one batch the next ones are read and queued, up to a limit; beyond it the server stops reading, and TCP slows the peer down.
+//! What is read counts as an unfinished body ([`crate::body`]) until its batch is answered.
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -16,7 +17,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use prost::Message as _;
 use rcseal_store::{Authority, Enqueue, EnqueueOutcome, UnixMillis};
 use rcseal_wire::frame::{
-    BATCH_LEN_MAX, FRAME_LEN_MAX, Submission, Submit, SubmitBatch, SubmitError, SubmitResults, SubmitStatus,
+    BatchError, FRAME_LEN_MAX, Submission, Submit, SubmitBatch, SubmitError, SubmitResults, SubmitStatus,
 };
 use tokio::time::{Instant, sleep_until};
 
@@ -41,6 +42,7 @@ pub(super) async fn connect(
     upgrade: WebSocketUpgrade,
 ) -> Response {
     let peer = connection.peer().ip();
+    connection.meter().start(state.bodies.room(peer), FRAME_LEN_MAX + READ_BUFFER_LEN);
     upgrade
         .read_buffer_size(READ_BUFFER_LEN)
         .write_buffer_size(WRITE_BUFFER_LEN)
@@ -49,16 +51,16 @@ pub(super) async fn connect(
         .on_upgrade(move |socket| async move {
             state.metrics.websockets_open.inc();
             let metrics = state.metrics.clone();
-            serve(state, socket, peer).await;
+            serve(state, socket, &connection).await;
             metrics.websockets_open.dec();
         })
 }
 
 type Answer = Pin<Box<dyn Future<Output = (usize, SubmitResults)> + Send>>;
 
-async fn serve(state: AppState, mut socket: WebSocket, peer: IpAddr) {
+async fn serve(state: AppState, mut socket: WebSocket, connection: &ConnectionInfo) {
     let mut working: FuturesOrdered<Answer> = FuturesOrdered::new();
-    let ending = run(&state, &mut socket, peer, &mut working).await;
+    let ending = run(&state, &mut socket, connection, &mut working).await;
     // What was read is stored and answered, whatever ended the connection: a submission must not depend on who waits for its answer.
     while let Some((_, results)) = working.next().await {
         if socket::send(&mut socket, encode(&results)).await.is_err() {
@@ -69,7 +71,13 @@ async fn serve(state: AppState, mut socket: WebSocket, peer: IpAddr) {
     socket::close(socket, ending).await;
 }
 
-async fn run(state: &AppState, socket: &mut WebSocket, peer: IpAddr, working: &mut FuturesOrdered<Answer>) -> Ending {
+async fn run(
+    state: &AppState,
+    socket: &mut WebSocket,
+    connection: &ConnectionInfo,
+    working: &mut FuturesOrdered<Answer>,
+) -> Ending {
+    let peer = connection.peer().ip();
     let mut working_bytes = 0;
     // A quiet peer is asked whether it is alive, as late as a request head would be; one that stops in the middle of a frame cannot
     // answer.
@@ -78,7 +86,9 @@ async fn run(state: &AppState, socket: &mut WebSocket, peer: IpAddr, working: &m
     let mut asked = false;
     let mut deadline = Instant::now() + quiet_max;
     loop {
-        let may_read = working.len() < BATCHES_MAX && working_bytes < BATCH_BYTES_MAX;
+        // Whoever waits for answers waits as well for the room that they will free.
+        let may_read = working.is_empty()
+            || (working.len() < BATCHES_MAX && working_bytes < BATCH_BYTES_MAX && !connection.meter().is_scarce());
         tokio::select! {
             biased;
             () = state.stopping.cancelled() => return Ending::Stopping,
@@ -106,13 +116,19 @@ async fn run(state: &AppState, socket: &mut WebSocket, peer: IpAddr, working: &m
                     Ok(Incoming::Alive) => {}
                     Ok(Incoming::Frame(frame)) => {
                         let bytes = frame.len();
-                        let Ok(batch) = SubmitBatch::decode(frame) else { return Ending::Malformed };
-                        if batch.submissions.len() > BATCH_LEN_MAX {
-                            return Ending::TooLarge;
-                        }
+                        let room = connection.meter().complete();
+                        let batch = match SubmitBatch::parse(frame) {
+                            Ok(batch) => batch,
+                            Err(BatchError::Malformed) => return Ending::Malformed,
+                            Err(BatchError::TooMany) => return Ending::TooLarge,
+                        };
                         let state = state.clone();
                         working_bytes += bytes;
-                        working.push_back(Box::pin(async move { (bytes, submit(&state, peer, batch).await) }));
+                        working.push_back(Box::pin(async move {
+                            let results = submit(&state, peer, batch).await;
+                            drop(room);
+                            (bytes, results)
+                        }));
                     }
                     Err(ending) => return ending,
                 }

@@ -134,7 +134,7 @@ impl Acceptor {
             return;
         };
         let info = ConnectionInfo::new(peer, exporter);
-        let stream = GuardedStream::new(tls, self.settings.stall, place);
+        let stream = GuardedStream::new(tls, self.settings.stall, place, info.clone());
         if http2 {
             let (stream, opened) = stream.expecting(PREFACE_BYTES, self.settings.header);
             // hyper would wait for the preface even while the server stops.

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rcseal_store::UnixMillis;
 use rcseal_wire::login::{LOGIN_NONCE_LEN, TLS_EXPORTER_LEN};
 
+use crate::body::Meter;
+
 /// Facts about one TLS connection, placed in the extensions of every request that arrives over it.
 #[derive(Clone)]
 pub(crate) struct ConnectionInfo(Arc<Facts>);
@@ -15,6 +17,7 @@ struct Facts {
     peer: SocketAddr,
     exporter: [u8; TLS_EXPORTER_LEN],
     nonce: Mutex<Option<PendingNonce>>,
+    meter: Meter,
 }
 
 /// A login nonce that was given out on this connection and not used yet.
@@ -26,7 +29,7 @@ pub(crate) struct PendingNonce {
 
 impl ConnectionInfo {
     pub(crate) fn new(peer: SocketAddr, exporter: [u8; TLS_EXPORTER_LEN]) -> Self {
-        Self(Arc::new(Facts { peer, exporter, nonce: Mutex::new(None) }))
+        Self(Arc::new(Facts { peer, exporter, nonce: Mutex::new(None), meter: Meter::default() }))
     }
 
     /// Address of the peer. For limits only; never logged.
@@ -39,6 +42,12 @@ impl ConnectionInfo {
     #[must_use]
     pub(crate) fn exporter(&self) -> &[u8; TLS_EXPORTER_LEN] {
         &self.0.exporter
+    }
+
+    /// Counts what is read on this connection, once it is started.
+    #[must_use]
+    pub(crate) fn meter(&self) -> &Meter {
+        &self.0.meter
     }
 
     /// Stores the nonce of a new challenge; an earlier unused one is forgotten.

@@ -1,4 +1,5 @@
-//! A byte stream that gives up on a peer that stops reading or never begins, and that holds its connection's place.
+//! A byte stream that gives up on a peer that stops reading or never begins, that holds its connection's place, and that tells the
+//! connection's meter what was read.
 //!
 //! Reading needs no general limit here: request heads and bodies have their own, and an idle WebSocket is meant to be idle. Only the
 //! HTTP/2 preface has none in hyper, so [`GuardedStream::expecting`] sets one.
@@ -14,6 +15,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use super::connection::ConnectionInfo;
 use super::guard::Place;
 
 /// The stream that HTTP and WebSockets run over.
@@ -24,6 +26,7 @@ pub(super) struct GuardedStream<S> {
     stalled: Option<Pin<Box<Sleep>>>,
     /// Until the peer has sent its first bytes.
     opening: Option<Opening>,
+    info: ConnectionInfo,
     _place: Place,
 }
 
@@ -45,8 +48,8 @@ impl Opened {
 }
 
 impl<S> GuardedStream<S> {
-    pub(super) fn new(stream: S, stall_max: Duration, place: Place) -> Self {
-        Self { stream, stall_max, stalled: None, opening: None, _place: place }
+    pub(super) fn new(stream: S, stall_max: Duration, place: Place, info: ConnectionInfo) -> Self {
+        Self { stream, stall_max, stalled: None, opening: None, info, _place: place }
     }
 
     /// Ends the connection unless the peer sends `first` bytes within `within`.
@@ -91,7 +94,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for GuardedStream<S> {
         let this = self.get_mut();
         let before = buffer.filled().len();
         match Pin::new(&mut this.stream).poll_read(context, buffer) {
-            Poll::Ready(Ok(())) => this.open(Poll::Ready(buffer.filled().len() - before), context),
+            Poll::Ready(Ok(())) => {
+                let bytes = buffer.filled().len() - before;
+                if !this.info.meter().read(bytes) {
+                    return Poll::Ready(Err(io::ErrorKind::OutOfMemory.into()));
+                }
+                this.open(Poll::Ready(bytes), context)
+            }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Pending => this.open(Poll::Pending, context),
         }

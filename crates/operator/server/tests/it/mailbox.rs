@@ -413,3 +413,53 @@ async fn bad_https_requests_are_refused() {
     let reply = client.bytes(Method::POST, "/v1/mailbox/acknowledge", &[PROTOBUF], &short.encode_to_vec()).await;
     assert_eq!(reply.code(), "malformed");
 }
+
+#[tokio::test]
+async fn asking_for_what_never_was_costs_the_asker_time_and_nobody_else() {
+    let server = TestServer::start().await;
+    let (bob, client) = server.registered().await;
+    let mut device = server.device(&client).await;
+    device.backlog().await;
+    let begun = std::time::Instant::now();
+    assert_eq!(device.acknowledge(&ids(0..500)).await, 0);
+    assert!(begun.elapsed() >= std::time::Duration::from_millis(500));
+    assert_eq!(server.submitter().await.submit(vec![to(&bob, id(1))]).await, [SubmitStatus::Stored]);
+}
+
+/// The head of a frame that fills a message, and most of that message.
+async fn send_most_of_a_frame(plane: &mut Plane) -> std::io::Result<()> {
+    let len = FRAME_LEN_MAX as u64;
+    let head = [&[0x82, 0xff][..], &len.to_be_bytes(), &[0; 4]].concat();
+    let stream = plane.stream();
+    stream.write_all(&head).await?;
+    stream.write_all(&vec![0; FRAME_LEN_MAX - 1]).await?;
+    stream.flush().await
+}
+
+#[tokio::test]
+async fn frames_that_never_end_take_a_bounded_part_of_the_memory() {
+    let server = TestServer::start().await;
+    // An address has thirty-two mebibytes, and these are a little more.
+    let mut planes = Vec::new();
+    for _ in 0..16 {
+        let mut plane = server.submitter().await;
+        send_most_of_a_frame(&mut plane).await.unwrap();
+        planes.push(plane);
+    }
+    let (refused, ..) = futures_util::future::select_all(planes.iter_mut().map(|plane| Box::pin(plane.next()))).await;
+    // A connection that is cut while it sends may break before it hears why.
+    let told = refused.unwrap_err();
+    assert!(told.is_none() || told == Some(closed(4503, "unavailable")), "{told:?}");
+    drop(planes);
+    let (bob, _) = server.registered().await;
+    let stored = async {
+        loop {
+            let mut alice = server.submitter().await;
+            alice.send(SubmitBatch { batch: 1, submissions: vec![to(&bob, id(1))] }.encode_to_vec()).await;
+            if alice.results().await.is_ok() {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), stored).await.unwrap();
+}
