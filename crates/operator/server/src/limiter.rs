@@ -27,6 +27,13 @@ use crate::refusal::Refusal;
 /// comes as a million addresses.
 const KEYS_MAX: usize = 1_000_000;
 
+/// Requests that opening a rendezvous counts for: the default lets an address open sixty a minute, so that it takes many to use up the
+/// ten thousand that may be open.
+const RENDEZVOUS_COST: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
+
+/// Requests that publishing a key set counts for beside itself: verifying one of 127 devices takes thirty milliseconds.
+const PUBLICATION_COST: NonZeroU32 = NonZeroU32::MIN.saturating_add(18);
+
 /// Seconds' worth of submissions that may come at once: a phone that was offline sends what it has queued.
 const SUBMISSION_BURST_SECONDS: u32 = 4;
 
@@ -57,17 +64,27 @@ impl Limiters {
 
     /// Whether bundles of `target` may be asked for now.
     pub(crate) fn bundle_request(&self, target: AccountId) -> Result<(), Refusal> {
-        check(&self.bundles, &target)
+        check(&self.bundles, &target, NonZeroU32::MIN)
     }
 
     /// Whether somebody at `peer` who has not logged in may ask for something now.
     pub(crate) fn anonymous(&self, peer: IpAddr) -> Result<(), Refusal> {
-        check(&self.anonymous, &subscriber(peer))
+        check(&self.anonymous, &subscriber(peer), NonZeroU32::MIN)
+    }
+
+    /// Whether somebody at `peer` who has not logged in may open a rendezvous now, which is kept for minutes and takes up to a mebibyte.
+    pub(crate) fn rendezvous(&self, peer: IpAddr) -> Result<(), Refusal> {
+        check(&self.anonymous, &subscriber(peer), RENDEZVOUS_COST)
     }
 
     /// Whether `device`, which has shown a good token, may ask for something now.
     pub(crate) fn device(&self, device: DeviceAddress) -> Result<(), Refusal> {
-        check(&self.devices, &device)
+        check(&self.devices, &device, NonZeroU32::MIN)
+    }
+
+    /// Whether `device`, whose request was counted, may have a key set verified now.
+    pub(crate) fn publication(&self, device: DeviceAddress) -> Result<(), Refusal> {
+        check(&self.devices, &device, PUBLICATION_COST)
     }
 
     /// Whether somebody at `peer` may submit `count` envelopes now; the largest batch fits into every burst.
@@ -87,14 +104,21 @@ impl Limiters {
     }
 }
 
-fn check<K: std::hash::Hash + Eq + Clone>(limiter: &DefaultKeyedRateLimiter<K>, key: &K) -> Result<(), Refusal> {
+fn check<K: std::hash::Hash + Eq + Clone>(
+    limiter: &DefaultKeyedRateLimiter<K>,
+    key: &K,
+    cost: NonZeroU32,
+) -> Result<(), Refusal> {
+    let refuse = |seconds| Err(Refusal::retry_after(ProblemCode::RateLimited, seconds));
     if limiter.len() >= KEYS_MAX {
-        return Err(Refusal::retry_after(ProblemCode::RateLimited, 60));
+        return refuse(60);
     }
-    limiter.check_key(key).map_err(|until| {
-        let wait = until.wait_time_from(DefaultClock::default().now());
-        Refusal::retry_after(ProblemCode::RateLimited, wait.as_secs() + 1)
-    })
+    match limiter.check_key_n(key, cost) {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(until)) => refuse(until.wait_time_from(DefaultClock::default().now()).as_secs() + 1),
+        // The limit is below the cost of one.
+        Err(_) => refuse(60),
+    }
 }
 
 /// A burst of some seconds' worth, and of one whole batch at least: a smaller one would never let that batch through.

@@ -6,6 +6,7 @@ use rcseal_wire::id::{AccountId, DeliveryTokenHash};
 use rcseal_wire::token::{DELIVERY_TOKEN_HEADER, DeliveryToken};
 
 use super::{AuthError, AuthenticatedDevice};
+use crate::net::ConnectionInfo;
 use crate::refusal::Refusal;
 use crate::state::AppState;
 
@@ -34,6 +35,10 @@ impl FromRequestParts<AppState> for DirectoryReader {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Refusal> {
         if let Some(value) = parts.headers.get(DELIVERY_TOKEN_HEADER) {
+            // A token may be tried by anybody, and what it opens costs more than asking for it.
+            if let Some(connection) = parts.extensions.get::<ConnectionInfo>() {
+                state.limiters.anonymous(connection.peer().ip())?;
+            }
             let token = value.to_str().ok().and_then(|text| DeliveryToken::from_text(text).ok());
             return token.map(|token| Self::Token(token.hash())).ok_or_else(|| AuthError::Forbidden.into());
         }

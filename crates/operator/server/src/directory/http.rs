@@ -49,6 +49,7 @@ async fn publish_key_set(
     device: AuthenticatedDevice,
     ApiJson(body): ApiJson<KeySetBody>,
 ) -> Result<StatusCode, Refusal> {
+    state.limiters.publication(device.address())?;
     let outcome = publish(&state, device.account(), body.key_set.0).await;
     state.metrics.key_set_published(match &outcome {
         Ok(()) => Outcome::Accepted,

@@ -39,7 +39,7 @@ async fn open(
     State(state): State<AppState>,
     Extension(connection): Extension<ConnectionInfo>,
 ) -> Result<(StatusCode, Json<LinkCreated>), Refusal> {
-    state.limiters.anonymous(connection.peer().ip())?;
+    state.limiters.rendezvous(connection.peer().ip())?;
     let id = LinkId::generate(&mut rand::rng());
     let now = state.clock.now();
     let ends_at = state.store.open_link(id, now).await?;

@@ -196,3 +196,15 @@ async fn the_hybrid_key_exchange_is_chosen() {
     assert_eq!(group.name(), rustls::NamedGroup::X25519MLKEM768);
     let _: Client = Client::connect(&server.tls, server.running.addr()).await;
 }
+
+#[tokio::test]
+async fn whoever_shows_delivery_tokens_is_bounded_by_address() {
+    // A registration, a challenge, and one reading.
+    let server = TestServer::start_with(|config| config.limits.anonymous_requests_per_minute_max = 3).await;
+    let (owner, _) = server.registered().await;
+    let mut contact = server.connect().await;
+    contact.delivery_token = Some(owner.delivery_token.expose_text());
+    let path = format!("/v1/accounts/{}/key-set", owner.account);
+    assert_eq!(contact.get(&path).await.status, 200);
+    assert_eq!(contact.get(&path).await.code(), "rate_limited");
+}
