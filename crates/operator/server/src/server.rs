@@ -24,7 +24,7 @@ use crate::auth::TokenKey;
 use crate::blob;
 use crate::body::BodyBudget;
 use crate::clock::{Clock, SystemClock};
-use crate::config::Config;
+use crate::config::{AdmissionMode, Config};
 use crate::error::StartError;
 use crate::jobs::{self, SweepError, Swept};
 use crate::limiter::Limiters;
@@ -73,6 +73,7 @@ impl Server {
     ) -> Result<RunningServer, StartError> {
         config.validate()?;
         let identity = tls::load(&config.tls)?;
+        point_out_what_is_open(&config);
         let (listener, address) = listen(config.server.listen)?;
         let admin_listener = config.server.admin_listen.map(listen).transpose()?;
         let admin_address = admin_listener.as_ref().map(|(_, address)| *address);
@@ -205,6 +206,23 @@ impl RunningServer {
     }
 }
 
+/// What is allowed, and seldom meant, on a server that others can reach.
+fn point_out_what_is_open(config: &Config) {
+    if config.admission.mode == AdmissionMode::Open && !config.server.listen.ip().is_loopback() {
+        tracing::warn!(event = "anybody_may_register");
+    }
+    if config.server.admin_listen.is_some_and(|address| !address.ip().is_loopback()) {
+        tracing::warn!(event = "admin_listener_not_on_loopback");
+    }
+    #[cfg(unix)]
+    if let Some(key) = &config.tls.private_key {
+        use std::os::unix::fs::PermissionsExt as _;
+        if std::fs::metadata(key).is_ok_and(|metadata| metadata.permissions().mode() & 0o007 != 0) {
+            tracing::warn!(event = "private_key_open_to_others");
+        }
+    }
+}
+
 fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
     let bind = || -> io::Result<(TcpListener, SocketAddr)> {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
@@ -236,11 +254,14 @@ async fn open_store(config: &Config) -> Result<(Arc<dyn Store>, Blobs), StoreErr
         FjallStore::open(path, limits)
     };
     let store = tokio::task::spawn_blocking(open).await.map_err(|error| StoreError::Open(Box::new(error)))??;
-    let blobs = Blobs::local(Arc::new(store.clone()), config.blob_folder())?;
+    let blob_folder = config.blob_folder();
+    make_private_folder(&blob_folder).map_err(|error| StoreError::Open(Box::new(error)))?;
+    let blobs = Blobs::local(Arc::new(store.clone()), blob_folder)?;
     Ok((Arc::new(store), blobs))
 }
 
-/// Makes the storage folder, for its owner only: who talks when is nobody else's business either.
+/// Makes a storage folder, for its owner only, or closes one that is there to others: who talks when is nobody else's business, the name
+/// of a blob is the leave to read it, and the key that login tokens are made with lies here too.
 fn make_private_folder(path: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
@@ -249,7 +270,20 @@ fn make_private_folder(path: &Path) -> io::Result<()> {
         use std::os::unix::fs::DirBuilderExt as _;
         builder.mode(0o700);
     }
-    builder.create(path)
+    builder.create(path)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(path)?.permissions().mode();
+        if mode & 0o077 != 0 {
+            // A folder that is not ours to change is its owner's decision, which we can only point out.
+            match std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode & 0o7700)) {
+                Ok(()) => tracing::warn!(event = "storage_folder_closed_to_others"),
+                Err(error) => tracing::warn!(event = "storage_folder_open_to_others", kind = ?error.kind()),
+            }
+        }
+    }
+    Ok(())
 }
 
 fn store_limits(config: &Config) -> StoreLimits {

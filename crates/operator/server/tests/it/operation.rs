@@ -152,3 +152,20 @@ async fn what_was_accepted_is_there_after_a_restart() {
     let reply = client.get(&format!("/v1/accounts/{}/key-set", owner.account)).await;
     assert_eq!(reply.json::<rcseal_wire::api::KeySetBody>().key_set.0, next.as_bytes());
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_storage_folder_that_others_could_enter_is_closed_to_them() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let server = TestServer::start_with(|config| {
+        config.storage.blobs = Some(config.storage.path.with_file_name("elsewhere"));
+        for folder in [config.storage.path.clone(), config.blob_folder()] {
+            std::fs::create_dir(&folder).unwrap();
+            std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+    })
+    .await;
+    for folder in [server.config.storage.path.clone(), server.config.blob_folder()] {
+        assert_eq!(std::fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700, "{}", folder.display());
+    }
+}
