@@ -95,6 +95,12 @@ impl Names {
         }
         self.names.get(&account).cloned().unwrap_or_else(|| short(account))
     }
+
+    /// The same as an owner.
+    #[must_use]
+    pub fn whose(&self, account: AccountId) -> String {
+        if self.own == Some(account) { "your".to_owned() } else { format!("{}'s", self.of(account)) }
+    }
 }
 
 /// What to call a contact: the user's name for it; else its own claim, marked as one; else the beginning of its id.

@@ -225,10 +225,9 @@ pub fn event(event: &Event, names: &Names) -> Option<(Value, Option<String>)> {
         Event::ContactAdded { account } => {
             (account_event("contact_added", *account), Some(format!("* {} can be written to", names.of(*account))))
         }
-        Event::DevicesChanged { account } => (
-            account_event("devices_changed", *account),
-            Some(format!("* the devices of {} changed", names.of(*account))),
-        ),
+        Event::DevicesChanged { account } => {
+            (account_event("devices_changed", *account), Some(format!("* {} devices changed", names.whose(*account))))
+        }
         Event::AccountKeyChanged { account } => (
             account_event("account_key_changed", *account),
             Some(format!("* the account key of {} changed: compare safety numbers again", names.of(*account))),

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rcseal_client::client::{Client, Status};
-use rcseal_engine::message::MessageState;
+use rcseal_engine::message::{MessageState, MessageView};
 use rcseal_wire::content::Body;
 use rcseal_wire::id::{AccountId, ConversationId, MessageId};
 use serde_json::json;
@@ -19,7 +19,7 @@ use super::attach;
 use super::incoming::{Handled, Incoming};
 use super::send::message_id;
 use crate::args::ChatArgs;
-use crate::device;
+use crate::device::{self, Names};
 use crate::error::{CliError, describe};
 use crate::output::Output;
 use crate::profile::Profile;
@@ -64,11 +64,18 @@ pub(crate) async fn run(args: ChatArgs, profile: &Profile, output: Output) -> Re
     let own = device::account(&client).await?.address.account;
     let folder = args.save.unwrap_or_else(|| profile.downloads());
     let incoming = Incoming::new(&client, output, Some(folder), true).await?;
+    let mut past = client.messages(conversation, None, HISTORY_LEN).await?;
+    past.reverse();
     if !output.is_json() {
-        greet(&client, conversation, &incoming, output, &device::name_of(&contact)).await?;
+        greet(&past, incoming.names(), output, &device::name_of(&contact));
+        // What is shown is read.
+        if let Some(newest) = past.last() {
+            client.mark_read(conversation, newest.order).await?;
+        }
     }
+    let last_received = past.iter().rfind(|message| !message.is_outgoing).map(|message| message.id);
     let mut chat =
-        Chat { client: &client, conversation, own, incoming, output, last_received: None, on_the_way: HashSet::new() };
+        Chat { client: &client, conversation, own, incoming, output, last_received, on_the_way: HashSet::new() };
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = client.run(async {
         let _ = stopped.await;
@@ -83,20 +90,11 @@ pub(crate) async fn run(args: ChatArgs, profile: &Profile, output: Output) -> Re
     outcome
 }
 
-async fn greet(
-    client: &Client,
-    conversation: ConversationId,
-    incoming: &Incoming<'_>,
-    output: Output,
-    name: &str,
-) -> Result<(), CliError> {
-    let mut past = client.messages(conversation, None, HISTORY_LEN).await?;
-    past.reverse();
-    for message in &past {
-        output.text(&view::message_text(message, incoming.names()));
+fn greet(past: &[MessageView], names: &Names, output: Output, name: &str) {
+    for message in past {
+        output.text(&view::message_text(message, names));
     }
     output.note(&format!("chatting with {name}; /help says what else there is"));
-    Ok(())
 }
 
 struct Chat<'a> {
