@@ -117,7 +117,7 @@ pub enum AccountCommand {
         /// The certificate authority that the server's certificate must be under, as PEM.
         #[arg(long, value_name = "FILE")]
         ca: PathBuf,
-        /// An invite code, where the server asks for one.
+        /// An invite code, where the server asks for one; `-` reads it from standard input.
         #[arg(long, value_name = "CODE")]
         invite: Option<String>,
         /// What contacts see as your name.
@@ -142,7 +142,7 @@ pub enum DeviceCommand {
     },
     /// On the primary device: approve the code that the new device shows.
     Approve {
-        /// The text of the code: rcseal://link/…
+        /// The text of the code: rcseal://link/…; `-` reads it from standard input, where no other user of this machine sees it.
         text: String,
     },
     /// On the primary device: take a device out of the account.
@@ -160,7 +160,7 @@ pub enum ContactCommand {
     Invite,
     /// Add the contact whose invitation this is.
     Add {
-        /// The text of the invitation: rcseal://invite/…
+        /// The text of the invitation: rcseal://invite/…; `-` reads it from standard input, where no other user of this machine sees it.
         invitation: String,
         /// What you call the contact.
         #[arg(long, default_value = "", value_name = "NAME")]

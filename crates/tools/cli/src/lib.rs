@@ -5,7 +5,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`args`] | the command line, as types |
+//! | [`args`], [`argument`] | the command line, as types; secrets that do not belong on one |
 //! | [`error`] | why a command failed, and exit codes |
 //! | [`profile`] | the folder that is one device |
 //! | `command` | the commands, one module each |
@@ -17,6 +17,7 @@
 //! Results go to standard output, one JSON object per line with `--json`; remarks, progress and logs go to standard error.
 
 pub mod args;
+pub mod argument;
 mod command;
 mod demo;
 pub mod device;

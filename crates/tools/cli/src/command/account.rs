@@ -6,6 +6,7 @@ use rcseal_wire::id::{Custody, Platform};
 use serde_json::json;
 
 use crate::args::AccountCommand;
+use crate::argument::secret;
 use crate::device;
 use crate::error::CliError;
 use crate::output::Output;
@@ -19,6 +20,7 @@ use crate::view;
 pub(crate) async fn run(command: AccountCommand, profile: &Profile, output: Output) -> Result<(), CliError> {
     match command {
         AccountCommand::Create { server, ca, invite, name } => {
+            let invite = invite.map(secret).transpose()?;
             let client = device::open_with(profile, profile.adopt_authority(&ca)?).await?;
             let new =
                 NewAccount { origin: server, platform: Platform::Desktop, custody: Custody::User, display_name: name };

@@ -4,6 +4,7 @@ use rcseal_wire::invitation::{Invitation, InvitationError};
 use serde_json::json;
 
 use crate::args::ContactCommand;
+use crate::argument::secret;
 use crate::device;
 use crate::error::CliError;
 use crate::output::Output;
@@ -30,7 +31,7 @@ pub(crate) async fn run(command: ContactCommand, profile: &Profile, output: Outp
             );
         }
         ContactCommand::Add { invitation, name } => {
-            let invitation: Invitation = invitation
+            let invitation: Invitation = secret(invitation)?
                 .parse()
                 .map_err(|error: InvitationError| CliError::Malformed { what: "the invitation", code: error.code() })?;
             let account = client.add_contact(invitation, name).await?;

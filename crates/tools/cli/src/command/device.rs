@@ -5,6 +5,7 @@ use rcseal_wire::link::LinkRequest;
 use serde_json::json;
 
 use crate::args::DeviceCommand;
+use crate::argument::secret;
 use crate::device;
 use crate::error::CliError;
 use crate::output::Output;
@@ -45,7 +46,7 @@ pub(crate) async fn run(command: DeviceCommand, profile: &Profile, output: Outpu
             Ok(())
         }
         DeviceCommand::Approve { text } => {
-            let request: LinkRequest = text.parse().map_err(|error: rcseal_wire::link::LinkError| {
+            let request: LinkRequest = secret(text)?.parse().map_err(|error: rcseal_wire::link::LinkError| {
                 CliError::Malformed { what: "the link text", code: error.code() }
             })?;
             let client = device::open(profile).await?;
