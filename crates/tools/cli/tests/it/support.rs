@@ -12,6 +12,9 @@ use tempfile::TempDir;
 /// A limit for everything that should happen soon, many times what it takes on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
 
+/// How often [`until`] looks.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
 /// A folder, a relay in it, and devices.
 pub(crate) struct World {
     folder: TempDir,
@@ -304,7 +307,8 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let started = Instant::now();
     while !holds() {
         assert!(started.elapsed() < SOON, "{what} did not come to be within {SOON:?}");
-        std::thread::yield_now();
+        // Between two looks the processes under test need the processor.
+        std::thread::park_timeout(LOOK_AGAIN);
     }
 }
 
