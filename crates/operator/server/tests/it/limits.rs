@@ -189,6 +189,37 @@ async fn http_2_is_spoken_where_it_is_asked_for() {
 }
 
 #[tokio::test]
+async fn answers_that_a_peer_makes_no_room_for_are_bounded() {
+    let server = TestServer::start().await;
+    let mut statuses = Vec::new();
+    let mut unread = Vec::new();
+    for _ in 0..2 {
+        let stream = server.tls.with_protocol(b"h2").connect(server.running.addr()).await;
+        let (mut sender, connection) = hyper::client::conn::http2::Builder::new(hyper_util::rt::TokioExecutor::new())
+            .initial_stream_window_size(0)
+            .handshake(hyper_util::rt::TokioIo::new(stream))
+            .await
+            .unwrap();
+        tokio::spawn(connection);
+        for _ in 0..33 {
+            let request = http::Request::get("https://localhost/openapi.json").body(full("")).unwrap();
+            let response = timeout(PATIENCE, sender.send_request(request)).await.unwrap().unwrap();
+            statuses.push(response.status().as_u16());
+            unread.push(response);
+        }
+        unread.push(timeout(PATIENCE, sender.send_request(nothing())).await.unwrap().unwrap());
+    }
+    assert_eq!(statuses[..64], [200; 64]);
+    assert_eq!(statuses[64..], [429; 2]);
+    // Others, and small answers, are not held up.
+    assert_eq!(server.connect().await.get("/v1/nothing").await.status, 404);
+}
+
+fn nothing() -> http::Request<http_body_util::combinators::BoxBody<Bytes, std::io::Error>> {
+    http::Request::get("https://localhost/v1/nothing").body(full("")).unwrap()
+}
+
+#[tokio::test]
 async fn the_hybrid_key_exchange_is_chosen() {
     let server = TestServer::start().await;
     let stream = server.tls.connect(server.running.addr()).await;
