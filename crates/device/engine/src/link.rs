@@ -310,9 +310,15 @@ impl Engine<'_> {
     /// On the primary device: takes a device out of the account. The shell publishes the key set next.
     ///
     /// # Errors
-    /// [`AccountError::NotPrimary`], or what the builder finds wrong.
+    /// [`AccountError::NotPrimary`], [`AccountError::PrimaryStays`], or what the builder finds wrong.
     pub fn remove_device(&mut self, device: DeviceNumber) -> Result<(), AccountError> {
         let account = self.account()?;
+        if account.signer.is_none() {
+            return Err(AccountError::NotPrimary);
+        }
+        if device == account.address.device {
+            return Err(AccountError::PrimaryStays);
+        }
         let builder = KeySetBuilder::successor(&self.own_key_set(&account)?).remove_device(device)?;
         self.sign_key_set(account, builder)?;
         Ok(())

@@ -1,13 +1,15 @@
 //! Opening the device that a profile holds, and finding contacts by what people call them.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use rcseal_client::client::{Client, ClientError, Config};
 use rcseal_client::net::{Timeouts, TrustAnchors};
-use rcseal_engine::account::{AccountError, AccountView};
+use rcseal_engine::account::{AccountError, AccountState, AccountView};
 use rcseal_engine::contact::ContactView;
 use rcseal_wire::id::AccountId;
+use rcseal_wire::origin::Origin;
 
 use crate::error::CliError;
 use crate::profile::Profile;
@@ -32,6 +34,28 @@ pub async fn open_with(profile: &Profile, trust: TrustAnchors) -> Result<Client,
         crate::output::Output::new(false)
             .note("note: the store is an old copy; its sessions were given up and begin anew with the next messages");
     }
+    Ok(client)
+}
+
+/// Opens the client of a profile that is to become a device of an account at `server`, under the authority in `ca`.
+///
+/// The authority of a device that has its account already stays what it is: a command that is refused must not decide whom that device
+/// trusts from then on.
+///
+/// # Errors
+/// [`AccountError::Exists`], [`CliError::OtherServer`] when a registration elsewhere has begun, or what keeps the store from opening.
+pub async fn begin(profile: &Profile, server: &Origin, ca: &Path) -> Result<Client, CliError> {
+    let authority = profile.read_authority(ca)?;
+    let client = open_with(profile, authority.trust.clone()).await?;
+    if let Some(account) = client.account().await? {
+        if !(account.is_primary && account.state == AccountState::Registering) {
+            return Err(ClientError::from(AccountError::Exists).into());
+        }
+        if account.origin != *server {
+            return Err(CliError::OtherServer { origin: account.origin });
+        }
+    }
+    profile.adopt_authority(&authority)?;
     Ok(client)
 }
 

@@ -8,11 +8,12 @@ use std::path::PathBuf;
 use rcseal_client::client::ClientError;
 use rcseal_client::net::{EndpointError, NetError, TrustError};
 use rcseal_client::vault::VaultError;
-use rcseal_credential::ScanError;
+use rcseal_credential::{BuildError, ScanError};
 use rcseal_engine::account::AccountError;
 use rcseal_engine::contact::ContactError;
 use rcseal_engine::send::SendError;
 use rcseal_server::{AdminSocketError, StartError, init::InitError};
+use rcseal_wire::origin::Origin;
 use rcseal_wire::problem::ProblemCode;
 
 /// What a process exits with.
@@ -66,6 +67,12 @@ pub enum CliError {
     NoProfile {
         /// The profile.
         folder: PathBuf,
+    },
+    /// An account of another server is being registered from this profile.
+    #[error("the account in this profile is being registered at {origin}; finish that, or use another profile")]
+    OtherServer {
+        /// The server of the first attempt.
+        origin: Origin,
     },
     /// No contact has this name or id.
     #[error("no contact is called {name:?}")]
@@ -128,6 +135,7 @@ impl CliError {
             Self::File { .. } => "file",
             Self::NoDataFolder => "no_data_folder",
             Self::NoProfile { .. } => "no_account",
+            Self::OtherServer { .. } => "account_other_server",
             Self::UnknownContact { .. } => "contact_unknown",
             Self::AmbiguousContact { .. } => "contact_ambiguous",
             Self::Malformed { code, .. } => code,
@@ -146,7 +154,10 @@ impl CliError {
         match self {
             Self::Client(error) => client_exit(error),
             Self::Vault(_) => Exit::Store,
-            Self::NoProfile { .. } | Self::UnknownContact { .. } | Self::AmbiguousContact { .. } => Exit::NotHere,
+            Self::NoProfile { .. }
+            | Self::OtherServer { .. }
+            | Self::UnknownContact { .. }
+            | Self::AmbiguousContact { .. } => Exit::NotHere,
             Self::Malformed { .. } | Self::NoDataFolder | Self::Trust(_) => Exit::Usage,
             Self::StillQueued => Exit::Network,
             Self::NotDelivered { .. } => Exit::Refused,
@@ -172,7 +183,9 @@ fn client_exit(error: &ClientError) -> Exit {
             SendError::Account(error) => account_exit(error),
             SendError::UnknownConversation => Exit::NotHere,
             SendError::VerificationChanged => Exit::Unverified,
-            SendError::Content(_) | SendError::TooLong { .. } | SendError::Session(_) => Exit::Failed,
+            // What is sent was on the command line.
+            SendError::Content(_) | SendError::TooLong { .. } => Exit::Usage,
+            SendError::Session(_) => Exit::Failed,
         },
         ClientError::Link(rcseal_engine::link::LinkFailure::Account(error)) => account_exit(error),
         ClientError::Link(_) | ClientError::LinkExpired | ClientError::ForeignServer | ClientError::Media(_) => {
@@ -207,7 +220,11 @@ fn net_exit(error: &NetError) -> Exit {
 fn account_exit(error: &AccountError) -> Exit {
     match error {
         AccountError::Store(_) => Exit::Store,
-        AccountError::NoAccount | AccountError::Exists | AccountError::NotPrimary => Exit::NotHere,
+        AccountError::NoAccount
+        | AccountError::Exists
+        | AccountError::NotPrimary
+        | AccountError::PrimaryStays
+        | AccountError::Build(BuildError::NoSuchDevice { .. }) => Exit::NotHere,
         AccountError::KeySet(_) => Exit::Refused,
         AccountError::NameTooLong => Exit::Usage,
         AccountError::ChangeUnderWay

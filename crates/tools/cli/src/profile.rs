@@ -33,6 +33,13 @@ pub struct Profile {
     passphrase: Option<Zeroizing<String>>,
 }
 
+/// A certificate authority that a user named: read, and not yet this profile's.
+pub struct Authority {
+    /// What a connection is checked with.
+    pub trust: TrustAnchors,
+    pem: Vec<u8>,
+}
+
 impl Profile {
     /// Finds the folder and reads the passphrase. Nothing is created or opened yet.
     ///
@@ -70,12 +77,6 @@ impl Profile {
         self.folder.join("downloads")
     }
 
-    /// Whether a device lives here already.
-    #[must_use]
-    pub fn exists(&self) -> bool {
-        self.folder.join(AUTHORITY_FILE).exists()
-    }
-
     /// The key vault.
     ///
     /// # Errors
@@ -100,23 +101,27 @@ impl Profile {
         }
     }
 
-    /// Remembers which authority the server must be under.
+    /// Reads the authority that a user names, and makes the profile's folder. What the profile trusts stays as it is.
     ///
     /// # Errors
     /// [`CliError::File`] or [`CliError::Trust`].
-    pub fn adopt_authority(&self, ca: &Path) -> Result<TrustAnchors, CliError> {
-        let file = |path: &Path| {
-            let path = path.to_owned();
-            move |source| CliError::File { path, source }
-        };
-        let pem = read_at_most(ca, AUTHORITY_LEN_MAX).map_err(file(ca))?;
+    pub fn read_authority(&self, ca: &Path) -> Result<Authority, CliError> {
+        let pem =
+            read_at_most(ca, AUTHORITY_LEN_MAX).map_err(|source| CliError::File { path: ca.to_owned(), source })?;
         let trust = TrustAnchors::from_pem(&pem)?;
-        create_private_dir(&self.folder).map_err(file(&self.folder))?;
+        create_private_dir(&self.folder).map_err(|source| CliError::File { path: self.folder.clone(), source })?;
+        Ok(Authority { trust, pem })
+    }
+
+    /// Remembers which authority the server must be under.
+    ///
+    /// # Errors
+    /// [`CliError::File`].
+    pub fn adopt_authority(&self, authority: &Authority) -> Result<(), CliError> {
         let path = self.folder.join(AUTHORITY_FILE);
         std::fs::File::create(&path)
-            .and_then(|mut target| target.write_all(&pem).and_then(|()| target.sync_all()))
-            .map_err(file(&path))?;
-        Ok(trust)
+            .and_then(|mut target| target.write_all(&authority.pem).and_then(|()| target.sync_all()))
+            .map_err(|source| CliError::File { path, source })
     }
 
     /// The authority that was adopted.

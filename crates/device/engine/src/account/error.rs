@@ -20,6 +20,9 @@ pub enum AccountError {
     /// Only the primary device can do this.
     #[error("only the primary device can do this")]
     NotPrimary,
+    /// The primary device would take itself out of the account, and nobody could sign a key set any more.
+    #[error("the primary device cannot take itself out of the account")]
+    PrimaryStays,
     /// The display name exceeds its limit.
     #[error("the display name is too long")]
     NameTooLong,
@@ -49,6 +52,7 @@ impl AccountError {
             Self::NoAccount => "no_account",
             Self::Exists => "account_exists",
             Self::NotPrimary => "not_primary",
+            Self::PrimaryStays => "primary_stays",
             Self::NameTooLong => "name_too_long",
             Self::ChangeUnderWay => "key_set_change_under_way",
             Self::NoNumbersLeft => "no_device_numbers_left",

@@ -7,6 +7,7 @@ use rand_core::SeedableRng as _;
 use rcseal_wire::id::{Custody, LinkId, Platform};
 
 use super::world::{Phone, World, messages, second_device, text, texts};
+use crate::account::AccountError;
 use crate::link::{LinkFailure, LinkingDevice};
 use crate::message::MessageState;
 use crate::store::memory::MemoryStore;
@@ -98,6 +99,17 @@ fn a_removed_device_hears_nothing_more() {
     world.send(&mut tablet, conversation, text("I am still here"));
     world.settle(&mut [&mut ada, &mut bob, &mut tablet]);
     assert!(!texts(&mut ada, conversation).contains(&"I am still here".to_owned()));
+}
+
+#[test]
+fn the_primary_device_does_not_remove_itself() {
+    let mut world = World::new();
+    let mut bob = world.phone(2, "Bob");
+    let own = bob.with(world.now, |engine| engine.account_view()).unwrap().unwrap().address.device;
+    let tablet = link(&mut world, &mut bob, 5);
+    let error = bob.with(world.now, |engine| engine.remove_device(own)).unwrap_err();
+    assert!(matches!(error, AccountError::PrimaryStays), "{error:?}");
+    drop(tablet);
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub(crate) async fn run(command: AccountCommand, profile: &Profile, output: Outp
     match command {
         AccountCommand::Create { server, ca, invite, name } => {
             let invite = invite.map(secret).transpose()?;
-            let client = device::open_with(profile, profile.adopt_authority(&ca)?).await?;
+            let client = device::begin(profile, &server, &ca).await?;
             let new =
                 NewAccount { origin: server, platform: Platform::Desktop, custody: Custody::User, display_name: name };
             create(&client, new, invite, profile, output).await

@@ -19,7 +19,7 @@ use crate::{qr, view};
 pub(crate) async fn run(command: DeviceCommand, profile: &Profile, output: Output) -> Result<(), CliError> {
     match command {
         DeviceCommand::Link { server, ca } => {
-            let client = device::open_with(profile, profile.adopt_authority(&ca)?).await?;
+            let client = device::begin(profile, &server, &ca).await?;
             let linking = client.link_start(server, Platform::Desktop, Custody::User).await?;
             let text = linking.expose_text();
             output.result(

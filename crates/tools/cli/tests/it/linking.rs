@@ -55,6 +55,7 @@ fn only_the_primary_device_links_and_removes() {
     let alice = world.device("alice");
     let tablet = link(&world, &alice, "tablet");
     tablet.attempt(&["device", "remove", "1"]).assert_refused(6, "not_primary");
+    alice.attempt(&["device", "remove", "1"]).assert_refused(6, "primary_stays");
     let third = world.blank("third");
     let mut linking = third.start(&["device", "link", "--server", &world.server, "--ca", &world.authority()]);
     let text = linking.event("link")["link"].as_str().unwrap().to_owned();
