@@ -19,12 +19,11 @@ use super::attach;
 use super::incoming::{Handled, Incoming};
 use super::send::message_id;
 use crate::args::ChatArgs;
-use crate::device::{self, Names};
+use crate::device;
 use crate::error::{CliError, describe};
 use crate::output::Output;
 use crate::profile::Profile;
 use crate::serve::wait_for_stop;
-use crate::view;
 
 /// Messages of the past that a chat begins with.
 const HISTORY_LEN: usize = 10;
@@ -59,15 +58,22 @@ enum Line {
 /// [`CliError`]; [`CliError::StillQueued`] when the relay did not take everything by the end.
 pub(crate) async fn run(args: ChatArgs, profile: &Profile, output: Output) -> Result<(), CliError> {
     let client = device::open(profile).await?;
-    let contact = device::contact(&client, &args.contact).await?;
+    let contact = match device::contact(&client, &args.contact).await {
+        // Whoever writes first may have written while nobody listened.
+        Err(unknown @ CliError::UnknownContact { .. }) => match client.sync_once().await {
+            Ok(_) => device::contact(&client, &args.contact).await?,
+            Err(_) => return Err(unknown),
+        },
+        found => found?,
+    };
     let conversation = client.direct_conversation(contact.account).await?;
     let own = device::account(&client).await?.address.account;
     let folder = args.save.unwrap_or_else(|| profile.downloads());
-    let incoming = Incoming::new(&client, output, Some(folder), true).await?;
+    let mut incoming = Incoming::new(&client, output, Some(folder), true).await?;
     let mut past = client.messages(conversation, None, HISTORY_LEN).await?;
     past.reverse();
     if !output.is_json() {
-        greet(&past, incoming.names(), output, &device::name_of(&contact));
+        greet(&past, &mut incoming, output, &device::name_of(&contact));
         // What is shown is read.
         if let Some(newest) = past.last() {
             client.mark_read(conversation, newest.order).await?;
@@ -90,9 +96,9 @@ pub(crate) async fn run(args: ChatArgs, profile: &Profile, output: Output) -> Re
     outcome
 }
 
-fn greet(past: &[MessageView], names: &Names, output: Output, name: &str) {
+fn greet(past: &[MessageView], incoming: &mut Incoming<'_>, output: Output, name: &str) {
     for message in past {
-        output.text(&view::message_text(message, names));
+        incoming.show_past(message);
     }
     output.note(&format!("chatting with {name}; /help says what else there is"));
 }

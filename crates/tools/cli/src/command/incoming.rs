@@ -3,6 +3,7 @@
 //! An event is forgotten after it was printed, so a process that dies in between prints it once more. The message itself is stored once
 //! whatever happens.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use rcseal_client::client::Client;
@@ -28,6 +29,8 @@ pub(crate) struct Incoming<'a> {
     has_read: bool,
     /// The last change that was printed for people: one message may change several times before it is looked at.
     last_change: String,
+    /// The lines of the past that people see already, by sender and message: an event that would print one again is done with silently.
+    shown: HashMap<(AccountId, MessageId), String>,
 }
 
 /// What an event was about.
@@ -57,12 +60,20 @@ impl<'a> Incoming<'a> {
             read,
             has_read: false,
             last_change: String::new(),
+            shown: HashMap::new(),
         })
     }
 
-    /// What to call accounts.
-    pub(crate) const fn names(&self) -> &Names {
-        &self.names
+    /// Prints a message of the past for people. Its event may still wait: a command that was not listening can have received it.
+    pub(crate) fn show_past(&mut self, message: &MessageView) {
+        let line = view::message_text(message, &self.names);
+        self.output.text(&line);
+        self.shown.insert((message.sender.account, message.id), line);
+    }
+
+    /// Whether people see exactly this line of the message already.
+    fn is_shown(&self, message: &MessageView, line: &str) -> bool {
+        self.shown.get(&(message.sender.account, message.id)).is_some_and(|shown| shown == line)
     }
 
     /// Whether read receipts have become due.
@@ -126,7 +137,12 @@ impl<'a> Incoming<'a> {
             self.output.json(&view::message_json("changed", message));
             return;
         }
-        let line = format!("* {}", view::message_text(message, &self.names));
+        let text = view::message_text(message, &self.names);
+        if self.is_shown(message, &text) {
+            return;
+        }
+        self.shown.remove(&(message.sender.account, message.id));
+        let line = format!("* {text}");
         if line != self.last_change {
             self.output.text(&line);
             self.last_change = line;
@@ -134,7 +150,11 @@ impl<'a> Incoming<'a> {
     }
 
     async fn received(&mut self, message: &MessageView) -> Result<(), CliError> {
-        self.output.result(|| view::message_json("message", message), || view::message_text(message, &self.names));
+        if self.output.is_json() {
+            self.output.json(&view::message_json("message", message));
+        } else if !self.shown.contains_key(&(message.sender.account, message.id)) {
+            self.output.text(&view::message_text(message, &self.names));
+        }
         let media = match message.content.as_ref().map(rcseal_wire::content::Content::body) {
             Some(Body::Media(_)) => true,
             Some(_) | None => false,

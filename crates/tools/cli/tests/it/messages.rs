@@ -1,5 +1,8 @@
 //! Messages between two processes, through a third.
 
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+
 use super::support::World;
 
 #[test]
@@ -31,6 +34,47 @@ fn two_chats_talk_over_pipes() {
     let reacted = |line: &serde_json::Value| line["reactions"][0]["emoji"] == "👍";
     assert!(reacted(&changed) || (0..10).any(|_| reacted(&there.event("changed"))));
     assert_eq!((here.end(), there.end()), (Some(0), Some(0)));
+}
+
+#[test]
+fn a_chat_finds_who_wrote_while_nobody_listened() {
+    let world = World::new();
+    let (alice, bob) = world.pair("alice", "bob");
+    bob.attempt(&["chat", "alice"]).assert_refused(6, "contact_unknown");
+    alice.run(&["send", "bob", "are you there?"]);
+    let mut chat = bob.start(&["chat", "alice"]);
+    assert_eq!(chat.event("message")["content"]["text"], "are you there?");
+    assert_eq!(chat.end(), Some(0));
+}
+
+#[test]
+fn a_chat_shows_people_once_what_another_command_received() {
+    let world = World::new();
+    let (alice, bob) = world.acquainted("alice", "bob");
+    alice.run(&["send", "bob", "the first"]);
+    // This receives as well, and prints nothing of it.
+    bob.run(&["send", "alice", "on my way"]);
+
+    let mut chat = Command::new(env!("CARGO_BIN_EXE_rcseal"))
+        .arg("--profile")
+        .arg(&bob.profile)
+        .args(["chat", "alice"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut shown = BufReader::new(chat.stdout.take().unwrap()).lines().map(Result::unwrap);
+    alice.run(&["send", "bob", "the second"]);
+    let mut lines: Vec<String> = Vec::new();
+    while !lines.iter().any(|line| line.contains("the second")) {
+        lines.push(shown.next().unwrap());
+    }
+    drop(chat.stdin.take());
+    lines.extend(shown);
+    assert!(chat.wait().unwrap().success());
+    assert_eq!(lines.iter().filter(|line| line.contains("the first")).count(), 1, "{lines:?}");
+    assert_eq!(lines.iter().filter(|line| line.contains("the second")).count(), 1, "{lines:?}");
 }
 
 #[test]
