@@ -34,7 +34,12 @@ pub fn lines(text: &str, indent: &str) -> String {
 /// JSON whose strings hold no unsafe character as itself, only as `\u` escapes: the same value, and nothing a terminal would obey.
 #[must_use]
 pub fn json_line(value: &serde_json::Value) -> String {
-    let text = value.to_string();
+    escape_json(&value.to_string())
+}
+
+/// The same for JSON that is text already, line ends left out.
+#[must_use]
+pub fn escape_json(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
         if is_unsafe(character) {

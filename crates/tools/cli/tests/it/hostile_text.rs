@@ -30,4 +30,7 @@ fn escape_sequences_and_paths_of_a_peer_are_harmless() {
     let history = bob.run(&["history", "mal\u{1b}[31mlory"]);
     assert_eq!(history.lines[0]["content"]["text"], "hi\u{1b}]0;owned\u{7}\u{9b}2J\nbob: I said this\u{202e}");
     assert!(!unsafe_characters(&history.stdout));
+    let exported = bob.run(&["export"]);
+    assert!(!unsafe_characters(&exported.stdout));
+    assert!(exported.stdout.contains("\\u202e"), "{}", exported.stdout);
 }
