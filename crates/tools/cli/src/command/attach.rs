@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use rcseal_client::client::{Client, MediaPart};
+use rcseal_client::client::{Client, ClientError, MediaPart};
 use rcseal_client::net::Progress;
 use rcseal_engine::message::MessageView;
 use rcseal_wire::content::{Body, Content};
@@ -31,9 +31,13 @@ pub(crate) async fn send(
     output: Output,
 ) -> Result<MessageId, CliError> {
     let bar = Bar::new(output, "sending");
-    let id = client.send_media(conversation, file, caption, &mut |progress| bar.show(progress)).await?;
+    let sent = client.send_media(conversation, file, caption, &mut |progress| bar.show(progress)).await;
     bar.done();
-    Ok(id)
+    sent.map_err(|error| match error {
+        // People look for the file that was meant.
+        ClientError::File(source) => CliError::File { path: file.to_owned(), source },
+        other => other.into(),
+    })
 }
 
 /// Fetches a message's file into a folder, under the sender's name for it if that is free. Answers where it is.

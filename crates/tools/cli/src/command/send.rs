@@ -1,9 +1,9 @@
 //! `rcseal send`: one text, file or reaction. What is sent is durable here first; then it is handed to the relay, if there is one.
 
-use rcseal_client::client::Client;
+use rcseal_client::client::{Client, ClientError};
 use rcseal_engine::message::MessageState;
 use rcseal_wire::content::Body;
-use rcseal_wire::id::{ConversationId, MessageId};
+use rcseal_wire::id::{AccountId, ConversationId, MessageId};
 use serde_json::json;
 
 use super::attach;
@@ -22,8 +22,13 @@ pub(crate) async fn run(args: SendArgs, profile: &Profile, output: Output) -> Re
     let contact = device::contact(&client, &args.contact).await?;
     let conversation = client.direct_conversation(contact.account).await?;
     let reply_to = args.reply_to.as_deref().map(message_id).transpose()?;
+    if let Some(target) = reply_to {
+        must_be_here(&client, conversation, contact.account, target).await?;
+    }
     if let (Some(emoji), Some(target)) = (args.reaction, args.to) {
-        return react(&client, conversation, message_id(&target)?, emoji, output).await;
+        let target = message_id(&target)?;
+        must_be_here(&client, conversation, contact.account, target).await?;
+        return react(&client, conversation, target, emoji, output).await;
     }
     let text = args.text.unwrap_or_default();
     let id = match args.file {
@@ -75,6 +80,22 @@ async fn react(
         || format!("{id}  {}", if removed { "reaction taken back" } else { "reaction sent" }),
     );
     if synced?.is_complete { Ok(()) } else { Err(CliError::StillQueued) }
+}
+
+/// Refuses a message that neither side of the conversation has written: who reacts to it or answers it has mistyped its id.
+async fn must_be_here(
+    client: &Client,
+    conversation: ConversationId,
+    contact: AccountId,
+    message: MessageId,
+) -> Result<(), CliError> {
+    let own = device::account(client).await?.address.account;
+    for sender in [contact, own] {
+        if client.message(conversation, sender, message).await?.is_some() {
+            return Ok(());
+        }
+    }
+    Err(ClientError::UnknownMessage.into())
 }
 
 /// Parses a message id of the command line.

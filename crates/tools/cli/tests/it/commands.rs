@@ -29,6 +29,49 @@ fn an_unknown_contact_or_message_exits_with_6() {
     let alice = world.device("alice");
     alice.attempt(&["send", "bob", "hi"]).assert_refused(6, "contact_unknown");
     alice.attempt(&world.create_arguments("alice")).assert_refused(6, "account_exists");
+    let (bob, _) = world.acquainted("bob", "carol");
+    let nowhere = "AAAAAAAAAAAAAAAAAAAAAA";
+    bob.attempt(&["send", "carol", "yes", "--reply-to", nowhere]).assert_refused(6, "message_unknown");
+    bob.attempt(&["send", "carol", "--reaction", "+", "--to", nowhere]).assert_refused(6, "message_unknown");
+    bob.attempt(&["device", "remove", "9"]).assert_refused(6, "key_set_no_such_device");
+}
+
+#[test]
+fn what_cannot_be_sent_names_the_file_or_the_field() {
+    let world = World::new();
+    let (alice, _) = world.acquainted("alice", "bob");
+    let missing = world.path("missing.png").display().to_string();
+    let answer = alice.attempt(&["send", "bob", "--file", &missing]);
+    answer.assert_refused(1, "file");
+    assert!(answer.stderr.contains("missing.png"), "{}", answer.stderr);
+    alice.attempt(&["send", "bob", &"a".repeat(16_385)]).assert_refused(2, "content_too_long");
+    let taken = alice.profile.join("authority.pem").display().to_string();
+    let answer = alice.attempt(&["export", "--to", &taken]);
+    answer.assert_refused(1, "file");
+    assert!(answer.stderr.contains("authority.pem"), "{}", answer.stderr);
+}
+
+#[test]
+fn a_refused_command_does_not_change_whom_a_device_trusts() {
+    let (world, other) = (World::new(), World::new());
+    let alice = world.device("alice");
+    for command in [&["account", "create"], &["device", "link"]] {
+        let arguments = [command[0], command[1], "--server", &other.server, "--ca", &other.authority()];
+        alice.attempt(&arguments).assert_refused(6, "account_exists");
+    }
+    alice.drain();
+}
+
+#[test]
+fn a_registration_that_has_begun_is_finished_at_its_own_server() {
+    let mut world = World::new();
+    world.kill_relay();
+    let alice = world.blank("alice");
+    alice.attempt(&world.create_arguments("alice")).assert_refused(3, "net.connect");
+    world.start_relay();
+    let other = World::new();
+    alice.attempt(&other.create_arguments("alice")).assert_refused(6, "account_other_server");
+    assert_eq!(alice.run(&world.create_arguments("alice")).lines[0]["registered"], true);
 }
 
 #[test]
