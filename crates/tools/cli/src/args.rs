@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use rcseal_wire::origin::Origin;
 
@@ -19,17 +19,20 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// Under which heading the options of every command stand in the help of each.
+const OF_EVERY_COMMAND: &str = "Options of every command";
+
 /// Options of every command.
 #[derive(Debug, Args)]
 pub struct Global {
     /// The folder of this device: its store, its key vault, the server it trusts. [default: `rcseal` in the user's data folder]
-    #[arg(long, global = true, env = "RCSEAL_PROFILE", value_name = "DIR")]
+    #[arg(long, global = true, env = "RCSEAL_PROFILE", value_name = "DIR", help_heading = OF_EVERY_COMMAND)]
     pub profile: Option<PathBuf>,
     /// Print one JSON object per line on standard output.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = OF_EVERY_COMMAND)]
     pub json: bool,
     /// A file with the passphrase of the key vault. The variable RCSEAL_PASSPHRASE does the same; with neither, a key file opens it.
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = OF_EVERY_COMMAND)]
     pub passphrase_file: Option<PathBuf>,
 }
 
@@ -168,14 +171,19 @@ pub enum ContactCommand {
     },
 }
 
+/// Written by hand: the generated line does not say what goes with what.
+const SEND_USAGE: &str = "rcseal send [OPTIONS] <CONTACT> <TEXT> [--reply-to <MESSAGE>]
+       rcseal send [OPTIONS] <CONTACT> --file <FILE> [TEXT]
+       rcseal send [OPTIONS] <CONTACT> --reaction <EMOJI> --to <MESSAGE>";
+
 /// Options of `send`.
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("what").required(true).multiple(true).args(["text", "file", "reaction"])))]
+#[command(override_usage = SEND_USAGE)]
 pub struct SendArgs {
     /// To whom: the name of a contact, or its account id.
     pub contact: String,
     /// The text; with --file, the words that go with it.
-    #[arg(value_name = "TEXT")]
+    #[arg(value_name = "TEXT", required_unless_present_any = ["file", "reaction"])]
     pub text: Option<String>,
     /// A file to send.
     #[arg(long, value_name = "FILE")]

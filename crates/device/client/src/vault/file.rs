@@ -117,7 +117,9 @@ pub enum FileError {
     #[error("the cost parameters are out of range")]
     Params,
     /// The file is sealed by a passphrase and a key file was given, or the other way round.
-    #[error("the vault opens in another way")]
+    #[error(
+        "the vault opens in the other way: by a passphrase where its key file was tried, or by its key file where a passphrase was given"
+    )]
     OtherKind,
 }
 

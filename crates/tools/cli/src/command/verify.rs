@@ -1,7 +1,7 @@
 //! `rcseal verify`: are these the contact's own keys? Both sides see the same sixty digits, or scan each other's code.
 
 use rcseal_client::client::ClientError;
-use rcseal_engine::contact::ContactError;
+use rcseal_engine::contact::{ContactError, Verification};
 use serde_json::json;
 
 use crate::args::VerifyArgs;
@@ -12,6 +12,10 @@ use crate::{device, qr};
 
 /// Groups of digits on a line.
 const GROUPS_PER_LINE: usize = 4;
+
+/// What to do about a contact that is not verified.
+const HOW_TO_COMPARE: &str =
+    ": compare the digits over a call or in person, then run this with --confirm; or scan the other's code with --scan";
 
 /// Runs the command.
 ///
@@ -47,14 +51,18 @@ pub(crate) async fn run(args: VerifyArgs, profile: &Profile, output: Output) -> 
         },
         || {
             let groups: Vec<&str> = digits.split(' ').collect();
-            let lines: Vec<String> = groups.chunks(GROUPS_PER_LINE).map(|line| format!("    {}", line.join(" "))).collect();
+            let lines: Vec<String> =
+                groups.chunks(GROUPS_PER_LINE).map(|line| format!("    {}", line.join(" "))).collect();
             format!(
-                "safety number with {}\n\n{}\n\n{}\n{scan}\n\n{}: {}",
+                "safety number with {}\n\n{}\n\n{}\n{scan}\n\n{}{}",
                 device::name_of(&contact),
                 lines.join("\n"),
                 qr::render(&scan).unwrap_or_default(),
                 contact.verification.as_str(),
-                "compare the digits over a call or in person, then run this with --confirm; or scan the other's code with --scan"
+                match contact.verification {
+                    Verification::Verified => "",
+                    Verification::Unverified | Verification::Changed => HOW_TO_COMPARE,
+                }
             )
         },
     );
