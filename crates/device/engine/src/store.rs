@@ -62,11 +62,13 @@ pub enum Table {
     Event = 24,
     /// Counters that give rows their order.
     Counter = 25,
+    /// Edits, deletions and reactions that are here before their message, by conversation, message and author.
+    EarlyChange = 26,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Account,
         Self::Prekey,
         Self::KeySet,
@@ -92,6 +94,7 @@ impl Table {
         Self::Need,
         Self::Event,
         Self::Counter,
+        Self::EarlyChange,
     ];
 
     /// The number that stands for the table on disk. Never reused.
@@ -129,6 +132,7 @@ impl Table {
             Self::Need => "need",
             Self::Event => "event",
             Self::Counter => "counter",
+            Self::EarlyChange => "early_change",
         }
     }
 }

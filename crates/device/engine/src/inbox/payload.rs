@@ -139,8 +139,8 @@ impl Engine<'_> {
             Body::Typing(active) => {
                 self.emit(Event::Typing { conversation, account: sender.account, active: *active })?;
             }
-            body => {
-                self.apply_change(conversation, sender.account, body)?;
+            _ => {
+                self.apply_change(conversation, sender.account, &payload.content)?;
             }
         }
         Ok(())
@@ -170,7 +170,8 @@ impl Engine<'_> {
         if !is_outgoing {
             self.receipt_due(ReceiptKind::Delivered, conversation, sender.account, id)?;
         }
-        self.emit(Event::MessageReceived { conversation, sender: sender.account, message: id })
+        self.emit(Event::MessageReceived { conversation, sender: sender.account, message: id })?;
+        self.apply_early_changes(conversation, id)
     }
 
     fn take_receipt(

@@ -6,6 +6,7 @@
 //! `queued` → `stored` (every envelope is durable at a relay) → `delivered` (a device decrypted it) → `read`; or `undecryptable` when a
 //! device could not read it and none could, or `failed` when no envelope will ever be taken.
 
+mod change;
 mod delivery;
 mod record;
 mod state;

@@ -1,13 +1,12 @@
 //! The rows of messages and reactions.
 
-use rcseal_wire::content::{Body, Content, NAME_LEN_MAX};
+use rcseal_wire::content::Content;
 use rcseal_wire::id::{AccountId, ConversationId, DeviceAddress, MessageId};
 use tls_codec::{TlsByteVecU32, TlsDeserializeBytes, TlsSerialize, TlsSize};
 
 use super::{MessageKey, MessageState};
 use crate::account::AccountError;
 use crate::context::{Engine, Sequence, UnixMillis};
-use crate::event::Event;
 use crate::record::{Record, key, trailing_u64};
 use crate::store::{BadRow, Order, StoreError, Table, prefix_end};
 
@@ -283,45 +282,5 @@ impl Engine<'_> {
             encryption: message.encryption,
             reactions,
         })
-    }
-
-    /// Applies a body that changes another message: an edit, a deletion, a reaction. Answers whether it was one of these.
-    ///
-    /// Words are changed and taken back by the account that wrote them, and by nobody else.
-    pub(crate) fn apply_change(
-        &mut self,
-        conversation: ConversationId,
-        author: AccountId,
-        body: &Body,
-    ) -> Result<bool, StoreError> {
-        let changed = match body {
-            Body::Edit { target, text } => {
-                let Some(mut message) = self.find_message(conversation, author, *target)? else { return Ok(true) };
-                if message.content.is_empty() {
-                    return Ok(true);
-                }
-                let reply_to = Content::parse(message.content).ok().and_then(|content| content.reply_to());
-                message.content = Content::new(Body::Text(text.clone()), reply_to).as_bytes().to_vec();
-                message.is_edited = true;
-                self.put_message(&message)?;
-                message
-            }
-            Body::Delete { target } => {
-                let Some(mut message) = self.find_message(conversation, author, *target)? else { return Ok(true) };
-                message.content = Vec::new();
-                self.put_message(&message)?;
-                message
-            }
-            Body::Reaction { target, emoji, removed } => {
-                let Some(message) = self.find_any_message(conversation, *target)? else { return Ok(true) };
-                let shown =
-                    Some(emoji.as_str()).filter(|emoji| !removed && !emoji.is_empty() && emoji.len() <= NAME_LEN_MAX);
-                self.put_reaction(message.key, author, shown)?;
-                message
-            }
-            _ => return Ok(false),
-        };
-        self.emit(Event::MessageChanged { conversation, sender: changed.sender.account, message: changed.id })?;
-        Ok(true)
     }
 }

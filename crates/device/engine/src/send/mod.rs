@@ -73,7 +73,7 @@ impl Engine<'_> {
                 content: bytes,
             })?)
         } else {
-            self.apply_change(conversation, account.address.account, content.body())?;
+            self.apply_change(conversation, account.address.account, &content)?;
             None
         };
         let payload = self.payload(&account, id, conversation, content)?;

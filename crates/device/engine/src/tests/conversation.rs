@@ -61,6 +61,47 @@ fn both_sides_write_edit_delete_and_react() {
 }
 
 #[test]
+fn changes_that_overtake_their_message_are_applied_when_it_arrives() {
+    let mut world = World::new();
+    let (mut ada, mut bob) = (world.phone(1, "Ada"), world.phone(2, "Bob"));
+    let conversation = world.introduce(&mut ada, &mut bob);
+    world.send(&mut ada, conversation, text("hello"));
+    world.settle(&mut [&mut ada, &mut bob]);
+    let edited = world.send(&mut ada, conversation, text("one"));
+    let deleted = world.send(&mut ada, conversation, text("two"));
+    world.send(&mut ada, conversation, Body::Edit { target: edited, text: "ONE".to_owned() });
+    world.send(&mut ada, conversation, Body::Reaction { target: edited, emoji: "👍".to_owned(), removed: false });
+    world.send(&mut ada, conversation, Body::Delete { target: deleted });
+    world.serve(&mut ada);
+    let mut envelopes = world.intercept(&bob);
+    envelopes.reverse();
+    world.mailboxes.get_mut(&bob.mailbox).unwrap().extend(envelopes);
+    world.deliver(&mut bob);
+    assert_eq!(texts(&mut bob, conversation), ["hello", "ONE"]);
+    let all = messages(&mut bob, conversation);
+    assert!(all.iter().any(|message| message.id == edited && message.reactions.len() == 1 && message.is_edited));
+    assert!(all.iter().any(|message| message.id == deleted && message.content.is_none()));
+    assert_eq!(bob.store.len(Table::EarlyChange), 0);
+}
+
+#[test]
+fn changes_to_messages_that_never_come_are_bounded() {
+    let mut world = World::new();
+    let (mut ada, mut bob) = (world.phone(1, "Ada"), world.phone(2, "Bob"));
+    let conversation = world.introduce(&mut ada, &mut bob);
+    world.send(&mut ada, conversation, text("hello"));
+    world.settle(&mut [&mut ada, &mut bob]);
+    for number in 0..300_u32 {
+        let mut id = [0; 16];
+        id[..4].copy_from_slice(&number.to_be_bytes());
+        let target = rcseal_wire::id::MessageId::from_bytes(id);
+        world.send(&mut ada, conversation, Body::Delete { target });
+    }
+    world.settle(&mut [&mut ada, &mut bob]);
+    assert_eq!(bob.store.len(Table::EarlyChange), 256);
+}
+
+#[test]
 fn the_first_envelopes_are_sealed_to_the_device_and_later_ones_to_the_session() {
     let mut world = World::new();
     let (mut ada, mut bob) = (world.phone(1, "Ada"), world.phone(2, "Bob"));

@@ -161,3 +161,9 @@ CREATE TABLE counter (
     key   BLOB NOT NULL PRIMARY KEY,
     value BLOB NOT NULL
 ) STRICT;
+
+-- Edits, deletions and reactions that are here before their message, by conversation, message and author.
+CREATE TABLE early_change (
+    key   BLOB NOT NULL PRIMARY KEY,
+    value BLOB NOT NULL
+) STRICT;
