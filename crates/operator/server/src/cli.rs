@@ -94,10 +94,23 @@ enum CommandError {
     Encode(#[from] serde_json::Error),
 }
 
+impl CommandError {
+    fn is_closed_output(&self) -> bool {
+        let kind = match self {
+            Self::Output(error) => Some(error.kind()),
+            Self::Encode(error) => error.io_error_kind(),
+            _ => None,
+        };
+        kind == Some(io::ErrorKind::BrokenPipe)
+    }
+}
+
 /// Runs a parsed command line.
 pub async fn run(cli: Cli) -> ExitCode {
     match execute(cli.command).await {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever read the answer has had enough of it, as `head` has.
+        Err(error) if error.is_closed_output() => ExitCode::SUCCESS,
         Err(error) => {
             report(&error);
             ExitCode::FAILURE

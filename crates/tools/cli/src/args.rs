@@ -183,7 +183,11 @@ pub struct SendArgs {
     /// To whom: the name of a contact, or its account id.
     pub contact: String,
     /// The text; with --file, the words that go with it.
-    #[arg(value_name = "TEXT", required_unless_present_any = ["file", "reaction"])]
+    #[arg(
+        value_name = "TEXT",
+        required_unless_present_any = ["file", "reaction"],
+        value_parser = clap::builder::NonEmptyStringValueParser::new()
+    )]
     pub text: Option<String>,
     /// A file to send.
     #[arg(long, value_name = "FILE")]

@@ -116,3 +116,12 @@ fn serve_says_where_it_listens_hands_out_invites_and_stops_on_sigterm() {
     let data = Path::new(&config).with_file_name("data");
     assert!(!data.join("admin.sock").exists());
 }
+
+#[test]
+fn a_reader_that_has_had_enough_is_no_failure() {
+    let mut child = rcseald().arg("openapi").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Closed before the first byte is read: the document is far longer than a pipe holds.
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+}
