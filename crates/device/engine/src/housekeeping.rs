@@ -3,7 +3,7 @@
 use crate::account::AccountError;
 use crate::context::Engine;
 
-/// How long it is remembered which message an envelope carried: a relay keeps envelopes for 30 days, and a receipt may be late as long.
+/// How long it is remembered which message an envelope carried, and which ciphertexts were read: a relay keeps envelopes for 30 days, and a receipt may be late as long.
 const SENT_KEPT_MS: u64 = 60 * 24 * 3600 * 1000;
 
 impl Engine<'_> {
@@ -12,7 +12,9 @@ impl Engine<'_> {
     /// # Errors
     /// Those of the store.
     pub fn keep_house(&mut self) -> Result<(), AccountError> {
-        self.forget_sent_before(self.now.0.saturating_sub(SENT_KEPT_MS))?;
+        let oldest_kept = self.now.0.saturating_sub(SENT_KEPT_MS);
+        self.forget_sent_before(oldest_kept)?;
+        self.forget_seen_before(oldest_kept)?;
         self.drop_expired_pending()?;
         if let Some(oldest) = self.oldest_signed_prekey()? {
             self.forget_base_keys_before(oldest)?;

@@ -64,11 +64,13 @@ pub enum Table {
     Counter = 25,
     /// Edits, deletions and reactions that are here before their message, by conversation, message and author.
     EarlyChange = 26,
+    /// Hashes of ciphertexts that were decrypted.
+    Seen = 27,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Account,
         Self::Prekey,
         Self::KeySet,
@@ -95,6 +97,7 @@ impl Table {
         Self::Event,
         Self::Counter,
         Self::EarlyChange,
+        Self::Seen,
     ];
 
     /// The number that stands for the table on disk. Never reused.
@@ -133,6 +136,7 @@ impl Table {
             Self::Event => "event",
             Self::Counter => "counter",
             Self::EarlyChange => "early_change",
+            Self::Seen => "seen",
         }
     }
 }

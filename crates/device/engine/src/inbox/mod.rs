@@ -7,6 +7,7 @@
 mod kept;
 mod payload;
 mod reason;
+mod seen;
 
 pub use kept::QuarantinedEnvelope;
 pub use reason::Undecryptable;
@@ -152,12 +153,20 @@ impl Engine<'_> {
         }
         let step = {
             let skipped = self.skipped(session);
-            session.session.decrypt(&skipped, message)?
+            session.session.decrypt(&skipped, message)
+        };
+        let step = match step {
+            // Without its key the ratchet cannot say which: delivered twice, or never read.
+            Err(DecryptError::DuplicateMessage { .. }) if !self.was_seen(message)? => {
+                return Err(Undecryptable::KeyGone.into());
+            }
+            step => step?,
         };
         if let Some(epoch) = epoch {
             self.advance_epoch(session, epoch)?;
         }
         self.commit_step(session, &step.delta)?;
+        self.remember_seen(message)?;
         self.activate(session)?;
         self.take_payload(account, sender, &step.output)
     }
@@ -198,6 +207,7 @@ impl Engine<'_> {
                 )?;
                 let accepted = accepting.decrypt_first()?;
                 self.use_up_prekeys(&secrets)?;
+                self.remember_seen(&hello.ciphertext)?;
                 self.add_session(hello.sender, accepted.session, Some(&accepted.delta))?;
                 self.take_payload(account, hello.sender, &accepted.plaintext)
             }

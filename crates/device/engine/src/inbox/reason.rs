@@ -37,10 +37,12 @@ pub enum Undecryptable {
     Reflected,
     /// Too many envelopes wait for key sets.
     TooManyParked,
+    /// The key of the message was dropped before it came: too many others overtook it.
+    KeyGone,
 }
 
 impl Undecryptable {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::Malformed,
         Self::UnknownVersion,
         Self::SealBroken,
@@ -57,6 +59,7 @@ impl Undecryptable {
         Self::Replayed,
         Self::Reflected,
         Self::TooManyParked,
+        Self::KeyGone,
     ];
 
     /// The number on the wire.
@@ -79,6 +82,7 @@ impl Undecryptable {
             Self::Replayed => 14,
             Self::Reflected => 15,
             Self::TooManyParked => 16,
+            Self::KeyGone => 17,
         }
     }
 
@@ -108,6 +112,7 @@ impl Undecryptable {
             Self::Replayed => "replayed",
             Self::Reflected => "reflected",
             Self::TooManyParked => "too_many_parked",
+            Self::KeyGone => "key_gone",
         }
     }
 }

@@ -61,6 +61,34 @@ fn both_sides_write_edit_delete_and_react() {
 }
 
 #[test]
+fn a_message_whose_key_was_dropped_is_not_taken_for_a_duplicate() {
+    let mut world = World::new();
+    let (mut ada, mut bob) = (world.phone(1, "Ada"), world.phone(2, "Bob"));
+    let conversation = world.introduce(&mut ada, &mut bob);
+    world.send(&mut ada, conversation, text("hello"));
+    world.settle(&mut [&mut ada, &mut bob]);
+    let late = world.send(&mut ada, conversation, text("late"));
+    world.serve(&mut ada);
+    let (id, bytes) = world.intercept(&bob).remove(0);
+    // As if two thousand others had come since: the place of its key is gone, its message was never read.
+    world.send(&mut ada, conversation, text("next"));
+    world.serve(&mut ada);
+    world.deliver(&mut bob);
+    bob.store.run(|tx| tx.delete_range(Table::Skipped, &[], &crate::store::prefix_end(&[]))).unwrap();
+    let disposition = bob.with(world.now, |engine| engine.handle_envelope(id, &bytes)).unwrap();
+    assert_eq!(disposition, crate::Disposition::Undecryptable(crate::Undecryptable::KeyGone));
+    assert_eq!(bob.with(0, |engine| engine.quarantined()).unwrap().len(), 1);
+    // Its sender hears that it was not read.
+    world.settle(&mut [&mut ada, &mut bob]);
+    let state = messages(&mut ada, conversation).into_iter().find(|message| message.id == late).unwrap().state;
+    assert_eq!(state, MessageState::Undecryptable { reason: crate::Undecryptable::KeyGone });
+    // What is remembered of read messages is forgotten when no relay keeps them any more.
+    assert!(bob.store.len(Table::Seen) > 0);
+    bob.with(world.now + 61 * 24 * 3600 * 1000, |engine| engine.keep_house()).unwrap();
+    assert_eq!(bob.store.len(Table::Seen), 0);
+}
+
+#[test]
 fn changes_that_overtake_their_message_are_applied_when_it_arrives() {
     let mut world = World::new();
     let (mut ada, mut bob) = (world.phone(1, "Ada"), world.phone(2, "Bob"));

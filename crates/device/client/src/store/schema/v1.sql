@@ -162,6 +162,12 @@ CREATE TABLE counter (
     value BLOB NOT NULL
 ) STRICT;
 
+-- Hashes of ciphertexts that were decrypted.
+CREATE TABLE seen (
+    key   BLOB NOT NULL PRIMARY KEY,
+    value BLOB NOT NULL
+) STRICT;
+
 -- Edits, deletions and reactions that are here before their message, by conversation, message and author.
 CREATE TABLE early_change (
     key   BLOB NOT NULL PRIMARY KEY,
