@@ -16,11 +16,10 @@ use rcseal_wire::api::{
 use rcseal_wire::frame::{MESSAGES_PATH, PROTOBUF_CONTENT_TYPE, SUBMIT_PATH, Submit, SubmitResults, SubmitStatus};
 use rcseal_wire::id::{AccountId, DeviceNumber, KeySetCounter, LinkId};
 use rcseal_wire::token::{DELIVERY_TOKEN_HEADER, DeliveryToken};
-use tokio::sync::Mutex;
 
-use super::authenticated::keeps_connection;
 use super::error::{Fault, NetError};
 use super::http::{Answer, Call, Connection};
+use super::kept::{Kept, Reusable};
 use super::submit::{SubmitSocket, statuses, to_batch};
 use super::tls::{Endpoint, Plane};
 
@@ -30,14 +29,14 @@ const LINK_WAIT_SECONDS_MAX: u64 = 30;
 /// Somebody's connection to a server.
 pub struct Anonymous {
     endpoint: Endpoint,
-    held: Mutex<Option<Connection>>,
+    kept: Kept<Connection>,
 }
 
 impl Anonymous {
     /// Nothing is connected before the first request.
     #[must_use]
     pub fn new(endpoint: Endpoint) -> Self {
-        Self { endpoint, held: Mutex::new(None) }
+        Self { endpoint, kept: Kept::none() }
     }
 
     /// The server.
@@ -162,25 +161,21 @@ impl Anonymous {
     }
 
     async fn call(&self, call: Call) -> Result<Answer, NetError> {
-        let mut held = self.held.lock().await;
-        // Taken out while it is used, as on the authenticated plane.
-        if let Some(mut connection) = held.take().filter(Connection::is_open) {
-            match connection.call(&call).await {
-                Err(NetError::Closed(_)) => {}
-                outcome => {
-                    if keeps_connection(&outcome) {
-                        *held = Some(connection);
-                    }
-                    return outcome;
-                }
-            }
-        }
-        let mut connection = self.dedicated().await?;
-        let outcome = connection.call(&call).await;
-        if keeps_connection(&outcome) {
-            *held = Some(connection);
-        }
-        outcome
+        self.kept.call(&call, self.dedicated()).await
+    }
+}
+
+impl Reusable for Connection {
+    fn is_open(&self) -> bool {
+        Self::is_open(self)
+    }
+
+    fn call(&mut self, call: &Call) -> impl Future<Output = Result<Answer, NetError>> + Send {
+        Self::call(self, call)
+    }
+
+    fn is_worn_out(error: &NetError) -> bool {
+        matches!(error, NetError::Closed(_))
     }
 }
 

@@ -17,10 +17,10 @@ use rcseal_wire::frame::{
 };
 use rcseal_wire::id::{AccountId, DeliveryTokenHash, DeviceNumber, KeySetCounter};
 use rcseal_wire::problem::ProblemCode;
-use tokio::sync::Mutex;
 
 use super::error::NetError;
 use super::http::{Answer, Call};
+use super::kept::{Kept, Reusable};
 use super::login::{LoggedIn, LoginSigner};
 use super::mailbox::{Delivered, MailboxSocket, parse_deliveries};
 use super::tls::Endpoint;
@@ -29,14 +29,14 @@ use super::tls::Endpoint;
 pub struct Authenticated {
     endpoint: Endpoint,
     signer: Arc<dyn LoginSigner>,
-    held: Mutex<Option<LoggedIn>>,
+    kept: Kept<LoggedIn>,
 }
 
 impl Authenticated {
     /// Nothing is connected before the first request.
     #[must_use]
     pub fn new(endpoint: Endpoint, signer: Arc<dyn LoginSigner>) -> Self {
-        Self { endpoint, signer, held: Mutex::new(None) }
+        Self { endpoint, signer, kept: Kept::none() }
     }
 
     /// The server.
@@ -147,26 +147,23 @@ impl Authenticated {
     }
 
     pub(super) async fn call(&self, call: Call) -> Result<Answer, NetError> {
-        let mut held = self.held.lock().await;
-        // Taken out while it is used: whoever drops this future in the middle drops the connection, and nobody reads half an answer.
-        if let Some(mut connection) = held.take().filter(LoggedIn::is_open) {
-            match connection.call(&call).await {
-                Err(NetError::Closed(_)) => {}
-                Err(error) if is_stale_login(&error) => {}
-                outcome => {
-                    if keeps_connection(&outcome) {
-                        *held = Some(connection);
-                    }
-                    return outcome;
-                }
-            }
-        }
-        let mut connection = self.dedicated().await?;
-        let outcome = connection.call(&call).await;
-        if keeps_connection(&outcome) {
-            *held = Some(connection);
-        }
-        outcome
+        self.kept.call(&call, self.dedicated()).await
+    }
+}
+
+impl Reusable for LoggedIn {
+    fn is_open(&self) -> bool {
+        Self::is_open(self)
+    }
+
+    fn call(&mut self, call: &Call) -> impl Future<Output = Result<Answer, NetError>> + Send {
+        Self::call(self, call)
+    }
+
+    /// A login ends before its connection does.
+    fn is_worn_out(error: &NetError) -> bool {
+        let is_stale = matches!(error.problem(), Some(ProblemCode::TokenExpired | ProblemCode::Unauthenticated));
+        is_stale || matches!(error, NetError::Closed(_))
     }
 }
 
@@ -174,13 +171,4 @@ impl std::fmt::Debug for Authenticated {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Authenticated").field("endpoint", &self.endpoint).finish_non_exhaustive()
     }
-}
-
-/// After an answer that was read to its end the connection is good for another request.
-pub(super) fn keeps_connection(outcome: &Result<Answer, NetError>) -> bool {
-    matches!(outcome, Ok(_) | Err(NetError::Problem(_)))
-}
-
-fn is_stale_login(error: &NetError) -> bool {
-    matches!(error.problem(), Some(ProblemCode::TokenExpired | ProblemCode::Unauthenticated))
 }

@@ -14,6 +14,7 @@ mod authenticated;
 mod blob;
 mod error;
 mod http;
+mod kept;
 mod limits;
 mod login;
 mod mailbox;
