@@ -15,6 +15,8 @@
 #[cfg(not(any(feature = "aws-lc", feature = "portable")))]
 compile_error!("rcseal-crypto needs one of its back ends: feature `aws-lc` (default) or `portable`");
 
+extern crate alloc;
+
 pub mod aead;
 pub mod backend;
 pub mod cbc;

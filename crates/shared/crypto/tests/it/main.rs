@@ -9,6 +9,7 @@ mod kem;
 mod points;
 mod sealing;
 mod secrets;
+mod split;
 mod symmetric;
 mod vectors;
 mod xeddsa;
