@@ -66,11 +66,15 @@ pub enum Table {
     EarlyChange = 26,
     /// Hashes of ciphertexts that were decrypted.
     Seen = 27,
+    /// What is asked to be sent again, what was sent again and how often, and what waits for the user's decision.
+    Resend = 28,
+    /// When sessions turn: rekey intervals, what is due when, and where each peer device stands.
+    Rekey = 29,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Self::Account,
         Self::Prekey,
         Self::KeySet,
@@ -98,6 +102,8 @@ impl Table {
         Self::Counter,
         Self::EarlyChange,
         Self::Seen,
+        Self::Resend,
+        Self::Rekey,
     ];
 
     /// The number that stands for the table on disk. Never reused.
@@ -137,6 +143,8 @@ impl Table {
             Self::Counter => "counter",
             Self::EarlyChange => "early_change",
             Self::Seen => "seen",
+            Self::Resend => "resend",
+            Self::Rekey => "rekey",
         }
     }
 }

@@ -223,6 +223,12 @@ impl Session {
         *self.state.base_key.as_bytes()
     }
 
+    /// The newest of the peer's ratchet keys; public. Another one than before says that the peer has turned the ratchet, which it
+    /// does with its first answer to a key of ours.
+    pub fn their_ratchet_key(&self) -> Option<[u8; 32]> {
+        self.state.receiving.last().map(|chain| *chain.theirs.as_bytes())
+    }
+
     /// Whether a message of the peer has been decrypted. Until then an initiator sends prekey messages.
     pub fn has_received(&self) -> bool {
         self.state.pending.is_none()

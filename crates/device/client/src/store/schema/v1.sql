@@ -173,3 +173,15 @@ CREATE TABLE early_change (
     key   BLOB NOT NULL PRIMARY KEY,
     value BLOB NOT NULL
 ) STRICT;
+
+-- What is asked to be sent again, what was sent again and how often, and what waits for the user's decision.
+CREATE TABLE resend (
+    key   BLOB NOT NULL PRIMARY KEY,
+    value BLOB NOT NULL
+) STRICT;
+
+-- When sessions turn: rekey intervals, what is due when, and where each peer device stands.
+CREATE TABLE rekey (
+    key   BLOB NOT NULL PRIMARY KEY,
+    value BLOB NOT NULL
+) STRICT;
