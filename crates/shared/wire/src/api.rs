@@ -3,8 +3,15 @@
 //! Byte strings are base64url without padding. The server treats prekeys and key sets as bytes until it has verified them; the client
 //! verifies again, trusting nobody.
 
+mod takeover;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
+
+pub use takeover::{
+    KeyMap, KeyMapDevice, KeyMapPrekey, KeySetBasis, KeySetProof, PendingReset, RecoveryRequest, ResetAccepted,
+    ResetRequest, ResetStatus,
+};
 
 use crate::b64;
 use crate::id::{AccountId, BlobId, DeliveryTokenHash, DeviceNumber, Digest, LinkId, MailboxId};
@@ -154,6 +161,10 @@ pub struct LoginResponse {
     pub token: String,
     /// How long it is good for.
     pub expires_in_seconds: u64,
+    /// When a reset of the account takes effect that somebody asked for, in milliseconds since 1970: a device that knows nothing of it
+    /// should tell its user, who can veto.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reset_effective_at_ms: Option<u64>,
 }
 
 impl std::fmt::Debug for LoginResponse {
@@ -225,7 +236,7 @@ pub struct DeviceBundle {
     pub one_time: Option<OneTimePreKey>,
 }
 
-/// PUT /v1/account/delivery-tokens: the whole list of valid ones.
+/// PUT and GET /v1/account/delivery-tokens: the whole list of valid ones.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeliveryTokens {
@@ -280,7 +291,11 @@ pub mod path {
     pub const LOGIN: &str = "/v1/login";
     /// PUT, logged in.
     pub const KEY_SET: &str = "/v1/account/key-set";
-    /// PUT, logged in.
+    /// GET, logged in.
+    pub const KEY_MAP: &str = "/v1/account/key-map";
+    /// GET and DELETE, logged in.
+    pub const RESET: &str = "/v1/account/reset";
+    /// PUT and GET, logged in.
     pub const DELIVERY_TOKENS: &str = "/v1/account/delivery-tokens";
     /// PUT, logged in.
     pub const DEVICE: &str = "/v1/device";
@@ -293,7 +308,7 @@ pub mod path {
     /// GET.
     pub const OPENAPI: &str = "/openapi.json";
 
-    /// GET, with a delivery token or logged in as the account.
+    /// GET, with a delivery token or logged in as the account; POST with a [`KeySetProof`](super::KeySetProof).
     #[must_use]
     pub fn account_key_set(account: &crate::id::AccountId) -> String {
         format!("{ACCOUNTS}/{account}/key-set")
@@ -309,6 +324,18 @@ pub mod path {
     #[must_use]
     pub fn account_bundles(account: &crate::id::AccountId) -> String {
         format!("{ACCOUNTS}/{account}/bundles")
+    }
+
+    /// POST, nobody logged in.
+    #[must_use]
+    pub fn account_recovery(account: &crate::id::AccountId) -> String {
+        format!("{ACCOUNTS}/{account}/recovery")
+    }
+
+    /// POST, nobody logged in.
+    #[must_use]
+    pub fn account_reset(account: &crate::id::AccountId) -> String {
+        format!("{ACCOUNTS}/{account}/reset")
     }
 
     /// One blob.

@@ -65,6 +65,11 @@ problems! {
     Forbidden = "forbidden", 403, "not yours";
     /// Registration needs an invitation, and this one is absent, used or wrong.
     AdmissionRefused = "admission_refused", 403, "registration was refused";
+    /// The recovery key is not the one that the account's key set commits to, its proof does not hold, or there is no such account: the
+    /// server does not say which.
+    RecoveryRefused = "recovery_refused", 403, "the recovery was refused";
+    /// The reset ticket is unknown, expired, used, called off, or another account's.
+    ResetTicketRefused = "reset_ticket_refused", 403, "the reset ticket was refused";
     /// There is no such thing here.
     NotFound = "not_found", 404, "not found";
     /// The method is not one this path knows.

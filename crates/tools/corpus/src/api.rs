@@ -93,7 +93,7 @@ pub(crate) fn response_seeds() -> Vec<Vec<u8>> {
     };
     vec![
         write(&LoginChallenge { nonce: Base64(vec![1; 32]) }),
-        write(&LoginResponse { token: "token".to_owned(), expires_in_seconds: 600 }),
+        write(&LoginResponse { token: "token".to_owned(), expires_in_seconds: 600, reset_effective_at_ms: None }),
         write(&KeySetsBody { key_sets: vec![Base64(vec![1; 40])] }),
         write(&PrekeyCounts { one_time: 3, one_time_kem: 2, low: true }),
         write(&BundlesResponse { bundles: vec![bundle] }),

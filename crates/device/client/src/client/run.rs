@@ -189,7 +189,8 @@ impl Core {
                     low_at = Some(Instant::now());
                     self.try_upload_prekeys(&server).await?;
                 }
-                MailboxNotice::PrekeysLow { .. } | MailboxNotice::Acknowledged { .. } => {}
+                MailboxNotice::PrekeysLow { .. } | MailboxNotice::Acknowledged { .. } | MailboxNotice::Reset { .. } => {
+                }
             }
         }
         Ok(())
@@ -221,7 +222,7 @@ impl Core {
                     was_low = true;
                     self.try_upload_prekeys(&server).await?;
                 }
-                MailboxNotice::PrekeysLow { .. } => {}
+                MailboxNotice::PrekeysLow { .. } | MailboxNotice::Reset { .. } => {}
             }
         }
         mailbox.close().await;

@@ -1,7 +1,7 @@
 //! The anonymous plane: what a device does without saying who it is.
 //!
 //! Key sets and bundles of contacts, by delivery token; submissions; downloads, by blob id. And, on connections of their own that are used
-//! for nothing else, the two things that come before there is a login: registering an account and linking a device.
+//! for nothing else, what comes before there is a login: registering an account, linking a device, and taking an account back.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use http::header::HeaderName;
 use http::{Method, StatusCode};
 use prost::Message as _;
 use rcseal_wire::api::{
-    BundlesRequest, BundlesResponse, DeviceBundle, KeySetBody, KeySetsBody, LINK_MESSAGE_LEN_MAX, LinkCreated,
-    RegisterRequest, path,
+    BundlesRequest, BundlesResponse, DeviceBundle, KeySetBasis, KeySetBody, KeySetProof, KeySetsBody,
+    LINK_MESSAGE_LEN_MAX, LinkCreated, RecoveryRequest, RegisterRequest, ResetAccepted, ResetRequest, path,
 };
 use rcseal_wire::frame::{MESSAGES_PATH, PROTOBUF_CONTENT_TYPE, SUBMIT_PATH, Submit, SubmitResults, SubmitStatus};
 use rcseal_wire::id::{AccountId, DeviceNumber, KeySetCounter, LinkId};
@@ -51,6 +51,31 @@ impl Anonymous {
     /// [`NetError`].
     pub async fn register(&self, request: &RegisterRequest) -> Result<(), NetError> {
         self.apart(&Call::new(Method::POST, path::ACCOUNTS).json(request)).await.map(drop)
+    }
+
+    /// The current key set of an account whose devices are lost, on a connection of its own.
+    ///
+    /// # Errors
+    /// [`NetError`].
+    pub async fn key_set_by_proof(&self, account: &AccountId, proof: &KeySetProof) -> Result<KeySetBasis, NetError> {
+        self.apart(&Call::new(Method::POST, path::account_key_set(account)).json(proof)).await?.json()
+    }
+
+    /// Takes an account back with its recovery key, on a connection of its own. May be repeated unchanged.
+    ///
+    /// # Errors
+    /// [`NetError`].
+    pub async fn recover(&self, account: &AccountId, request: &RecoveryRequest) -> Result<(), NetError> {
+        self.apart(&Call::new(Method::POST, path::account_recovery(account)).json(request)).await.map(drop)
+    }
+
+    /// Asks to reset an account with a ticket of the operator's, on a connection of its own. Repeated unchanged, it tells how far the
+    /// reset has come.
+    ///
+    /// # Errors
+    /// [`NetError`].
+    pub async fn request_reset(&self, account: &AccountId, request: &ResetRequest) -> Result<ResetAccepted, NetError> {
+        self.apart(&Call::new(Method::POST, path::account_reset(account)).json(request)).await?.json()
     }
 
     /// A contact's current key set.

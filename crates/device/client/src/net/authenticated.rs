@@ -8,8 +8,8 @@ use std::sync::Arc;
 use http::Method;
 use prost::Message as _;
 use rcseal_wire::api::{
-    Base64, BundlesRequest, BundlesResponse, DeliveryTokens, DeviceBundle, DeviceUpload, KeySetBody, KeySetsBody,
-    PrekeyCounts, path,
+    Base64, BundlesRequest, BundlesResponse, DeliveryTokens, DeviceBundle, DeviceUpload, KeyMap, KeySetBody,
+    KeySetsBody, PendingReset, PrekeyCounts, ResetStatus, path,
 };
 use rcseal_wire::frame::{
     Acknowledged, Acks, Deliveries, MAILBOX_ACKNOWLEDGE_PATH, MAILBOX_MESSAGES_PATH, MAILBOX_PATH,
@@ -59,6 +59,40 @@ impl Authenticated {
     /// [`NetError`].
     pub async fn set_delivery_tokens(&self, hashes: Vec<DeliveryTokenHash>) -> Result<(), NetError> {
         self.call(Call::new(Method::PUT, path::DELIVERY_TOKENS).json(&DeliveryTokens { hashes })).await.map(drop)
+    }
+
+    /// Hashes of the delivery tokens that are valid: a device that took the account back keeps those that contacts have.
+    ///
+    /// # Errors
+    /// [`NetError`].
+    pub async fn delivery_tokens(&self) -> Result<Vec<DeliveryTokenHash>, NetError> {
+        let body: DeliveryTokens = self.call(Call::new(Method::GET, path::DELIVERY_TOKENS)).await?.json()?;
+        Ok(body.hashes)
+    }
+
+    /// Which public keys of the account's devices the server has.
+    ///
+    /// # Errors
+    /// [`NetError`].
+    pub async fn key_map(&self) -> Result<KeyMap, NetError> {
+        self.call(Call::new(Method::GET, path::KEY_MAP)).await?.json()
+    }
+
+    /// The reset of the account that somebody asked for, while it is pending.
+    ///
+    /// # Errors
+    /// [`NetError`].
+    pub async fn pending_reset(&self) -> Result<Option<PendingReset>, NetError> {
+        let body: ResetStatus = self.call(Call::new(Method::GET, path::RESET)).await?.json()?;
+        Ok(body.pending)
+    }
+
+    /// Calls a pending reset off; nothing happens when none is pending.
+    ///
+    /// # Errors
+    /// [`NetError`].
+    pub async fn veto_reset(&self) -> Result<(), NetError> {
+        self.call(Call::new(Method::DELETE, path::RESET)).await.map(drop)
     }
 
     /// Sets the device's mailbox and adds or replaces prekeys.

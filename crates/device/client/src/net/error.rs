@@ -84,6 +84,8 @@ impl Refused {
                 | P::DeviceUnknown
                 | P::Forbidden
                 | P::AdmissionRefused
+                | P::RecoveryRefused
+                | P::ResetTicketRefused
                 | P::NotFound
                 | P::MethodNotAllowed
                 | P::AccountExists

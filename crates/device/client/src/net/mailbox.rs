@@ -46,6 +46,11 @@ pub enum MailboxNotice {
         /// KEM prekeys left.
         one_time_kem: u32,
     },
+    /// Somebody asked to reset the account, or that was called off.
+    Reset {
+        /// When it takes effect unless a device vetoes, in milliseconds since 1970 by the relay's clock; `None` when it was called off.
+        effective_at_ms: Option<u64>,
+    },
 }
 
 /// An open mailbox.
@@ -73,6 +78,9 @@ impl MailboxSocket {
                 }
                 Some(Event::PrekeysLow(low)) => {
                     MailboxNotice::PrekeysLow { one_time: low.one_time, one_time_kem: low.one_time_kem }
+                }
+                Some(Event::Reset(reset)) => {
+                    MailboxNotice::Reset { effective_at_ms: reset.pending.then_some(reset.effective_at_ms) }
                 }
                 Some(Event::Failure(failure)) => return Err(failed(&failure.code)),
                 // An event that a later relay has and this client does not know.

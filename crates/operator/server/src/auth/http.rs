@@ -72,7 +72,7 @@ async fn login(
     }
     let expires_in_seconds = state.config.limits.token_seconds_max;
     let token = state.tokens.issue(address, state.clock.now().plus_seconds(expires_in_seconds));
-    Ok(Json(LoginResponse { token, expires_in_seconds }))
+    Ok(Json(LoginResponse { token, expires_in_seconds, reset_effective_at_ms: None }))
 }
 
 async fn verify_login(

@@ -79,8 +79,12 @@ async fn a_nonce_or_token_of_the_wrong_form_is_a_protocol_error() {
             let nonce = rcseal_wire::api::Base64(vec![0; nonce_len]);
             peer.answer_json(&rcseal_wire::api::LoginChallenge { nonce }).await;
             if peer.request().await.is_some() {
-                peer.answer_json(&rcseal_wire::api::LoginResponse { token: token.to_owned(), expires_in_seconds: 1 })
-                    .await;
+                peer.answer_json(&rcseal_wire::api::LoginResponse {
+                    token: token.to_owned(),
+                    expires_in_seconds: 1,
+                    reset_effective_at_ms: None,
+                })
+                .await;
             }
         })
         .await;

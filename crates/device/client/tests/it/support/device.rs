@@ -55,7 +55,8 @@ pub(crate) async fn serve_login(peer: &mut Peer, token: &str) {
         peer.stream.get_ref().1.export_keying_material([0; TLS_EXPORTER_LEN], TLS_EXPORTER_LABEL, None).unwrap();
     let signature = Signature(login.signature.0.try_into().unwrap());
     key().verifying_key().verify(&[&login_bytes(&origin, &exporter, address(), &nonce)], &signature).unwrap();
-    peer.answer_json(&LoginResponse { token: token.to_owned(), expires_in_seconds: 900 }).await;
+    peer.answer_json(&LoginResponse { token: token.to_owned(), expires_in_seconds: 900, reset_effective_at_ms: None })
+        .await;
 }
 
 /// The origin a peer was reached under.

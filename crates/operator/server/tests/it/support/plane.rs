@@ -143,7 +143,7 @@ impl Plane {
             match self.event().await {
                 Event::Deliveries(deliveries) => ids.extend(self::ids(&deliveries)),
                 Event::QueueEmpty(_) => return ids,
-                Event::PrekeysLow(_) => {}
+                Event::PrekeysLow(_) | Event::Reset(_) => {}
                 other => panic!("unexpected {other:?}"),
             }
         }
@@ -164,7 +164,7 @@ impl Plane {
                     assert_eq!(answer.request, 9);
                     return answer.removed;
                 }
-                Event::Deliveries(_) | Event::QueueEmpty(_) | Event::PrekeysLow(_) => {}
+                Event::Deliveries(_) | Event::QueueEmpty(_) | Event::PrekeysLow(_) | Event::Reset(_) => {}
                 other @ Event::Failure(_) => panic!("unexpected {other:?}"),
             }
         }

@@ -1,0 +1,160 @@
+//! Requests of people who have lost every device, what their account's devices hear of it, and the map of an account's public keys.
+//!
+//! A *recovery* replaces the account's devices at once, by the offline recovery key. A *reset* does so without any old key: by a ticket
+//! of the operator's, after a delay in which any device of the account can veto. Spec: `docs/protocol/relay-api.md`, section Recovery and
+//! reset.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{Base64, DeviceUpload};
+use crate::id::{DeviceNumber, Digest, KeySetHash, MailboxId};
+
+/// POST /v1/accounts/{account}/key-set: what lets somebody without a device and without a delivery token read the current key set, whose
+/// successor a recovery or a reset is. Exactly one of the two.
+#[derive(Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeySetProof {
+    /// The recovery key's public half, 32 bytes. Nobody knows it before it is used: key sets show a hash of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery_key: Option<Base64>,
+    /// A reset ticket, which is not used up by this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reset_ticket: Option<String>,
+}
+
+impl std::fmt::Debug for KeySetProof {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KeySetProof")
+    }
+}
+
+/// What the next key set is built on.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeySetBasis {
+    /// The account's current key set.
+    pub key_set: Base64,
+    /// The server's clock, in milliseconds since 1970.
+    pub now_ms: u64,
+    /// How long a reset that begins now would be pending.
+    pub reset_delay_seconds: u64,
+}
+
+/// POST /v1/accounts/{account}/recovery.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RecoveryRequest {
+    /// The successor of the current key set, with a recovery proof and exactly one device that the current one does not list.
+    pub key_set: Base64,
+    /// That device's mailbox and prekeys; the signed and the last-resort prekey must be there.
+    pub device: DeviceUpload,
+}
+
+/// POST /v1/accounts/{account}/reset.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResetRequest {
+    /// The operator's ticket, for one reset of one account.
+    pub ticket: String,
+    /// The successor of the current key set, with a reset proof and exactly one device that the current one does not list.
+    pub key_set: Base64,
+    /// That device's mailbox and prekeys; the signed and the last-resort prekey must be there.
+    pub device: DeviceUpload,
+}
+
+impl std::fmt::Debug for ResetRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ResetRequest").field("key_set", &self.key_set).finish_non_exhaustive()
+    }
+}
+
+/// A reset was taken down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResetAccepted {
+    /// When it takes effect unless somebody vetoes, in milliseconds since 1970.
+    pub effective_at_ms: u64,
+    /// Whether it has taken effect: the new device can log in.
+    pub in_force: bool,
+}
+
+/// GET /v1/account/reset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResetStatus {
+    /// The reset that is pending, if one is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<PendingReset>,
+}
+
+/// A reset that somebody asked for and that has not taken effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PendingReset {
+    /// When it was asked for, in milliseconds since 1970.
+    pub requested_at_ms: u64,
+    /// When it takes effect unless a device vetoes.
+    pub effective_at_ms: u64,
+    /// The key set that would become the account's.
+    pub key_set: Base64,
+}
+
+/// GET /v1/account/key-map: which public keys of the account's devices the server has, so that a device can see what has to be replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeyMap {
+    /// The current key set's counter.
+    pub counter: u64,
+    /// The current key set's hash.
+    #[schema(value_type = String)]
+    pub key_set_hash: KeySetHash,
+    /// The devices it lists, by number.
+    pub devices: Vec<KeyMapDevice>,
+    /// Numbers of devices that left; they are never given out again.
+    #[schema(value_type = Vec<u8>)]
+    pub retired: Vec<DeviceNumber>,
+}
+
+/// One device of a key map.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeyMapDevice {
+    /// Which.
+    #[schema(value_type = u8)]
+    pub device: DeviceNumber,
+    /// The counter of the first key set that listed it.
+    pub added_at_counter: u64,
+    /// The counter of the last key set that listed it.
+    pub listed_at_counter: u64,
+    /// Its mailbox, once it has created one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub mailbox: Option<MailboxId>,
+    /// Its signed prekey.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed: Option<KeyMapPrekey>,
+    /// Its last-resort KEM prekey.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_resort: Option<KeyMapPrekey>,
+    /// One-time EC prekeys left.
+    pub one_time: u32,
+    /// One-time KEM prekeys left.
+    pub one_time_kem: u32,
+    /// When one-time prekeys last came, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub one_time_uploaded_at_ms: Option<u64>,
+}
+
+/// A prekey of a key map.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeyMapPrekey {
+    /// The owner's number for it.
+    pub id: u32,
+    /// SHA-256 of the public key.
+    #[schema(value_type = String)]
+    pub fingerprint: Digest,
+    /// When it came and replaced its predecessor, in milliseconds since 1970.
+    pub uploaded_at_ms: u64,
+}
