@@ -16,7 +16,7 @@ use crate::identity::{IdentityKeyPair, Peer};
 use crate::message::PreKeyMessage;
 use crate::pqxdh::{self, Agreement, Transcript};
 use crate::prekey::{KemPreKey, OneTimePreKey, PreKeyKind, SignedPreKey};
-use crate::profile::{Profile, ProfileUnavailable};
+use crate::profile::{Binding, Profile, ProfileUnavailable};
 use crate::ratchet::{Chain, PqRatchet};
 use crate::receive::{self, DecryptError};
 use crate::session::Session;
@@ -65,6 +65,10 @@ pub enum AcceptError {
         /// The id of the key that was given.
         given: Option<u32>,
     },
+    /// The base key has a component of small order (`signal-v4`): it agrees like another key, and no transcript of that
+    /// profile would show the difference.
+    #[error("the base key is not a point of the prime-order group")]
+    BaseKeyTorsion,
     /// A Diffie-Hellman result was all zeros.
     #[error("key agreement with the message failed")]
     KeyAgreement {
@@ -83,6 +87,7 @@ impl AcceptError {
             Self::IdentityMismatch => "identity_mismatch",
             Self::SelfSession => "self_session",
             Self::PreKeyMismatch { .. } => "prekey_mismatch",
+            Self::BaseKeyTorsion => "base_key_torsion",
             Self::KeyAgreement { .. } => "key_agreement",
         }
     }
@@ -168,6 +173,13 @@ pub(crate) fn accept(
     same_id(PreKeyKind::OneTime, header.one_time_id, keys.one_time.map(OneTimePreKey::id))?;
 
     let base = &header.base_key;
+    match suite.binding {
+        Binding::Transcript => {}
+        #[cfg(feature = "signal-v4")]
+        Binding::IdentitiesAndAddressField if !base.is_torsion_free() => return Err(AcceptError::BaseKeyTorsion),
+        #[cfg(feature = "signal-v4")]
+        Binding::IdentitiesAndAddressField => {}
+    }
     let signed = keys.signed.pair();
     let agreement = Agreement {
         identity_to_signed: signed.secret.diffie_hellman(their.identity.key())?,
@@ -176,7 +188,11 @@ pub(crate) fn accept(
         base_to_one_time: keys.one_time.map(|prekey| prekey.secret().diffie_hellman(base)).transpose()?,
         // A ciphertext made for another key gives an unrelated secret here, and a wrong MAC below: nothing tells the
         // two apart.
-        kem: keys.kem.secret().decapsulate(&header.kem_ciphertext),
+        kem: keys
+            .kem
+            .secret()
+            .decapsulate(&header.kem_ciphertext)
+            .ok_or(AcceptError::ProfileMismatch { expected: profile, found: keys.kem.profile() })?,
     };
     let one_time = keys.one_time.map(OneTimePreKey::key);
     let secrets = pqxdh::derive(
@@ -187,7 +203,7 @@ pub(crate) fn accept(
             responder: &our_address,
             responder_identity: &ours.public(),
             signed: &signed.public,
-            kem: keys.kem.secret().public_key(),
+            kem: keys.kem.key(),
             one_time: one_time.as_ref(),
             header_hash: &message.header_hash,
         },

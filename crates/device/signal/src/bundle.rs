@@ -10,8 +10,9 @@
 use rcseal_crypto::{mlkem1024, x25519, xeddsa};
 
 use crate::identity::IdentityKey;
+use crate::kem::{KEM_PUBLIC_KEY_LEN, Kem, KemPublicKey};
 use crate::prekey::{self, PreKeyKind};
-use crate::profile::{Profile, ProfileUnavailable};
+use crate::profile::{EC_KEY_LEN, Profile, ProfileUnavailable, Suite};
 
 /// Why a bundle is refused.
 #[derive(Debug, thiserror::Error)]
@@ -39,8 +40,26 @@ pub enum BundleError {
         #[source]
         source: x25519::KeyError,
     },
-    /// The KEM key fails the modulus check of FIPS 203.
-    #[error("the KEM prekey is not an ML-KEM-1024 key")]
+    /// The key has the type byte of something else.
+    #[error("{field} has type {found:#04x}, expected {expected:#04x}")]
+    KeyType {
+        /// Which field.
+        field: &'static str,
+        /// The type byte of the profile.
+        expected: u8,
+        /// The type byte.
+        found: u8,
+    },
+    /// The KEM prekey belongs to another profile.
+    #[error("the KEM prekey is one of profile {found}, not {expected}")]
+    KemProfile {
+        /// The profile the bundle is verified for.
+        expected: Profile,
+        /// The profile whose KEM the key belongs to.
+        found: Profile,
+    },
+    /// The KEM key has the wrong length or fails the modulus check of FIPS 203.
+    #[error("the KEM prekey is not a key of the profile's KEM")]
     KemKey {
         /// What is wrong with it.
         #[source]
@@ -64,6 +83,8 @@ impl BundleError {
             Self::ProfileUnavailable(error) => error.code(),
             Self::Length { .. } => "bundle_length",
             Self::EcKey { .. } => "bundle_ec_key",
+            Self::KeyType { .. } => "bundle_key_type",
+            Self::KemProfile { .. } => "bundle_kem_profile",
             Self::KemKey { .. } => "bundle_kem_key",
             Self::Signature { .. } => "bundle_signature",
         }
@@ -90,6 +111,16 @@ impl SignedPreKeyPublic {
             signature: parse_signature("signed prekey signature", signature)?,
         })
     }
+
+    /// Parses a key behind its type byte, as `profile` encodes it: 33 bytes of key, 64 of signature.
+    pub fn from_encoded(profile: Profile, id: u32, key: &[u8], signature: &[u8]) -> Result<Self, BundleError> {
+        Self::from_parts(id, encoded_ec_key(profile.suite()?, "signed prekey", key)?, signature)
+    }
+
+    /// The key behind its type byte, as `profile` encodes and signs it.
+    pub fn encoded_key(&self, profile: Profile) -> Result<[u8; EC_KEY_LEN], ProfileUnavailable> {
+        Ok(profile.suite()?.encode_ec(self.key.as_bytes()))
+    }
 }
 
 /// The public half of a one-time prekey.
@@ -106,23 +137,53 @@ impl OneTimePreKeyPublic {
     pub fn from_parts(id: u32, key: &[u8]) -> Result<Self, BundleError> {
         Ok(Self { id, key: ec_key("one-time prekey", key)? })
     }
+
+    /// Parses a key behind its type byte, as `profile` encodes it: 33 bytes.
+    pub fn from_encoded(profile: Profile, id: u32, key: &[u8]) -> Result<Self, BundleError> {
+        Self::from_parts(id, encoded_ec_key(profile.suite()?, "one-time prekey", key)?)
+    }
+
+    /// The key behind its type byte, as `profile` encodes it.
+    pub fn encoded_key(&self, profile: Profile) -> Result<[u8; EC_KEY_LEN], ProfileUnavailable> {
+        Ok(profile.suite()?.encode_ec(self.key.as_bytes()))
+    }
 }
 
-/// The public half of an ML-KEM prekey.
+/// The public half of a KEM prekey.
 #[derive(Clone, Debug)]
 pub struct KemPreKeyPublic {
     /// Chosen by the owner.
     pub id: u32,
-    /// The ML-KEM-1024 key.
-    pub key: mlkem1024::PublicKey,
+    /// A key of the profile's KEM.
+    pub key: KemPublicKey,
     /// By the owner's identity key.
     pub signature: xeddsa::Signature,
 }
 
 impl KemPreKeyPublic {
-    /// Parses the parts the directory sends: 1,568 bytes of key, 64 of signature.
+    /// Parses the parts the directory sends for [`Profile::Native`]: 1,568 bytes of ML-KEM-1024 key, 64 of signature.
     pub fn from_parts(id: u32, key: &[u8], signature: &[u8]) -> Result<Self, BundleError> {
-        let key = mlkem1024::PublicKey::from_bytes(key).map_err(|source| BundleError::KemKey { source })?;
+        Self::new(Kem::MlKem1024, id, key, signature)
+    }
+
+    /// Parses a key behind its type byte, as `profile` encodes it: 1,569 bytes of key, 64 of signature.
+    pub fn from_encoded(profile: Profile, id: u32, key: &[u8], signature: &[u8]) -> Result<Self, BundleError> {
+        let suite = profile.suite()?;
+        let expected = suite.kem_key_type;
+        match key.split_first() {
+            Some((found, key)) if *found == expected => Self::new(suite.kem, id, key, signature),
+            Some((found, _)) => Err(BundleError::KeyType { field: "KEM prekey", expected, found: *found }),
+            None => Err(BundleError::Length { field: "KEM prekey", expected: 1 + KEM_PUBLIC_KEY_LEN, actual: 0 }),
+        }
+    }
+
+    /// The key behind the type byte of its profile, as it is signed.
+    pub fn encoded_key(&self) -> Result<Vec<u8>, ProfileUnavailable> {
+        Ok(prekey::encode_kem_key(self.key.profile().suite()?, self.key.as_bytes()))
+    }
+
+    fn new(kem: Kem, id: u32, key: &[u8], signature: &[u8]) -> Result<Self, BundleError> {
+        let key = KemPublicKey::from_bytes(kem, key).map_err(|source| BundleError::KemKey { source })?;
         Ok(Self { id, key, signature: parse_signature("KEM prekey signature", signature)? })
     }
 }
@@ -149,6 +210,9 @@ impl PreKeyBundle {
         prekey::verify(suite, identity, PreKeyKind::Signed, ec.id, &suite.encode_ec(ec.key.as_bytes()), &ec.signature)
             .map_err(|source| BundleError::Signature { kind: PreKeyKind::Signed, source })?;
         let kem = &self.kem_prekey;
+        if kem.key.profile() != profile {
+            return Err(BundleError::KemProfile { expected: profile, found: kem.key.profile() });
+        }
         prekey::verify(
             suite,
             identity,
@@ -189,6 +253,15 @@ fn ec_key(field: &'static str, bytes: &[u8]) -> Result<x25519::PublicKey, Bundle
     let bytes: &[u8; 32] =
         bytes.try_into().map_err(|_| BundleError::Length { field, expected: 32, actual: bytes.len() })?;
     x25519::PublicKey::from_bytes(bytes).map_err(|source| BundleError::EcKey { field, source })
+}
+
+/// The 32 key bytes behind the suite's type byte.
+fn encoded_ec_key<'a>(suite: &Suite, field: &'static str, bytes: &'a [u8]) -> Result<&'a [u8], BundleError> {
+    match bytes.split_first() {
+        Some((found, key)) if *found == suite.ec_key_type => Ok(key),
+        Some((found, _)) => Err(BundleError::KeyType { field, expected: suite.ec_key_type, found: *found }),
+        None => Err(BundleError::Length { field, expected: EC_KEY_LEN, actual: 0 }),
+    }
 }
 
 fn parse_signature(field: &'static str, bytes: &[u8]) -> Result<xeddsa::Signature, BundleError> {

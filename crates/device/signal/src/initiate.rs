@@ -64,14 +64,26 @@ impl From<x25519::KeyError> for InitiateError {
     }
 }
 
+/// Our own device, as it begins a session.
+#[derive(Clone, Copy, Debug)]
+pub struct Local<'a> {
+    /// Its identity key.
+    pub identity: &'a IdentityKeyPair,
+    /// Its address.
+    pub address: Address,
+    /// The number that tells one installation of a `signal-v4` device from the next, stated in prekey messages. Native
+    /// messages have no such field.
+    pub registration_id: Option<u32>,
+}
+
 pub(crate) fn initiate(
     rng: &mut dyn CryptoRng,
     profile: Profile,
-    ours: &IdentityKeyPair,
-    our_address: Address,
+    local: Local<'_>,
     their: Peer,
     bundle: &VerifiedBundle,
 ) -> Result<State, InitiateError> {
+    let Local { identity: ours, address: our_address, registration_id } = local;
     let suite = profile.suite()?;
     if bundle.profile() != profile {
         return Err(InitiateError::ProfileMismatch { expected: profile, found: bundle.profile() });
@@ -97,7 +109,7 @@ pub(crate) fn initiate(
         one_time_id: bundle.one_time.map(|prekey| prekey.id),
         base_key: base.public,
         identity: ours.public(),
-        registration_id: None,
+        registration_id: registration_id.filter(|_| suite.carries_addresses()),
         signed_prekey_id: bundle.signed_prekey.id,
         kem_prekey_id: bundle.kem_prekey.id,
         kem_ciphertext,

@@ -5,11 +5,12 @@
 //! ciphertext. Whoever sees any of them differently derives other keys, and the first MAC fails.
 
 use rcseal_crypto::hkdf::hkdf_sha256;
-use rcseal_crypto::{Secret, hash, mlkem1024, x25519};
+use rcseal_crypto::{Secret, hash, x25519};
 use zeroize::Zeroizing;
 
 use crate::address::Address;
 use crate::identity::IdentityKey;
+use crate::kem::KemPublicKey;
 use crate::prekey::encode_kem_key;
 use crate::profile::{Binding, Suite};
 
@@ -40,7 +41,7 @@ pub(crate) struct Transcript<'a> {
     pub(crate) responder: &'a Address,
     pub(crate) responder_identity: &'a IdentityKey,
     pub(crate) signed: &'a x25519::PublicKey,
-    pub(crate) kem: &'a mlkem1024::PublicKey,
+    pub(crate) kem: &'a KemPublicKey,
     pub(crate) one_time: Option<&'a x25519::PublicKey>,
     pub(crate) header_hash: &'a [u8; 32],
 }

@@ -1,6 +1,6 @@
 //! Prekeys: the handshake keys a device publishes so that others can write to it while it is offline.
 //!
-//! Three kinds: a signed X25519 prekey that rotates, one-time X25519 prekeys that are used once, and signed ML-KEM
+//! Three kinds: a signed X25519 prekey that rotates, one-time X25519 prekeys that are used once, and signed KEM
 //! prekeys (one-time or last-resort; the caller knows which ids are which). These types are our secret halves; what the
 //! directory hands out stands in [`crate::PreKeyBundle`]. A stored half carries version, kind and profile, so no row is
 //! ever read as another kind of key.
@@ -10,18 +10,18 @@
 use std::sync::Arc;
 
 use rand_core::CryptoRng;
-use rcseal_crypto::{mlkem1024, x25519, xeddsa};
+use rcseal_crypto::{x25519, xeddsa};
 use zeroize::Zeroizing;
 
 use crate::bundle::{KemPreKeyPublic, OneTimePreKeyPublic, SignedPreKeyPublic};
 use crate::identity::IdentityKeyPair;
+use crate::kem::{KEM_SEED_LEN, KemPublicKey, KemSecretKey};
 use crate::profile::{PreKeySignature, Profile, ProfileUnavailable, Suite};
 
 const VERSION: u8 = 1;
 /// Version, kind, profile, id.
 const HEADER_LEN: usize = 7;
 const SIGNATURE_LEN: usize = 64;
-const KEM_SEED_LEN: usize = 64;
 
 /// What a prekey is for. The byte stands in signatures and in stored halves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub enum PreKeyKind {
     Signed,
     /// An X25519 prekey that is used once.
     OneTime,
-    /// An ML-KEM prekey.
+    /// A KEM prekey: ML-KEM-1024, or Kyber-1024 for `signal-v4`.
     Kem,
 }
 
@@ -76,6 +76,9 @@ pub enum PreKeyFormatError {
         /// The profile byte.
         found: u8,
     },
+    /// The profile is known and not in this build, which therefore lacks its KEM.
+    #[error(transparent)]
+    ProfileUnavailable(#[from] ProfileUnavailable),
 }
 
 impl PreKeyFormatError {
@@ -86,6 +89,7 @@ impl PreKeyFormatError {
             Self::Version { .. } => "prekey_version",
             Self::Kind { .. } => "prekey_kind",
             Self::Profile { .. } => "prekey_profile",
+            Self::ProfileUnavailable(error) => error.code(),
         }
     }
 }
@@ -204,12 +208,13 @@ impl OneTimePreKey {
     }
 }
 
-/// One of our ML-KEM prekeys, kept as the 64-byte seed its key pair is derived from.
+/// One of our KEM prekeys, kept as the 64-byte seed its key pair is derived from.
 #[derive(Debug)]
 pub struct KemPreKey {
     profile: Profile,
     id: u32,
-    secret: mlkem1024::SecretKey,
+    secret: KemSecretKey,
+    public: KemPublicKey,
     signature: xeddsa::Signature,
 }
 
@@ -225,15 +230,16 @@ impl KemPreKey {
         identity: &IdentityKeyPair,
     ) -> Result<Self, ProfileUnavailable> {
         let suite = profile.suite()?;
-        let secret = mlkem1024::SecretKey::generate(rng);
-        let encoded = encode_kem_key(suite, secret.public_key().as_bytes());
+        let secret = KemSecretKey::generate(suite.kem, rng);
+        let public = secret.public_key();
+        let encoded = encode_kem_key(suite, public.as_bytes());
         let signature = sign(suite, rng, identity, PreKeyKind::Kem, id, &encoded);
-        Ok(Self { profile, id, secret, signature })
+        Ok(Self { profile, id, secret, public, signature })
     }
 
     /// What the directory gets.
     pub fn public(&self) -> KemPreKeyPublic {
-        KemPreKeyPublic { id: self.id, key: self.secret.public_key().clone(), signature: self.signature }
+        KemPreKeyPublic { id: self.id, key: self.public.clone(), signature: self.signature }
     }
 
     /// The prekey's id.
@@ -250,15 +256,20 @@ impl KemPreKey {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, PreKeyFormatError> {
         let (profile, id, body) = load::<{ KEM_SEED_LEN + SIGNATURE_LEN }>(PreKeyKind::Kem, bytes)?;
         let (seed, signature) = split::<KEM_SEED_LEN, SIGNATURE_LEN>(&body[..]);
-        Ok(Self { profile, id, secret: mlkem1024::SecretKey::from_seed(seed), signature: xeddsa::Signature(signature) })
+        let secret = KemSecretKey::from_seed(profile.suite()?.kem, seed);
+        Ok(Self { profile, id, public: secret.public_key(), secret, signature: xeddsa::Signature(signature) })
     }
 
     pub(crate) fn profile(&self) -> Profile {
         self.profile
     }
 
-    pub(crate) fn secret(&self) -> &mlkem1024::SecretKey {
+    pub(crate) fn secret(&self) -> &KemSecretKey {
         &self.secret
+    }
+
+    pub(crate) fn key(&self) -> &KemPublicKey {
+        &self.public
     }
 }
 

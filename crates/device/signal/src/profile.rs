@@ -5,18 +5,21 @@
 //! signed key set of an account says which profile a device speaks, so a profile is never negotiated here and never
 //! falls back to another.
 //!
-//! `Native` is complete but for the post-quantum ratchet. `SignalV4` follows the public layout of version 4 messages;
-//! it lacks the round-3 Kyber KEM and the sparse post-quantum ratchet, so it talks to nobody but itself. It exists only
-//! under the cargo feature `signal-v4`; without it every operation answers [`ProfileUnavailable`].
+//! `Native` is the default. `SignalV4` speaks libsignal's version 4 messages byte for byte, with the round-3 Kyber KEM
+//! that its deployed peers use (`docs/protocol/signal-v4.md`). It is there for interoperability and as proof that the
+//! machinery is right, it is no part of what is shipped, and it exists only under the cargo feature `signal-v4`; without
+//! it every operation answers [`ProfileUnavailable`].
 
 use core::fmt;
+
+use crate::kem::Kem;
 
 /// A cipher suite of pairwise sessions. The code is what signatures, associated data and records carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Profile {
     /// Ours: X25519 + ML-KEM-1024, own labels, labelled prekey signatures, 32-byte message code.
     Native,
-    /// The layout of libsignal's version 4 messages. Incomplete, see the module.
+    /// libsignal's version 4 messages: X25519 + Kyber-1024 of round 3, 8-byte message code. Opt-in, see the module.
     SignalV4,
 }
 
@@ -108,6 +111,7 @@ pub(crate) struct Suite {
     /// First byte of a prekey message.
     pub(crate) prekey_message_version: u8,
     pub(crate) ec_key_type: u8,
+    pub(crate) kem: Kem,
     pub(crate) kem_key_type: u8,
     pub(crate) kem_ciphertext_type: u8,
     /// Bytes of HMAC-SHA256 that trail a message.
@@ -125,6 +129,7 @@ pub(crate) static NATIVE: Suite = Suite {
     message_version: 0xA1,
     prekey_message_version: 0xB1,
     ec_key_type: 0x41,
+    kem: Kem::MlKem1024,
     kem_key_type: 0x42,
     kem_ciphertext_type: 0x43,
     mac_len: 32,
@@ -135,16 +140,16 @@ pub(crate) static NATIVE: Suite = Suite {
     binding: Binding::Transcript,
 };
 
-/// The KEM's type byte is that of ML-KEM-1024: it is what this build computes, and no current peer takes it for a
-/// round-3 Kyber key.
+/// Every value is the deployed peers' one. The KEM's type byte is that of round-3 Kyber-1024.
 #[cfg(feature = "signal-v4")]
 pub(crate) static SIGNAL_V4: Suite = Suite {
     profile: Profile::SignalV4,
     message_version: 0x44,
     prekey_message_version: 0x44,
     ec_key_type: 0x05,
-    kem_key_type: 0x0A,
-    kem_ciphertext_type: 0x0A,
+    kem: Kem::Kyber1024,
+    kem_key_type: 0x08,
+    kem_ciphertext_type: 0x08,
     mac_len: 8,
     handshake_label: b"WhisperText_X25519_SHA-256_CRYSTALS-KYBER-1024",
     root_label: b"WhisperRatchet",

@@ -7,11 +7,12 @@
 use core::fmt;
 use std::sync::Arc;
 
-use rcseal_crypto::{Secret, mlkem1024, x25519};
+use rcseal_crypto::{Secret, x25519};
 use zeroize::Zeroizing;
 
 use crate::address::Address;
 use crate::identity::IdentityKey;
+use crate::kem::{KEM_CIPHERTEXT_LEN, Kem, KemCiphertext};
 use crate::message::PreKeyHeader;
 use crate::profile::{Profile, ProfileUnavailable};
 use crate::ratchet::{Chain, PqRatchet};
@@ -31,7 +32,7 @@ const RECEIVING_LEN: usize = 32 + 32 + 4 + 4;
 /// No chain ends here: its last message would have a counter beyond the limit.
 const END_UNKNOWN: u32 = u32::MAX;
 /// One-time prekey present, its id, registration id present, its value, two ids, KEM ciphertext.
-const HEADER_LEN: usize = 1 + 4 + 1 + 4 + 4 + 4 + mlkem1024::CIPHERTEXT_LEN;
+const HEADER_LEN: usize = 1 + 4 + 1 + 4 + 4 + 4 + KEM_CIPHERTEXT_LEN;
 
 /// A session's stored form. Prints no content; zeroized on drop.
 pub struct Record(Zeroizing<Vec<u8>>);
@@ -124,7 +125,7 @@ impl Record {
         let exporter = input.secret()?;
         let pq = PqRatchet::decode(&input.take()?).ok_or(RecordError::Field { field: "post-quantum ratchet" })?;
         let pending = match pending {
-            true => Some(Arc::new(read_header(&mut input, base_key, our_identity)?)),
+            true => Some(Arc::new(read_header(&mut input, suite.kem, base_key, our_identity)?)),
             false => None,
         };
         Ok(State {
@@ -275,6 +276,7 @@ fn write_header(out: &mut Vec<u8>, header: &PreKeyHeader) {
 
 fn read_header(
     input: &mut Input<'_>,
+    kem: Kem,
     base_key: x25519::PublicKey,
     identity: IdentityKey,
 ) -> Result<PreKeyHeader, RecordError> {
@@ -282,9 +284,9 @@ fn read_header(
     let registration_id = input.optional_u32("registration id")?;
     let signed_prekey_id = input.u32()?;
     let kem_prekey_id = input.u32()?;
-    let ciphertext = input.take::<{ mlkem1024::CIPHERTEXT_LEN }>()?;
+    let ciphertext = input.take::<{ KEM_CIPHERTEXT_LEN }>()?;
     let kem_ciphertext =
-        mlkem1024::Ciphertext::from_bytes(&ciphertext).map_err(|_| RecordError::Field { field: "KEM ciphertext" })?;
+        KemCiphertext::from_bytes(kem, &ciphertext).map_err(|_| RecordError::Field { field: "KEM ciphertext" })?;
     Ok(PreKeyHeader {
         one_time_id,
         base_key,

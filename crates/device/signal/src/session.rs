@@ -15,7 +15,7 @@ use crate::address::Address;
 use crate::bundle::VerifiedBundle;
 use crate::delta::{Delta, StaleDelta, Step};
 use crate::identity::{IdentityKey, IdentityKeyPair, Peer};
-use crate::initiate::{self, InitiateError};
+use crate::initiate::{self, InitiateError, Local};
 use crate::message::{COUNTER_MAX, MessageForm, Outgoing, PreKeyMessage, encode_message, encode_prekey_message};
 use crate::profile::Profile;
 use crate::ratchet::{MessageKeys, root_step};
@@ -81,7 +81,19 @@ impl Session {
         their: Peer,
         bundle: VerifiedBundle,
     ) -> Result<Self, InitiateError> {
-        initiate::initiate(rng, profile, ours, our, their, &bundle).map(Self::of)
+        let local = Local { identity: ours, address: our, registration_id: None };
+        Self::initiate_from(rng, profile, local, their, bundle)
+    }
+
+    /// [`Session::initiate`] for a device that has a registration id.
+    pub fn initiate_from(
+        rng: &mut dyn CryptoRng,
+        profile: Profile,
+        local: Local<'_>,
+        their: Peer,
+        bundle: VerifiedBundle,
+    ) -> Result<Self, InitiateError> {
+        initiate::initiate(rng, profile, local, their, &bundle).map(Self::of)
     }
 
     /// Answers a prekey message of the device `their`, whose identity key comes from its verified key set. First look

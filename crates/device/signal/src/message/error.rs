@@ -87,7 +87,7 @@ pub enum ParseError {
         source: x25519::KeyError,
     },
     /// The KEM ciphertext is malformed.
-    #[error("field {field} is not an ML-KEM-1024 ciphertext")]
+    #[error("field {field} is not a KEM ciphertext")]
     KemCiphertext {
         /// The field's number.
         field: u32,

@@ -2,14 +2,16 @@
 //!
 //! `version(1) || protobuf { 1: one-time prekey id, 2: base key, 3: identity key, 4: ratchet message, 5: registration
 //! id (signal-v4), 6: signed prekey id, 7: KEM prekey id, 8: KEM ciphertext }`. It has no MAC of its own. Everything
-//! but field 4 is the *header*; its hash goes into the key derivation (native) and is compared on every repetition
-//! (both profiles).
+//! but fields 4 and 5 is the *header*; its hash goes into the key derivation (native) and is compared on every repetition
+//! (both profiles). Field 5 is outside, because in `signal-v4` nothing authenticates it: whoever changed it on the way
+//! would otherwise make the genuine repetitions look foreign.
 
-use rcseal_crypto::{hash, mlkem1024, x25519};
+use rcseal_crypto::{hash, x25519};
 
 use super::fields::{Reader, put_bytes, put_u32};
 use super::{MESSAGE_LEN_MAX, MessageForm, ParseError};
 use crate::identity::IdentityKey;
+use crate::kem::{KEM_CIPHERTEXT_LEN, KemCiphertext};
 use crate::profile::{Profile, Suite};
 
 /// A parsed prekey message. Its claims are unproven until [`crate::Accepting::decrypt_first`] has succeeded.
@@ -30,7 +32,7 @@ pub(crate) struct PreKeyHeader {
     pub(crate) registration_id: Option<u32>,
     pub(crate) signed_prekey_id: u32,
     pub(crate) kem_prekey_id: u32,
-    pub(crate) kem_ciphertext: mlkem1024::Ciphertext,
+    pub(crate) kem_ciphertext: KemCiphertext,
 }
 
 impl PreKeyMessage {
@@ -64,6 +66,7 @@ impl PreKeyMessage {
         let (mut one_time_id, mut base_key, mut identity, mut inner) = (None, None, None, None);
         let (mut registration_id, mut signed_prekey_id, mut kem_prekey_id, mut kem_ciphertext) =
             (None, None, None, None);
+        let mut registration_end = 0;
         let mut reader = Reader::new(proto);
         while let Some(field) = reader.next()? {
             match field.number {
@@ -71,12 +74,15 @@ impl PreKeyMessage {
                 2 => base_key = Some(field.ec_key(suite.ec_key_type)?),
                 3 => identity = Some(IdentityKey::from(field.ec_key(suite.ec_key_type)?)),
                 4 => inner = Some((field.bytes()?, field.start, field.end)),
-                5 if suite.carries_addresses() => registration_id = Some(field.u32()?),
+                5 if suite.carries_addresses() => {
+                    registration_id = Some(field.u32()?);
+                    registration_end = field.end;
+                }
                 6 => signed_prekey_id = Some(field.u32()?),
                 7 => kem_prekey_id = Some(field.u32()?),
                 8 => {
-                    let body = field.typed(suite.kem_ciphertext_type, mlkem1024::CIPHERTEXT_LEN)?;
-                    let parsed = mlkem1024::Ciphertext::from_bytes(body);
+                    let body = field.typed(suite.kem_ciphertext_type, KEM_CIPHERTEXT_LEN)?;
+                    let parsed = KemCiphertext::from_bytes(suite.kem, body);
                     kem_ciphertext = Some(parsed.map_err(|source| ParseError::KemCiphertext { field: 8, source })?);
                 }
                 field => return Err(ParseError::UnknownField { field }),
@@ -94,7 +100,8 @@ impl PreKeyMessage {
                 kem_prekey_id: kem_prekey_id.ok_or(ParseError::MissingField { field: 7 })?,
                 kem_ciphertext: kem_ciphertext.ok_or(ParseError::MissingField { field: 8 })?,
             },
-            header_hash: header_hash(suite, &proto[..start], &proto[end..]),
+            // Fields stand in order, so field 5 follows the inner message if it is there at all.
+            header_hash: header_hash(suite, &proto[..start], &proto[end.max(registration_end)..]),
             inner: inner.to_vec(),
         })
     }
@@ -128,10 +135,16 @@ impl PreKeyMessage {
     pub fn one_time_id(&self) -> Option<u32> {
         self.header.one_time_id
     }
+
+    /// The registration id the sender states (`signal-v4`). Nothing authenticates it: good for noticing that a device
+    /// was set up anew, and for nothing else.
+    pub fn registration_id(&self) -> Option<u32> {
+        self.header.registration_id
+    }
 }
 
 impl PreKeyHeader {
-    /// The encoded fields before and after the inner message.
+    /// The encoded fields before the inner message, and those from field 6 on.
     fn encode(&self, suite: &Suite) -> (Vec<u8>, Vec<u8>) {
         let mut before = Vec::with_capacity(80);
         if let Some(id) = self.one_time_id {
@@ -139,10 +152,7 @@ impl PreKeyHeader {
         }
         put_bytes(&mut before, 2, &[&suite.encode_ec(self.base_key.as_bytes())]);
         put_bytes(&mut before, 3, &[&suite.encode_ec(self.identity.as_bytes())]);
-        let mut after = Vec::with_capacity(20 + mlkem1024::CIPHERTEXT_LEN);
-        if let Some(id) = self.registration_id {
-            put_u32(&mut after, 5, id);
-        }
+        let mut after = Vec::with_capacity(20 + KEM_CIPHERTEXT_LEN);
         put_u32(&mut after, 6, self.signed_prekey_id);
         put_u32(&mut after, 7, self.kem_prekey_id);
         put_bytes(&mut after, 8, &[&[suite.kem_ciphertext_type], self.kem_ciphertext.as_bytes()]);
@@ -155,8 +165,7 @@ impl PreKeyHeader {
     }
 }
 
-/// The two parts need no separator: each is a run of complete fields, and field 6 always begins the second or follows
-/// field 5.
+/// The two parts need no separator: each is a run of complete fields, and field 6 always begins the second.
 fn header_hash(suite: &Suite, before: &[u8], after: &[u8]) -> [u8; 32] {
     hash::sha256(&[b"rcseal/signal/v1/prekey-header", &[suite.profile.code()], before, after])
 }
@@ -164,10 +173,13 @@ fn header_hash(suite: &Suite, before: &[u8], after: &[u8]) -> [u8; 32] {
 /// Wraps a finished ratchet message.
 pub(crate) fn encode_prekey_message(suite: &Suite, header: &PreKeyHeader, inner: &[u8]) -> Vec<u8> {
     let (before, after) = header.encode(suite);
-    let mut out = Vec::with_capacity(1 + before.len() + 6 + inner.len() + after.len());
+    let mut out = Vec::with_capacity(1 + before.len() + 6 + inner.len() + 6 + after.len());
     out.push(suite.prekey_message_version);
     out.extend_from_slice(&before);
     put_bytes(&mut out, 4, &[inner]);
+    if let Some(id) = header.registration_id {
+        put_u32(&mut out, 5, id);
+    }
     out.extend_from_slice(&after);
     out
 }
