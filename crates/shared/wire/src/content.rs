@@ -10,7 +10,8 @@ mod body;
 mod payload;
 
 pub use body::{
-    BlobReference, Body, Card, ConsentChoice, ContactEntry, Content, GroupEventKind, Media, Receipt, Suggestion,
+    BlobReference, Body, Card, ConsentChoice, ContactEntry, Content, GroupEventKind, Media, Receipt, RekeyStep,
+    Suggestion,
 };
 pub use payload::{Conversation, ConversationKind, Introduction, Participant, Payload, Role};
 
@@ -30,6 +31,8 @@ pub const EMOJI_LEN_MAX: usize = 64;
 pub const NAME_LEN_MAX: usize = 512;
 /// Messages that one receipt names: as many as fit the smallest bucket.
 pub const RECEIPT_LEN_MAX: usize = 8;
+/// Envelopes that one request for another sending names: as a receipt, for the same reason.
+pub const RESEND_LEN_MAX: usize = RECEIPT_LEN_MAX;
 /// Suggestions on a card.
 pub const SUGGESTIONS_MAX: usize = 16;
 /// Participants of a conversation that is not a group.

@@ -83,7 +83,9 @@ fn content_json(content: &Content) -> Value {
         | Body::Receipt(_)
         | Body::Typing(_)
         | Body::KeySetChanged
-        | Body::ContactSync(_) => json!({}),
+        | Body::ContactSync(_)
+        | Body::Rekey(_)
+        | Body::ResendRequest { .. } => json!({}),
     };
     json["kind"] = json!(content.body().kind());
     json
@@ -149,7 +151,9 @@ fn body_text(body: &Body) -> String {
         | Body::Receipt(_)
         | Body::Typing(_)
         | Body::KeySetChanged
-        | Body::ContactSync(_) => String::new(),
+        | Body::ContactSync(_)
+        | Body::Rekey(_)
+        | Body::ResendRequest { .. } => String::new(),
     }
 }
 

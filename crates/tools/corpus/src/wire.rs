@@ -4,7 +4,9 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 use prost::Message as _;
-use rcseal_wire::content::{Body, Content, Conversation, ConversationKind, Participant, Payload, Receipt, Role};
+use rcseal_wire::content::{
+    Body, Content, Conversation, ConversationKind, Participant, Payload, Receipt, RekeyStep, Role,
+};
 use rcseal_wire::envelope::{Envelope, FIRST_OVERHEAD, Hello, NONCE_LEN, TAG_LEN, Tag};
 use rcseal_wire::frame::{
     self, Acks, MailboxEvent, MailboxRequest, Submit, SubmitBatch, SubmitResults, mailbox_request,
@@ -124,6 +126,8 @@ pub(crate) fn content_seeds() -> Vec<Vec<u8>> {
         Body::Receipt(Receipt::Undecryptable { envelopes: vec![EnvelopeId::from_bytes([4; 16])], reason: 3 }),
         Body::Typing(true),
         Body::KeySetChanged,
+        Body::Rekey(RekeyStep::Ping { id: [6; 16] }),
+        Body::ResendRequest { envelopes: vec![EnvelopeId::from_bytes([4; 16])] },
     ];
     bodies.into_iter().map(|body| Content::new(body, Some(message_id())).as_bytes().to_vec()).collect()
 }

@@ -156,6 +156,8 @@ fn content(content: &Content) -> Value {
         | Body::ConsentEvent { .. }
         | Body::KeySetChanged
         | Body::ContactSync(_)
+        | Body::Rekey(_)
+        | Body::ResendRequest { .. }
         | Body::Unknown => {}
     }
     value

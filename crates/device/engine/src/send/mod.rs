@@ -295,7 +295,9 @@ pub(crate) const fn is_shown(body: &Body) -> bool {
         | Body::Receipt(_)
         | Body::Typing(_)
         | Body::KeySetChanged
-        | Body::ContactSync(_) => false,
+        | Body::ContactSync(_)
+        | Body::Rekey(_)
+        | Body::ResendRequest { .. } => false,
     }
 }
 

@@ -6,8 +6,8 @@ use prost::Message as _;
 use rcseal_crypto::secret::Secret;
 
 use super::{
-    CONTACTS_MAX, ContentError, EMOJI_LEN_MAX, MEDIA_LEN_MAX, NAME_LEN_MAX, RECEIPT_LEN_MAX, SUGGESTIONS_MAX,
-    TEXT_LEN_MAX, id, limited, proto,
+    CONTACTS_MAX, ContentError, EMOJI_LEN_MAX, MEDIA_LEN_MAX, NAME_LEN_MAX, RECEIPT_LEN_MAX, RESEND_LEN_MAX,
+    SUGGESTIONS_MAX, TEXT_LEN_MAX, id, limited, proto,
 };
 use crate::id::{AccountId, BlobId, Digest, EnvelopeId, KeySetCounter, KeySetHash, MessageId};
 use crate::origin::Origin;
@@ -80,8 +80,30 @@ pub enum Body {
     KeySetChanged,
     /// Contacts, between devices of one account; not shown.
     ContactSync(Vec<ContactEntry>),
+    /// Turns the ratchet between two devices; not shown.
+    Rekey(RekeyStep),
+    /// Envelopes that came here and could not be decrypted, asked for once more; not shown.
+    ResendRequest {
+        /// Which envelopes; the sender knows which message was in them.
+        envelopes: Vec<EnvelopeId>,
+    },
     /// A body of a later version: "update the app to see this message".
     Unknown,
+}
+
+/// One half of a round trip that gives both directions of a session new ratchet keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RekeyStep {
+    /// Asks for a pong.
+    Ping {
+        /// Drawn by the device that asks.
+        id: [u8; 16],
+    },
+    /// Answers a ping.
+    Pong {
+        /// The ping's.
+        id: [u8; 16],
+    },
 }
 
 /// What became of messages.
@@ -287,6 +309,8 @@ impl Body {
             Self::ConsentEvent { .. } => "consent_event",
             Self::KeySetChanged => "key_set_changed",
             Self::ContactSync(_) => "contact_sync",
+            Self::Rekey(_) => "rekey",
+            Self::ResendRequest { .. } => "resend_request",
             Self::Unknown => "unknown",
         }
     }
@@ -348,6 +372,16 @@ impl Body {
             Self::ContactSync(contacts) => {
                 P::ContactSync(proto::ContactSync { contacts: contacts.iter().map(ContactEntry::to_proto).collect() })
             }
+            Self::Rekey(step) => {
+                let (step, id) = match step {
+                    RekeyStep::Ping { id } => (proto::RekeyStep::Ping, id),
+                    RekeyStep::Pong { id } => (proto::RekeyStep::Pong, id),
+                };
+                P::Rekey(proto::Rekey { step: step.into(), id: id.to_vec() })
+            }
+            Self::ResendRequest { envelopes } => P::ResendRequest(proto::ResendRequest {
+                envelopes: envelopes.iter().map(|id| id.as_bytes().to_vec()).collect(),
+            }),
             Self::Unknown => return None,
         })
     }
@@ -407,6 +441,25 @@ impl Body {
                     return Err(ContentError::TooLong { field: "contacts" });
                 }
                 Self::ContactSync(sync.contacts.into_iter().map(ContactEntry::from_proto).collect::<Result<_, _>>()?)
+            }
+            P::Rekey(rekey) => {
+                let id = fixed("rekey.id", &rekey.id)?;
+                match rekey.step() {
+                    proto::RekeyStep::Ping => Self::Rekey(RekeyStep::Ping { id }),
+                    proto::RekeyStep::Pong => Self::Rekey(RekeyStep::Pong { id }),
+                    proto::RekeyStep::Unspecified => return Err(ContentError::Field { field: "rekey.step" }),
+                }
+            }
+            P::ResendRequest(request) => {
+                if request.envelopes.len() > RESEND_LEN_MAX {
+                    return Err(ContentError::TooLong { field: "envelopes" });
+                }
+                let envelopes = request
+                    .envelopes
+                    .iter()
+                    .map(|bytes| id("envelopes", EnvelopeId::parse(bytes)))
+                    .collect::<Result<_, _>>()?;
+                Self::ResendRequest { envelopes }
             }
         })
     }

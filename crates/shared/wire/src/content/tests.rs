@@ -54,6 +54,9 @@ fn every_body() -> Vec<Body> {
         },
         Body::ConsentEvent { choice: ConsentChoice::Retained, retention_days: 30 },
         Body::KeySetChanged,
+        Body::Rekey(RekeyStep::Ping { id: [8; 16] }),
+        Body::Rekey(RekeyStep::Pong { id: [8; 16] }),
+        Body::ResendRequest { envelopes: vec![EnvelopeId::from_bytes([4; 16]), EnvelopeId::from_bytes([5; 16])] },
         Body::ContactSync(vec![
             ContactEntry {
                 account: AccountId::from_bytes([1; 16]),
@@ -120,6 +123,20 @@ fn limits_have_names() {
     media.file_name = "../../etc/passwd".to_owned();
     let content = Content::new(Body::Media(media), None);
     assert_eq!(Content::parse(content.as_bytes().to_vec()).unwrap_err(), ContentError::Field { field: "file_name" });
+}
+
+#[test]
+fn a_resend_request_names_a_bounded_number_of_envelopes() {
+    let envelopes = vec![EnvelopeId::from_bytes([4; 16]); RESEND_LEN_MAX + 1];
+    let content = Content::new(Body::ResendRequest { envelopes }, None);
+    assert_eq!(Content::parse(content.as_bytes().to_vec()).unwrap_err(), ContentError::TooLong { field: "envelopes" });
+}
+
+#[test]
+fn a_rekey_step_that_is_neither_ping_nor_pong_is_refused() {
+    // Field 14, a rekey of step 3.
+    let bytes = [&[0x72, 0x14, 0x08, 0x03, 0x12, 0x10][..], &[8; 16]].concat();
+    assert_eq!(Content::parse(bytes).unwrap_err(), ContentError::Field { field: "rekey.step" });
 }
 
 #[test]
