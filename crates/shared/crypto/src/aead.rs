@@ -2,6 +2,8 @@
 //!
 //! Nothing here chooses a nonce. Every caller derives key and nonce together for one use, or counts.
 
+use alloc::vec::Vec;
+
 use thiserror::Error;
 
 use crate::Secret;

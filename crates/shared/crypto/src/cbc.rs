@@ -3,6 +3,8 @@
 //! The Signal message layout uses it under an HMAC. CBC alone authenticates nothing: check the MAC first, and never let a peer tell a
 //! padding error from any other failure.
 
+use alloc::vec::Vec;
+
 use thiserror::Error;
 
 use crate::backend::chosen;

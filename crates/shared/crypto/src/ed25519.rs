@@ -3,8 +3,8 @@
 //! Verification accepts one encoding per key and signature: canonical points only, no key of small order, s below the group order, R
 //! compared by bytes. Both back ends then agree on every input. Messages come in parts; every signature of ours starts with a type label.
 
+use alloc::borrow::Cow;
 use core::fmt;
-use std::borrow::Cow;
 
 use curve25519_dalek::edwards::CompressedEdwardsY;
 use rand_core::CryptoRng;

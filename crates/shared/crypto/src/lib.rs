@@ -9,13 +9,21 @@
 //! Shared vectors (`vectors/crypto`) and property tests hold the two to the same answers. ML-KEM and SHA-3 come from libcrux and
 //! Edwards arithmetic for XEdDSA from `curve25519-dalek` in both.
 //!
+//! **Without the standard library.** The crate is `no_std` and needs `alloc`. With `default-features = false` and feature `portable` none
+//! of its dependencies needs more either, on any target that has pointer-sized atomics; the AWS-LC back end brings the standard library
+//! with it. Feature `kyber` adds [`kyber1024`] and is off by default.
+//!
 //! **What this crate never does.** It never returns an all-zero key agreement, never accepts a low-order or non-canonical curve
 //! point or an unreduced ML-KEM key, never prints a secret, never panics on peer input.
+
+#![no_std]
 
 #[cfg(not(any(feature = "aws-lc", feature = "portable")))]
 compile_error!("rcseal-crypto needs one of its back ends: feature `aws-lc` (default) or `portable`");
 
 extern crate alloc;
+#[cfg(any(test, feature = "aws-lc"))]
+extern crate std;
 
 pub mod aead;
 pub mod backend;
@@ -25,6 +33,8 @@ pub mod hash;
 pub mod hkdf;
 pub mod hmac;
 mod hpke;
+#[cfg(feature = "kyber")]
+pub mod kyber1024;
 mod mlkem;
 pub mod mlkem1024;
 pub mod mlkem768;

@@ -1,7 +1,7 @@
-//! What the two ML-KEM parameter sets share: one macro that writes their types, and the error of their parsers.
+//! What the module-lattice KEMs share: one macro that writes their types, and the error of their parsers.
 //!
-//! FIPS 203 through `libcrux-ml-kem`, where randomness is an argument. Secret keys are kept as the 64-byte seed (d, z); the expanded
-//! form is rebuilt when a key is loaded and is never stored.
+//! FIPS 203, and the round-3 Kyber it came from, through `libcrux-ml-kem`, where randomness is an argument. Secret keys are kept as the
+//! 64-byte seed (d, z); the expanded form is rebuilt when a key is loaded and is never stored.
 
 use thiserror::Error;
 
@@ -20,7 +20,7 @@ pub enum KeyError {
         actual: usize,
     },
     /// A coefficient is not reduced modulo q (FIPS 203, 7.2).
-    #[error("the ML-KEM public key fails the modulus check")]
+    #[error("the public key fails the modulus check")]
     Modulus,
 }
 
@@ -35,11 +35,14 @@ impl KeyError {
     }
 }
 
+/// Writes the types of the parameter set that libcrux has in its module `$module`. The name of the module is printed in `Debug`.
 macro_rules! parameter_set {
-    ($libcrux:ident, $label:literal, $public_len:literal, $ciphertext_len:literal, $PublicKey:ident, $PrivateKey:ident, $Ciphertext:ident) => {
+    ($module:ident, public: $public_len:literal, secret: $secret_len:literal, ciphertext: $ciphertext_len:literal) => {
+        use alloc::boxed::Box;
         use core::fmt;
 
-        use libcrux_ml_kem::$libcrux as kem;
+        use libcrux_ml_kem::$module as kem;
+        use libcrux_ml_kem::{MlKemCiphertext, MlKemPrivateKey, MlKemPublicKey};
         use rand_core::CryptoRng;
         use zeroize::Zeroize;
 
@@ -53,12 +56,12 @@ macro_rules! parameter_set {
 
         /// A public key that has passed the modulus check.
         #[derive(Clone)]
-        pub struct PublicKey(Box<kem::$PublicKey>);
+        pub struct PublicKey(Box<MlKemPublicKey<$public_len>>);
 
         impl PublicKey {
             /// Checks the length and that every coefficient is reduced (FIPS 203, 7.2).
             pub fn from_bytes(bytes: &[u8]) -> Result<Self, KeyError> {
-                let key = kem::$PublicKey::try_from(bytes)
+                let key = MlKemPublicKey::<$public_len>::try_from(bytes)
                     .map_err(|_| KeyError::Length { expected: PUBLIC_KEY_LEN, actual: bytes.len() })?;
                 if kem::validate_public_key(&key) { Ok(Self(Box::new(key))) } else { Err(KeyError::Modulus) }
             }
@@ -94,18 +97,18 @@ macro_rules! parameter_set {
 
         impl fmt::Debug for PublicKey {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!($label, "::PublicKey({}..)"), crate::x25519::Hex(&self.as_bytes()[..8]))
+                write!(f, concat!(stringify!($module), "::PublicKey({}..)"), crate::x25519::Hex(&self.as_bytes()[..8]))
             }
         }
 
         /// A ciphertext of the right length. Every such string decapsulates to something (implicit rejection).
         #[derive(Clone)]
-        pub struct Ciphertext(Box<kem::$Ciphertext>);
+        pub struct Ciphertext(Box<MlKemCiphertext<$ciphertext_len>>);
 
         impl Ciphertext {
             /// Checks the length.
             pub fn from_bytes(bytes: &[u8]) -> Result<Self, KeyError> {
-                kem::$Ciphertext::try_from(bytes)
+                MlKemCiphertext::<$ciphertext_len>::try_from(bytes)
                     .map(|ciphertext| Self(Box::new(ciphertext)))
                     .map_err(|_| KeyError::Length { expected: CIPHERTEXT_LEN, actual: bytes.len() })
             }
@@ -127,14 +130,14 @@ macro_rules! parameter_set {
 
         impl fmt::Debug for Ciphertext {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!($label, "::Ciphertext({}..)"), crate::x25519::Hex(&self.as_bytes()[..8]))
+                write!(f, concat!(stringify!($module), "::Ciphertext({}..)"), crate::x25519::Hex(&self.as_bytes()[..8]))
             }
         }
 
         /// A secret key: its seed, and the expanded form made from it.
         pub struct SecretKey {
             seed: Secret<SEED_LEN>,
-            expanded: Box<kem::$PrivateKey>,
+            expanded: Box<MlKemPrivateKey<$secret_len>>,
             public: PublicKey,
         }
 
@@ -190,7 +193,7 @@ macro_rules! parameter_set {
 
         impl fmt::Debug for SecretKey {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(concat!($label, "::SecretKey"))
+                f.write_str(concat!(stringify!($module), "::SecretKey"))
             }
         }
     };

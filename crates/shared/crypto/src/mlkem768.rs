@@ -1,18 +1,8 @@
 //! ML-KEM-768 (FIPS 203, category 3): the post-quantum half of sealing and, in pieces, of the ratchet.
 
-use alloc::boxed::Box;
-
 pub mod split;
 
-crate::mlkem::parameter_set!(
-    mlkem768,
-    "mlkem768",
-    1184,
-    1088,
-    MlKem768PublicKey,
-    MlKem768PrivateKey,
-    MlKem768Ciphertext
-);
+crate::mlkem::parameter_set!(mlkem768, public: 1184, secret: 2400, ciphertext: 1088);
 
 /// Where H(ek) stands in the decapsulation key of FIPS 203: after the 1,152 bytes of K-PKE and the encapsulation key.
 const HASH_AT: usize = 1152 + PUBLIC_KEY_LEN;

@@ -4,6 +4,8 @@
 //! secret key and says nothing about the sender: who wrote the message is proven inside. It is used for the first message to a device,
 //! never for a ratchet's messages.
 
+use alloc::vec::Vec;
+
 use rand_core::CryptoRng;
 use thiserror::Error;
 

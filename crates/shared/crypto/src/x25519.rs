@@ -4,8 +4,8 @@
 //! twist. With such keys a clamped agreement cannot come out all zero; [`SecretKey::diffie_hellman`] refuses that result all the same.
 
 use core::fmt;
-use std::sync::OnceLock;
 
+use curve25519_dalek::montgomery::MontgomeryPoint;
 use rand_core::CryptoRng;
 use thiserror::Error;
 
@@ -95,6 +95,16 @@ impl PublicKey {
     pub fn as_bytes(&self) -> &[u8; KEY_LEN] {
         &self.0
     }
+
+    /// Whether the point is a multiple of the base point. False for a point with a component of small order and for one on the twist.
+    ///
+    /// An honest key is one. Adding a point of small order to it changes its bytes and no agreement made with it, so a protocol that
+    /// binds keys by their bytes asks this before it trusts that two keys are two. One scalar multiplication, on public data.
+    #[must_use]
+    pub fn is_torsion_free(&self) -> bool {
+        // The two points with this u are each other's negatives and share their order, so the sign does not matter.
+        MontgomeryPoint(self.0).to_edwards(0).is_some_and(|point| point.is_torsion_free())
+    }
 }
 
 impl fmt::Debug for PublicKey {
@@ -114,12 +124,10 @@ impl fmt::Display for Hex<'_> {
 
 /// A secret key. The scalar is kept as it was given and clamped on use.
 ///
-/// Building one costs nothing; the first agreement or [`SecretKey::public_key`] prepares it (one base-point multiplication) and the
-/// result is kept for later calls.
-pub struct SecretKey {
-    bytes: Secret<KEY_LEN>,
-    ready: OnceLock<X25519Key>,
-}
+/// Building one costs nothing. With AWS-LC the first agreement or [`SecretKey::public_key`] prepares it (one base-point multiplication)
+/// and the result is kept for later calls and for duplicates; the portable back end computes the public key on every call, so whoever
+/// needs it twice keeps a [`KeyPair`].
+pub struct SecretKey(X25519Key);
 
 impl SecretKey {
     /// Draws a new key.
@@ -137,35 +145,31 @@ impl SecretKey {
     /// Takes 32 bytes that already are a secret.
     #[must_use]
     pub fn from_secret(bytes: Secret<KEY_LEN>) -> Self {
-        Self { bytes, ready: OnceLock::new() }
+        Self(X25519Key::new(bytes))
     }
 
     /// The stored form.
     #[must_use]
     pub fn expose(&self) -> &[u8; KEY_LEN] {
-        self.bytes.expose()
+        self.0.secret().expose()
     }
 
-    /// A second copy, on purpose.
+    /// A second handle, on purpose. What was prepared for one is prepared for both.
     #[must_use]
     pub fn duplicate(&self) -> Self {
-        Self::from_secret(self.bytes.duplicate())
+        Self(self.0.duplicate())
     }
 
     /// The public key.
     #[must_use]
     pub fn public_key(&self) -> PublicKey {
         // A clamped scalar is a multiple of 8 and below 8q, so this point is neither of low order nor, being reduced, non-canonical.
-        PublicKey(*self.ready().public())
+        PublicKey(self.0.public())
     }
 
     /// The agreement with `their` key. All zeros is an error.
     pub fn diffie_hellman(&self, their: &PublicKey) -> Result<Secret<32>, KeyError> {
-        self.ready().agree(&their.0).ok_or(KeyError::AllZero)
-    }
-
-    fn ready(&self) -> &X25519Key {
-        self.ready.get_or_init(|| X25519Key::new(self.bytes.expose()))
+        self.0.agree(&their.0).ok_or(KeyError::AllZero)
     }
 }
 
@@ -189,6 +193,12 @@ impl KeyPair {
     #[must_use]
     pub fn generate(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
         Self::from_secret(SecretKey::generate(rng))
+    }
+
+    /// A second handle, on purpose.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self { secret: self.secret.duplicate(), public: self.public }
     }
 
     /// Completes a secret key with its public key.

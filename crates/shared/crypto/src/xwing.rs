@@ -4,6 +4,7 @@
 //! both halves broken. One difference from the draft, on the strict side: an X25519 half that is not canonical or is of low order is
 //! refused when it is parsed, where the draft computes on.
 
+use alloc::boxed::Box;
 use core::fmt;
 
 use rand_core::CryptoRng;

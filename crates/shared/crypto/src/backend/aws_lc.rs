@@ -3,7 +3,10 @@
 //! AWS-LC reports failure for running out of memory or for wrong lengths. Lengths are fixed by the signatures here, so each `expect`
 //! below can only speak of memory, where the rest of Rust aborts too.
 
-use std::iter;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::iter;
+use std::sync::OnceLock;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::agreement::{self, UnparsedPublicKey, X25519};
@@ -130,36 +133,58 @@ pub fn hkdf_expand(prk: &[u8; 32], info: &[&[u8]], out: &mut [u8]) {
     }
 }
 
-/// An X25519 private key made ready for use, with its public key.
-pub struct X25519Key {
-    inner: agreement::PrivateKey,
-    public: [u8; 32],
+/// An X25519 private key.
+///
+/// AWS-LC computes the public key whenever it takes a private one, so the key is handed over on first use and once: duplicates share
+/// what was made.
+pub struct X25519Key(Arc<X25519Inner>);
+
+struct X25519Inner {
+    secret: Secret<32>,
+    ready: OnceLock<agreement::PrivateKey>,
 }
 
 impl X25519Key {
-    /// Makes ready the private key `secret` (clamped on use, RFC 7748).
+    /// Takes a private key (clamped on use, RFC 7748).
     #[must_use]
-    pub fn new(secret: &[u8; 32]) -> Self {
-        let inner = agreement::PrivateKey::from_private_key(&X25519, secret).expect(FIXED_LENGTH);
-        let mut public = [0; 32];
-        public.copy_from_slice(inner.compute_public_key().expect(FIXED_LENGTH).as_ref());
-        Self { inner, public }
+    pub fn new(secret: Secret<32>) -> Self {
+        Self(Arc::new(X25519Inner { secret, ready: OnceLock::new() }))
+    }
+
+    /// The bytes it was made from.
+    #[must_use]
+    pub fn secret(&self) -> &Secret<32> {
+        &self.0.secret
+    }
+
+    /// A second handle.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self(Arc::clone(&self.0))
     }
 
     /// The u-coordinate of the public key.
     #[must_use]
-    pub fn public(&self) -> &[u8; 32] {
-        &self.public
+    pub fn public(&self) -> [u8; 32] {
+        let mut public = [0; 32];
+        public.copy_from_slice(self.ready().compute_public_key().expect(FIXED_LENGTH).as_ref());
+        public
     }
 
     /// X25519 with the u-coordinate `their`; `None` when the result is all zeros.
     #[must_use]
     pub fn agree(&self, their: &[u8; 32]) -> Option<Secret<32>> {
-        agreement::agree(&self.inner, UnparsedPublicKey::new(&X25519, their), (), |bytes| {
+        agreement::agree(self.ready(), UnparsedPublicKey::new(&X25519, their), (), |bytes| {
             Secret::from_slice(bytes).ok_or(())
         })
         .ok()
         .filter(|shared| !crate::ct_eq(shared.expose(), &[0; 32]))
+    }
+
+    fn ready(&self) -> &agreement::PrivateKey {
+        self.0.ready.get_or_init(|| {
+            agreement::PrivateKey::from_private_key(&X25519, self.0.secret.expose()).expect(FIXED_LENGTH)
+        })
     }
 }
 

@@ -1,5 +1,7 @@
 //! The pure-Rust back end: `curve25519-dalek`, `ed25519-dalek` and RustCrypto. No C compiler, any target, wasm included.
 
+use alloc::vec::Vec;
+
 use ::hmac::{Hmac, KeyInit, Mac};
 use aes::Aes256;
 use aes_gcm::Aes256Gcm;
@@ -82,29 +84,38 @@ pub fn hkdf_expand(prk: &[u8; 32], info: &[&[u8]], out: &mut [u8]) {
         .expect("the typed caller bounds the length at compile time");
 }
 
-/// An X25519 private key made ready for use, with its public key.
-pub struct X25519Key {
-    secret: Secret<32>,
-    public: [u8; 32],
-}
+/// An X25519 private key.
+pub struct X25519Key(Secret<32>);
 
 impl X25519Key {
-    /// Makes ready the private key `secret` (clamped on use, RFC 7748).
+    /// Takes a private key (clamped on use, RFC 7748).
     #[must_use]
-    pub fn new(secret: &[u8; 32]) -> Self {
-        Self { secret: Secret::from_bytes(*secret), public: MontgomeryPoint::mul_base_clamped(*secret).0 }
+    pub fn new(secret: Secret<32>) -> Self {
+        Self(secret)
+    }
+
+    /// The bytes it was made from.
+    #[must_use]
+    pub fn secret(&self) -> &Secret<32> {
+        &self.0
+    }
+
+    /// A second copy.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self(self.0.duplicate())
     }
 
     /// The u-coordinate of the public key.
     #[must_use]
-    pub fn public(&self) -> &[u8; 32] {
-        &self.public
+    pub fn public(&self) -> [u8; 32] {
+        MontgomeryPoint::mul_base_clamped(*self.0.expose()).0
     }
 
     /// X25519 with the u-coordinate `their`; `None` when the result is all zeros.
     #[must_use]
     pub fn agree(&self, their: &[u8; 32]) -> Option<Secret<32>> {
-        let shared = Secret::from_bytes(MontgomeryPoint(*their).mul_clamped(*self.secret.expose()).0);
+        let shared = Secret::from_bytes(MontgomeryPoint(*their).mul_clamped(*self.0.expose()).0);
         (!crate::ct_eq(shared.expose(), &[0; 32])).then_some(shared)
     }
 }

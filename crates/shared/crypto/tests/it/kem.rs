@@ -1,4 +1,5 @@
-//! ML-KEM against published vectors and, where AWS-LC is compiled in, against its own ML-KEM.
+//! ML-KEM against published vectors and, where AWS-LC is compiled in, against its own ML-KEM; round-3 Kyber against another
+//! implementation's vectors.
 
 use serde::Deserialize;
 
@@ -14,7 +15,7 @@ struct Case {
 }
 
 macro_rules! parameter_set {
-    ($module:ident, $vectors:literal, $aws_lc:ident) => {
+    ($module:ident, $vectors:literal) => {
         mod $module {
             use rcseal_crypto::$module::{CIPHERTEXT_LEN, Ciphertext, KeyError, PUBLIC_KEY_LEN, PublicKey, SecretKey};
 
@@ -73,30 +74,59 @@ macro_rules! parameter_set {
                 let restored = SecretKey::from_seed(*ours.seed());
                 assert!(restored.decapsulate(&ciphertext).ct_eq(&shared));
             }
-
-            #[cfg(feature = "aws-lc")]
-            #[test]
-            fn speaks_with_aws_lc() {
-                use aws_lc_rs::kem;
-                let mut rng = rng(3);
-                for _ in 0..20 {
-                    let ours = SecretKey::generate(&mut rng);
-                    let peer = kem::EncapsulationKey::new(&kem::$aws_lc, ours.public_key().as_bytes()).unwrap();
-                    let (ciphertext, shared) = peer.encapsulate().unwrap();
-                    let received = Ciphertext::from_bytes(ciphertext.as_ref()).unwrap();
-                    assert_eq!(ours.decapsulate(&received).expose(), shared.as_ref());
-
-                    let theirs = kem::DecapsulationKey::generate(&kem::$aws_lc).unwrap();
-                    let public = theirs.encapsulation_key().unwrap().key_bytes().unwrap();
-                    let public = PublicKey::from_bytes(public.as_ref()).unwrap();
-                    let (ciphertext, shared) = public.encapsulate(&mut rng);
-                    let opened = theirs.decapsulate(ciphertext.as_bytes().as_slice().into()).unwrap();
-                    assert_eq!(opened.as_ref(), shared.expose());
-                }
-            }
         }
     };
 }
 
-parameter_set!(mlkem768, "mlkem768", ML_KEM_768);
-parameter_set!(mlkem1024, "mlkem1024", ML_KEM_1024);
+parameter_set!(mlkem768, "mlkem768");
+parameter_set!(mlkem1024, "mlkem1024");
+#[cfg(feature = "kyber")]
+parameter_set!(kyber1024, "kyber1024");
+
+#[cfg(feature = "aws-lc")]
+macro_rules! speaks_with_aws_lc {
+    ($module:ident, $aws_lc:ident) => {{
+        use rcseal_crypto::$module::{Ciphertext, PublicKey, SecretKey};
+        let mut rng = rng(3);
+        for _ in 0..20 {
+            let ours = SecretKey::generate(&mut rng);
+            let peer = kem::EncapsulationKey::new(&kem::$aws_lc, ours.public_key().as_bytes()).unwrap();
+            let (ciphertext, shared) = peer.encapsulate().unwrap();
+            let received = Ciphertext::from_bytes(ciphertext.as_ref()).unwrap();
+            assert_eq!(ours.decapsulate(&received).expose(), shared.as_ref());
+
+            let theirs = kem::DecapsulationKey::generate(&kem::$aws_lc).unwrap();
+            let public = theirs.encapsulation_key().unwrap().key_bytes().unwrap();
+            let public = PublicKey::from_bytes(public.as_ref()).unwrap();
+            let (ciphertext, shared) = public.encapsulate(&mut rng);
+            let opened = theirs.decapsulate(ciphertext.as_bytes().as_slice().into()).unwrap();
+            assert_eq!(opened.as_ref(), shared.expose());
+        }
+    }};
+}
+
+#[cfg(feature = "aws-lc")]
+#[test]
+fn mlkem_speaks_with_aws_lc() {
+    use aws_lc_rs::kem;
+    speaks_with_aws_lc!(mlkem768, ML_KEM_768);
+    speaks_with_aws_lc!(mlkem1024, ML_KEM_1024);
+}
+
+#[cfg(feature = "kyber")]
+mod round_three {
+    use rcseal_crypto::{kyber1024, mlkem1024};
+
+    use super::*;
+
+    #[test]
+    fn is_not_ml_kem() {
+        let (kyber, mlkem) = (kyber1024::SecretKey::from_seed([9; 64]), mlkem1024::SecretKey::from_seed([9; 64]));
+        assert_ne!(kyber.public_key().as_bytes(), mlkem.public_key().as_bytes());
+        // The bytes of a key fit both types; the secrets do not.
+        let key = mlkem1024::PublicKey::from_bytes(kyber.public_key().as_bytes()).unwrap();
+        let (ciphertext, shared) = key.encapsulate(&mut rng(3));
+        let received = kyber1024::Ciphertext::from_bytes(ciphertext.as_bytes()).unwrap();
+        assert!(!kyber.decapsulate(&received).ct_eq(&shared));
+    }
+}

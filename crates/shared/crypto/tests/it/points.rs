@@ -1,5 +1,7 @@
 //! Which points are keys, and which are not.
 
+use curve25519_dalek::constants::EIGHT_TORSION;
+use curve25519_dalek::montgomery::MontgomeryPoint;
 use rcseal_crypto::{ed25519, x25519};
 use serde::Deserialize;
 
@@ -65,6 +67,41 @@ fn both_sides_agree_and_a_stored_key_is_the_same_key() {
     assert_eq!(restored.public_key(), ours.public);
     assert_eq!(ours.secret.duplicate().public_key(), ours.public);
     assert_eq!(x25519::PublicKey::from_bytes(ours.public.as_bytes()), Ok(ours.public));
+}
+
+#[test]
+fn a_key_with_a_small_component_is_not_torsion_free() {
+    let mut rng = rng(5);
+    for _ in 0..8 {
+        let pair = x25519::KeyPair::generate(&mut rng);
+        assert!(pair.public.is_torsion_free());
+        let point = MontgomeryPoint(*pair.public.as_bytes()).to_edwards(0).unwrap();
+        // The first of the eight points of small order is the identity.
+        for small in &EIGHT_TORSION[1..] {
+            let tweaked = x25519::PublicKey::from_bytes(&(point + small).to_montgomery().0).unwrap();
+            assert!(!tweaked.is_torsion_free());
+            // Clamping kills the small component: a second name for the same agreement.
+            let peer = x25519::SecretKey::generate(&mut rng);
+            assert!(peer.diffie_hellman(&tweaked).unwrap().ct_eq(&peer.diffie_hellman(&pair.public).unwrap()));
+        }
+    }
+}
+
+#[test]
+fn a_point_of_the_twist_is_not_torsion_free() {
+    let on_twist = (2..50u8)
+        .filter_map(|u| {
+            let mut bytes = [0; 32];
+            bytes[0] = u;
+            x25519::PublicKey::from_bytes(&bytes).ok()
+        })
+        .filter(|key| MontgomeryPoint(*key.as_bytes()).to_edwards(0).is_none())
+        .collect::<Vec<_>>();
+    assert!(on_twist.len() > 10);
+    assert!(on_twist.iter().all(|key| !key.is_torsion_free()));
+    let mut base = [0; 32];
+    base[0] = 9;
+    assert!(x25519::PublicKey::from_bytes(&base).unwrap().is_torsion_free());
 }
 
 #[test]

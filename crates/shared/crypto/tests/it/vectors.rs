@@ -1,5 +1,6 @@
 //! Every published vector, on every back end that is compiled in.
 
+use rcseal_crypto::Secret;
 use serde::Deserialize;
 
 use crate::fixture::{Hex, cases, load};
@@ -146,16 +147,16 @@ macro_rules! back_end {
             fn x25519() {
                 let file: X25519File = load("x25519");
                 for case in &file.scalar_multiplication {
-                    let key = back_end::X25519Key::new(&case.scalar.array());
+                    let key = back_end::X25519Key::new(Secret::from_bytes(case.scalar.array()));
                     assert_eq!(key.agree(&case.u.array()).unwrap().expose(), &case.result.array());
                 }
                 for case in &file.diffie_hellman {
-                    let ours = back_end::X25519Key::new(&case.our_secret.array());
-                    let theirs = back_end::X25519Key::new(&case.their_secret.array());
-                    assert_eq!(ours.public(), &case.our_public.array());
-                    assert_eq!(theirs.public(), &case.their_public.array());
-                    assert_eq!(ours.agree(theirs.public()).unwrap().expose(), &case.shared.array());
-                    assert_eq!(theirs.agree(ours.public()).unwrap().expose(), &case.shared.array());
+                    let ours = back_end::X25519Key::new(Secret::from_bytes(case.our_secret.array()));
+                    let theirs = back_end::X25519Key::new(Secret::from_bytes(case.their_secret.array()));
+                    assert_eq!(ours.public(), case.our_public.array());
+                    assert_eq!(theirs.public(), case.their_public.array());
+                    assert_eq!(ours.agree(&theirs.public()).unwrap().expose(), &case.shared.array());
+                    assert_eq!(theirs.agree(&ours.public()).unwrap().expose(), &case.shared.array());
                 }
             }
 
@@ -164,7 +165,7 @@ macro_rules! back_end {
                 let iterated = load::<X25519File>("x25519").iterated;
                 let (mut k, mut u) = (iterated.start.array(), iterated.start.array());
                 for round in 1..=1_000 {
-                    let next = *back_end::X25519Key::new(&k).agree(&u).unwrap().expose();
+                    let next = *back_end::X25519Key::new(Secret::from_bytes(k)).agree(&u).unwrap().expose();
                     (k, u) = (next, k);
                     if round == 1 {
                         assert_eq!(k, iterated.once.array());
@@ -175,7 +176,7 @@ macro_rules! back_end {
 
             #[test]
             fn x25519_of_low_order_gives_nothing() {
-                let key = back_end::X25519Key::new(&[7; 32]);
+                let key = back_end::X25519Key::new(Secret::from_bytes([7; 32]));
                 for case in load::<LowOrderFile>("x25519_low_order").low_order {
                     assert_eq!(key.agree(&case.u.array()).is_none(), case.raw_zero, "{:?}", case.u);
                 }
