@@ -45,6 +45,8 @@ pub struct Published {
     pub added: Vec<DeviceNumber>,
     /// Devices that are gone, with the mailbox that went with each.
     pub removed: Vec<(DeviceNumber, Option<MailboxId>)>,
+    /// Whether it ended a reset that was pending.
+    pub reset_ended: bool,
 }
 
 /// A key set was not published.
@@ -120,6 +122,43 @@ pub struct StoredPrekey {
     pub id: u32,
     /// The bytes, opaque here.
     pub bytes: Bytes,
+}
+
+/// A prekey and when it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatedPrekey {
+    /// The prekey.
+    pub prekey: StoredPrekey,
+    /// When it came; uploading the same one again does not change it.
+    pub uploaded_at: UnixMillis,
+}
+
+/// The public keys of an account that are stored here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyMapRecord {
+    /// The current key set's counter.
+    pub counter: KeySetCounter,
+    /// The current key set's hash.
+    pub hash: KeySetHash,
+    /// Its devices by number.
+    pub devices: Vec<KeyMapDeviceRecord>,
+    /// Numbers of devices that left.
+    pub retired: Vec<DeviceNumber>,
+}
+
+/// A device in a [`KeyMapRecord`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyMapDeviceRecord {
+    /// Number, mailbox and counts.
+    pub record: DeviceRecord,
+    /// The counter of the first key set that listed it.
+    pub added_at: KeySetCounter,
+    /// Its signed prekey.
+    pub signed: Option<DatedPrekey>,
+    /// Its last-resort KEM prekey.
+    pub last_resort: Option<DatedPrekey>,
+    /// When one-time prekeys were last added.
+    pub one_time_uploaded_at: Option<UnixMillis>,
 }
 
 /// A device's upload. What is `None` or empty stays as it is.
@@ -238,7 +277,8 @@ impl SetTokensError {
 /// Key sets, devices, prekeys, delivery tokens. Every method that changes something is one transaction, durable when it returns `Ok`.
 #[async_trait]
 pub trait DirectoryStore: Send + Sync {
-    /// Replaces an account's key set by its successor (compare-and-swap). Repeating it with the same key set is `Ok`.
+    /// Replaces an account's key set by its successor (compare-and-swap) and ends a pending reset. Repeating it with the same key set is
+    /// `Ok`.
     async fn publish_key_set(&self, publish: PublishKeySet) -> Result<Published, PublishError>;
 
     /// An account's current key set.
@@ -254,8 +294,16 @@ pub trait DirectoryStore: Send + Sync {
     /// An account's devices by number.
     async fn devices(&self, account: AccountId) -> Result<Vec<DeviceRecord>, StoreError>;
 
+    /// Which public keys of an account are stored.
+    async fn key_map(&self, account: AccountId) -> Result<Option<KeyMapRecord>, StoreError>;
+
     /// Stores a device's prekeys.
-    async fn upload_prekeys(&self, device: DeviceAddress, upload: UploadPrekeys) -> Result<Uploaded, UploadError>;
+    async fn upload_prekeys(
+        &self,
+        device: DeviceAddress,
+        upload: UploadPrekeys,
+        now: UnixMillis,
+    ) -> Result<Uploaded, UploadError>;
 
     /// Hands out what starts a session with a device. A one-time prekey is gone, durably, before anybody sees it; if the answer is lost
     /// the key is lost. `None`: no such device, or it has not uploaded its prekeys.

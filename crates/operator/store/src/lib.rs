@@ -1,7 +1,7 @@
 //! Storage of the server: the traits it sees its data through, and the engines behind them.
 //!
-//! One trait per noun ([`MailboxStore`], [`DirectoryStore`], [`AccountStore`], [`BlobIndex`], [`LinkStore`], [`SecretStore`]), all of
-//! them together [`Store`]. A method is a whole operation with its atomicity stated, so that engines with different transactions can
+//! One trait per noun ([`MailboxStore`], [`DirectoryStore`], [`AccountStore`], [`BlobIndex`], [`LinkStore`], [`SecretStore`],
+//! [`TakeoverStore`]), all of them together [`Store`]. A method is a whole operation with its atomicity stated, so that engines with different transactions can
 //! keep the same promises; there is no raw get or put. [`FjallStore`] is the embedded engine. [`Blobs`] keeps the bytes of
 //! encrypted blobs in an object store beside their index.
 //!
@@ -22,6 +22,7 @@ pub mod limits;
 pub mod link;
 pub mod mailbox;
 pub mod secret;
+pub mod takeover;
 mod time;
 
 use async_trait::async_trait;
@@ -38,11 +39,14 @@ pub use mailbox::{
     Authority, Enqueue, EnqueueOutcome, FetchLimit, Fetched, MailboxObserver, MailboxSeq, MailboxStore, Waiting,
 };
 pub use secret::{SecretName, SecretStore};
+pub use takeover::{ResetTicketHash, Takeover, TakeoverStore};
 pub use time::UnixMillis;
 
 /// Everything a server stores.
 #[async_trait]
-pub trait Store: MailboxStore + DirectoryStore + AccountStore + BlobIndex + LinkStore + SecretStore {
+pub trait Store:
+    MailboxStore + DirectoryStore + AccountStore + BlobIndex + LinkStore + SecretStore + TakeoverStore
+{
     /// Whether the store takes writes now: writes a row and waits until it is durable.
     async fn check(&self) -> Result<(), StoreError>;
 

@@ -26,6 +26,8 @@ pub const BLOB_CHUNK_LEN: usize = 1024 * 1024;
 pub const BLOB_CHARGE_MIN: u64 = 64 * 1024;
 /// Unused invites kept at a time: bounds what an admission code generator can write.
 pub const INVITES_MAX: u64 = 100_000;
+/// Reset tickets and pending resets at a time: an operator who gives out more should look at who asks for them.
+pub const RESETS_MAX: u64 = 10_000;
 
 /// Limits that an operator may set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +38,8 @@ pub struct StoreLimits {
     pub mailbox_bytes_max: u64,
     /// Bytes of blobs that one account may keep.
     pub account_blob_bytes_max: u64,
-    /// Bytes of all key sets that one account has published: they are kept for ever, so that contacts can check every link.
+    /// Bytes of all key sets that one account has published: they are kept for ever, so that contacts can check every link. A recovery or a
+    /// reset may go up to twice as far, so that a thief cannot keep the owner out by filling it.
     pub key_set_history_bytes_max: u64,
     /// Rendezvous that may be open at a time: they are opened by devices that nobody knows yet.
     pub live_links_max: u64,

@@ -226,7 +226,7 @@ pub(crate) async fn put_device(
     prekeys: UploadPrekeys,
 ) -> Result<PrekeyCounts, DirectoryError> {
     state.store.create_mailbox(device, mailbox).await.map_err(DirectoryError::Mailbox)?;
-    let uploaded = state.store.upload_prekeys(device, prekeys).await.map_err(DirectoryError::Upload)?;
+    let uploaded = state.store.upload_prekeys(device, prekeys, state.clock.now()).await.map_err(DirectoryError::Upload)?;
     Ok(counts(uploaded.counts))
 }
 

@@ -38,7 +38,7 @@ async fn key_sets_succeed_one_another(store: &dyn Store) {
     let bob = Fixture::registered(store).await;
     assert_eq!(store.key_set(bob.account).await.unwrap(), Some(key_set(bob.account, 1)));
     let published = store.publish_key_set(publish(bob.account, 2, &[1, 2])).await.unwrap();
-    assert_eq!(published, Published { added: vec![device_number(2)], removed: vec![] });
+    assert_eq!(published, Published { added: vec![device_number(2)], ..Published::default() });
     assert_eq!(
         store.publish_key_set(publish(bob.account, 2, &[1, 2])).await.unwrap(),
         Published::default(),
@@ -130,7 +130,7 @@ async fn a_one_time_prekey_is_handed_out_once(store: &dyn Store) {
     let bob = Fixture::registered(store).await;
     assert_eq!(store.claim_bundle(bob.device, Claim::OneTime).await.unwrap(), None, "nothing was uploaded");
     assert!(!store.device(bob.device).await.unwrap().unwrap().reachable);
-    let uploaded = store.upload_prekeys(bob.device, upload(1..11)).await.unwrap();
+    let uploaded = store.upload_prekeys(bob.device, upload(1..11), START).await.unwrap();
     assert_eq!(uploaded, Uploaded { counts: PrekeyCounts { one_time: 10, one_time_kem: 10 }, ignored: 0 });
     assert!(store.device(bob.device).await.unwrap().unwrap().reachable);
 
@@ -160,19 +160,20 @@ async fn a_one_time_prekey_is_handed_out_once(store: &dyn Store) {
 
 async fn a_repeated_upload_brings_no_key_back(store: &dyn Store) {
     let bob = Fixture::registered(store).await;
-    store.upload_prekeys(bob.device, upload(1..4)).await.unwrap();
+    store.upload_prekeys(bob.device, upload(1..4), START).await.unwrap();
     let first = store.claim_bundle(bob.device, Claim::OneTime).await.unwrap().unwrap().one_time.unwrap();
-    let repeated = store.upload_prekeys(bob.device, upload(1..4)).await.unwrap();
+    let repeated = store.upload_prekeys(bob.device, upload(1..4), START).await.unwrap();
     assert_eq!(repeated, Uploaded { counts: PrekeyCounts { one_time: 2, one_time_kem: 2 }, ignored: 6 });
-    let more = store.upload_prekeys(bob.device, upload(3..6)).await.unwrap();
+    let more = store.upload_prekeys(bob.device, upload(3..6), START).await.unwrap();
     assert_eq!(more.counts.one_time, 4);
     let mut seen = vec![first.id];
     while let Some(key) = store.claim_bundle(bob.device, Claim::OneTime).await.unwrap().unwrap().one_time {
         seen.push(key.id);
     }
     assert_eq!(seen, [1, 2, 3, 4, 5]);
-    store.upload_prekeys(bob.device, upload(10..20)).await.unwrap();
-    let replaced = store.upload_prekeys(bob.device, UploadPrekeys { replace: true, ..upload(20..22) }).await.unwrap();
+    store.upload_prekeys(bob.device, upload(10..20), START).await.unwrap();
+    let replaced =
+        store.upload_prekeys(bob.device, UploadPrekeys { replace: true, ..upload(20..22) }, START).await.unwrap();
     assert_eq!(replaced.counts, PrekeyCounts { one_time: 2, one_time_kem: 2 });
     assert_eq!(store.claim_bundle(bob.device, Claim::OneTime).await.unwrap().unwrap().one_time, Some(prekey(20)));
 }
@@ -180,16 +181,17 @@ async fn a_repeated_upload_brings_no_key_back(store: &dyn Store) {
 async fn uploads_are_bounded(store: &dyn Store) {
     let bob = Fixture::registered(store).await;
     let max = u32::try_from(ONE_TIME_PREKEYS_MAX).unwrap();
-    let over = store.upload_prekeys(bob.device, upload(1..max + 2)).await;
+    let over = store.upload_prekeys(bob.device, upload(1..max + 2), START).await;
     assert!(matches!(over, Err(UploadError::PoolFull { limit: ONE_TIME_PREKEYS_MAX })));
     assert!(!store.device(bob.device).await.unwrap().unwrap().reachable, "a refused upload leaves no trace");
-    assert_eq!(store.upload_prekeys(bob.device, upload(1..max + 1)).await.unwrap().counts.one_time, max);
+    assert_eq!(store.upload_prekeys(bob.device, upload(1..max + 1), START).await.unwrap().counts.one_time, max);
     let large = StoredPrekey { id: 999, bytes: vec![0; PREKEY_LEN_MAX + 1].into() };
-    let over =
-        store.upload_prekeys(bob.device, UploadPrekeys { signed: Some(large), ..UploadPrekeys::default() }).await;
+    let over = store
+        .upload_prekeys(bob.device, UploadPrekeys { signed: Some(large), ..UploadPrekeys::default() }, START)
+        .await;
     assert!(matches!(over, Err(UploadError::TooLarge)));
     let stranger = DeviceAddress { account: bob.account, device: device_number(9) };
-    assert!(matches!(store.upload_prekeys(stranger, upload(1..2)).await, Err(UploadError::UnknownDevice)));
+    assert!(matches!(store.upload_prekeys(stranger, upload(1..2), START).await, Err(UploadError::UnknownDevice)));
 }
 
 async fn delivery_tokens_are_replaced(store: &dyn Store) {

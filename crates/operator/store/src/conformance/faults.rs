@@ -9,8 +9,9 @@ use std::sync::Arc;
 use rcseal_wire::id::EnvelopeId;
 
 use super::fixture::{Fixture, START, device_number, envelope_id, key_set};
-use super::{FaultKind, FaultyStore};
+use super::{FaultKind, FaultyStore, takeovers};
 use crate::directory::{Claim, PublishKeySet, StoredPrekey, UploadPrekeys};
+use crate::takeover::Settled;
 use crate::{EnqueueOutcome, FetchLimit, MailboxSeq, Store};
 
 /// More than one repetition would hide that the first one was wrong.
@@ -66,7 +67,7 @@ async fn one_life(store: &dyn Store) {
         one_time_kem: keys(1..6),
         replace: false,
     };
-    persist!(store.upload_prekeys(bob.device, upload()));
+    persist!(store.upload_prekeys(bob.device, upload(), START));
     let mut handed_out = HashSet::new();
     for _ in 0..3 {
         let bundle = persist!(store.claim_bundle(bob.device, Claim::OneTime)).expect("the device is reachable");
@@ -75,7 +76,7 @@ async fn one_life(store: &dyn Store) {
             "a one-time prekey was handed out twice"
         );
         // An upload that is repeated late brings nothing back.
-        persist!(store.upload_prekeys(bob.device, upload()));
+        persist!(store.upload_prekeys(bob.device, upload(), START));
     }
 
     let ids: Vec<EnvelopeId> = (0..4).map(|_| envelope_id()).collect();
@@ -99,4 +100,33 @@ async fn one_life(store: &dyn Store) {
     }
     assert_eq!(seen(persist!(store.fetch(START, bob.mailbox, MailboxSeq::START, limit))), ids[2..]);
     persist!(store.check());
+    one_takeover(store).await;
+    one_reset(store).await;
+}
+
+/// An account is taken over by a new device; nobody hears of it twice.
+async fn one_takeover(store: &dyn Store) {
+    let bob = Fixture::new();
+    persist!(store.register(bob.registration()));
+    let takeover = takeovers::takeover(bob.account);
+    persist!(store.take_over(takeover.clone(), START));
+    let devices = persist!(store.devices(bob.account));
+    let [device] = &devices[..] else { panic!("one device, and not {}", devices.len()) };
+    assert_eq!((device.mailbox, device.reachable), (Some(takeover.mailbox), true));
+    assert_eq!(persist!(store.key_set(bob.account)), Some(takeover.key_set));
+}
+
+/// A reset is allowed, asked for and takes effect, once.
+async fn one_reset(store: &dyn Store) {
+    let bob = Fixture::new();
+    persist!(store.register(bob.registration()));
+    let (ticket, takeover) = (takeovers::ticket(), takeovers::takeover(bob.account));
+    persist!(store.add_reset_ticket(bob.account, ticket, START.plus_seconds(60)));
+    let begin = || takeovers::reset(ticket, &takeover);
+    let effective_at = persist!(store.begin_reset(begin()));
+    assert_eq!(persist!(store.key_set(bob.account)), Some(key_set(bob.account, 1)), "too early");
+    while !matches!(persist!(store.settle_reset(effective_at)), Settled::Nothing { .. }) {}
+    assert_eq!(persist!(store.key_set(bob.account)), Some(takeover.key_set.clone()));
+    assert_eq!(persist!(store.devices(bob.account)).len(), 1);
+    assert_eq!(persist!(store.reset(bob.account)), None);
 }

@@ -13,8 +13,8 @@ use rcseal_wire::id::{
 use crate::account::{AccountRecord, AccountStore, AddInviteError, InviteHash, Register, RegisterError};
 use crate::blob::{BeginBlobError, BlobIndex, BlobRecord, NewBlob};
 use crate::directory::{
-    Claim, ClaimedBundle, DeviceRecord, DirectoryStore, PublishError, PublishKeySet, Published, SetTokensError,
-    StoredKeySet, UploadError, UploadPrekeys, Uploaded,
+    Claim, ClaimedBundle, DeviceRecord, DirectoryStore, KeyMapRecord, PublishError, PublishKeySet, Published,
+    SetTokensError, StoredKeySet, UploadError, UploadPrekeys, Uploaded,
 };
 use crate::link::{LinkError, LinkStore};
 use crate::mailbox::{
@@ -22,6 +22,10 @@ use crate::mailbox::{
     MailboxObserver, MailboxSeq, MailboxStore, MailboxUsage,
 };
 use crate::secret::{SecretName, SecretStore};
+use crate::takeover::{
+    AddTicketError, BeginReset, BeginResetError, CancelReset, ResetRecord, ResetTicketHash, Settled, Takeover,
+    TakeoverError, TakeoverStore,
+};
 use crate::{Store, StoreError, UnixMillis};
 
 /// How a call fails.
@@ -113,7 +117,8 @@ delegate_impl!(DirectoryStore {
     async fn key_sets_from(account: AccountId, from: KeySetCounter) -> Result<Vec<StoredKeySet>, StoreError>;
     async fn device(device: DeviceAddress) -> Result<Option<DeviceRecord>, StoreError>;
     async fn devices(account: AccountId) -> Result<Vec<DeviceRecord>, StoreError>;
-    async fn upload_prekeys(device: DeviceAddress, upload: UploadPrekeys) -> Result<Uploaded, UploadError>;
+    async fn key_map(account: AccountId) -> Result<Option<KeyMapRecord>, StoreError>;
+    async fn upload_prekeys(device: DeviceAddress, upload: UploadPrekeys, now: UnixMillis) -> Result<Uploaded, UploadError>;
     async fn claim_bundle(device: DeviceAddress, claim: Claim) -> Result<Option<ClaimedBundle>, StoreError>;
     async fn set_delivery_tokens(account: AccountId, tokens: Vec<DeliveryTokenHash>) -> Result<(), SetTokensError>;
     async fn is_delivery_token(account: AccountId, token: DeliveryTokenHash) -> Result<bool, StoreError>;
@@ -144,6 +149,17 @@ delegate_impl!(LinkStore {
 
 delegate_impl!(SecretStore {
     async fn server_secret(name: SecretName, candidate: Secret<32>) -> Result<Secret<32>, StoreError>;
+});
+
+delegate_impl!(TakeoverStore {
+    async fn take_over(takeover: Takeover, now: UnixMillis) -> Result<Published, TakeoverError>;
+    async fn add_reset_ticket(account: AccountId, ticket: ResetTicketHash, expires_at: UnixMillis) -> Result<(), AddTicketError>;
+    async fn is_reset_ticket(account: AccountId, ticket: ResetTicketHash, now: UnixMillis) -> Result<bool, StoreError>;
+    async fn begin_reset(begin: BeginReset) -> Result<UnixMillis, BeginResetError>;
+    async fn reset(account: AccountId) -> Result<Option<ResetRecord>, StoreError>;
+    async fn resets(after: Option<AccountId>, limit: usize) -> Result<Vec<ResetRecord>, StoreError>;
+    async fn cancel_reset(account: AccountId, what: CancelReset) -> Result<bool, StoreError>;
+    async fn settle_reset(now: UnixMillis) -> Result<Settled, StoreError>;
 });
 
 delegate_impl!(Store {

@@ -15,6 +15,7 @@ mod faulty;
 mod fixture;
 mod links;
 mod mailboxes;
+mod takeovers;
 
 pub use faulty::{FaultKind, FaultyStore};
 pub use fixture::Fixture;
@@ -29,6 +30,7 @@ pub async fn run(store: &dyn Store) {
     accounts::run(store).await;
     links::run(store).await;
     blobs::run(store).await;
+    takeovers::run(store).await;
 }
 
 /// The quota that the suite expects.

@@ -6,6 +6,7 @@ use rcseal_wire::id::{AccountId, DeliveryTokenHash, DeviceAddress, DeviceNumber,
 use super::directory::{account_row, key_set_row, parse_key_set, remove_device};
 use super::mailbox::{insert_mailbox, mailbox_row};
 use super::rows::{self, AccountRow, Counter, DeviceRow, Space};
+use super::takeover::remove_reset;
 use super::txn::Txn;
 use super::{FjallStore, Need};
 use crate::account::{AccountRecord, AccountStore, AddInviteError, InviteHash, Register, RegisterError};
@@ -82,7 +83,11 @@ fn register(txn: &mut Txn<'_>, register: &Register) -> Result<Result<(), Registe
         rows::key_set_key(register.account, account.counter),
         rows::encode(&key_set_row(&register.key_set)),
     );
-    let row = DeviceRow { mailbox: register.mailbox.as_bytes().to_vec(), ..DeviceRow::default() };
+    let row = DeviceRow {
+        mailbox: register.mailbox.as_bytes().to_vec(),
+        added_at_counter: account.counter,
+        ..DeviceRow::default()
+    };
     txn.put(Space::Records, rows::device_key(device), rows::encode(&row));
     Ok(Ok(()))
 }
@@ -105,6 +110,7 @@ fn remove(txn: &mut Txn<'_>, account: AccountId) -> Result<bool, StoreError> {
             txn.remove(Space::Records, key);
         }
     }
+    remove_reset(txn, account)?;
     txn.remove(Space::Records, rows::account_key(account));
     Ok(true)
 }

@@ -8,17 +8,18 @@ use rcseal_wire::id::{AccountId, DeliveryTokenHash, DeviceAddress, DeviceNumber,
 use super::engine::{Engine, read_error};
 use super::mailbox::{has_token, remove_mailbox};
 use super::rows::{self, AccountRow, DeviceRow, KeySetRow, PoolRow, PrekeyKind, Space, was_used};
+use super::takeover::end_pending;
 use super::txn::Txn;
-use super::{FjallStore, Need};
-use crate::StoreError;
+use super::{FjallStore, Need, key_map};
 use crate::directory::{
-    Claim, ClaimedBundle, DeviceRecord, DirectoryStore, PrekeyCounts, PublishError, PublishKeySet, Published,
-    SetTokensError, StoredKeySet, StoredPrekey, UploadError, UploadPrekeys, Uploaded,
+    Claim, ClaimedBundle, DeviceRecord, DirectoryStore, KeyMapRecord, PrekeyCounts, PublishError, PublishKeySet,
+    Published, SetTokensError, StoredKeySet, StoredPrekey, UploadError, UploadPrekeys, Uploaded,
 };
 use crate::limits::{
     DELIVERY_TOKENS_MAX, KEY_SET_LEN_MAX, KEY_SETS_READ_BYTES_MAX, KEY_SETS_READ_MAX, ONE_TIME_PREKEYS_MAX,
     PREKEY_LEN_MAX,
 };
+use crate::{StoreError, UnixMillis};
 
 pub(super) fn account_row(txn: &Txn<'_>, account: AccountId) -> Result<Option<AccountRow>, StoreError> {
     txn.get(Space::Records, &rows::account_key(account))?.map(|row| rows::decode(&row, "accounts")).transpose()
@@ -37,7 +38,7 @@ pub(super) fn parse_key_set(row: &[u8]) -> Result<StoredKeySet, StoreError> {
     })
 }
 
-fn device_row(txn: &Txn<'_>, device: DeviceAddress) -> Result<Option<DeviceRow>, StoreError> {
+pub(super) fn device_row(txn: &Txn<'_>, device: DeviceAddress) -> Result<Option<DeviceRow>, StoreError> {
     txn.get(Space::Records, &rows::device_key(device))?.map(|row| rows::decode(&row, "devices")).transpose()
 }
 
@@ -46,7 +47,7 @@ fn counts(row: &DeviceRow) -> PrekeyCounts {
     PrekeyCounts { one_time: count(row.one_time), one_time_kem: count(row.one_time_kem) }
 }
 
-fn record(address: DeviceAddress, row: &DeviceRow) -> Result<DeviceRecord, StoreError> {
+pub(super) fn record(address: DeviceAddress, row: &DeviceRow) -> Result<DeviceRecord, StoreError> {
     Ok(DeviceRecord {
         address,
         mailbox: row.mailbox()?,
@@ -70,14 +71,44 @@ pub(super) fn remove_device(txn: &mut Txn<'_>, device: DeviceAddress) -> Result<
     Ok(row)
 }
 
-fn publish(txn: &mut Txn<'_>, publish: &PublishKeySet) -> Result<Result<Published, PublishError>, StoreError> {
+/// Who publishes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PublishKind {
+    /// A device of the account.
+    Device,
+    /// A recovery or a reset: a full history does not stop it.
+    Takeover,
+}
+
+impl PublishKind {
+    /// Bytes of history that it may fill.
+    const fn history_bytes_max(self, limit: u64) -> u64 {
+        match self {
+            Self::Device => limit,
+            Self::Takeover => limit.saturating_mul(2),
+        }
+    }
+}
+
+/// An account's current key set.
+pub(super) fn current_key_set(txn: &Txn<'_>, account: AccountId) -> Result<Option<StoredKeySet>, StoreError> {
+    let Some(row) = account_row(txn, account)? else { return Ok(None) };
+    match txn.get(Space::Records, &rows::key_set_key(account, row.counter))? {
+        Some(stored) => parse_key_set(&stored).map(Some),
+        None => Err(StoreError::Corrupt { space: "key_sets" }),
+    }
+}
+
+pub(super) fn publish(
+    txn: &mut Txn<'_>,
+    publish: &PublishKeySet,
+    kind: PublishKind,
+) -> Result<Result<Published, PublishError>, StoreError> {
     let PublishKeySet { account, previous, key_set, devices, now: _ } = publish;
-    let Some(mut row) = account_row(txn, *account)? else { return Ok(Err(PublishError::UnknownAccount)) };
-    let current = KeySetCounter::new(row.counter);
-    let Some(stored) = txn.get(Space::Records, &rows::key_set_key(*account, row.counter))? else {
-        return Err(StoreError::Corrupt { space: "key_sets" });
+    let (Some(mut row), Some(stored)) = (account_row(txn, *account)?, current_key_set(txn, *account)?) else {
+        return Ok(Err(PublishError::UnknownAccount));
     };
-    let stored = parse_key_set(&stored)?;
+    let current = stored.counter;
     if stored == *key_set {
         return Ok(Ok(Published::default()));
     }
@@ -88,7 +119,7 @@ fn publish(txn: &mut Txn<'_>, publish: &PublishKeySet) -> Result<Result<Publishe
         return Ok(Err(PublishError::TooLarge));
     }
     row.key_set_bytes = row.key_set_bytes.saturating_add(key_set.bytes.len() as u64);
-    if row.key_set_bytes > txn.limits.key_set_history_bytes_max {
+    if row.key_set_bytes > kind.history_bytes_max(txn.limits.key_set_history_bytes_max) {
         return Ok(Err(PublishError::HistoryFull));
     }
 
@@ -112,13 +143,14 @@ fn publish(txn: &mut Txn<'_>, publish: &PublishKeySet) -> Result<Result<Publishe
         txn.put(
             Space::Records,
             rows::device_key(DeviceAddress { account: *account, device: *device }),
-            rows::encode(&DeviceRow::default()),
+            rows::encode(&DeviceRow { added_at_counter: key_set.counter.get(), ..DeviceRow::default() }),
         );
     }
     for device in present.into_iter().filter(|device| !devices.contains(device)) {
         let removed = remove_device(txn, DeviceAddress { account: *account, device })?;
         published.removed.push((device, removed.mailbox()?));
     }
+    published.reset_ended = end_pending(txn, *account)?;
     row.counter = key_set.counter.get();
     txn.put(Space::Records, rows::account_key(*account), rows::encode(&row));
     txn.put(Space::Records, rows::key_set_key(*account, row.counter), rows::encode(&key_set_row(key_set)));
@@ -133,7 +165,7 @@ fn single_value(prekey: &StoredPrekey) -> UserValue {
     UserValue::from(value)
 }
 
-fn parse_single(value: &[u8]) -> Result<StoredPrekey, StoreError> {
+pub(super) fn parse_single(value: &[u8]) -> Result<StoredPrekey, StoreError> {
     let (id, bytes) = value.split_first_chunk::<4>().ok_or(StoreError::Corrupt { space: "prekeys" })?;
     Ok(StoredPrekey { id: u32::from_be_bytes(*id), bytes: Bytes::copy_from_slice(bytes) })
 }
@@ -182,10 +214,11 @@ fn clear_pool(
     Ok(())
 }
 
-fn upload(
+pub(super) fn upload(
     txn: &mut Txn<'_>,
     device: DeviceAddress,
     upload: &UploadPrekeys,
+    now: UnixMillis,
 ) -> Result<Result<Uploaded, UploadError>, StoreError> {
     let Some(mut row) = device_row(txn, device)? else { return Ok(Err(UploadError::UnknownDevice)) };
     let singles = [(&upload.signed, PrekeyKind::Signed), (&upload.last_resort, PrekeyKind::LastResort)];
@@ -194,9 +227,13 @@ fn upload(
     if everything.into_iter().any(|key| key.bytes.len() > PREKEY_LEN_MAX) {
         return Ok(Err(UploadError::TooLarge));
     }
-    for (key, kind) in singles {
-        if let Some(key) = key {
-            txn.put(Space::Prekeys, rows::prekey_key(device, kind, 0), single_value(key));
+    let since = [&mut row.signed_at, &mut row.last_resort_at];
+    for ((key, kind), since) in singles.into_iter().zip(since) {
+        let Some(key) = key else { continue };
+        let (place, value) = (rows::prekey_key(device, kind, 0), single_value(key));
+        if txn.get(Space::Prekeys, &place)?.is_none_or(|stored| stored != value) {
+            *since = now.get();
+            txn.put(Space::Prekeys, place, value);
         }
     }
     row.has_signed |= upload.signed.is_some();
@@ -219,6 +256,9 @@ fn upload(
     }
     row.one_time = Some(one_time);
     row.one_time_kem = Some(one_time_kem);
+    if upload.one_time.len() + upload.one_time_kem.len() > ignored as usize {
+        row.one_time_at = now.get();
+    }
     txn.put(Space::Records, rows::device_key(device), rows::encode(&row));
     Ok(Ok(Uploaded { counts: counts(&row), ignored }))
 }
@@ -289,7 +329,8 @@ fn read_key_set(engine: &Engine, account: AccountId) -> Result<Option<StoredKeyS
 #[async_trait]
 impl DirectoryStore for FjallStore {
     async fn publish_key_set(&self, key_set: PublishKeySet) -> Result<Published, PublishError> {
-        self.write(Need::Space(key_set.key_set.bytes.len()), move |txn| publish(txn, &key_set)).await?
+        self.write(Need::Space(key_set.key_set.bytes.len()), move |txn| publish(txn, &key_set, PublishKind::Device))
+            .await?
     }
 
     async fn key_set(&self, account: AccountId) -> Result<Option<StoredKeySet>, StoreError> {
@@ -335,9 +376,18 @@ impl DirectoryStore for FjallStore {
         .await
     }
 
-    async fn upload_prekeys(&self, device: DeviceAddress, prekeys: UploadPrekeys) -> Result<Uploaded, UploadError> {
+    async fn key_map(&self, account: AccountId) -> Result<Option<KeyMapRecord>, StoreError> {
+        self.read(move |engine| key_map::read(engine, account)).await
+    }
+
+    async fn upload_prekeys(
+        &self,
+        device: DeviceAddress,
+        prekeys: UploadPrekeys,
+        now: UnixMillis,
+    ) -> Result<Uploaded, UploadError> {
         let bytes = prekeys.one_time.iter().chain(&prekeys.one_time_kem).map(|key| key.bytes.len()).sum();
-        self.write_or_undo(Need::Space(bytes), move |txn| upload(txn, device, &prekeys)).await?
+        self.write_or_undo(Need::Space(bytes), move |txn| upload(txn, device, &prekeys, now)).await?
     }
 
     async fn claim_bundle(&self, device: DeviceAddress, what: Claim) -> Result<Option<ClaimedBundle>, StoreError> {

@@ -49,13 +49,17 @@ pub(super) fn mailbox_row(txn: &mut Txn<'_>, mailbox: MailboxId) -> Result<Optio
 
 /// Gives a device a mailbox that nobody has; `false` if somebody has it, or had it until a moment ago.
 pub(super) fn insert_mailbox(txn: &mut Txn<'_>, device: DeviceAddress, mailbox: MailboxId) -> Result<bool, StoreError> {
-    if txn.contains(Space::Records, &rows::mailbox_key(mailbox))?
-        || txn.contains(Space::Records, &rows::purge_key(mailbox))?
-    {
+    if !is_mailbox_free(txn, mailbox)? {
         return Ok(false);
     }
     txn.put(Space::Records, rows::mailbox_key(mailbox), MailboxRow::new(device).write());
     Ok(true)
+}
+
+/// Whether nobody has this mailbox id, nor had it until a moment ago.
+pub(super) fn is_mailbox_free(txn: &Txn<'_>, mailbox: MailboxId) -> Result<bool, StoreError> {
+    Ok(!txn.contains(Space::Records, &rows::mailbox_key(mailbox))?
+        && !txn.contains(Space::Records, &rows::purge_key(mailbox))?)
 }
 
 /// Takes a mailbox away. Its envelopes can no longer be fetched; expiry removes them.

@@ -10,10 +10,12 @@ mod committer;
 mod directory;
 mod engine;
 mod journal;
+mod key_map;
 mod link;
 mod mailbox;
 mod rows;
 mod secret;
+mod takeover;
 mod txn;
 
 use std::path::{Path, PathBuf};
@@ -137,6 +139,24 @@ impl FjallStore {
         if self.sender.send(Message::Reopen(reply)).is_ok() {
             let _ = answer.await;
         }
+    }
+}
+
+#[cfg(feature = "conformance")]
+impl FjallStore {
+    /// Every row of accounts, devices and prekeys as it is on disk, key and value (tests).
+    pub async fn account_rows(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+        self.read(|engine| {
+            let mut found = Vec::new();
+            for space in [Space::Records, Space::Prekeys] {
+                for entry in engine.keyspace(space).iter() {
+                    let (key, value) = entry.into_inner().map_err(engine::read_error)?;
+                    found.push((key.to_vec(), value.to_vec()));
+                }
+            }
+            Ok(found)
+        })
+        .await
     }
 }
 

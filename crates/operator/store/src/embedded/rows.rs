@@ -167,6 +167,24 @@ pub(super) fn link_expiry_key(ends_at: UnixMillis, link: LinkId) -> UserKey {
 
 pub(super) const LINK_EXPIRY_PREFIX: &[u8] = b"L";
 
+pub(super) fn reset_key(account: AccountId) -> UserKey {
+    key!(17, b"r", account.as_bytes())
+}
+
+pub(super) const RESET_PREFIX: &[u8] = b"r";
+
+/// When a reset takes effect, or its ticket expires.
+pub(super) fn reset_due_key(due_at: UnixMillis, account: AccountId) -> UserKey {
+    key!(25, b"R", &due_at.get().to_be_bytes(), account.as_bytes())
+}
+
+pub(super) const RESET_DUE_PREFIX: &[u8] = b"R";
+
+/// The account in a reset's key.
+pub(super) fn parse_reset_key(key: &[u8]) -> Result<AccountId, StoreError> {
+    AccountId::parse(key.get(1..).unwrap_or_default()).map_err(|_| StoreError::Corrupt { space: "resets" })
+}
+
 pub(super) fn secret_key(name: &str) -> UserKey {
     let mut bytes = Vec::with_capacity(1 + name.len());
     bytes.push(b's');
@@ -179,12 +197,14 @@ pub(super) fn secret_key(name: &str) -> UserKey {
 pub(super) enum Counter {
     Invites,
     Links,
+    Resets,
 }
 
 pub(super) fn counter_key(counter: Counter) -> UserKey {
     let tag = match counter {
         Counter::Invites => b'i',
         Counter::Links => b'l',
+        Counter::Resets => b'r',
     };
     key!(2, b"c", &[tag])
 }
@@ -451,6 +471,17 @@ pub(super) struct DeviceRow {
     pub(super) has_signed: bool,
     #[prost(bool, tag = "5")]
     pub(super) has_last_resort: bool,
+    /// When the signed prekey came.
+    #[prost(uint64, tag = "6")]
+    pub(super) signed_at: u64,
+    #[prost(uint64, tag = "7")]
+    pub(super) last_resort_at: u64,
+    /// When one-time prekeys last came.
+    #[prost(uint64, tag = "8")]
+    pub(super) one_time_at: u64,
+    /// The counter of the first key set that listed it.
+    #[prost(uint64, tag = "9")]
+    pub(super) added_at_counter: u64,
 }
 
 /// A pool of one-time prekeys.
@@ -465,6 +496,61 @@ pub(super) struct PoolRow {
     /// No key is left below this id.
     #[prost(uint32, tag = "3")]
     pub(super) first_id: u32,
+}
+
+/// An account's reset: allowed by a ticket, or pending.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct ResetRow {
+    /// The ticket's hash. It stays while the reset is pending, for who repeats the request.
+    #[prost(bytes = "vec", tag = "1")]
+    pub(super) ticket: Vec<u8>,
+    #[prost(uint64, tag = "2")]
+    pub(super) ticket_expires_at: u64,
+    #[prost(message, optional, tag = "3")]
+    pub(super) pending: Option<PendingResetRow>,
+}
+
+/// What will happen to the account.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct PendingResetRow {
+    #[prost(uint64, tag = "1")]
+    pub(super) requested_at: u64,
+    #[prost(uint64, tag = "2")]
+    pub(super) effective_at: u64,
+    /// The hash of the key set before.
+    #[prost(bytes = "vec", tag = "3")]
+    pub(super) previous: Vec<u8>,
+    #[prost(uint64, tag = "4")]
+    pub(super) counter: u64,
+    #[prost(bytes = "vec", tag = "5")]
+    pub(super) hash: Vec<u8>,
+    #[prost(bytes = "bytes", tag = "6")]
+    pub(super) key_set: bytes::Bytes,
+    /// One byte each.
+    #[prost(bytes = "vec", tag = "7")]
+    pub(super) devices: Vec<u8>,
+    /// The new one.
+    #[prost(uint32, tag = "8")]
+    pub(super) device: u32,
+    #[prost(bytes = "vec", tag = "9")]
+    pub(super) mailbox: Vec<u8>,
+    #[prost(message, optional, tag = "10")]
+    pub(super) signed: Option<PrekeyRow>,
+    #[prost(message, optional, tag = "11")]
+    pub(super) last_resort: Option<PrekeyRow>,
+    #[prost(message, repeated, tag = "12")]
+    pub(super) one_time: Vec<PrekeyRow>,
+    #[prost(message, repeated, tag = "13")]
+    pub(super) one_time_kem: Vec<PrekeyRow>,
+}
+
+/// A prekey of a device that is not there yet.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct PrekeyRow {
+    #[prost(uint32, tag = "1")]
+    pub(super) id: u32,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(super) bytes: bytes::Bytes,
 }
 
 /// A blob.

@@ -1,12 +1,13 @@
 use std::sync::Arc;
 
 use rcseal_store::conformance::{self, BYTES_MAX, ENVELOPES_MAX, Fixture};
-use rcseal_store::directory::{PublishError, PublishKeySet};
+use rcseal_store::directory::{PublishError, PublishKeySet, UploadPrekeys};
+use rcseal_store::takeover::{BeginReset, Settled};
 use rcseal_store::{
-    DirectoryStore as _, EnqueueOutcome, FetchLimit, FjallStore, MailboxSeq, MailboxStore, Store, StoreError,
-    StoreLimits, StoredKeySet, UnixMillis,
+    DirectoryStore as _, EnqueueOutcome, FetchLimit, FjallStore, MailboxSeq, MailboxStore, ResetTicketHash, Store,
+    StoreError, StoreLimits, StoredKeySet, Takeover, TakeoverStore as _, UnixMillis,
 };
-use rcseal_wire::id::{KeySetCounter, KeySetHash};
+use rcseal_wire::id::{DeviceNumber, KeySetCounter, KeySetHash};
 
 pub(crate) const NOW: UnixMillis = UnixMillis::new(1_800_000_000_000);
 pub(crate) const ALL: FetchLimit = FetchLimit { envelopes: 1_000_000, bytes: usize::MAX };
@@ -118,4 +119,42 @@ async fn a_clock_that_was_ahead_and_is_put_right_stops_nobody() {
     store.expire(NOW, 10).await.unwrap();
     assert_eq!(store.enqueue(NOW, vec![bob.envelope(id(1), b"x")]).await.unwrap(), [EnqueueOutcome::Stored]);
     assert_eq!(store.expire(NOW.plus_seconds(2 * 24 * 3600), 10).await.unwrap().dropped, 1, "and it still expires");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pending_reset_survives_crashes_and_takes_effect_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    let bob = Fixture::registered(&store).await;
+    let first = store.key_set(bob.account).await.unwrap().unwrap();
+    let ticket = ResetTicketHash::from_bytes([9; 32]);
+    let effective_at = NOW.plus_seconds(3600);
+    store.add_reset_ticket(bob.account, ticket, NOW.plus_seconds(60)).await.unwrap();
+    store.crash_and_reopen().await;
+    assert!(store.is_reset_ticket(bob.account, ticket, NOW).await.unwrap());
+    let new = DeviceNumber::new(2).unwrap();
+    let key_set = StoredKeySet {
+        counter: KeySetCounter::new(2),
+        hash: KeySetHash::from_bytes([2; 32]),
+        bytes: vec![2; 2000].into(),
+    };
+    let takeover = Takeover {
+        account: bob.account,
+        previous: first.hash,
+        key_set: key_set.clone(),
+        devices: vec![new],
+        device: new,
+        mailbox: rcseal_wire::id::MailboxId::from_bytes([2; 16]),
+        prekeys: UploadPrekeys::default(),
+    };
+    store.begin_reset(BeginReset { ticket, takeover, effective_at, now: NOW }).await.unwrap();
+    store.crash_and_reopen().await;
+    assert_eq!(store.key_set(bob.account).await.unwrap(), Some(first));
+    assert_eq!(store.settle_reset(NOW).await.unwrap(), Settled::Nothing { next: Some(effective_at) });
+    let settled = store.settle_reset(effective_at).await.unwrap();
+    assert!(matches!(settled, Settled::InForce { account, .. } if account == bob.account), "{settled:?}");
+    store.crash_and_reopen().await;
+    assert_eq!(store.settle_reset(effective_at).await.unwrap(), Settled::Nothing { next: None });
+    assert_eq!(store.key_set(bob.account).await.unwrap(), Some(key_set));
+    assert_eq!(store.device(bob.device).await.unwrap(), None);
 }
