@@ -10,11 +10,12 @@ use rand_core::CryptoRng;
 use rcseal_crypto::ed25519::{SigningKey, VerifyingKey};
 use rcseal_wire::id::{AccountId, DeviceNumber, KeySetCounter};
 
-use crate::codec::{self, BodyFields, SignatureFields};
-use crate::key_set::{KEY_SET_VERSION, MIGRATION_LABEL, SIGNATURE_LABEL};
+use crate::codec::{self, BodyFields};
+use crate::key_set::{KEY_SET_VERSION, SIGNATURE_LABEL};
+use crate::proof::{MIGRATION_LABEL, RECOVERY_LABEL};
 use crate::{
-    BuildError, DEVICES_MAX, DeviceEntry, ParseError, ParticipantKey, RecoveryCommitment, UnverifiedKeySet,
-    VerifiedKeySet,
+    BuildError, DEVICES_MAX, DeviceEntry, KeySetError, ParseError, ParticipantKey, RecoveryCommitment, RecoveryKey,
+    SuccessionProof, UnverifiedKeySet, VerifiedKeySet,
 };
 
 /// The account key. It signs key sets and nothing else.
@@ -57,16 +58,25 @@ impl fmt::Debug for AccountSigner {
 pub struct KeySetBuilder {
     account: AccountId,
     previous: Option<VerifiedKeySet>,
-    recovery: RecoveryCommitment,
+    recovery: Vec<RecoveryCommitment>,
     participant_key: Option<ParticipantKey>,
     devices: Vec<DeviceEntry>,
+    /// A recovery or a reset: the numbering begins anew with the devices it lists.
+    is_anew: bool,
 }
 
 impl KeySetBuilder {
     /// Starts the first set of an account. [`RecoveryCommitment::NONE`] where there is no recovery key yet.
     #[must_use]
     pub fn first(account: AccountId, recovery: RecoveryCommitment) -> Self {
-        Self { account, previous: None, recovery, participant_key: None, devices: Vec::new() }
+        Self {
+            account,
+            previous: None,
+            recovery: listed(recovery),
+            participant_key: None,
+            devices: Vec::new(),
+            is_anew: false,
+        }
     }
 
     /// Starts the successor of `current`, with everything in it.
@@ -74,10 +84,49 @@ impl KeySetBuilder {
     pub fn successor(current: &VerifiedKeySet) -> Self {
         Self {
             account: current.account(),
-            recovery: *current.recovery_commitment(),
+            recovery: current.recovery_commitments().to_vec(),
             participant_key: current.participant_key().copied(),
             devices: current.devices().to_vec(),
             previous: Some(current.clone()),
+            is_anew: false,
+        }
+    }
+
+    /// Starts a recovery of the account: no device of `current` stays, and neither does the participant key, which went with the
+    /// primary device. `renewed` takes the place of the commitment to `key`, which has been typed in and is spent.
+    ///
+    /// # Errors
+    /// [`KeySetError::RecoveryKey`] in [`BuildError::Refused`] where `current` does not commit to the key.
+    pub fn recovery(
+        current: &VerifiedKeySet,
+        key: &RecoveryKey,
+        renewed: RecoveryCommitment,
+    ) -> Result<Self, BuildError> {
+        let rank = current.recovery_rank(&key.public_key()).ok_or(BuildError::Refused(KeySetError::RecoveryKey))?;
+        let mut recovery = current.recovery_commitments()[..rank].to_vec();
+        recovery.push(renewed);
+        Ok(Self { recovery, ..Self::anew(current) })
+    }
+
+    /// Starts a reset of the account: no device of `current` stays. `added` stands behind the commitments that there are, where there is
+    /// room ([`VerifiedKeySet::takes_recovery_commitment`]).
+    #[must_use]
+    pub fn reset(current: &VerifiedKeySet, added: RecoveryCommitment) -> Self {
+        let mut recovery = current.recovery_commitments().to_vec();
+        if current.takes_recovery_commitment() {
+            recovery.extend(listed(added));
+        }
+        Self { recovery, ..Self::anew(current) }
+    }
+
+    fn anew(current: &VerifiedKeySet) -> Self {
+        Self {
+            account: current.account(),
+            recovery: Vec::new(),
+            participant_key: None,
+            devices: Vec::new(),
+            previous: Some(current.clone()),
+            is_anew: true,
         }
     }
 
@@ -120,26 +169,43 @@ impl KeySetBuilder {
     /// Sets the recovery commitment, which only works where there was none.
     #[must_use]
     pub fn recovery_commitment(mut self, commitment: RecoveryCommitment) -> Self {
-        self.recovery = commitment;
+        self.recovery = listed(commitment);
         self
     }
 
     /// Signs with the account key that signed the previous set.
     pub fn sign(self, signer: &AccountSigner) -> Result<VerifiedKeySet, BuildError> {
-        self.finish(signer, None)
+        self.finish(signer, |_| SuccessionProof::None)
     }
 
     /// Hands the account over to a new account key: `new` signs the set and `old` signs the change. Used when a holder of the account
-    /// key is removed.
+    /// key is removed, or when the key may have been seen.
     pub fn sign_migration(self, old: &AccountSigner, new: &AccountSigner) -> Result<VerifiedKeySet, BuildError> {
-        self.finish(new, Some(old))
+        self.finish(new, |body| SuccessionProof::Migration(old.0.sign(&[MIGRATION_LABEL, body])))
+    }
+
+    /// Takes the account back: `new` signs the set and the recovery key signs the change. For a builder from [`Self::recovery`].
+    pub fn sign_recovery(self, key: &RecoveryKey, new: &AccountSigner) -> Result<VerifiedKeySet, BuildError> {
+        self.finish(new, |body| SuccessionProof::Recovery {
+            key: key.public_key(),
+            signature: key.sign(&[RECOVERY_LABEL, body]),
+        })
+    }
+
+    /// Begins the account again: `new` signs the set, and nobody signs the change. For a builder from [`Self::reset`].
+    pub fn sign_reset(self, new: &AccountSigner, not_before_ms: u64) -> Result<VerifiedKeySet, BuildError> {
+        self.finish(new, |_| SuccessionProof::Reset { not_before_ms })
     }
 
     fn position(&self, device: DeviceNumber) -> Result<usize, usize> {
         self.devices.binary_search_by_key(&device, DeviceEntry::number)
     }
 
-    fn finish(self, signer: &AccountSigner, old: Option<&AccountSigner>) -> Result<VerifiedKeySet, BuildError> {
+    fn finish(
+        self,
+        signer: &AccountSigner,
+        prove: impl FnOnce(&[u8]) -> SuccessionProof,
+    ) -> Result<VerifiedKeySet, BuildError> {
         let counter = match &self.previous {
             None => KeySetCounter::FIRST,
             Some(previous) => previous.counter().next().ok_or(BuildError::CounterExhausted)?,
@@ -152,17 +218,15 @@ impl KeySetBuilder {
             counter: counter.get(),
             previous: self.previous.as_ref().map_or([0; 32], |previous| *previous.hash().as_bytes()),
             account_key: *signer.account_key().as_bytes(),
-            recovery_commitment: *self.recovery.as_bytes(),
+            recovery_commitments: self.recovery.iter().map(|key| *key.as_bytes()).collect::<Vec<_>>().into(),
             participant_key: self.participant_key.as_ref().map_or(&[][..], |key| key.as_bytes()).into(),
-            highest_device: assigned.max(listed),
+            highest_device: if self.is_anew { listed } else { assigned.max(listed) },
             devices: self.devices.iter().map(DeviceEntry::fields).collect::<Vec<_>>().into(),
         });
-        let migration = old.map(|old| old.0.sign(&[MIGRATION_LABEL, &bytes]));
-        let signatures = SignatureFields {
-            account: signer.0.sign(&[SIGNATURE_LABEL, &bytes]).0,
-            migration: migration.as_ref().map_or(&[][..], |signature| signature.as_bytes()).into(),
-        };
-        bytes.extend_from_slice(&codec::encode(&signatures));
+        let proof = prove(&bytes);
+        bytes.extend_from_slice(&codec::encode(&proof.fields()));
+        let signature = signer.0.sign(&[SIGNATURE_LABEL, &bytes]);
+        bytes.extend_from_slice(signature.as_bytes());
 
         let signed =
             UnverifiedKeySet::parse(&bytes).map_err(BuildError::Format)?.verify().map_err(BuildError::Refused)?;
@@ -171,4 +235,9 @@ impl KeySetBuilder {
         }
         Ok(signed)
     }
+}
+
+/// The list of one, or of none.
+fn listed(commitment: RecoveryCommitment) -> Vec<RecoveryCommitment> {
+    if commitment == RecoveryCommitment::NONE { Vec::new() } else { vec![commitment] }
 }

@@ -6,7 +6,7 @@
 
 use tls_codec::{
     DeserializeBytes, Error, Serialize, TlsByteVecU8, TlsByteVecU16, TlsDeserializeBytes, TlsSerialize, TlsSize,
-    TlsVecU16, TlsVecU24,
+    TlsVecU8, TlsVecU16, TlsVecU24,
 };
 
 use crate::ParseError;
@@ -38,7 +38,7 @@ pub(crate) struct DeviceFields {
     pub(crate) identity_proofs: TlsVecU16<[u8; 64]>,
 }
 
-/// What the account key signs, after its label.
+/// What the account key signs after its label, with the proof that follows; and what a proof's signature is over.
 #[derive(Debug, Clone, TlsSize, TlsSerialize, TlsDeserializeBytes)]
 pub(crate) struct BodyFields {
     pub(crate) version: u8,
@@ -46,17 +46,17 @@ pub(crate) struct BodyFields {
     pub(crate) counter: u64,
     pub(crate) previous: [u8; 32],
     pub(crate) account_key: [u8; 32],
-    pub(crate) recovery_commitment: [u8; 32],
+    pub(crate) recovery_commitments: TlsVecU8<[u8; 32]>,
     pub(crate) participant_key: TlsByteVecU8,
     pub(crate) highest_device: u8,
     pub(crate) devices: TlsVecU24<DeviceFields>,
 }
 
-/// What follows the body.
+/// What follows the body: by whose leave it takes the place of the set before.
 #[derive(Debug, Clone, TlsSize, TlsSerialize, TlsDeserializeBytes)]
-pub(crate) struct SignatureFields {
-    pub(crate) account: [u8; 64],
-    pub(crate) migration: TlsByteVecU8,
+pub(crate) struct ProofFields {
+    pub(crate) kind: u8,
+    pub(crate) content: TlsByteVecU8,
 }
 
 /// Encodes fields whose lengths have been bounded by the types they came from.

@@ -92,18 +92,29 @@ pub enum ParseError {
         /// The number given.
         highest: u8,
     },
-    /// Counter 0, or a first set that names a previous one, or a later one that names none.
-    #[error("counter {counter} does not fit the previous hash or the migration field")]
+    /// Counter 0, or a first set that names a previous one, or shows a proof, or a later one that names none.
+    #[error("counter {counter} does not fit the previous hash or the succession proof")]
     Counter {
         /// The counter given.
         counter: KeySetCounter,
     },
-    /// The migration field is neither empty nor a signature.
-    #[error("the migration field has {actual} bytes")]
-    MigrationLength {
+    /// A kind of proof that stands for nothing.
+    #[error("unknown kind of succession proof {code}")]
+    UnknownProof {
+        /// The code given.
+        code: u8,
+    },
+    /// A proof of another length than its kind has.
+    #[error("a succession proof of kind {code} has {actual} bytes")]
+    ProofLength {
+        /// The kind.
+        code: u8,
         /// The length given.
         actual: usize,
     },
+    /// More than four recovery commitments, or one of zeros, which commits to nothing.
+    #[error("the recovery commitments are too many, or one of them is empty")]
+    RecoveryCommitments,
 }
 
 impl ParseError {
@@ -129,7 +140,9 @@ impl ParseError {
             Self::ProofCount { .. } => "key_set_proof_count",
             Self::HighestDevice { .. } => "key_set_highest_device",
             Self::Counter { .. } => "key_set_counter",
-            Self::MigrationLength { .. } => "key_set_migration_length",
+            Self::UnknownProof { .. } => "key_set_unknown_proof",
+            Self::ProofLength { .. } => "key_set_proof_length",
+            Self::RecoveryCommitments => "key_set_recovery_commitments",
         }
     }
 }
@@ -188,18 +201,24 @@ pub enum KeySetError {
         /// The counter offered.
         offered: KeySetCounter,
     },
-    /// The account key changed without the previous key's signature.
-    #[error("the account key changed without a migration signature")]
-    MigrationMissing,
+    /// The account key changed, and the set shows no proof for it.
+    #[error("the account key changed without a proof")]
+    ProofMissing,
+    /// A proof for a change of the account key, which stayed.
+    #[error("a proof for a change of account key, which stayed")]
+    ProofUnexpected,
     /// The previous account key did not sign the change.
     #[error("the migration signature is invalid")]
     MigrationSignature,
-    /// A migration signature although the account key stayed.
-    #[error("a migration signature without a change of account key")]
-    MigrationUnexpected,
-    /// The account key changed across a gap; only the sets between can show who signed that.
+    /// The recovery key is not one that the known set commits to.
+    #[error("the known key set does not commit to this recovery key")]
+    RecoveryKey,
+    /// The recovery key did not sign the change.
+    #[error("the recovery signature is invalid")]
+    RecoverySignature,
+    /// The account key changed across a gap, and only the sets between can show by whose leave.
     #[error("the account key changed across missing key sets")]
-    MigrationAcrossGap,
+    KeyChangeAcrossGap,
     /// A number that was assigned before names another device now.
     #[error("device number {device} is reused")]
     DeviceNumberReused {
@@ -214,8 +233,8 @@ pub enum KeySetError {
         /// The highest number offered.
         offered: DeviceNumber,
     },
-    /// The recovery commitment was replaced or withdrawn.
-    #[error("the recovery commitment changed")]
+    /// Recovery commitments were replaced, added or withdrawn by something that may not.
+    #[error("the recovery commitments changed")]
     RecoveryCommitmentChanged,
 }
 
@@ -232,10 +251,12 @@ impl KeySetError {
             Self::Rollback { .. } => "key_set_rollback",
             Self::Fork { .. } => "key_set_fork",
             Self::Gap { .. } => "key_set_gap",
-            Self::MigrationMissing => "key_set_migration_missing",
+            Self::ProofMissing => "key_set_proof_missing",
+            Self::ProofUnexpected => "key_set_proof_unexpected",
             Self::MigrationSignature => "key_set_migration_signature",
-            Self::MigrationUnexpected => "key_set_migration_unexpected",
-            Self::MigrationAcrossGap => "key_set_migration_across_gap",
+            Self::RecoveryKey => "key_set_recovery_key",
+            Self::RecoverySignature => "key_set_recovery_signature",
+            Self::KeyChangeAcrossGap => "key_set_key_change_across_gap",
             Self::DeviceNumberReused { .. } => "key_set_device_number_reused",
             Self::HighestDevice { .. } => "key_set_highest_device_changed",
             Self::RecoveryCommitmentChanged => "key_set_recovery_commitment_changed",

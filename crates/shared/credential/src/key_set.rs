@@ -8,8 +8,8 @@ use rcseal_crypto::ed25519::{self, VerifyingKey};
 use rcseal_crypto::hash::sha256;
 use rcseal_wire::id::{AccountId, DeviceNumber, KeySetCounter, KeySetHash};
 
-use crate::codec::{self, BodyFields, SignatureFields};
-use crate::{DeviceEntry, KeySetError, ParseError, Party, RecoveryCommitment};
+use crate::codec::{self, BodyFields, ProofFields};
+use crate::{DeviceEntry, KeySetError, ParseError, Party, RecoveryCommitment, SuccessionProof};
 
 /// The version of the format.
 pub const KEY_SET_VERSION: u8 = 1;
@@ -20,8 +20,6 @@ pub const KEY_SET_LEN_MAX: usize = 256 * 1024;
 
 /// Label of the account signature.
 pub(crate) const SIGNATURE_LABEL: &[u8] = b"rcseal/key-set/v1";
-/// Label of the signature by which an account key hands over to the next.
-pub(crate) const MIGRATION_LABEL: &[u8] = b"rcseal/key-set/migration/v1";
 /// Label of the hash over the full signed bytes.
 const HASH_LABEL: &[u8] = b"rcseal/key-set/hash/v1";
 
@@ -51,17 +49,18 @@ impl ParticipantKey {
 pub(crate) struct Contents {
     pub(crate) bytes: Vec<u8>,
     pub(crate) body_len: usize,
+    pub(crate) signed_len: usize,
     pub(crate) hash: KeySetHash,
     pub(crate) account: AccountId,
     pub(crate) counter: KeySetCounter,
     pub(crate) previous: KeySetHash,
     pub(crate) account_key: VerifyingKey,
-    pub(crate) recovery: RecoveryCommitment,
+    pub(crate) recovery: Vec<RecoveryCommitment>,
     pub(crate) participant_key: Option<ParticipantKey>,
     pub(crate) highest_device: DeviceNumber,
     pub(crate) devices: Vec<DeviceEntry>,
+    pub(crate) proof: SuccessionProof,
     pub(crate) signature: ed25519::Signature,
-    pub(crate) migration: Option<ed25519::Signature>,
 }
 
 impl Contents {
@@ -77,19 +76,16 @@ impl Contents {
         }
         let (body, rest): (BodyFields, _) = codec::decode(bytes)?;
         let body_len = bytes.len() - rest.len();
-        let signatures: SignatureFields = codec::decode_exact(rest)?;
+        let (proof, rest): (ProofFields, _) = codec::decode(rest)?;
+        let signed_len = bytes.len() - rest.len();
+        let signature: [u8; 64] = codec::decode_exact(rest)?;
 
         let counter = KeySetCounter::new(body.counter);
         let previous = KeySetHash::from_bytes(body.previous);
-        let migration = match signatures.migration.as_slice() {
-            [] => None,
-            bytes => Some(ed25519::Signature(
-                bytes.try_into().map_err(|_| ParseError::MigrationLength { actual: bytes.len() })?,
-            )),
-        };
+        let proof = SuccessionProof::from_fields(&proof)?;
         let is_first = counter == KeySetCounter::FIRST;
         let names_none = body.previous == [0; 32];
-        if body.counter == 0 || is_first != names_none || (is_first && migration.is_some()) {
+        if body.counter == 0 || is_first != names_none || (is_first && proof != SuccessionProof::None) {
             return Err(ParseError::Counter { counter });
         }
         let participant_key = match body.participant_key.as_slice() {
@@ -107,7 +103,9 @@ impl Contents {
         }
         let highest = body.highest_device;
         let highest_listed = devices.last().map(|device| device.number().get());
-        let covers = highest_listed.is_some_and(|listed| if is_first { listed == highest } else { listed <= highest });
+        // Where the account begins or begins anew, no number was assigned that is not listed.
+        let is_anew = is_first || matches!(proof, SuccessionProof::Recovery { .. } | SuccessionProof::Reset { .. });
+        let covers = highest_listed.is_some_and(|listed| if is_anew { listed == highest } else { listed <= highest });
         let highest_device = match DeviceNumber::new(highest) {
             Ok(number) if covers => number,
             _ => return Err(ParseError::HighestDevice { highest }),
@@ -115,23 +113,24 @@ impl Contents {
         Ok(Self {
             bytes: bytes.to_vec(),
             body_len,
+            signed_len,
             hash: KeySetHash::from_bytes(sha256(&[HASH_LABEL, bytes])),
             account: AccountId::from_bytes(body.account),
             counter,
             previous,
             account_key: VerifyingKey::from_bytes(&body.account_key).map_err(ParseError::Ed25519Key)?,
-            recovery: RecoveryCommitment::from_bytes(body.recovery_commitment),
+            recovery: RecoveryCommitment::list(body.recovery_commitments.as_slice())?,
             participant_key,
             highest_device,
             devices,
-            signature: ed25519::Signature(signatures.account),
-            migration,
+            proof,
+            signature: ed25519::Signature(signature),
         })
     }
 
     fn verify(&self) -> Result<(), KeySetError> {
         self.account_key
-            .verify(&[SIGNATURE_LABEL, self.body()], &self.signature)
+            .verify(&[SIGNATURE_LABEL, &self.bytes[..self.signed_len]], &self.signature)
             .map_err(|_| KeySetError::AccountSignature)?;
         self.devices.iter().try_for_each(|device| device.verify(self.account))
     }
@@ -217,7 +216,7 @@ impl VerifiedKeySet {
         self.0.account
     }
 
-    /// How many sets the account has signed.
+    /// The set's place in the account's succession.
     #[must_use]
     pub fn counter(&self) -> KeySetCounter {
         self.0.counter
@@ -235,10 +234,18 @@ impl VerifiedKeySet {
         &self.0.account_key
     }
 
-    /// The commitment to the offline recovery key.
+    /// The commitments to offline recovery keys, the one that outranks the others first. Empty where the account has none; more than one
+    /// after a reset.
     #[must_use]
-    pub fn recovery_commitment(&self) -> &RecoveryCommitment {
+    pub fn recovery_commitments(&self) -> &[RecoveryCommitment] {
         &self.0.recovery
+    }
+
+    /// By whose leave this set takes the place of the one before. Only [`VerifiedKeySet::check_successor`] and its kin say whether the
+    /// proof holds.
+    #[must_use]
+    pub fn proof(&self) -> &SuccessionProof {
+        &self.0.proof
     }
 
     /// The participant key, where the account has one.
@@ -257,6 +264,12 @@ impl VerifiedKeySet {
     #[must_use]
     pub fn next_device_number(&self) -> Option<DeviceNumber> {
         self.0.highest_device.next()
+    }
+
+    /// The number of the one device that a recovery or a reset begins with: one never assigned while there are any, or the first again.
+    #[must_use]
+    pub fn device_number_anew(&self) -> DeviceNumber {
+        self.next_device_number().unwrap_or(DeviceNumber::PRIMARY)
     }
 
     /// The devices, ascending by number.

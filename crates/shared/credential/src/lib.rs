@@ -3,7 +3,8 @@
 //! An account is named by a random id and speaks through one signed object, its **key set**: the account key, the devices and each
 //! device's keys with proofs that the device holds them. The types follow its life: bytes are parsed into an [`UnverifiedKeySet`],
 //! whose signatures turn it into a [`VerifiedKeySet`], which is then compared with the one already known
-//! ([`VerifiedKeySet::check_successor`], [`VerifiedKeySet::check_newer`]); rollback and fork are refused there. The primary device
+//! ([`VerifiedKeySet::check_successor`], [`VerifiedKeySet::check_newer`], [`VerifiedKeySet::check_chain`]); rollback and fork are refused
+//! there, and a change of account key must show by whose leave ([`SuccessionProof`]). The primary device
 //! writes the next set with a [`KeySetBuilder`] and an [`AccountSigner`]; each device proves its own keys with [`prove_device`].
 //!
 //! Client and server both use this crate: the server to refuse what no client would accept, the client because it does not trust the
@@ -14,6 +15,7 @@ mod codec;
 mod device;
 mod error;
 mod key_set;
+mod proof;
 mod recovery;
 mod safety_number;
 mod succession;
@@ -22,6 +24,7 @@ pub use builder::{AccountSigner, KeySetBuilder};
 pub use device::{DeviceClaims, DeviceEntry, IdentityProfile, MLS_LEAF_KEY_LEN_MAX, MLS_LEAF_KEYS_MAX, prove_device};
 pub use error::{BuildError, KeySetError, ParseError};
 pub use key_set::{DEVICES_MAX, KEY_SET_LEN_MAX, KEY_SET_VERSION, ParticipantKey, UnverifiedKeySet, VerifiedKeySet};
-pub use recovery::RecoveryCommitment;
+pub use proof::SuccessionProof;
+pub use recovery::{RECOVERY_COMMITMENTS_MAX, RecoveryCommitment, RecoveryKey};
 pub use safety_number::{Party, SAFETY_NUMBER_VERSION, SafetyNumber, ScanError};
-pub use succession::Succession;
+pub use succession::{KEY_SET_GAP_MAX, Succession};

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rcseal_credential::{
-    AccountSigner, DeviceClaims, DeviceEntry, IdentityProfile, KeySetBuilder, RecoveryCommitment, SafetyNumber,
+    AccountSigner, DeviceClaims, DeviceEntry, IdentityProfile, KeySetBuilder, RecoveryKey, SafetyNumber,
     UnverifiedKeySet, VerifiedKeySet, prove_device,
 };
 use rcseal_crypto::seal::SealingSecretKey;
@@ -34,7 +34,17 @@ pub(crate) fn key_set_seeds() -> Vec<Vec<u8>> {
     let (entry, signer) = (device(2), signer());
     let second = KeySetBuilder::successor(&first).add_device(entry).and_then(|builder| builder.sign(&signer));
     let second = second.expect("the second device is new and the signer the same");
-    vec![first.as_bytes().to_vec(), second.as_bytes().to_vec()]
+    // One set of every kind of succession: the bytes differ in the proof.
+    let next = AccountSigner::from_seed([3; 32]);
+    let migrated = KeySetBuilder::successor(&second).sign_migration(&signer, &next);
+    let recovered = KeySetBuilder::recovery(&second, &recovery(), recovery().commitment())
+        .and_then(|builder| builder.add_device(device(3)))
+        .and_then(|builder| builder.sign_recovery(&recovery(), &next));
+    let reset = KeySetBuilder::reset(&second, recovery().commitment())
+        .add_device(device(3))
+        .and_then(|builder| builder.sign_reset(&next, 1_800_000_000_000));
+    let changed = [migrated, recovered, reset].map(|set| set.expect("each follows the second set by its own right"));
+    [first, second].iter().chain(&changed).map(|set| set.as_bytes().to_vec()).collect()
 }
 
 /// One device's entry, as it travels while a device is linked.
@@ -84,7 +94,7 @@ fn first_key_set() -> VerifiedKeySet {
 }
 
 fn key_set_of(account: AccountId, signer: AccountSigner) -> VerifiedKeySet {
-    let builder = KeySetBuilder::first(account, RecoveryCommitment::NONE);
+    let builder = KeySetBuilder::first(account, recovery().commitment());
     let signed = builder.add_device(device_of(account, 1)).and_then(|builder| builder.sign(&signer));
     signed.expect("a first key set with one device is in order")
 }
@@ -97,6 +107,10 @@ fn signer() -> AccountSigner {
     AccountSigner::from_seed([2; 32])
 }
 
+fn recovery() -> RecoveryKey {
+    RecoveryKey::from_seed([4; 32])
+}
+
 fn device(number: u8) -> DeviceEntry {
     device_of(account(), number)
 }
@@ -106,7 +120,7 @@ fn device_of(account: AccountId, number: u8) -> DeviceEntry {
     let identity = x25519::SecretKey::generate(&mut rng);
     let claims = DeviceClaims {
         account,
-        number: DeviceNumber::new(number).expect("1 and 2 are device numbers"),
+        number: DeviceNumber::new(number).expect("1 to 3 are device numbers"),
         platform: Platform::Android,
         custody: Custody::User,
         auth_key: &ed25519::SigningKey::generate(&mut rng),

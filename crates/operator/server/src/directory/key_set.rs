@@ -1,7 +1,7 @@
 //! Key sets on their way in: parsed, verified, and placed in the succession of the stored one.
 
 use bytes::Bytes;
-use rcseal_credential::{KeySetError, UnverifiedKeySet, VerifiedKeySet as Credential};
+use rcseal_credential::{KeySetError, Succession, UnverifiedKeySet, VerifiedKeySet as Credential};
 use rcseal_crypto::ed25519::VerifyingKey;
 use rcseal_store::{StoreError, StoredKeySet};
 use rcseal_wire::id::{AccountId, DeviceNumber};
@@ -45,7 +45,9 @@ impl VerifiedKeySet {
         let next = next.verify().map_err(|_| DirectoryError::KeySetInvalid)?;
         let current = trusted(current)?;
         match current.check_successor(&next) {
-            Ok(_) => Ok(Self::new(&next)),
+            Ok(Succession::Unchanged | Succession::SameAccountKey | Succession::Migrated) => Ok(Self::new(&next)),
+            // Any device of the account may upload here; these two take the account from its devices, and have doors of their own.
+            Ok(Succession::Recovered | Succession::Reset) => Err(DirectoryError::KeySetInvalid),
             Err(KeySetError::Rollback { .. }) => Err(DirectoryError::Rollback),
             Err(KeySetError::Gap { .. }) => Err(DirectoryError::Conflict),
             // Two sets with one counter and one predecessor: somebody lost a race, and signs again on top of the winner's.

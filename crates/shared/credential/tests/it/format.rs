@@ -13,9 +13,10 @@ use crate::fixture::{Account, Device, number};
 const COUNTER: usize = 17;
 const PREVIOUS: usize = 25;
 const ACCOUNT_KEY: usize = 57;
-const PARTICIPANT_KEY: usize = 121;
-const HIGHEST_DEVICE: usize = 122;
-const DEVICE: usize = 126;
+const RECOVERY: usize = 89;
+const PARTICIPANT_KEY: usize = 90;
+const HIGHEST_DEVICE: usize = 91;
+const DEVICE: usize = 95;
 const PLATFORM: usize = DEVICE + 1;
 const CUSTODY: usize = DEVICE + 2;
 const IDENTITY_PROFILE: usize = DEVICE + 3 + 32 + 2;
@@ -48,8 +49,8 @@ fn a_signed_set_parses_to_what_was_signed() {
 #[test]
 fn sizes_are_the_documented_ones() {
     let account = Account::new(1);
-    assert_eq!(account.first.as_bytes().len(), 1_612);
-    assert_eq!(account.add(&account.first, 2, 12).as_bytes().len(), 1_612 + 1_421);
+    assert_eq!(account.first.as_bytes().len(), 1_582);
+    assert_eq!(account.add(&account.first, 2, 12).as_bytes().len(), 1_582 + 1_421);
 }
 
 #[test]
@@ -114,11 +115,52 @@ fn lengths_are_exact() {
     assert_eq!(UnverifiedKeySet::parse(&longer).unwrap_err(), ParseError::TrailingBytes { count: 1 });
     let huge = vec![1; KEY_SET_LEN_MAX + 1];
     assert_eq!(UnverifiedKeySet::parse(&huge).unwrap_err(), ParseError::TooLong { actual: KEY_SET_LEN_MAX + 1 });
-    // A migration field of a wrong length: the last byte is its length.
-    let mut set = set;
-    *set.last_mut().unwrap() = 1;
-    set.push(7);
-    assert_eq!(UnverifiedKeySet::parse(&set).unwrap_err(), ParseError::MigrationLength { actual: 1 });
+}
+
+/// Replaces the proof of a set: the kind, then the length and bytes of its content, before the 64 bytes of the signature.
+fn with_proof(set: &[u8], kind: u8, content: &[u8]) -> Vec<u8> {
+    let (body, signature) = (&set[..set.len() - 66], &set[set.len() - 64..]);
+    [body, &[kind, u8::try_from(content.len()).unwrap()], content, signature].concat()
+}
+
+#[test]
+fn a_proof_has_a_known_kind_and_its_length() {
+    let account = Account::new(1);
+    let second = account.add(&account.first, 2, 12);
+    let parse = |kind, content: &[u8]| UnverifiedKeySet::parse(&with_proof(second.as_bytes(), kind, content));
+    assert_eq!(parse(0, &[]).unwrap().hash(), second.hash());
+    assert_eq!(parse(4, &[]).unwrap_err(), ParseError::UnknownProof { code: 4 });
+    for (code, length) in [(0, 1), (1, 0), (1, 63), (1, 65), (2, 31), (2, 95), (2, 97), (3, 0), (3, 7), (3, 9)] {
+        let point = second.account_key().as_bytes().repeat(4);
+        let error = parse(code, &point[..length]).unwrap_err();
+        assert_eq!(error, ParseError::ProofLength { code, actual: length });
+        assert_eq!(error.code(), "key_set_proof_length");
+    }
+    assert_eq!(parse(2, &[0; 96]).unwrap_err(), ParseError::Ed25519Key(ed25519::KeyError::SmallOrder));
+    // A first set shows none, and one that begins anew has assigned no number beyond those it lists.
+    assert_eq!(
+        UnverifiedKeySet::parse(&with_proof(account.first.as_bytes(), 3, &[0; 8])).unwrap_err(),
+        ParseError::Counter { counter: KeySetCounter::FIRST }
+    );
+    let third = account.remove(&second, 2);
+    let reset = UnverifiedKeySet::parse(&with_proof(third.as_bytes(), 3, &[0; 8]));
+    assert_eq!(reset.unwrap_err(), ParseError::HighestDevice { highest: 2 });
+}
+
+#[test]
+fn recovery_commitments_are_few_and_none_is_empty() {
+    let set = Account::new(1).first.as_bytes().to_vec();
+    let with = |commitments: &[[u8; 32]]| {
+        let list = commitments.concat();
+        let bytes = [&set[..RECOVERY], &[u8::try_from(list.len()).unwrap()], &list, &set[RECOVERY + 1..]].concat();
+        UnverifiedKeySet::parse(&bytes)
+    };
+    assert!(with(&[[1; 32]; 4]).is_ok());
+    assert_eq!(with(&[[1; 32]; 5]).unwrap_err(), ParseError::RecoveryCommitments);
+    assert_eq!(with(&[[1; 32], [0; 32]]).unwrap_err(), ParseError::RecoveryCommitments);
+    let mut ragged = set.clone();
+    ragged[RECOVERY] = 1;
+    assert!(UnverifiedKeySet::parse(&ragged).is_err());
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod fixture;
 mod format;
 mod hostile;
+mod recovery;
 mod safety_number;
 mod succession;
 mod vectors;

@@ -135,7 +135,7 @@ fn an_account_key_changes_by_migration_only() {
 
     assert_eq!(
         KeySetBuilder::successor(&account.first).sign(&new).unwrap_err(),
-        BuildError::Refused(KeySetError::MigrationMissing)
+        BuildError::Refused(KeySetError::ProofMissing)
     );
     let stranger = AccountSigner::generate(&mut rng(51));
     assert_eq!(
@@ -144,12 +144,12 @@ fn an_account_key_changes_by_migration_only() {
     );
     assert_eq!(
         KeySetBuilder::successor(&account.first).sign_migration(&account.signer, &account.signer).unwrap_err(),
-        BuildError::Refused(KeySetError::MigrationUnexpected)
+        BuildError::Refused(KeySetError::ProofUnexpected)
     );
 
     // Who has only the set before last cannot see who signed the change.
     let later = KeySetBuilder::successor(&migrated).sign(&new).unwrap();
-    assert_eq!(account.first.check_newer(&later), Err(KeySetError::MigrationAcrossGap));
+    assert_eq!(account.first.check_newer(&later), Err(KeySetError::KeyChangeAcrossGap));
     assert_eq!(migrated.check_newer(&later), Ok(Succession::SameAccountKey));
 }
 
@@ -158,7 +158,7 @@ fn the_recovery_commitment_is_set_once() {
     let key = |seed| RecoveryCommitment::to_key(&SigningKey::generate(&mut rng(seed)).verifying_key());
     let account = Account::new(1);
     let set = KeySetBuilder::successor(&account.first).recovery_commitment(key(60)).sign(&account.signer).unwrap();
-    assert!(set.recovery_commitment().is_for(&SigningKey::generate(&mut rng(60)).verifying_key()));
+    assert!(set.recovery_commitments()[0].is_for(&SigningKey::generate(&mut rng(60)).verifying_key()));
     for changed in [key(61), RecoveryCommitment::NONE] {
         assert_eq!(
             KeySetBuilder::successor(&set).recovery_commitment(changed).sign(&account.signer).unwrap_err(),

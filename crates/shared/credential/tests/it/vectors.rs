@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use rcseal_credential::{KeySetBuilder, RecoveryCommitment, SafetyNumber, Succession, UnverifiedKeySet};
-use rcseal_crypto::ed25519::SigningKey;
+use rcseal_credential::{
+    AccountSigner, KeySetBuilder, RecoveryCommitment, RecoveryKey, SafetyNumber, Succession, UnverifiedKeySet,
+};
 
 use crate::fixture::{Account, Device, number};
 
@@ -22,15 +23,33 @@ fn check(name: &str, produced: &str) {
 
 #[test]
 fn key_sets_match_the_shared_vectors() {
-    let recovery = RecoveryCommitment::to_key(&SigningKey::from_seed([9; 32]).verifying_key());
-    let account = Account::with_recovery(1, recovery);
+    let recovery = RecoveryKey::from_seed([9; 32]);
+    let account = Account::with_recovery(1, recovery.commitment());
     let second = account.add(&account.first, 2, 2);
     let third = account.remove(&second, 1);
-    let rows: Vec<String> = [&account.first, &second, &third]
+    let signers: Vec<AccountSigner> = [21, 22, 23].map(|seed| AccountSigner::from_seed([seed; 32])).into();
+    let migrated = KeySetBuilder::successor(&third).sign_migration(&account.signer, &signers[0]).unwrap();
+    let recovered = KeySetBuilder::recovery(&migrated, &recovery, RecoveryKey::from_seed([10; 32]).commitment())
+        .unwrap()
+        .add_device(Device::new(3).entry(account.id, 3))
+        .unwrap()
+        .sign_recovery(&recovery, &signers[1])
+        .unwrap();
+    let reset = KeySetBuilder::reset(&recovered, RecoveryKey::from_seed([11; 32]).commitment())
+        .add_device(Device::new(4).entry(account.id, 4))
+        .unwrap()
+        .sign_reset(&signers[2], 1_800_000_000_000)
+        .unwrap();
+    let chain = [&account.first, &second, &third, &migrated, &recovered, &reset];
+    let steps: Vec<&str> = std::iter::once("first")
+        .chain(chain.windows(2).map(|pair| pair[0].check_successor(pair[1]).unwrap().as_str()))
+        .collect();
+    let rows: Vec<String> = chain
         .iter()
-        .map(|set| {
+        .zip(steps)
+        .map(|(set, step)| {
             format!(
-                "    {{ \"counter\": {}, \"hash\": \"{}\", \"signed\": \"{}\" }}",
+                "    {{ \"counter\": {}, \"succession\": \"{step}\", \"hash\": \"{}\", \"signed\": \"{}\" }}",
                 set.counter(),
                 hex::encode(set.hash().as_bytes()),
                 hex::encode(set.as_bytes())
@@ -38,10 +57,10 @@ fn key_sets_match_the_shared_vectors() {
         })
         .collect();
     let produced = format!(
-        "{{\n  \"source\": \"RCSeal, docs/protocol/key-set.md: a chain of three sets (one device; two; the first removed)\",\n  \"account\": \"{}\",\n  \"account_seed\": \"{}\",\n  \"recovery_seed\": \"{}\",\n  \"sets\": [\n{}\n  ]\n}}\n",
+        "{{\n  \"source\": \"RCSeal, docs/protocol/key-set.md: a chain of six sets (one device; two; the first removed; a migration; a recovery; a reset)\",\n  \"account\": \"{}\",\n  \"account_seed\": \"{}\",\n  \"recovery_seed\": \"{}\",\n  \"sets\": [\n{}\n  ]\n}}\n",
         hex::encode(account.id.as_bytes()),
         hex::encode(account.signer.seed()),
-        hex::encode([9; 32]),
+        hex::encode(recovery.seed()),
         rows.join(",\n")
     );
     check("key_set.json", &produced);
