@@ -48,8 +48,11 @@
 //! another profile, print a secret, panic on a peer's bytes. It is own cryptographic protocol code and has not been
 //! audited.
 
+extern crate alloc;
+
 mod accept;
 mod address;
+mod archive;
 #[cfg(feature = "audit")]
 mod audit;
 mod bundle;
@@ -70,6 +73,10 @@ mod state;
 
 pub use accept::{AcceptError, Accepted, Accepting, ResponderKeys};
 pub use address::Address;
+pub use archive::{
+    ARCHIVED_MAX, AddError, Archive, ArchiveChange, ArchiveDecryptError, ArchiveEncryptError, ArchiveRows, ArchiveStep,
+    MemoryArchive, RestoreError, SessionId, StaleChange, UNANSWERED_AGE_MAX,
+};
 pub use bundle::{BundleError, KemPreKeyPublic, OneTimePreKeyPublic, PreKeyBundle, SignedPreKeyPublic, VerifiedBundle};
 pub use delta::{Delta, StaleDelta, Step};
 pub use identity::{IdentityKey, IdentityKeyPair, Peer};

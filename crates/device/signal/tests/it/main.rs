@@ -14,6 +14,7 @@ mod no_state_change_before_auth;
 mod parser_strictness;
 mod replay_everywhere;
 mod restored_backup_never_reuses_a_key;
+mod simultaneous_initiation;
 mod skipped_key_dos;
 mod xeddsa_malleability;
 
