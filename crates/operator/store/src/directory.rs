@@ -104,6 +104,9 @@ pub struct DeviceRecord {
     pub reachable: bool,
     /// What is left of its one-time prekeys.
     pub prekeys: PrekeyCounts,
+    /// The counter of the first key set that listed it. Numbers begin anew when an account is taken over; this tells two devices of the
+    /// same number apart.
+    pub added_at: KeySetCounter,
 }
 
 /// How many one-time prekeys are left.
@@ -142,7 +145,7 @@ pub struct KeyMapRecord {
     pub hash: KeySetHash,
     /// Its devices by number.
     pub devices: Vec<KeyMapDeviceRecord>,
-    /// Numbers of devices that left.
+    /// Numbers of devices that left since the account began, or was taken over.
     pub retired: Vec<DeviceNumber>,
 }
 
@@ -151,8 +154,6 @@ pub struct KeyMapRecord {
 pub struct KeyMapDeviceRecord {
     /// Number, mailbox and counts.
     pub record: DeviceRecord,
-    /// The counter of the first key set that listed it.
-    pub added_at: KeySetCounter,
     /// Its signed prekey.
     pub signed: Option<DatedPrekey>,
     /// Its last-resort KEM prekey.

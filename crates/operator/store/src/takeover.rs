@@ -36,13 +36,11 @@ impl ResetTicketHash {
 pub struct Takeover {
     /// Whose.
     pub account: AccountId,
-    /// The hash of the key set that the new one was verified against; its counter is one below the new one's.
+    /// The hash of the key set that the new one was verified against; its counter is below the new one's.
     pub previous: KeySetHash,
     /// The new one.
     pub key_set: StoredKeySet,
-    /// Every device in it. Those that are not lose their row with mailbox, envelopes and prekeys.
-    pub devices: Vec<DeviceNumber>,
-    /// The one that is new.
+    /// The one device in it. All that were there lose their rows with mailbox, envelopes and prekeys, also one of the same number.
     pub device: DeviceNumber,
     /// Its mailbox.
     pub mailbox: MailboxId,

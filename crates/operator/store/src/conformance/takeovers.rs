@@ -18,6 +18,7 @@ const EXPIRY: UnixMillis = START.plus_millis(60_000);
 
 pub(super) async fn run(store: &dyn Store) {
     a_takeover_replaces_the_devices_at_once(store).await;
+    a_takeover_skips_counters_and_begins_numbers_anew(store).await;
     a_refused_takeover_leaves_no_trace(store).await;
     a_ticket_allows_one_reset_of_one_account(store).await;
     a_pending_reset_changes_nothing_until_it_is_due(store).await;
@@ -42,7 +43,6 @@ pub(super) fn takeover(account: AccountId) -> Takeover {
         account,
         previous: key_set(account, 1).hash,
         key_set: key_set(account, 2),
-        devices: vec![device_number(2)],
         device: device_number(2),
         mailbox: MailboxId::from_bytes(unique()),
         prekeys: UploadPrekeys {
@@ -122,6 +122,22 @@ async fn a_takeover_replaces_the_devices_at_once(store: &dyn Store) {
     assert_eq!(store.take_over(takeover, START).await.unwrap(), Published::default());
     let left = store.device(second(&bob)).await.unwrap().unwrap().prekeys;
     assert_eq!(left, PrekeyCounts { one_time: 0, one_time_kem: 1 });
+}
+
+async fn a_takeover_skips_counters_and_begins_numbers_anew(store: &dyn Store) {
+    let bob = Fixture::registered(store).await;
+    let again = Takeover { key_set: key_set(bob.account, 70), device: device_number(1), ..takeover(bob.account) };
+    let published = store.take_over(again.clone(), START).await.unwrap();
+    assert_eq!(published.added, [device_number(1)]);
+    assert_eq!(published.removed, [(device_number(1), Some(bob.mailbox))]);
+    let record = store.device(bob.device).await.unwrap().unwrap();
+    assert_eq!((record.mailbox, record.added_at), (Some(again.mailbox), key_set(bob.account, 70).counter));
+    assert_eq!(store.mailbox_usage(bob.mailbox).await.unwrap(), None);
+    let history = store.key_sets_from(bob.account, key_set(bob.account, 2).counter).await.unwrap();
+    assert_eq!(history, [key_set(bob.account, 70)], "who asks for what was skipped gets what comes after");
+    let device = DeviceAddress { account: bob.account, device: device_number(1) };
+    assert_eq!(device, bob.device);
+    assert_eq!(store.claim_bundle(device, Claim::OneTime).await.unwrap().unwrap().one_time, Some(prekey(3)));
 }
 
 async fn a_refused_takeover_leaves_no_trace(store: &dyn Store) {
@@ -279,7 +295,6 @@ async fn the_key_map_dates_what_is_stored(store: &dyn Store) {
     let device = async |at: usize| store.key_map(bob.account).await.unwrap().unwrap().devices.swap_remove(at);
     let empty = KeyMapDeviceRecord {
         record: store.device(bob.device).await.unwrap().unwrap(),
-        added_at: key_set(bob.account, 1).counter,
         signed: None,
         last_resort: None,
         one_time_uploaded_at: None,
@@ -301,7 +316,7 @@ async fn the_key_map_dates_what_is_stored(store: &dyn Store) {
     store.take_over(takeover(bob.account), later).await.unwrap();
     let map = store.key_map(bob.account).await.unwrap().unwrap();
     assert_eq!((map.counter, map.hash), (key_set(bob.account, 2).counter, key_set(bob.account, 2).hash));
-    assert_eq!(map.retired, [device_number(1)]);
-    assert_eq!(map.devices[0].added_at, key_set(bob.account, 2).counter);
+    assert_eq!(map.retired, [], "numbers began anew");
+    assert_eq!(map.devices[0].record.added_at, key_set(bob.account, 2).counter);
     assert_eq!(map.devices[0].signed, dated(prekey(1), later));
 }

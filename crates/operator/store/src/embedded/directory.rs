@@ -53,6 +53,7 @@ pub(super) fn record(address: DeviceAddress, row: &DeviceRow) -> Result<DeviceRe
         mailbox: row.mailbox()?,
         reachable: row.has_signed && row.has_last_resort,
         prekeys: counts(row),
+        added_at: KeySetCounter::new(row.added_at_counter),
     })
 }
 
@@ -76,11 +77,19 @@ pub(super) fn remove_device(txn: &mut Txn<'_>, device: DeviceAddress) -> Result<
 pub(super) enum PublishKind {
     /// A device of the account.
     Device,
-    /// A recovery or a reset: a full history does not stop it.
+    /// A recovery or a reset. It may skip counters, so that a thief who publishes without a pause does not win the race; no device stays
+    /// and numbers begin anew; and a full history does not stop it.
     Takeover,
 }
 
 impl PublishKind {
+    fn may_follow(self, current: KeySetCounter, next: KeySetCounter) -> bool {
+        match self {
+            Self::Device => current.next() == Some(next),
+            Self::Takeover => next > current,
+        }
+    }
+
     /// Bytes of history that it may fill.
     const fn history_bytes_max(self, limit: u64) -> u64 {
         match self {
@@ -112,7 +121,7 @@ pub(super) fn publish(
     if stored == *key_set {
         return Ok(Ok(Published::default()));
     }
-    if stored.hash != *previous || current.next() != Some(key_set.counter) {
+    if stored.hash != *previous || !kind.may_follow(current, key_set.counter) {
         return Ok(Err(PublishError::Conflict { current }));
     }
     if key_set.bytes.len() > KEY_SET_LEN_MAX {
@@ -129,6 +138,13 @@ pub(super) fn publish(
         present.push(rows::parse_device_key(&key)?.device);
     }
     let mut published = Published::default();
+    if kind == PublishKind::Takeover {
+        for device in present.drain(..) {
+            let removed = remove_device(txn, DeviceAddress { account: *account, device })?;
+            published.removed.push((device, removed.mailbox()?));
+        }
+        row.used_numbers.clear();
+    }
     for device in devices {
         if present.contains(device) || published.added.contains(device) {
             continue;

@@ -1,7 +1,7 @@
 //! The map of an account's public keys, read from one snapshot.
 
 use fjall::{Readable as _, UserKey};
-use rcseal_wire::id::{AccountId, DeviceAddress, DeviceNumber, KeySetCounter};
+use rcseal_wire::id::{AccountId, DeviceAddress, DeviceNumber};
 
 use super::directory::{parse_key_set, parse_single, record};
 use super::engine::{Engine, read_error};
@@ -31,7 +31,6 @@ pub(super) fn read(engine: &Engine, account: AccountId) -> Result<Option<KeyMapR
         let device: DeviceRow = rows::decode(&value, "devices")?;
         devices.push(KeyMapDeviceRecord {
             record: record(address, &device)?,
-            added_at: KeySetCounter::new(device.added_at_counter),
             signed: dated(address, PrekeyKind::Signed, device.signed_at)?,
             last_resort: dated(address, PrekeyKind::LastResort, device.last_resort_at)?,
             one_time_uploaded_at: (device.one_time_at > 0).then_some(UnixMillis::new(device.one_time_at)),

@@ -526,21 +526,17 @@ pub(super) struct PendingResetRow {
     pub(super) hash: Vec<u8>,
     #[prost(bytes = "bytes", tag = "6")]
     pub(super) key_set: bytes::Bytes,
-    /// One byte each.
-    #[prost(bytes = "vec", tag = "7")]
-    pub(super) devices: Vec<u8>,
-    /// The new one.
-    #[prost(uint32, tag = "8")]
+    #[prost(uint32, tag = "7")]
     pub(super) device: u32,
-    #[prost(bytes = "vec", tag = "9")]
+    #[prost(bytes = "vec", tag = "8")]
     pub(super) mailbox: Vec<u8>,
-    #[prost(message, optional, tag = "10")]
+    #[prost(message, optional, tag = "9")]
     pub(super) signed: Option<PrekeyRow>,
-    #[prost(message, optional, tag = "11")]
+    #[prost(message, optional, tag = "10")]
     pub(super) last_resort: Option<PrekeyRow>,
-    #[prost(message, repeated, tag = "12")]
+    #[prost(message, repeated, tag = "11")]
     pub(super) one_time: Vec<PrekeyRow>,
-    #[prost(message, repeated, tag = "13")]
+    #[prost(message, repeated, tag = "12")]
     pub(super) one_time_kem: Vec<PrekeyRow>,
 }
 

@@ -14,7 +14,7 @@ use super::account::{counter, set_counter};
 use super::directory::{PublishKind, account_row, current_key_set, device_row, publish, upload};
 use super::engine::read_error;
 use super::mailbox::{insert_mailbox, is_mailbox_free};
-use super::rows::{self, Counter, PendingResetRow, PrekeyRow, ResetRow, Space, was_used};
+use super::rows::{self, Counter, PendingResetRow, PrekeyRow, ResetRow, Space};
 use super::txn::Txn;
 use super::{FjallStore, Need};
 use crate::directory::{
@@ -43,7 +43,7 @@ fn take_over(
         account,
         previous: takeover.previous,
         key_set: takeover.key_set.clone(),
-        devices: takeover.devices.clone(),
+        devices: vec![takeover.device],
         now,
     };
     let published = match publish(txn, &set, PublishKind::Takeover)? {
@@ -54,9 +54,8 @@ fn take_over(
     if !insert_mailbox(txn, device, takeover.mailbox)? {
         return Ok(Err(TakeoverError::MailboxTaken));
     }
-    let Some(mut row) = device_row(txn, device)? else {
-        return Ok(Err(TakeoverError::KeySet(PublishError::DeviceNumberReused { device: takeover.device })));
-    };
+    // Publishing has just made its row.
+    let mut row = device_row(txn, device)?.ok_or(StoreError::Corrupt { space: "devices" })?;
     row.mailbox = takeover.mailbox.as_bytes().to_vec();
     txn.put(Space::Records, rows::device_key(device), rows::encode(&row));
     match upload(txn, device, &takeover.prekeys, now)? {
@@ -152,18 +151,14 @@ fn begin(txn: &mut Txn<'_>, begin: &BeginReset) -> Result<Result<UnixMillis, Beg
 
 /// Why this takeover would fail if it happened now.
 fn foreseeable_refusal(txn: &mut Txn<'_>, takeover: &Takeover) -> Result<Option<TakeoverError>, StoreError> {
-    let Some(account) = account_row(txn, takeover.account)? else {
+    let Some(current) = current_key_set(txn, takeover.account)? else {
         return Ok(Some(TakeoverError::KeySet(PublishError::UnknownAccount)));
     };
-    let current = current_key_set(txn, takeover.account)?.ok_or(StoreError::Corrupt { space: "key_sets" })?;
-    if current.hash != takeover.previous || current.counter.next() != Some(takeover.key_set.counter) {
+    if current.hash != takeover.previous || takeover.key_set.counter <= current.counter {
         return Ok(Some(TakeoverError::KeySet(PublishError::Conflict { current: current.counter })));
     }
     if takeover.key_set.bytes.len() > KEY_SET_LEN_MAX {
         return Ok(Some(TakeoverError::KeySet(PublishError::TooLarge)));
-    }
-    if was_used(&account, takeover.device) {
-        return Ok(Some(TakeoverError::KeySet(PublishError::DeviceNumberReused { device: takeover.device })));
     }
     if !is_mailbox_free(txn, takeover.mailbox)? {
         return Ok(Some(TakeoverError::MailboxTaken));
@@ -186,7 +181,6 @@ fn pending_row(takeover: &Takeover, now: UnixMillis, effective_at: UnixMillis) -
         counter: takeover.key_set.counter.get(),
         hash: takeover.key_set.hash.as_bytes().to_vec(),
         key_set: takeover.key_set.bytes.clone(),
-        devices: takeover.devices.iter().map(|device| device.get()).collect(),
         device: u32::from(takeover.device.get()),
         mailbox: takeover.mailbox.as_bytes().to_vec(),
         signed: takeover.prekeys.signed.as_ref().map(prekey),
@@ -205,14 +199,12 @@ fn pending_key_set(row: &PendingResetRow) -> Result<StoredKeySet, StoreError> {
 }
 
 fn takeover_of(account: AccountId, row: PendingResetRow) -> Result<Takeover, StoreError> {
-    let number = |number: u8| DeviceNumber::new(number).map_err(|_| CORRUPT);
     let prekey = |key: PrekeyRow| StoredPrekey { id: key.id, bytes: key.bytes };
     Ok(Takeover {
         account,
         previous: KeySetHash::parse(&row.previous).map_err(|_| CORRUPT)?,
         key_set: pending_key_set(&row)?,
-        devices: row.devices.iter().copied().map(number).collect::<Result<_, _>>()?,
-        device: number(u8::try_from(row.device).map_err(|_| CORRUPT)?)?,
+        device: u8::try_from(row.device).ok().and_then(|number| DeviceNumber::new(number).ok()).ok_or(CORRUPT)?,
         mailbox: MailboxId::parse(&row.mailbox).map_err(|_| CORRUPT)?,
         prekeys: UploadPrekeys {
             signed: row.signed.map(prekey),

@@ -142,7 +142,6 @@ async fn a_pending_reset_survives_crashes_and_takes_effect_once() {
         account: bob.account,
         previous: first.hash,
         key_set: key_set.clone(),
-        devices: vec![new],
         device: new,
         mailbox: rcseal_wire::id::MailboxId::from_bytes([2; 16]),
         prekeys: UploadPrekeys::default(),
