@@ -169,6 +169,19 @@ impl UnverifiedKeySet {
         self.0.hash
     }
 
+    /// The ground it claims for a change of account key. A server that knows the recovery key's commitment need not check any signature
+    /// to refuse a stranger's.
+    #[must_use]
+    pub fn proof(&self) -> &SuccessionProof {
+        &self.0.proof
+    }
+
+    /// How many devices it claims: what checking it costs.
+    #[must_use]
+    pub fn device_count(&self) -> usize {
+        self.0.devices.len()
+    }
+
     /// Checks the account signature and every device's proofs.
     pub fn verify(self) -> Result<VerifiedKeySet, KeySetError> {
         self.0.verify()?;
