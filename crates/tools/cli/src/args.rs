@@ -64,7 +64,7 @@ pub enum Command {
     Chat(ChatArgs),
     /// Print what was said with a contact, and how far each message has come.
     History(HistoryArgs),
-    /// Compare safety numbers with a contact.
+    /// Compare safety numbers with a contact, by digits or by each other's QR code.
     Verify(VerifyArgs),
     /// Print everything readable on this device, decrypted, one JSON object per line. It holds no key.
     Export {
@@ -142,11 +142,19 @@ pub enum DeviceCommand {
         /// The certificate authority that the server's certificate must be under, as PEM.
         #[arg(long, value_name = "FILE")]
         ca: PathBuf,
+        /// Where the code is written to.
+        #[command(flatten)]
+        code: CodeFile,
     },
     /// On the primary device: approve the code that the new device shows.
+    #[command(after_help = "Example: rcseal device approve --scan-png link.png")]
     Approve {
         /// The text of the code: rcseal://link/…; `-` reads it from standard input, where no other user of this machine sees it.
-        text: String,
+        #[arg(required_unless_present = "scan_png")]
+        text: Option<String>,
+        /// Read the code out of a picture of it, PNG or JPEG.
+        #[arg(long, value_name = "FILE", conflicts_with = "text")]
+        scan_png: Option<PathBuf>,
     },
     /// On the primary device: take a device out of the account.
     Remove {
@@ -160,11 +168,21 @@ pub enum DeviceCommand {
 #[derive(Debug, Subcommand)]
 pub enum ContactCommand {
     /// Print an invitation to write to you, as text and as a QR code. Whoever holds it may write to you.
-    Invite,
+    #[command(after_help = "Example: rcseal contact invite --qr invitation.png")]
+    Invite {
+        /// Where the code is written to.
+        #[command(flatten)]
+        code: CodeFile,
+    },
     /// Add the contact whose invitation this is.
+    #[command(after_help = "Example: rcseal contact add --scan-png invitation.png --name Bob")]
     Add {
         /// The text of the invitation: rcseal://invite/…; `-` reads it from standard input, where no other user of this machine sees it.
-        invitation: String,
+        #[arg(required_unless_present = "scan_png")]
+        invitation: Option<String>,
+        /// Read the invitation out of a picture of its QR code, PNG or JPEG.
+        #[arg(long, value_name = "FILE", conflicts_with = "invitation")]
+        scan_png: Option<PathBuf>,
         /// What you call the contact.
         #[arg(long, default_value = "", value_name = "NAME")]
         name: String,
@@ -239,15 +257,53 @@ pub struct HistoryArgs {
 
 /// Options of `verify`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  rcseal verify Bob                              show the digits and the code that Bob scans
+  rcseal verify Bob --qr mine.png                write that code into a file
+  rcseal verify Bob --scan-png screenshot.png    read Bob's code out of a picture")]
 pub struct VerifyArgs {
     /// Whom: the name of a contact, or its account id.
     pub contact: String,
-    /// The text of the code that the contact's device shows: rcseal://verify/…
-    #[arg(long, value_name = "TEXT", conflicts_with = "confirm")]
+    /// The text of the code that the contact's device shows: rcseal://verify/…; `-` reads it from standard input.
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["confirm", "scan_png"])]
     pub scan: Option<String>,
+    /// Read the contact's code out of a picture of it, PNG or JPEG: a photo, a screenshot, or a file that --qr wrote there.
+    #[arg(long, value_name = "FILE", conflicts_with = "confirm")]
+    pub scan_png: Option<PathBuf>,
     /// You have compared the numbers, and they are the same.
     #[arg(long)]
     pub confirm: bool,
+    /// Where the code is written to that the contact scans.
+    #[command(flatten)]
+    pub code: CodeFile,
+}
+
+/// A file for a QR code.
+#[derive(Debug, Args)]
+pub struct CodeFile {
+    /// Also write the QR code into this new file, as PNG.
+    #[arg(long, value_name = "FILE", value_parser = named_file)]
+    pub qr: Option<PathBuf>,
+    /// Write over the file of --qr if it is there.
+    #[arg(long, requires = "qr")]
+    pub force: bool,
+}
+
+impl CodeFile {
+    /// The file's name, for print.
+    #[must_use]
+    pub fn shown(&self) -> Option<String> {
+        self.qr.as_ref().map(|path| path.display().to_string())
+    }
+}
+
+/// A picture does not belong among lines of text: what is written is named.
+fn named_file(text: &str) -> Result<PathBuf, String> {
+    match text {
+        "-" | "" => Err("a picture is written into a file that is named, never to standard output".to_owned()),
+        named => Ok(PathBuf::from(named)),
+    }
 }
 
 fn loopback(text: &str) -> Result<SocketAddr, String> {

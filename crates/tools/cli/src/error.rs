@@ -16,6 +16,9 @@ use rcseal_server::{AdminSocketError, StartError, init::InitError};
 use rcseal_wire::origin::Origin;
 use rcseal_wire::problem::ProblemCode;
 
+use crate::qr::QrFileError;
+use crate::scan::ScanPictureError;
+
 /// What a process exits with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -96,6 +99,24 @@ pub enum CliError {
         /// Its parser's code.
         code: &'static str,
     },
+    /// No QR code was read from a picture.
+    #[error("no code was read from {}", .path.display())]
+    Picture {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: ScanPictureError,
+    },
+    /// A QR code was not written.
+    #[error("no code was written to {}", .path.display())]
+    QrFile {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: QrFileError,
+    },
     /// The message waits on this device: no server took it.
     #[error("the message waits here until the server can be reached; it goes out with the next command")]
     StillQueued,
@@ -139,6 +160,8 @@ impl CliError {
             Self::UnknownContact { .. } => "contact_unknown",
             Self::AmbiguousContact { .. } => "contact_ambiguous",
             Self::Malformed { code, .. } => code,
+            Self::Picture { source, .. } => source.code(),
+            Self::QrFile { .. } => "file",
             Self::StillQueued => "still_queued",
             Self::NotDelivered { reason } => reason,
             Self::Start(error) => error.code(),
@@ -159,9 +182,17 @@ impl CliError {
             | Self::UnknownContact { .. }
             | Self::AmbiguousContact { .. } => Exit::NotHere,
             Self::Malformed { .. } | Self::NoDataFolder | Self::Trust(_) => Exit::Usage,
+            Self::Picture { source: ScanPictureError::File(_), .. } => Exit::Failed,
+            // What is in the picture takes the place of a text on the command line.
+            Self::Picture { .. } => Exit::Usage,
             Self::StillQueued => Exit::Network,
             Self::NotDelivered { .. } => Exit::Refused,
-            Self::File { .. } | Self::Start(_) | Self::Init(_) | Self::Admin(_) | Self::Demo { .. } => Exit::Failed,
+            Self::File { .. }
+            | Self::QrFile { .. }
+            | Self::Start(_)
+            | Self::Init(_)
+            | Self::Admin(_)
+            | Self::Demo { .. } => Exit::Failed,
         }
     }
 }

@@ -12,6 +12,7 @@
 //! | [`serve`] | the development relay |
 //! | `demo` | two phones' engines, a relay, attacks, and a report |
 //! | [`output`], [`safe_text`], [`qr`], [`view`] | what is printed; a peer's text never reaches a terminal as it is |
+//! | [`scan`] | QR codes in pictures |
 //! | [`generate`] | man pages and completions |
 //!
 //! Results go to standard output, one JSON object per line with `--json`; remarks, progress and logs go to standard error.
@@ -27,6 +28,7 @@ pub mod output;
 pub mod profile;
 pub mod qr;
 pub mod safe_text;
+pub mod scan;
 pub mod serve;
 pub mod view;
 

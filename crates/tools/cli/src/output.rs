@@ -48,6 +48,12 @@ impl Output {
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
 
+    /// Whether results go to a terminal, which shows colours.
+    #[must_use]
+    pub fn is_terminal(self) -> bool {
+        !self.json && io::stdout().is_terminal()
+    }
+
     /// Whether a person watches standard error, so that a progress bar makes sense.
     #[must_use]
     pub fn shows_progress(self) -> bool {

@@ -5,11 +5,12 @@ use rcseal_wire::link::LinkRequest;
 use serde_json::json;
 
 use crate::args::DeviceCommand;
-use crate::argument::secret;
+use crate::argument::{text_or_picture, write_code};
 use crate::device;
 use crate::error::CliError;
 use crate::output::Output;
 use crate::profile::Profile;
+use crate::scan::Wanted;
 use crate::{qr, view};
 
 /// Runs the command.
@@ -18,17 +19,18 @@ use crate::{qr, view};
 /// [`CliError`].
 pub(crate) async fn run(command: DeviceCommand, profile: &Profile, output: Output) -> Result<(), CliError> {
     match command {
-        DeviceCommand::Link { server, ca } => {
+        DeviceCommand::Link { server, ca, code } => {
             let client = device::begin(profile, &server, &ca).await?;
             let linking = client.link_start(server, Platform::Desktop, Custody::User).await?;
             let text = linking.expose_text();
+            write_code(&text, &code)?;
             output.result(
-                || json!({ "event": "link", "link": text }),
+                || json!({ "event": "link", "link": text, "qr": code.shown() }),
                 || {
                     format!(
                         "{}\n{text}\n\nscan this on the primary device, or run there:\n    rcseal device approve {text}\n\
                          whoever sees this code can link this device; it is good once",
-                        qr::render(&text).unwrap_or_default()
+                        qr::render(&text, output.is_terminal()).unwrap_or_default()
                     )
                 },
             );
@@ -45,8 +47,9 @@ pub(crate) async fn run(command: DeviceCommand, profile: &Profile, output: Outpu
             );
             Ok(())
         }
-        DeviceCommand::Approve { text } => {
-            let request: LinkRequest = secret(text)?.parse().map_err(|error: rcseal_wire::link::LinkError| {
+        DeviceCommand::Approve { text, scan_png } => {
+            let text = text_or_picture(text, scan_png.as_deref(), Wanted::Link)?.unwrap_or_default();
+            let request: LinkRequest = text.parse().map_err(|error: rcseal_wire::link::LinkError| {
                 CliError::Malformed { what: "the link text", code: error.code() }
             })?;
             let client = device::open(profile).await?;

@@ -5,23 +5,27 @@ use rcseal_engine::contact::{ContactError, Verification};
 use serde_json::json;
 
 use crate::args::VerifyArgs;
+use crate::argument::{text_or_picture, write_code};
 use crate::error::CliError;
 use crate::output::Output;
 use crate::profile::Profile;
+use crate::scan::Wanted;
 use crate::{device, qr};
 
 /// Groups of digits on a line.
 const GROUPS_PER_LINE: usize = 4;
 
 /// What to do about a contact that is not verified.
-const HOW_TO_COMPARE: &str =
-    ": compare the digits over a call or in person, then run this with --confirm; or scan the other's code with --scan";
+const HOW_TO_COMPARE: &str = ": compare the digits over a call or in person, then run this with --confirm; \
+     or give each other a picture of the code (--qr writes one, --scan-png reads one)";
 
 /// Runs the command.
 ///
 /// # Errors
 /// [`CliError`]; exit code 7 when the scanned code is another one.
 pub(crate) async fn run(args: VerifyArgs, profile: &Profile, output: Output) -> Result<(), CliError> {
+    // A picture without a code is refused before the store is opened.
+    let scanned = text_or_picture(args.scan, args.scan_png.as_deref(), Wanted::Verification)?;
     let client = device::open(profile).await?;
     let account = device::contact(&client, &args.contact).await?.account;
     let number = match client.safety_number(account).await {
@@ -32,14 +36,16 @@ pub(crate) async fn run(args: VerifyArgs, profile: &Profile, output: Output) -> 
         }
         other => other?,
     };
-    match args.scan {
-        Some(scanned) => client.verify_scan(account, scanned.trim().to_owned()).await?,
+    let digits = number.numeric();
+    let scan = number.qr_payload();
+    // Both people may have to scan before either knows: the own code is written first, whatever the other's turns out to be.
+    write_code(&scan, &args.code)?;
+    match scanned {
+        Some(scanned) => client.verify_scan(account, scanned).await?,
         None if args.confirm => client.mark_verified(account).await?,
         None => {}
     }
     let contact = client.contact(account).await?;
-    let digits = number.numeric();
-    let scan = number.qr_payload();
     output.result(
         || {
             json!({
@@ -47,6 +53,7 @@ pub(crate) async fn run(args: VerifyArgs, profile: &Profile, output: Output) -> 
                 "safety_number": digits,
                 "scan": scan,
                 "verification": contact.verification.as_str(),
+                "qr": args.code.shown(),
             })
         },
         || {
@@ -57,7 +64,7 @@ pub(crate) async fn run(args: VerifyArgs, profile: &Profile, output: Output) -> 
                 "safety number with {}\n\n{}\n\n{}\n{scan}\n\n{}{}",
                 device::name_of(&contact),
                 lines.join("\n"),
-                qr::render(&scan).unwrap_or_default(),
+                qr::render(&scan, output.is_terminal()).unwrap_or_default(),
                 contact.verification.as_str(),
                 match contact.verification {
                     Verification::Verified => "",

@@ -11,4 +11,5 @@ mod generated;
 mod hostile_text;
 mod linking;
 mod messages;
+mod pictures;
 mod support;
