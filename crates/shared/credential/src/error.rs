@@ -165,6 +165,12 @@ pub enum KeySetError {
         /// The device.
         device: DeviceNumber,
     },
+    /// A device lists another `signal-v4` identity key than the devices before it: that profile has one per account.
+    #[error("device {device} lists another signal-v4 identity key than the account's other devices")]
+    SignalV4Identity {
+        /// The device.
+        device: DeviceNumber,
+    },
     /// A first set was expected.
     #[error("expected a first key set, got counter {counter}")]
     NotFirst {
@@ -246,6 +252,7 @@ impl KeySetError {
             Self::AccountSignature => "key_set_account_signature",
             Self::DeviceProof { .. } => "key_set_device_proof",
             Self::IdentityProof { .. } => "key_set_identity_proof",
+            Self::SignalV4Identity { .. } => "key_set_signal_v4_identity",
             Self::NotFirst { .. } => "key_set_not_first",
             Self::WrongAccount { .. } => "key_set_wrong_account",
             Self::Rollback { .. } => "key_set_rollback",

@@ -6,10 +6,11 @@
 
 use rcseal_crypto::ed25519::{self, VerifyingKey};
 use rcseal_crypto::hash::sha256;
+use rcseal_crypto::x25519;
 use rcseal_wire::id::{AccountId, DeviceNumber, KeySetCounter, KeySetHash};
 
 use crate::codec::{self, BodyFields, ProofFields};
-use crate::{DeviceEntry, KeySetError, ParseError, Party, RecoveryCommitment, SuccessionProof};
+use crate::{DeviceEntry, IdentityProfile, KeySetError, ParseError, Party, RecoveryCommitment, SuccessionProof};
 
 /// The version of the format.
 pub const KEY_SET_VERSION: u8 = 1;
@@ -132,12 +133,28 @@ impl Contents {
         self.account_key
             .verify(&[SIGNATURE_LABEL, &self.bytes[..self.signed_len]], &self.signature)
             .map_err(|_| KeySetError::AccountSignature)?;
+        signal_v4_identity(&self.devices)?;
         self.devices.iter().try_for_each(|device| device.verify(self.account))
     }
 
     pub(crate) fn body(&self) -> &[u8] {
         &self.bytes[..self.body_len]
     }
+}
+
+/// The one `signal-v4` identity key that these devices list. Contacts of that profile know one per account: two would give one person two
+/// safety numbers.
+fn signal_v4_identity(devices: &[DeviceEntry]) -> Result<Option<x25519::PublicKey>, KeySetError> {
+    let mut known = None;
+    for device in devices {
+        match (known, device.identity_key(IdentityProfile::SignalV4)) {
+            (_, None) => {}
+            (None, Some(key)) => known = Some(*key),
+            (Some(known), Some(key)) if known == *key => {}
+            (Some(_), Some(_)) => return Err(KeySetError::SignalV4Identity { device: device.number() }),
+        }
+    }
+    Ok(known)
 }
 
 /// A well-formed key set whose signatures nobody has checked. It tells which account and counter it claims, so that a caller can look
@@ -221,6 +238,13 @@ impl VerifiedKeySet {
     #[must_use]
     pub fn hash(&self) -> KeySetHash {
         self.0.hash
+    }
+
+    /// The account's identity key in the `signal-v4` profile, if any device speaks it.
+    #[must_use]
+    pub fn signal_v4_identity(&self) -> Option<x25519::PublicKey> {
+        // Verified sets list at most one.
+        signal_v4_identity(&self.0.devices).ok().flatten()
     }
 
     /// The account.

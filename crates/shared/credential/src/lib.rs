@@ -18,6 +18,7 @@ mod key_set;
 mod proof;
 mod recovery;
 mod safety_number;
+mod safety_number_v4;
 mod succession;
 
 pub use builder::{AccountSigner, KeySetBuilder};
@@ -27,4 +28,7 @@ pub use key_set::{DEVICES_MAX, KEY_SET_LEN_MAX, KEY_SET_VERSION, ParticipantKey,
 pub use proof::SuccessionProof;
 pub use recovery::{RECOVERY_COMMITMENTS_MAX, RecoveryCommitment, RecoveryKey};
 pub use safety_number::{Party, SAFETY_NUMBER_VERSION, SafetyNumber, ScanError};
+pub use safety_number_v4::{
+    SIGNAL_V4_CODE_LEN, SIGNAL_V4_NUMBER_VERSION, SignalV4Party, SignalV4SafetyNumber, SignalV4ScanError,
+};
 pub use succession::{KEY_SET_GAP_MAX, Succession};

@@ -2,7 +2,7 @@
 //!
 //! It is made from both account ids and account keys, so it survives new devices and changes exactly when an account key does. It has
 //! its own label and version: it can never equal a number of another protocol. The `signal-v4` profile's number, over identity keys,
-//! is another thing and lives with that profile.
+//! is another thing ([`crate::SignalV4SafetyNumber`]).
 //!
 //! **Why 5,200 iterations of SHA-512.** Thirty digits per side carry 99.7 bits. Somebody who wants to pass for an account without its
 //! key searches for a key whose digits match; iterating makes each try 5,200 times as dear (12.3 bits), for about 112 bits in all, and
@@ -24,9 +24,9 @@ use crate::codec;
 pub const SAFETY_NUMBER_VERSION: u8 = 1;
 
 const LABEL: &[u8] = b"rcseal/safety-number/v1";
-const ITERATIONS: usize = 5_200;
+pub(crate) const ITERATIONS: usize = 5_200;
 /// Bytes of a fingerprint in the QR payload: all a hash of 256-bit strength needs, of the 64 there are.
-const FINGERPRINT_LEN: usize = 32;
+pub(crate) const FINGERPRINT_LEN: usize = 32;
 /// Digits of one side: six groups of five, each from five bytes of the fingerprint.
 const GROUPS_PER_SIDE: usize = 6;
 const SCHEME: &str = "rcseal://verify/";
@@ -107,7 +107,7 @@ impl SafetyNumber {
     /// Sixty digits in twelve groups of five, separated by spaces. Both sides see the same.
     #[must_use]
     pub fn numeric(&self) -> String {
-        let (ours, theirs) = (digits(&self.ours), digits(&self.theirs));
+        let (ours, theirs) = (digits(&self.ours, " "), digits(&self.theirs, " "));
         if ours <= theirs { format!("{ours} {theirs}") } else { format!("{theirs} {ours}") }
     }
 
@@ -145,7 +145,7 @@ impl fmt::Debug for SafetyNumber {
 }
 
 /// Thirty digits: each group of five is five bytes, big-endian, modulo 100,000.
-fn digits(fingerprint: &[u8; FINGERPRINT_LEN]) -> String {
+pub(crate) fn digits(fingerprint: &[u8; FINGERPRINT_LEN], between: &str) -> String {
     let groups: Vec<String> = fingerprint
         .chunks_exact(5)
         .take(GROUPS_PER_SIDE)
@@ -154,5 +154,5 @@ fn digits(fingerprint: &[u8; FINGERPRINT_LEN]) -> String {
             format!("{:05}", number % 100_000)
         })
         .collect();
-    groups.join(" ")
+    groups.join(between)
 }

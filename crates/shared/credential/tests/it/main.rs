@@ -1,6 +1,7 @@
 //! Key sets and safety numbers, from outside.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
 
+mod fingerprint_ambiguity;
 mod fixture;
 mod format;
 mod hostile;
