@@ -5,7 +5,6 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::iter;
 use std::sync::OnceLock;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
@@ -13,9 +12,9 @@ use aws_lc_rs::agreement::{self, UnparsedPublicKey, X25519};
 use aws_lc_rs::cipher::{
     AES_256, DecryptionContext, EncryptionContext, PaddedBlockDecryptingKey, PaddedBlockEncryptingKey, UnboundCipherKey,
 };
+use aws_lc_rs::digest;
 use aws_lc_rs::iv::FixedLength;
 use aws_lc_rs::signature::{self, ED25519, Ed25519KeyPair, KeyPair};
-use aws_lc_rs::{digest, hmac};
 use zeroize::Zeroize;
 
 use crate::Secret;
@@ -65,73 +64,6 @@ macro_rules! hash_impl {
 }
 hash_impl!(Sha256, SHA256, 32);
 hash_impl!(Sha512, SHA512, 64);
-
-/// Bytes of a SHA-256 block: a longer HMAC key is hashed first.
-const HMAC_BLOCK: usize = 64;
-/// Inputs up to this many bytes are hashed on the stack: every KDF step of a ratchet is shorter.
-const HMAC_SHORT: usize = 192;
-
-/// HMAC-SHA-256 over the concatenation of `parts`.
-#[must_use]
-pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    mac(key, parts.iter().copied())
-}
-
-fn mac<'a>(key: &[u8], parts: impl Iterator<Item = &'a [u8]> + Clone) -> [u8; 32] {
-    let length: usize = parts.clone().map(<[u8]>::len).sum();
-    if key.len() <= HMAC_BLOCK && length <= HMAC_SHORT {
-        return short_mac(key, parts);
-    }
-    let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key));
-    parts.for_each(|part| context.update(part));
-    let mut out = [0; 32];
-    out.copy_from_slice(context.sign().as_ref());
-    out
-}
-
-/// HMAC (RFC 2104) of a short input by two one-shot hashes; the caller has checked both lengths.
-///
-/// AWS-LC's HMAC context is set up, copied, finished and erased in about twice the time of these hashes, and a ratchet derives its keys
-/// with six such calls per message. RFC 4231's cases and a comparison with the portable back end cover both paths.
-fn short_mac<'a>(key: &[u8], parts: impl Iterator<Item = &'a [u8]>) -> [u8; 32] {
-    let (mut inner, mut outer) = ([0; HMAC_BLOCK + HMAC_SHORT], [0; HMAC_BLOCK + 32]);
-    inner[..key.len()].copy_from_slice(key);
-    for (inner, outer) in inner[..HMAC_BLOCK].iter_mut().zip(&mut outer) {
-        *outer = *inner ^ 0x5c;
-        *inner ^= 0x36;
-    }
-    let mut end = HMAC_BLOCK;
-    for part in parts {
-        inner[end..end + part.len()].copy_from_slice(part);
-        end += part.len();
-    }
-    outer[HMAC_BLOCK..].copy_from_slice(&Sha256::digest(&inner[..end]));
-    let mac = Sha256::digest(&outer);
-    inner[..end].zeroize();
-    outer.zeroize();
-    mac
-}
-
-/// HKDF-Extract with SHA-256 (RFC 5869, 2.2) over the concatenation of `ikm`.
-#[must_use]
-pub fn hkdf_extract(salt: &[u8], ikm: &[&[u8]]) -> Secret<32> {
-    // An absent salt is a block of zeros; HMAC pads a short key with zeros, so the empty salt already is that block.
-    Secret::from_bytes(hmac_sha256(salt, ikm))
-}
-
-/// HKDF-Expand with SHA-256 (RFC 5869, 2.3). Fills at most 255 blocks; the typed caller bounds the length at compile time.
-pub fn hkdf_expand(prk: &[u8; 32], info: &[&[u8]], out: &mut [u8]) {
-    // aws-lc-rs has an HKDF type, but it copies key and info to the heap on every call.
-    let mut previous = Secret::<32>::zeroed();
-    for (block, counter) in out.chunks_mut(32).zip(1..=255u8) {
-        let earlier: &[u8] = if counter > 1 { previous.expose() } else { &[] };
-        let counter = [counter];
-        let parts = iter::once(earlier).chain(info.iter().copied()).chain(iter::once(counter.as_slice()));
-        let okm = mac(prk, parts);
-        *previous.expose_mut() = okm;
-        block.copy_from_slice(&previous.expose()[..block.len()]);
-    }
-}
 
 /// An X25519 private key.
 ///

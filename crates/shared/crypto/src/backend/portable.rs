@@ -2,15 +2,13 @@
 
 use alloc::vec::Vec;
 
-use ::hmac::{Hmac, KeyInit, Mac};
 use aes::Aes256;
 use aes_gcm::Aes256Gcm;
-use aes_gcm::aead::AeadInOut;
+use aes_gcm::aead::{AeadInOut, KeyInit};
 use cbc::cipher::block_padding::Pkcs7;
 use cbc::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
 use curve25519_dalek::montgomery::MontgomeryPoint;
 use ed25519_dalek::{Signer, Verifier};
-use hkdf::{Hkdf, HkdfExtract};
 use sha2::Digest;
 use zeroize::Zeroizing;
 
@@ -55,34 +53,6 @@ macro_rules! hash_impl {
 }
 hash_impl!(Sha256, sha2::Sha256, 32);
 hash_impl!(Sha512, sha2::Sha512, 64);
-
-/// HMAC-SHA-256 over the concatenation of `parts`.
-#[must_use]
-pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
-    for part in parts {
-        mac.update(part);
-    }
-    mac.finalize().into_bytes().into()
-}
-
-/// HKDF-Extract with SHA-256 (RFC 5869, 2.2) over the concatenation of `ikm`.
-#[must_use]
-pub fn hkdf_extract(salt: &[u8], ikm: &[&[u8]]) -> Secret<32> {
-    let mut extract = HkdfExtract::<sha2::Sha256>::new(Some(salt));
-    for part in ikm {
-        extract.input_ikm(part);
-    }
-    Secret::from_bytes(extract.finalize().0.into())
-}
-
-/// HKDF-Expand with SHA-256 (RFC 5869, 2.3). Fills at most 255 blocks; the typed caller bounds the length at compile time.
-pub fn hkdf_expand(prk: &[u8; 32], info: &[&[u8]], out: &mut [u8]) {
-    Hkdf::<sha2::Sha256>::from_prk(prk)
-        .expect("32 bytes are a SHA-256 pseudorandom key")
-        .expand_multi_info(info, out)
-        .expect("the typed caller bounds the length at compile time");
-}
 
 /// An X25519 private key.
 pub struct X25519Key(Secret<32>);

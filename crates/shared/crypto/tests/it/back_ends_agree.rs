@@ -45,18 +45,6 @@ proptest! {
     }
 
     #[test]
-    fn at_hmac_and_hkdf(key in bytes(200), first in bytes(200), second in bytes(50), length in 0usize..300) {
-        let parts: [&[u8]; 2] = [&first, &second];
-        prop_assert_eq!(aws_lc::hmac_sha256(&key, &parts), portable::hmac_sha256(&key, &parts));
-        let prk = aws_lc::hkdf_extract(&key, &parts);
-        prop_assert!(prk.ct_eq(&portable::hkdf_extract(&key, &parts)));
-        let (mut a, mut b) = (vec![0; length], vec![0; length]);
-        aws_lc::hkdf_expand(prk.expose(), &parts, &mut a);
-        portable::hkdf_expand(prk.expose(), &parts, &mut b);
-        prop_assert_eq!(a, b);
-    }
-
-    #[test]
     fn at_gcm(key: [u8; 32], nonce: [u8; 12], aad in bytes(100), plaintext in bytes(300)) {
         let (mut a, mut b) = (plaintext.clone(), plaintext.clone());
         aws_lc::aes256_gcm_seal(&key, &nonce, &aad, &mut a);

@@ -6,6 +6,7 @@ mod back_ends_agree;
 mod fixture;
 mod hostile;
 mod kem;
+mod mac;
 mod points;
 mod sealing;
 mod secrets;
