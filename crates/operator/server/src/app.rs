@@ -25,7 +25,7 @@ use crate::linger::linger;
 use crate::metrics::{Outcome, Plane, Running};
 use crate::refusal::Refusal;
 use crate::state::AppState;
-use crate::{account, answers, auth, blob, directory, link, mailbox};
+use crate::{account, answers, auth, blob, directory, link, mailbox, takeover};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -72,6 +72,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .merge(directory::routes())
         .merge(blob::routes())
         .merge(link::routes())
+        .merge(takeover::routes())
         .merge(mailbox::routes())
         .routes(routes!(describe))
 }

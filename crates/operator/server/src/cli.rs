@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use rcseal_wire::id::AccountId;
 use tokio::signal;
 
 use crate::config::{Config, ConfigError};
@@ -42,6 +43,11 @@ enum Command {
         #[command(subcommand)]
         command: InviteCommand,
     },
+    /// Resets of accounts whose owner has lost every device and the recovery key.
+    Reset {
+        #[command(subcommand)]
+        command: ResetCommand,
+    },
     /// Print the OpenAPI document of the HTTP interface.
     Openapi,
 }
@@ -71,6 +77,31 @@ enum InviteCommand {
         /// Days until the code expires unused.
         #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u64).range(1..=366))]
         days: u64,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ResetCommand {
+    /// Make a ticket for one reset of an account, and print it. Give it to nobody but the account's owner.
+    Create {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// The account's id.
+        #[arg(long, value_name = "ID")]
+        account: AccountId,
+        /// Days until the ticket expires unused.
+        #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u64).range(1..=366))]
+        days: u64,
+    },
+    /// Print every unused ticket and every pending reset.
+    List(ConfigArgument),
+    /// End an account's ticket or pending reset.
+    Cancel {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// The account's id.
+        #[arg(long, value_name = "ID")]
+        account: AccountId,
     },
 }
 
@@ -162,9 +193,31 @@ async fn execute(command: Command) -> Result<(), CommandError> {
             let code = crate::admin::create_invite(&config.storage.path, days * 24 * 3600).await?;
             writeln!(stdout, "{code}")?;
         }
+        Command::Reset { command } => reset(command, &mut stdout).await?,
         Command::Openapi => {
             serde_json::to_writer_pretty(&mut stdout, &crate::app::openapi_document())?;
             writeln!(stdout)?;
+        }
+    }
+    Ok(())
+}
+
+async fn reset(command: ResetCommand, stdout: &mut io::Stdout) -> Result<(), CommandError> {
+    match command {
+        ResetCommand::Create { config: ConfigArgument { config }, account, days } => {
+            let config = Config::load(&config)?;
+            let ticket = crate::admin::create_reset_ticket(&config.storage.path, &account, days * 24 * 3600).await?;
+            writeln!(stdout, "{ticket}")?;
+        }
+        ResetCommand::List(ConfigArgument { config }) => {
+            let config = Config::load(&config)?;
+            for line in crate::admin::list_resets(&config.storage.path).await? {
+                writeln!(stdout, "{line}")?;
+            }
+        }
+        ResetCommand::Cancel { config: ConfigArgument { config }, account } => {
+            let config = Config::load(&config)?;
+            crate::admin::cancel_reset(&config.storage.path, &account).await?;
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Periodic work: removing what expired. Every job can also be called once, by tests and by the operator's scripts.
+//! Periodic work: removing what expired, and resets whose time has come. Every job can also be called once, by tests and by the operator's scripts.
 
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::metrics::SweptKind;
 use crate::state::AppState;
+use crate::takeover;
 
 /// Entries removed per transaction: small enough that submissions in between do not wait noticeably.
 const BUDGET: usize = 1024;
@@ -21,6 +22,10 @@ pub struct Swept {
     pub blobs: u64,
     /// Linking slots.
     pub links: u64,
+    /// Resets that took effect.
+    pub resets: u64,
+    /// Reset tickets that expired, and resets that could not take effect.
+    pub tickets: u64,
 }
 
 /// A sweep did not finish; what it had removed stays removed.
@@ -56,7 +61,9 @@ pub(crate) async fn run(state: AppState) {
         }
         state.limiters.tidy();
         match sweep(&state).await {
-            Ok(Swept { messages, blobs, links }) => tracing::debug!(event = "swept", messages, blobs, links),
+            Ok(Swept { messages, blobs, links, resets, tickets }) => {
+                tracing::debug!(event = "swept", messages, blobs, links, resets, tickets);
+            }
             Err(error) => {
                 state.metrics.sweep_failures.inc();
                 tracing::warn!(event = "sweep_failed", code = error.code());
@@ -65,10 +72,14 @@ pub(crate) async fn run(state: AppState) {
     }
 }
 
-/// Removes everything that has expired by now.
+/// Lets resets that are due take effect, and removes everything that has expired by now.
 pub(crate) async fn sweep(state: &AppState) -> Result<Swept, SweepError> {
     let now = state.clock.now();
     let mut swept = Swept::default();
+    let settled = takeover::settle(state).await?;
+    swept.resets = settled.in_force;
+    swept.tickets = settled.dropped;
+    state.metrics.swept(SweptKind::ResetTicket, settled.dropped);
     loop {
         let outcome = state.store.expire(now, BUDGET).await?;
         swept.messages += outcome.dropped;

@@ -10,6 +10,7 @@
 //! | `app`, `body`, `refusal`, `linger` | the router; bodies within limits; problem documents, and making sure that they are heard |
 //! | `auth`, `account`, `admission` | login, registration, who may register |
 //! | `directory`, `blob`, `link` | key sets and prekeys, encrypted media, linking slots |
+//! | `takeover` | recovery and reset of accounts without their devices |
 //! | `mailbox` | the message plane |
 //! | `admin`, [`metrics`], `jobs`, `log` | operating it |
 //!
@@ -40,10 +41,11 @@ mod net;
 mod refusal;
 mod server;
 mod state;
+mod takeover;
 mod tls;
 
 #[cfg(unix)]
-pub use admin::{AdminSocketError, create_invite};
+pub use admin::{AdminSocketError, cancel_reset, create_invite, create_reset_ticket, list_resets};
 pub use app::openapi_document;
 pub use config::Config;
 pub use error::StartError;

@@ -6,6 +6,8 @@
 //! | bundle requests | target account | `rate_limited` |
 //! | anonymous requests | IPv4 address or IPv6 /64 | `rate_limited` |
 //! | requests of a logged-in device | device | `rate_limited` |
+//! | recoveries and resets, and reading for them | IPv4 address or IPv6 /64 | `rate_limited` |
+//! | recoveries and resets that show the right key or ticket | target account | `rate_limited` |
 //! | submissions | IPv4 address or IPv6 /64 | `rate_limited`, per batch |
 //!
 //! The state is in memory: after a restart everybody starts with a full burst.
@@ -34,6 +36,9 @@ const RENDEZVOUS_COST: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
 /// Requests that publishing a key set counts for beside itself: verifying one of 127 devices takes thirty milliseconds.
 const PUBLICATION_COST: NonZeroU32 = NonZeroU32::MIN.saturating_add(18);
 
+/// Requests that a recovery or a reset counts for: nobody needs a second one in the same minute, and the default leaves thirty.
+const TAKEOVER_COST: NonZeroU32 = NonZeroU32::MIN.saturating_add(19);
+
 /// Seconds' worth of submissions that may come at once: a phone that was offline sends what it has queued.
 const SUBMISSION_BURST_SECONDS: u32 = 4;
 
@@ -43,6 +48,7 @@ pub(crate) struct Limiters {
     bundles: DefaultKeyedRateLimiter<AccountId>,
     anonymous: DefaultKeyedRateLimiter<IpAddr>,
     devices: DefaultKeyedRateLimiter<DeviceAddress>,
+    takeovers: DefaultKeyedRateLimiter<AccountId>,
     submissions: DefaultKeyedRateLimiter<IpAddr>,
 }
 
@@ -53,6 +59,7 @@ impl Limiters {
             bundles: RateLimiter::keyed(Quota::per_minute(at_least_one(limits.bundle_requests_per_minute_max))),
             anonymous: RateLimiter::keyed(Quota::per_minute(at_least_one(limits.anonymous_requests_per_minute_max))),
             devices: RateLimiter::keyed(Quota::per_minute(at_least_one(limits.device_requests_per_minute_max))),
+            takeovers: RateLimiter::keyed(Quota::per_hour(at_least_one(limits.takeovers_per_hour_max))),
             submissions: RateLimiter::keyed(submission_quota(limits.submissions_per_second_max)),
         }
     }
@@ -75,6 +82,16 @@ impl Limiters {
     /// Whether somebody at `peer` who has not logged in may open a rendezvous now, which is kept for minutes and takes up to a mebibyte.
     pub(crate) fn rendezvous(&self, peer: IpAddr) -> Result<(), Refusal> {
         check(&self.anonymous, &subscriber(peer), RENDEZVOUS_COST)
+    }
+
+    /// Whether somebody at `peer` who has not logged in may ask to take an account back, or read what that takes.
+    pub(crate) fn takeover_request(&self, peer: IpAddr) -> Result<(), Refusal> {
+        check(&self.anonymous, &subscriber(peer), TAKEOVER_COST)
+    }
+
+    /// Whether `target` may be taken over now by somebody who has shown a recovery key or a ticket.
+    pub(crate) fn takeover_of(&self, target: AccountId) -> Result<(), Refusal> {
+        check(&self.takeovers, &target, NonZeroU32::MIN)
     }
 
     /// Whether `device`, which has shown a good token, may ask for something now.
@@ -100,6 +117,7 @@ impl Limiters {
         self.bundles.retain_recent();
         self.anonymous.retain_recent();
         self.devices.retain_recent();
+        self.takeovers.retain_recent();
         self.submissions.retain_recent();
     }
 }

@@ -17,6 +17,7 @@
 //! | `rcseal_messages_delivered_total` | counter | envelopes | | envelopes written to a device, repeats included |
 //! | `rcseal_messages_acknowledged_total` | counter | envelopes | | envelopes removed by acknowledgement |
 //! | `rcseal_messages_undecryptable_total` | counter | envelopes | | reported by devices as not decryptable |
+//! | `rcseal_takeovers_total` | counter | events | `event` | recoveries and resets: asked for, refused, vetoed, in force |
 //! | `rcseal_swept_total` | counter | items | `kind` | items removed because they expired |
 //! | `rcseal_sweep_failures_total` | counter | sweeps | | sweeps that the store refused |
 //! | `rcseal_store_ready` | gauge | 0 or 1 | | whether the last probe of the store succeeded |
@@ -93,6 +94,31 @@ labels! {
         Blob,
         /// Linking slots.
         Link,
+        /// Reset tickets that nobody used, and resets that could not take effect.
+        ResetTicket,
+    } }
+    /// What happened to an account that somebody takes back.
+    TakeoverLabels { event: TakeoverEvent {
+        /// A recovery took effect.
+        Recovered,
+        /// A recovery was refused.
+        RecoveryRefused,
+        /// The server could not carry a recovery out.
+        RecoveryFailed,
+        /// A reset was asked for, or asked about again.
+        ResetRequested,
+        /// A request for a reset was refused.
+        ResetRefused,
+        /// The server could not take a request for a reset.
+        ResetFailed,
+        /// A device vetoed a pending reset.
+        ResetVetoed,
+        /// The operator cancelled a reset or a ticket.
+        ResetCancelled,
+        /// A reset took effect.
+        ResetInForce,
+        /// A reset could not take effect any more.
+        ResetDropped,
     } }
 }
 
@@ -166,6 +192,7 @@ pub struct Metrics {
     pub(crate) messages_delivered: Counter,
     pub(crate) messages_acknowledged: Counter,
     pub(crate) messages_undecryptable: Counter,
+    takeovers: Family<TakeoverLabels, Counter>,
     swept: Family<SweptLabels, Counter>,
     pub(crate) sweep_failures: Counter,
     pub(crate) store_ready: Gauge,
@@ -231,6 +258,8 @@ impl Metrics {
             "Envelopes that a device reported it could not decrypt",
             messages_undecryptable.clone(),
         );
+        let takeovers = Family::default();
+        registry.register("takeovers", "Recoveries and resets of accounts", takeovers.clone());
         let swept = Family::default();
         registry.register("swept", "Items removed because they expired", swept.clone());
         let sweep_failures = Counter::default();
@@ -254,6 +283,7 @@ impl Metrics {
             messages_delivered,
             messages_acknowledged,
             messages_undecryptable,
+            takeovers,
             swept,
             sweep_failures,
             store_ready,
@@ -291,6 +321,10 @@ impl Metrics {
 
     pub(crate) fn messages_enqueued(&self, outcome: Outcome, count: u64) {
         self.messages_enqueued.get_or_create(&OutcomeLabels { outcome }).inc_by(count);
+    }
+
+    pub(crate) fn takeover(&self, event: TakeoverEvent) {
+        self.takeovers.get_or_create(&TakeoverLabels { event }).inc();
     }
 
     pub(crate) fn swept(&self, kind: SweptKind, count: u64) {

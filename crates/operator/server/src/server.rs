@@ -33,6 +33,7 @@ use crate::mailbox;
 use crate::metrics::Metrics;
 use crate::net::{Acceptor, AcceptorSettings, serve_plain};
 use crate::state::{AppState, Shared, revocation_channel};
+use crate::takeover::Schedule;
 use crate::{admission, tls};
 
 /// Connections that may wait for `accept`: ten thousand clients that come back at once after a restart.
@@ -107,6 +108,7 @@ impl Server {
             bodies: BodyBudget::new(),
             uploads: blob::upload_slots(),
             downloads: blob::download_slots(),
+            resets: Schedule::new(),
             link_waiters: LinkWaiters::new(),
             metrics: Arc::clone(&metrics),
             revocations: revocation_channel(),

@@ -21,6 +21,7 @@ use crate::limiter::Limiters;
 use crate::link::LinkWaiters;
 use crate::mailbox;
 use crate::metrics::Metrics;
+use crate::takeover::Schedule;
 
 /// Revocations that a slow listener may miss before it is told that it missed some, and must look devices up itself.
 const REVOCATIONS_MAX: usize = 256;
@@ -55,6 +56,8 @@ pub(crate) struct Shared {
     pub(crate) uploads: Slots<AccountId>,
     /// Places for running downloads, by address.
     pub(crate) downloads: Slots<IpAddr>,
+    /// When the next reset falls due.
+    pub(crate) resets: Schedule,
     /// Requests that wait for a link message.
     pub(crate) link_waiters: LinkWaiters,
     /// The metrics table.

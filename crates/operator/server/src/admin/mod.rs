@@ -2,8 +2,8 @@
 //!
 //! Two doors, neither of them the public listener. The *admin listener* (plain HTTP, loopback unless configured otherwise) answers
 //! `/metrics`, `/healthz` and `/readyz` and changes nothing. The *admin socket*, a Unix socket in the storage folder that only the
-//! server's own user may open, takes commands; `rcseald invite create` uses it, so that no port and no password stand between the
-//! operator and the running server.
+//! server's own user may open, takes commands; `rcseald invite` and `rcseald reset` use it, so that no port and no password stand
+//! between the operator and the running server.
 
 mod observe;
 #[cfg(unix)]
@@ -11,6 +11,6 @@ mod socket;
 
 pub(crate) use observe::router;
 #[cfg(unix)]
-pub use socket::{AdminSocketError, create_invite};
+pub use socket::{AdminSocketError, cancel_reset, create_invite, create_reset_ticket, list_resets};
 #[cfg(unix)]
 pub(crate) use socket::{SOCKET_FILE, serve};

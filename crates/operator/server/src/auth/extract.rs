@@ -5,9 +5,10 @@ use axum::http::header;
 use axum::http::request::Parts;
 use rcseal_wire::id::{AccountId, DeviceAddress};
 
-use super::AuthError;
+use super::{AuthError, Bearer};
 use crate::refusal::Refusal;
 use crate::state::AppState;
+use crate::takeover::settle_due;
 
 /// A device that has logged in and is still in its account's key set. Exists only where a handler was handed one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,10 +37,14 @@ async fn authenticate(parts: &Parts, state: &AppState) -> Result<AuthenticatedDe
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.strip_prefix("Bearer "))
         .ok_or(AuthError::Unauthenticated)?;
-    let address = state.tokens.verify(token, state.clock.now())?;
+    let Bearer { address, added_at } = state.tokens.verify(token, state.clock.now())?;
     state.limiters.device(address).map_err(AuthError::RateLimited)?;
+    settle_due(state).await;
     // A token outlives its device's removal by up to a quarter of an hour; the store knows better.
-    state.store.device(address).await?.ok_or(AuthError::DeviceUnknown)?;
+    let record = state.store.device(address).await?.ok_or(AuthError::DeviceUnknown)?;
+    if record.added_at != added_at {
+        return Err(AuthError::DeviceUnknown);
+    }
     Ok(AuthenticatedDevice { address })
 }
 

@@ -10,7 +10,7 @@ use rcseal_wire::problem::Problem;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::AuthError;
+use super::{AuthError, Bearer};
 use crate::body::ApiJson;
 use crate::directory;
 use crate::log::LogId;
@@ -18,6 +18,7 @@ use crate::metrics::Outcome;
 use crate::net::{ConnectionInfo, PendingNonce};
 use crate::refusal::Refusal;
 use crate::state::AppState;
+use crate::takeover::{self, settle_due};
 
 /// A challenge is answered by a program at once; a minute covers a slow phone asking its key vault.
 const CHALLENGE_SECONDS: u64 = 60;
@@ -60,19 +61,24 @@ async fn login(
     ApiJson(request): ApiJson<LoginRequest>,
 ) -> Result<Json<LoginResponse>, Refusal> {
     let address = DeviceAddress { account: request.account, device: request.device };
+    settle_due(&state).await;
     let outcome = verify_login(&state, &connection, address, &request.signature.0).await;
     state.metrics.login(match &outcome {
-        Ok(()) => Outcome::Accepted,
+        Ok(_) => Outcome::Accepted,
         Err(AuthError::Store(_)) => Outcome::Failed,
         Err(_) => Outcome::Refused,
     });
-    if let Err(error) = outcome {
-        tracing::info!(event = "login_refused", device = %LogId::of(&address.to_bytes()), reason = %error);
-        return Err(error.into());
-    }
+    let bearer = match outcome {
+        Ok(bearer) => bearer,
+        Err(error) => {
+            tracing::info!(event = "login_refused", device = %LogId::of(&address.to_bytes()), reason = %error);
+            return Err(error.into());
+        }
+    };
     let expires_in_seconds = state.config.limits.token_seconds_max;
-    let token = state.tokens.issue(address, state.clock.now().plus_seconds(expires_in_seconds));
-    Ok(Json(LoginResponse { token, expires_in_seconds, reset_effective_at_ms: None }))
+    let token = state.tokens.issue(bearer, state.clock.now().plus_seconds(expires_in_seconds));
+    let reset_effective_at_ms = takeover::pending_until(&state, address.account).await?;
+    Ok(Json(LoginResponse { token, expires_in_seconds, reset_effective_at_ms }))
 }
 
 async fn verify_login(
@@ -80,7 +86,7 @@ async fn verify_login(
     connection: &ConnectionInfo,
     address: DeviceAddress,
     signature: &[u8],
-) -> Result<(), AuthError> {
+) -> Result<Bearer, AuthError> {
     // Taken before anything else is looked at: one challenge, one attempt.
     let pending = connection.take_nonce().ok_or(AuthError::NoChallenge)?;
     if state.clock.now() >= pending.expires_at {
@@ -89,5 +95,8 @@ async fn verify_login(
     let signature = signature.try_into().map(Signature).map_err(|_| AuthError::LoginRefused)?;
     let key = directory::device_auth_key(state, address).await?.ok_or(AuthError::LoginRefused)?;
     let signed = login_bytes(&state.origin, connection.exporter(), address, &pending.nonce);
-    key.verify(&[&signed], &signature).map_err(|_| AuthError::LoginRefused)
+    key.verify(&[&signed], &signature).map_err(|_| AuthError::LoginRefused)?;
+    // Nobody but a device of the account comes this far, so it may hear that it left it a moment ago.
+    let record = state.store.device(address).await?.ok_or(AuthError::DeviceUnknown)?;
+    Ok(Bearer { address, added_at: record.added_at })
 }

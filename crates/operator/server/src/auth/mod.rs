@@ -19,4 +19,4 @@ pub(crate) use error::AuthError;
 pub(crate) use extract::AuthenticatedDevice;
 pub(crate) use http::routes;
 pub(crate) use reader::DirectoryReader;
-pub(crate) use token::TokenKey;
+pub(crate) use token::{Bearer, TokenKey};

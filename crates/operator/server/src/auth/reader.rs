@@ -9,6 +9,7 @@ use super::{AuthError, AuthenticatedDevice};
 use crate::net::ConnectionInfo;
 use crate::refusal::Refusal;
 use crate::state::AppState;
+use crate::takeover::settle_due;
 
 /// What a request showed; whether it suffices depends on the account, see [`Self::authorize`].
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +23,7 @@ pub(crate) enum DirectoryReader {
 impl DirectoryReader {
     /// Whether this caller may read about `account`. An account that does not exist is forbidden like one whose token is wrong.
     pub(crate) async fn authorize(&self, state: &AppState, account: AccountId) -> Result<(), AuthError> {
+        settle_due(state).await;
         let allowed = match self {
             Self::Device(device) => device.account() == account,
             Self::Token(hash) => state.store.is_delivery_token(account, *hash).await?,

@@ -1,24 +1,35 @@
 //! Login tokens: fixed bytes under an HMAC, as base64url text.
 //!
-//! Layout: version (1 byte) ‖ account (16) ‖ device (1) ‖ expiry in milliseconds since 1970 (8, big-endian) ‖ HMAC-SHA256 over the
-//! label and all of that (32). The key is drawn once and kept by the store, so that a restart logs nobody out. Nobody but this
+//! Layout: version (1 byte) ‖ account (16) ‖ device (1) ‖ counter of the key set that brought the device (8, big-endian) ‖ expiry in
+//! milliseconds since 1970 (8, big-endian) ‖ HMAC-SHA256 over the label and all of that (32). The counter is there because device numbers
+//! begin anew when an account is taken over: a token of the device that had the number before is then no token. The key is drawn once and kept by the store, so that a restart logs nobody out. Nobody but this
 //! server reads the layout; to clients the text is opaque.
 
 use rcseal_crypto::hmac::{hmac_sha256, verify_hmac_sha256};
 use rcseal_crypto::secret::Secret;
 use rcseal_store::UnixMillis;
 use rcseal_wire::b64;
-use rcseal_wire::id::DeviceAddress;
+use rcseal_wire::id::{DeviceAddress, KeySetCounter};
 
 use super::AuthError;
 
 const LABEL: &[u8] = b"rcseal/login-token/v1";
 const VERSION: u8 = 1;
-const EXPIRY_AT: usize = 1 + DeviceAddress::LEN;
+const ADDED_AT: usize = 1 + DeviceAddress::LEN;
+const EXPIRY_AT: usize = ADDED_AT + 8;
 const CLAIMS_LEN: usize = EXPIRY_AT + 8;
 const TOKEN_LEN: usize = CLAIMS_LEN + 32;
 /// Characters of a token's text; anything longer is not decoded at all.
 const TEXT_LEN_MAX: usize = TOKEN_LEN.div_ceil(3) * 4;
+
+/// Whom a token stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bearer {
+    /// The device.
+    pub(crate) address: DeviceAddress,
+    /// The counter of the first key set that listed it.
+    pub(crate) added_at: KeySetCounter,
+}
 
 /// The key that authenticates tokens.
 #[derive(Debug)]
@@ -29,11 +40,12 @@ impl TokenKey {
         Self(key)
     }
 
-    /// The text of a token for `device` that is good until `expires_at`.
-    pub(crate) fn issue(&self, device: DeviceAddress, expires_at: UnixMillis) -> String {
+    /// The text of a token for `bearer` that is good until `expires_at`.
+    pub(crate) fn issue(&self, bearer: Bearer, expires_at: UnixMillis) -> String {
         let mut token = [0; TOKEN_LEN];
         token[0] = VERSION;
-        token[1..EXPIRY_AT].copy_from_slice(&device.to_bytes());
+        token[1..ADDED_AT].copy_from_slice(&bearer.address.to_bytes());
+        token[ADDED_AT..EXPIRY_AT].copy_from_slice(&bearer.added_at.get().to_be_bytes());
         token[EXPIRY_AT..CLAIMS_LEN].copy_from_slice(&expires_at.get().to_be_bytes());
         let tag = hmac_sha256(self.0.expose(), &[LABEL, &token[..CLAIMS_LEN]]);
         token[CLAIMS_LEN..].copy_from_slice(&tag);
@@ -41,7 +53,7 @@ impl TokenKey {
     }
 
     /// Whom a token stands for, if it is ours and `now` is before its expiry.
-    pub(crate) fn verify(&self, text: &str, now: UnixMillis) -> Result<DeviceAddress, AuthError> {
+    pub(crate) fn verify(&self, text: &str, now: UnixMillis) -> Result<Bearer, AuthError> {
         if text.len() > TEXT_LEN_MAX {
             return Err(AuthError::Unauthenticated);
         }
@@ -51,13 +63,14 @@ impl TokenKey {
         if claims[0] != VERSION || !verify_hmac_sha256(self.0.expose(), &[LABEL, claims], tag) {
             return Err(AuthError::Unauthenticated);
         }
-        let device = DeviceAddress::parse(&claims[1..EXPIRY_AT]).map_err(|_| AuthError::Unauthenticated)?;
-        let expires_at =
-            claims[EXPIRY_AT..].try_into().map(u64::from_be_bytes).map_err(|_| AuthError::Unauthenticated)?;
+        let address = DeviceAddress::parse(&claims[1..ADDED_AT]).map_err(|_| AuthError::Unauthenticated)?;
+        let number = |bytes: &[u8]| bytes.try_into().map(u64::from_be_bytes).map_err(|_| AuthError::Unauthenticated);
+        let added_at = KeySetCounter::new(number(&claims[ADDED_AT..EXPIRY_AT])?);
+        let expires_at = number(&claims[EXPIRY_AT..])?;
         if now.get() >= expires_at {
             return Err(AuthError::Expired);
         }
-        Ok(device)
+        Ok(Bearer { address, added_at })
     }
 }
 
@@ -74,8 +87,9 @@ mod tests {
         TokenKey::new(Secret::from_bytes([byte; 32]))
     }
 
-    fn device() -> DeviceAddress {
-        DeviceAddress { account: AccountId::from_bytes([7; 16]), device: DeviceNumber::PRIMARY }
+    fn device() -> Bearer {
+        let address = DeviceAddress { account: AccountId::from_bytes([7; 16]), device: DeviceNumber::PRIMARY };
+        Bearer { address, added_at: KeySetCounter::new(3) }
     }
 
     #[test]

@@ -70,7 +70,7 @@ pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
     }
     const DAY: u64 = 24 * 3600;
     let limits = &config.limits;
-    let ranges: [(&'static str, u64, u64, u64); 19] = [
+    let ranges: [(&'static str, u64, u64, u64); 21] = [
         ("limits.connections_max", u64::from(limits.connections_max), 1, 1_000_000),
         ("limits.connections_per_address_max", u64::from(limits.connections_per_address_max), 1, 1_000_000),
         ("limits.handshake_seconds_max", limits.handshake_seconds_max, 1, 120),
@@ -92,8 +92,10 @@ pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
             10_000_000,
         ),
         ("limits.device_requests_per_minute_max", u64::from(limits.device_requests_per_minute_max), 1, 10_000_000),
+        ("limits.takeovers_per_hour_max", u64::from(limits.takeovers_per_hour_max), 1, 1_000_000),
         ("limits.submissions_per_second_max", u64::from(limits.submissions_per_second_max), 1, 1_000_000),
         ("limits.link_slots_max", u64::from(limits.link_slots_max), 1, 1_000_000),
+        ("reset.delay_seconds", config.reset.delay_seconds, reset_delay_min(config), 90 * DAY),
         ("jobs.sweep_seconds", config.jobs.sweep_seconds, 1, DAY),
     ];
     for (key, value, min, max) in ranges {
@@ -104,6 +106,11 @@ pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
     tracing_subscriber::EnvFilter::try_new(&config.log.filter)
         .map_err(|source| ConfigError::LogFilter { filter: config.log.filter.clone(), source })?;
     Ok(())
+}
+
+/// The shortest delay of a reset. On a server that others can reach it must leave the account's devices the time to come by and veto.
+fn reset_delay_min(config: &Config) -> u64 {
+    if config.server.listen.ip().is_loopback() { 1 } else { 24 * 3600 }
 }
 
 #[cfg(test)]

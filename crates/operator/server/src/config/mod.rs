@@ -39,6 +39,8 @@ pub struct Config {
     pub admission: AdmissionConfig,
     /// Everything that is bounded.
     pub limits: LimitsConfig,
+    /// Accounts whose owner has lost everything.
+    pub reset: ResetConfig,
     /// Periodic work.
     pub jobs: JobsConfig,
     /// What is logged, and how.
@@ -144,10 +146,20 @@ pub struct LimitsConfig {
     pub anonymous_requests_per_minute_max: u32,
     /// Requests of one logged-in device per minute.
     pub device_requests_per_minute_max: u32,
+    /// Recoveries and resets per account and hour that show the right key or ticket: each costs checking and storing a key set.
+    pub takeovers_per_hour_max: u32,
     /// Submissions per address and second, after a burst of four times as many. Generous, because phones share carrier NAT addresses.
     pub submissions_per_second_max: u32,
     /// Open linking slots in all.
     pub link_slots_max: u32,
+}
+
+/// Table `[reset]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ResetConfig {
+    /// How long a reset is pending, in which any device of the account can veto. At least a day on a server that others can reach.
+    pub delay_seconds: u64,
 }
 
 /// Table `[jobs]`.
@@ -215,9 +227,17 @@ impl Default for LimitsConfig {
             anonymous_requests_per_minute_max: 600,
             // Twenty a second: a hundred-piece upload passes, a loop without a pause does not.
             device_requests_per_minute_max: 1_200,
+            takeovers_per_hour_max: 20,
             submissions_per_second_max: 1_000,
             link_slots_max: 10_000,
         }
+    }
+}
+
+impl Default for ResetConfig {
+    fn default() -> Self {
+        // A week: a phone that is switched off for a holiday, or a laptop that is opened at weekends, still hears of it.
+        Self { delay_seconds: 7 * 24 * 3600 }
     }
 }
 

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use rcseal_store::directory::{Claim, PrekeyCounts as StoredCounts, PublishKeySet, UploadPrekeys};
 use rcseal_wire::api::{
-    Base64, BundlesRequest, BundlesResponse, DeliveryTokens, DeviceUpload, KeySetBody, KeySetsBody,
+    Base64, BundlesRequest, BundlesResponse, DeliveryTokens, DeviceUpload, KeyMap, KeySetBody, KeySetsBody,
     ONE_TIME_PREKEYS_LOW, PrekeyCounts,
 };
 use rcseal_wire::id::{AccountId, DeviceAddress, DeviceNumber, KeySetCounter, MailboxId};
@@ -21,6 +21,7 @@ use crate::log::LogId;
 use crate::metrics::{Outcome, PrekeyKind};
 use crate::refusal::{ApiPath, ApiQuery, Refusal};
 use crate::state::AppState;
+use crate::takeover;
 
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
@@ -30,10 +31,12 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(claim_bundles))
         .routes(routes!(upload_device))
         .routes(routes!(count_prekeys))
-        .routes(routes!(set_delivery_tokens))
+        .routes(routes!(set_delivery_tokens, get_delivery_tokens))
+        .routes(routes!(get_key_map))
 }
 
-/// Publishes the successor of the account's key set. Repeating the stored one is accepted.
+/// Publishes the successor of the account's key set, under the same account key or one that the same account key hands over to. Repeating
+/// the stored one is accepted. A pending reset ends with it: the account's devices are alive.
 #[utoipa::path(
     put, path = "/v1/account/key-set", tag = "directory", security(("login" = [])),
     request_body = KeySetBody,
@@ -86,9 +89,10 @@ async fn publish(state: &AppState, account: AccountId, bytes: Vec<u8>) -> Result
         added = published.added.len(),
         removed = published.removed.len(),
     );
-    for (device, _) in published.removed {
-        // An error means that nobody serves a device at the moment.
-        let _ = state.revocations.send(DeviceAddress { account, device });
+    takeover::revoke(state, account, &published);
+    if published.reset_ended {
+        tracing::info!(event = "reset_ended_by_key_set", account = %LogId::of(account.as_bytes()));
+        takeover::announce(state, account).await?;
     }
     Ok(())
 }
@@ -226,7 +230,8 @@ pub(crate) async fn put_device(
     prekeys: UploadPrekeys,
 ) -> Result<PrekeyCounts, DirectoryError> {
     state.store.create_mailbox(device, mailbox).await.map_err(DirectoryError::Mailbox)?;
-    let uploaded = state.store.upload_prekeys(device, prekeys, state.clock.now()).await.map_err(DirectoryError::Upload)?;
+    let uploaded =
+        state.store.upload_prekeys(device, prekeys, state.clock.now()).await.map_err(DirectoryError::Upload)?;
     Ok(counts(uploaded.counts))
 }
 
@@ -265,4 +270,31 @@ async fn set_delivery_tokens(
 ) -> Result<StatusCode, Refusal> {
     state.store.set_delivery_tokens(device.account(), tokens.hashes).await.map_err(DirectoryError::Tokens)?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Hashes of the delivery tokens that open the account's mailboxes: a device that took the account back keeps those that contacts have.
+#[utoipa::path(
+    get, path = "/v1/account/delivery-tokens", tag = "directory", security(("login" = [])),
+    responses((status = 200, body = DeliveryTokens, description = "the whole list")),
+)]
+async fn get_delivery_tokens(
+    State(state): State<AppState>,
+    device: AuthenticatedDevice,
+) -> Result<Json<DeliveryTokens>, Refusal> {
+    let record = state.store.account(device.account()).await?.ok_or(ProblemCode::DeviceUnknown)?;
+    Ok(Json(DeliveryTokens { hashes: record.delivery_tokens }))
+}
+
+/// Which public keys of the account's devices are stored here, and since when. There is nothing else of their keys here.
+#[utoipa::path(
+    get, path = "/v1/account/key-map", tag = "directory", security(("login" = [])),
+    responses((status = 200, body = KeyMap, description = "by device")),
+)]
+async fn get_key_map(State(state): State<AppState>, device: AuthenticatedDevice) -> Result<Json<KeyMap>, Refusal> {
+    let map = state.store.key_map(device.account()).await?.ok_or(ProblemCode::DeviceUnknown)?;
+    let Some(map) = prekey::key_map(map) else {
+        tracing::error!(event = "stored_prekey_corrupt", account = %LogId::of(device.account().as_bytes()));
+        return Err(ProblemCode::Internal.into());
+    };
+    Ok(Json(map))
 }

@@ -1,12 +1,18 @@
 //! Key sets on their way in: parsed, verified, and placed in the succession of the stored one.
 
 use bytes::Bytes;
-use rcseal_credential::{KeySetError, Succession, UnverifiedKeySet, VerifiedKeySet as Credential};
+use rcseal_credential::{
+    KEY_SET_GAP_MAX, KeySetError, Succession, SuccessionProof, UnverifiedKeySet, VerifiedKeySet as Credential,
+};
 use rcseal_crypto::ed25519::VerifyingKey;
 use rcseal_store::{StoreError, StoredKeySet};
 use rcseal_wire::id::{AccountId, DeviceNumber};
 
 use super::DirectoryError;
+use crate::takeover::TakeoverRefusal;
+
+/// Bytes of a key set that takes an account over: it lists one device. Whatever is longer is not even parsed for a stranger.
+const TAKEOVER_LEN_MAX: usize = 8 * 1024;
 
 /// A key set that verified as a first one or as the successor of the stored one. Only this can be stored.
 #[derive(Debug)]
@@ -48,16 +54,7 @@ impl VerifiedKeySet {
             Ok(Succession::Unchanged | Succession::SameAccountKey | Succession::Migrated) => Ok(Self::new(&next)),
             // Any device of the account may upload here; these two take the account from its devices, and have doors of their own.
             Ok(Succession::Recovered | Succession::Reset) => Err(DirectoryError::KeySetInvalid),
-            Err(KeySetError::Rollback { .. }) => Err(DirectoryError::Rollback),
-            Err(KeySetError::Gap { .. }) => Err(DirectoryError::Conflict),
-            // Two sets with one counter and one predecessor: somebody lost a race, and signs again on top of the winner's.
-            Err(KeySetError::Fork { .. })
-                if next.counter() == current.counter() && next.previous() == current.previous() =>
-            {
-                Err(DirectoryError::Conflict)
-            }
-            Err(KeySetError::Fork { .. }) => Err(DirectoryError::Fork),
-            Err(_) => Err(DirectoryError::KeySetInvalid),
+            Err(error) => Err(misplaced(&error, &current, &next)),
         }
     }
 
@@ -88,6 +85,118 @@ impl VerifiedKeySet {
     pub(crate) fn into_stored(self) -> StoredKeySet {
         self.stored
     }
+}
+
+/// Why `next` does not follow `current`, as the API says it.
+fn misplaced(error: &KeySetError, current: &Credential, next: &Credential) -> DirectoryError {
+    match error {
+        KeySetError::Rollback { .. } => DirectoryError::Rollback,
+        KeySetError::Gap { .. } => DirectoryError::Conflict,
+        // Two sets with one counter and one predecessor: somebody lost a race, and signs again on top of the winner's.
+        KeySetError::Fork { .. } if next.counter() == current.counter() && next.previous() == current.previous() => {
+            DirectoryError::Conflict
+        }
+        KeySetError::Fork { .. } => DirectoryError::Fork,
+        _ => DirectoryError::KeySetInvalid,
+    }
+}
+
+/// A key set that would take an account over: parsed and looked at, but no signature checked, since anybody may send one.
+pub(crate) struct TakeoverClaim {
+    claimed: UnverifiedKeySet,
+    current: Credential,
+    expected: Succession,
+    not_before_ms: u64,
+}
+
+impl TakeoverClaim {
+    /// One by a recovery key that `current` commits to.
+    pub(crate) async fn recovery(
+        bytes: Vec<u8>,
+        account: AccountId,
+        current: StoredKeySet,
+    ) -> Result<Self, TakeoverRefusal> {
+        blocking(move || {
+            let claimed = parse_takeover(&bytes, account)?;
+            let current = trusted(&current)?;
+            let SuccessionProof::Recovery { key, .. } = claimed.proof() else {
+                return Err(DirectoryError::KeySetInvalid.into());
+            };
+            if !current.recovery_commitments().iter().any(|commitment| commitment.is_for(key)) {
+                return Err(TakeoverRefusal::Recovery);
+            }
+            Ok(Self { claimed, current, expected: Succession::Recovered, not_before_ms: 0 })
+        })
+        .await
+    }
+
+    /// One by nobody.
+    pub(crate) async fn reset(
+        bytes: Vec<u8>,
+        account: AccountId,
+        current: StoredKeySet,
+    ) -> Result<Self, TakeoverRefusal> {
+        blocking(move || {
+            let claimed = parse_takeover(&bytes, account)?;
+            let current = trusted(&current)?;
+            let SuccessionProof::Reset { not_before_ms } = *claimed.proof() else {
+                return Err(DirectoryError::KeySetInvalid.into());
+            };
+            Ok(Self { claimed, current, expected: Succession::Reset, not_before_ms })
+        })
+        .await
+    }
+
+    /// Before when nobody takes a reset for valid, in milliseconds since 1970.
+    pub(crate) const fn not_before_ms(&self) -> u64 {
+        self.not_before_ms
+    }
+
+    /// Checks every signature and the place in the succession. Answers the one device, and what to store.
+    pub(crate) async fn verify(self) -> Result<(DeviceNumber, StoredKeySet), TakeoverRefusal> {
+        blocking(move || {
+            let Self { claimed, current, expected, .. } = self;
+            let next = claimed.verify().map_err(|_| DirectoryError::KeySetInvalid)?;
+            match current.check_successor(&next) {
+                Ok(succession) if succession == expected => {}
+                Ok(_) => return Err(DirectoryError::KeySetInvalid.into()),
+                Err(KeySetError::RecoverySignature) => return Err(TakeoverRefusal::Recovery),
+                Err(error) => return Err(misplaced(&error, &current, &next).into()),
+            }
+            // A recovery may leap over counters, but not to the end of them.
+            if next.counter().get() - current.counter().get() > KEY_SET_GAP_MAX {
+                return Err(DirectoryError::Conflict.into());
+            }
+            let [device] = next.devices() else { return Err(TakeoverRefusal::Devices) };
+            Ok((device.number(), VerifiedKeySet::new(&next).into_stored()))
+        })
+        .await
+    }
+}
+
+fn parse_takeover(bytes: &[u8], account: AccountId) -> Result<UnverifiedKeySet, TakeoverRefusal> {
+    if bytes.len() > TAKEOVER_LEN_MAX {
+        return Err(TakeoverRefusal::Devices);
+    }
+    let claimed = parse(bytes)?;
+    if claimed.account() != account {
+        return Err(DirectoryError::OtherAccount.into());
+    }
+    if claimed.device_count() != 1 {
+        return Err(TakeoverRefusal::Devices);
+    }
+    Ok(claimed)
+}
+
+/// Whether a stored key set commits to a recovery key. Bytes that are no key are none that it commits to.
+pub(crate) async fn commits_to(stored: StoredKeySet, key: Vec<u8>) -> Result<bool, StoreError> {
+    blocking(move || {
+        let Some(key) = key.try_into().ok().and_then(|key: [u8; 32]| VerifyingKey::from_bytes(&key).ok()) else {
+            return Ok(false);
+        };
+        Ok(trusted(&stored)?.recovery_commitments().iter().any(|commitment| commitment.is_for(&key)))
+    })
+    .await
 }
 
 fn parse(bytes: &[u8]) -> Result<UnverifiedKeySet, DirectoryError> {

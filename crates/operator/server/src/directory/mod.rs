@@ -19,7 +19,7 @@ use rcseal_wire::id::DeviceAddress;
 
 pub(crate) use error::DirectoryError;
 pub(crate) use http::{put_device, routes};
-pub(crate) use key_set::VerifiedKeySet;
+pub(crate) use key_set::{TakeoverClaim, VerifiedKeySet, commits_to};
 pub(crate) use prekey::parse_upload;
 
 use crate::state::AppState;

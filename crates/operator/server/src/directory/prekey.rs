@@ -3,13 +3,15 @@
 //! Stored form: public key, then the signature where there is one. The lengths tell the parts apart.
 
 use bytes::Bytes;
+use rcseal_crypto::hash::sha256;
 use rcseal_crypto::{mlkem1024, x25519};
 use rcseal_store::StoredPrekey;
-use rcseal_store::directory::{ClaimedBundle, UploadPrekeys};
+use rcseal_store::directory::{ClaimedBundle, DatedPrekey, KeyMapDeviceRecord, KeyMapRecord, UploadPrekeys};
 use rcseal_wire::api::{
-    Base64, DeviceBundle, DeviceUpload, KemPreKey, ONE_TIME_PREKEYS_MAX, OneTimePreKey, SignedPreKey,
+    Base64, DeviceBundle, DeviceUpload, KemPreKey, KeyMap, KeyMapDevice, KeyMapPrekey, ONE_TIME_PREKEYS_MAX,
+    OneTimePreKey, SignedPreKey,
 };
-use rcseal_wire::id::{DeviceNumber, MailboxId};
+use rcseal_wire::id::{DeviceNumber, Digest, KeySetCounter, MailboxId};
 
 use super::DirectoryError;
 
@@ -81,5 +83,40 @@ pub(super) fn bundle(device: DeviceNumber, mailbox: MailboxId, claimed: &Claimed
         kem: KemPreKey { id: kem.id, key: base64(kem_key), signature: base64(kem_signature) },
         kem_last_resort,
         one_time: claimed.one_time.as_ref().map(|prekey| OneTimePreKey { id: prekey.id, key: base64(&prekey.bytes) }),
+    })
+}
+
+/// A key map as JSON; `None` if a stored prekey is not what [`parse_upload`] makes.
+pub(super) fn key_map(map: KeyMapRecord) -> Option<KeyMap> {
+    let KeyMapRecord { counter, hash, devices, retired } = map;
+    let devices = devices.iter().map(|device| mapped(device, counter)).collect::<Option<_>>()?;
+    Some(KeyMap { counter: counter.get(), key_set_hash: hash, devices, retired })
+}
+
+fn mapped(device: &KeyMapDeviceRecord, counter: KeySetCounter) -> Option<KeyMapDevice> {
+    let record = &device.record;
+    let prekey = |dated: &Option<DatedPrekey>, key_len| match dated {
+        None => Some(None),
+        Some(dated) => fingerprint(dated, key_len).map(Some),
+    };
+    Some(KeyMapDevice {
+        device: record.address.device,
+        added_at_counter: record.added_at.get(),
+        listed_at_counter: counter.get(),
+        mailbox: record.mailbox,
+        signed: prekey(&device.signed, EC_LEN)?,
+        last_resort: prekey(&device.last_resort, KEM_LEN)?,
+        one_time: record.prekeys.one_time,
+        one_time_kem: record.prekeys.one_time_kem,
+        one_time_uploaded_at_ms: device.one_time_uploaded_at.map(rcseal_store::UnixMillis::get),
+    })
+}
+
+fn fingerprint(dated: &DatedPrekey, key_len: usize) -> Option<KeyMapPrekey> {
+    let (key, _signature) = dated.prekey.bytes.split_at_checked(key_len)?;
+    Some(KeyMapPrekey {
+        id: dated.prekey.id,
+        fingerprint: Digest::from_bytes(sha256(&[key])),
+        uploaded_at_ms: dated.uploaded_at.get(),
     })
 }

@@ -19,6 +19,7 @@ use rcseal_wire::frame::mailbox_event::Event;
 use rcseal_wire::frame::mailbox_request::Request;
 use rcseal_wire::frame::{
     Acknowledged, Acks, Deliveries, Delivery, Failure, MailboxEvent, MailboxRequest, PrekeysLow, QueueEmpty,
+    ResetNotice,
 };
 use rcseal_wire::id::{DeviceAddress, EnvelopeId, MailboxId};
 use rcseal_wire::problem::ProblemCode;
@@ -31,6 +32,7 @@ use super::socket::{self, Ending, Incoming};
 use crate::auth::AuthenticatedDevice;
 use crate::refusal::Refusal;
 use crate::state::AppState;
+use crate::takeover;
 
 /// Envelopes that may be unacknowledged: what a phone decrypts in a few seconds.
 const IN_FLIGHT_MAX: usize = 256;
@@ -140,6 +142,9 @@ impl Delivering {
         if is_low(prekeys) {
             self.send_prekeys_low(prekeys).await?;
         }
+        if let Some(effective_at_ms) = self.pending_reset().await? {
+            self.send_reset(Some(effective_at_ms)).await?;
+        }
         // Whether the store may hold something that did not go out yet.
         let mut is_due = true;
         let mut asked = false;
@@ -170,6 +175,10 @@ impl Delivering {
                     is_due |= woken.stored;
                     if woken.prekeys_low {
                         self.look_at_prekeys().await?;
+                    }
+                    if woken.reset_changed {
+                        let effective_at_ms = self.pending_reset().await?;
+                        self.send_reset(effective_at_ms).await?;
                     }
                 }
                 () = sleep_until(deadline) => {
@@ -262,8 +271,9 @@ impl Delivering {
             Ok(device) if device == self.device => Err(Ending::Revoked),
             Ok(_) => Ok(()),
             Err(RecvError::Lagged(_)) => match self.state.store.device(self.device).await {
-                Ok(Some(_)) => Ok(()),
-                Ok(None) => Err(Ending::Revoked),
+                // Numbers begin anew when an account is taken over; mailbox ids do not come back.
+                Ok(Some(record)) if record.mailbox == Some(self.mailbox) => Ok(()),
+                Ok(_) => Err(Ending::Revoked),
                 Err(_) => Err(Ending::Unavailable),
             },
             Err(RecvError::Closed) => Err(Ending::Stopping),
@@ -274,6 +284,17 @@ impl Delivering {
         let record =
             self.state.store.device(self.device).await.map_err(|_| Ending::Unavailable)?.ok_or(Ending::Revoked)?;
         if is_low(record.prekeys) { self.send_prekeys_low(record.prekeys).await } else { Ok(()) }
+    }
+
+    /// When a reset of the account takes effect that somebody asked for.
+    async fn pending_reset(&mut self) -> Result<Option<u64>, Ending> {
+        takeover::pending_until(&self.state, self.device.account).await.map_err(|_| Ending::Unavailable)
+    }
+
+    async fn send_reset(&mut self, effective_at_ms: Option<u64>) -> Result<(), Ending> {
+        let notice =
+            ResetNotice { pending: effective_at_ms.is_some(), effective_at_ms: effective_at_ms.unwrap_or_default() };
+        self.send(Event::Reset(notice)).await
     }
 
     async fn send_prekeys_low(&mut self, counts: PrekeyCounts) -> Result<(), Ending> {

@@ -27,6 +27,7 @@ struct Signals {
     notify: Notify,
     stored: AtomicBool,
     prekeys_low: AtomicBool,
+    reset_changed: AtomicBool,
     taken_over: AtomicBool,
 }
 
@@ -37,6 +38,8 @@ pub(super) struct Woken {
     pub(super) stored: bool,
     /// One-time prekeys run low.
     pub(super) prekeys_low: bool,
+    /// A reset of the account began or was called off.
+    pub(super) reset_changed: bool,
     /// A newer connection serves the mailbox now.
     pub(super) taken_over: bool,
 }
@@ -71,6 +74,14 @@ impl Registry {
             signals.notify.notify_one();
         }
     }
+
+    /// Tells a device, if it is connected, that a reset of its account began or was called off.
+    pub(crate) fn reset_changed(&self, mailbox: MailboxId) {
+        if let Some(signals) = self.shard(&mailbox).get(&mailbox) {
+            signals.reset_changed.store(true, Ordering::Release);
+            signals.notify.notify_one();
+        }
+    }
 }
 
 impl MailboxObserver for Registry {
@@ -99,9 +110,10 @@ impl Registration {
             let woken = Woken {
                 stored: self.signals.stored.swap(false, Ordering::AcqRel),
                 prekeys_low: self.signals.prekeys_low.swap(false, Ordering::AcqRel),
+                reset_changed: self.signals.reset_changed.swap(false, Ordering::AcqRel),
                 taken_over: self.signals.taken_over.load(Ordering::Acquire),
             };
-            if woken.stored || woken.prekeys_low || woken.taken_over {
+            if woken.stored || woken.prekeys_low || woken.reset_changed || woken.taken_over {
                 return woken;
             }
             self.signals.notify.notified().await;
@@ -134,7 +146,10 @@ mod tests {
         let (one, other) = (registry.open(mailbox(1)), registry.open(mailbox(2)));
         registry.stored(&[mailbox(1), mailbox(1), mailbox(3)]);
         registry.stored(&[mailbox(1)]);
-        assert_eq!(one.woken().await, Woken { stored: true, prekeys_low: false, taken_over: false });
+        assert_eq!(
+            one.woken().await,
+            Woken { stored: true, prekeys_low: false, reset_changed: false, taken_over: false }
+        );
         for registration in [&one, &other] {
             let again = tokio::time::timeout(std::time::Duration::from_millis(1), registration.woken()).await;
             assert!(again.is_err(), "nothing was left to be told");
