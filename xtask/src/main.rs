@@ -8,6 +8,7 @@
 mod arrows;
 mod bench;
 mod fuzz;
+mod interop;
 mod process;
 mod test;
 mod workspace;
@@ -33,6 +34,8 @@ enum Command {
     Bench(bench::Arguments),
     /// Feed one parser (or each in turn) with inputs that grow towards uncovered code.
     Fuzz(fuzz::Arguments),
+    /// Run another implementation of a protocol against ours.
+    Interop(interop::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
+        Command::Interop(arguments) => interop::run(&arguments),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),

@@ -2,18 +2,24 @@
 //!
 //! AWS-LC and SQLite are C; OpenSSL, which SQLCipher encrypts with, is configured by perl and built by make. Only what is
 //! missing is installed, and it is named before. On a system without dpkg nothing is installed: the build will say what it
-//! misses.
+//! misses. Node and its package manager are for libsignal, which the part `interop` runs beside ours.
 
 use std::process::{Command, Stdio};
 
 use super::{Context, Outcome, PartError};
+use crate::interop;
 use crate::process::{self, program_name, say};
 
 const NEEDED: [&str; 4] = ["gcc", "libc6-dev", "make", "perl"];
+/// For the part `interop`. A machine may have Node from elsewhere, in another version than Debian's; what runs is not replaced.
+const NODE: [&str; 2] = ["nodejs", "npm"];
 
 /// Runs the part.
 pub(crate) fn run(_: &Context) -> Result<Outcome, PartError> {
-    ensure(&NEEDED)
+    if interop::missing_program().is_none() {
+        return ensure(&NEEDED);
+    }
+    ensure(&[&NEEDED[..], &NODE].concat())
 }
 
 /// Installs those of `packages` that are missing.

@@ -6,7 +6,7 @@ use rcseal_report::{Format, Report};
 
 use super::counts::Counts;
 use super::{Context, Outcome, PartError, documents, licences, packages};
-use crate::arrows;
+use crate::{arrows, interop};
 use crate::process::{cargo, run, run_lines, say, with_causes};
 
 /// One part.
@@ -106,6 +106,14 @@ pub(crate) const PARTS: &[Part] = &[
         run: corpus,
     },
     Part {
+        name: "interop",
+        what: "the signal-v4 profile against libsignal",
+        budget_minutes: 4.0,
+        slow: true,
+        needs_build: true,
+        run: libsignal,
+    },
+    Part {
         name: "demo",
         what: "rcseal demo, as a user would run it",
         budget_minutes: 3.0,
@@ -151,6 +159,12 @@ fn features(context: &Context) -> Result<Outcome, PartError> {
             return Ok(linted);
         }
     }
+    // The core of the suite runs where there is no operating system.
+    let no_std = ["build", "--package", "rcseal-signal", "--locked", "--no-default-features", "--features", "portable"];
+    let built = one_check(context, &no_std)?;
+    if !matches!(built, Outcome::Passed) {
+        return Ok(built);
+    }
     let opt_in = ["test", "--package", "rcseal-signal", "--locked", "--features", "signal-v4,rcseal-crypto/portable"];
     count_tests(context, &[&opt_in[..], &["--lib", "--tests", "--no-fail-fast"]].concat())
 }
@@ -192,15 +206,34 @@ fn demo(context: &Context) -> Result<Outcome, PartError> {
         Ok(report) => report,
         Err(error) => return Ok(Outcome::Failed(with_causes(&error))),
     };
-    // The report is printed for people here; what counts is in the object.
-    let _ = report.write_to(&mut std::io::stdout().lock(), Format::Table);
     if !status.success() && report.failed() == 0 {
         return Ok(Outcome::Failed(format!("it ended with {status}")));
     }
-    if report.passed() + report.failed() == 0 {
-        return Ok(Outcome::Failed("it promised nothing".to_owned()));
+    Ok(count_promises(&report))
+}
+
+/// Fewer messages than the command's default, which a developer runs: enough for several epochs in every conversation.
+const INTEROP_MESSAGES: usize = 500;
+
+/// Without Node there is no peer, which under CI is a failure like every part that was left out.
+fn libsignal(context: &Context) -> Result<Outcome, PartError> {
+    if let Some(program) = interop::missing_program() {
+        return Ok(Outcome::Skipped(format!("{program} is not installed")));
     }
-    Ok(Outcome::Counted(Counts { passed: report.passed(), failed: report.failed(), ..Counts::default() }))
+    let options = interop::Options { messages: INTEROP_MESSAGES, seed: 1, record: false };
+    Ok(match interop::against_libsignal(&context.workspace, &context.target, options) {
+        Ok(report) => count_promises(&report),
+        Err(error) => Outcome::Failed(with_causes(&error)),
+    })
+}
+
+/// Prints a report for people, and counts its promises.
+fn count_promises(report: &Report) -> Outcome {
+    let _ = report.write_to(&mut std::io::stdout().lock(), Format::Table);
+    if report.passed() + report.failed() == 0 {
+        return Outcome::Failed("it promised nothing".to_owned());
+    }
+    Outcome::Counted(Counts { passed: report.passed(), failed: report.failed(), ..Counts::default() })
 }
 
 fn cargo_in(context: &Context, arguments: &[&str]) -> Command {

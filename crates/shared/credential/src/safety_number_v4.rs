@@ -43,6 +43,12 @@ pub struct SignalV4Party {
 }
 
 impl SignalV4Party {
+    /// The party with this ACI, given by its 16 bytes.
+    #[must_use]
+    pub const fn from_aci(aci: [u8; 16], identity: x25519::PublicKey) -> Self {
+        Self { account: AccountId::from_bytes(aci), identity }
+    }
+
     fn fingerprint(&self) -> [u8; FINGERPRINT_LEN] {
         let mut key = [KEY_TYPE; 33];
         key[1..].copy_from_slice(self.identity.as_bytes());

@@ -1,0 +1,111 @@
+//! `cargo xtask interop PEER`: runs another implementation of a protocol against ours.
+//!
+//! The other implementation is a development tool: it is installed into the cache folder outside the clone, at the version that
+//! its folder in `xtask/peers/` names, and runs in a process of its own. What drives it is a test target of the crate that
+//! speaks the protocol; it prints a report as its last line. Nothing of a peer is linked or shipped.
+
+mod libsignal;
+
+use std::error::Error;
+
+use rcseal_report::{Format, Report};
+
+use crate::process::{ProcessError, run_lines};
+use crate::workspace::{Workspace, WorkspaceError};
+
+/// What `cargo xtask interop` can be told.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Which implementation.
+    #[arg(value_enum)]
+    peer: Peer,
+    /// Messages in each of the long conversations. From 2,000 on, limits that take thousands of messages to reach are run too.
+    #[arg(long, default_value_t = 2_000)]
+    messages: usize,
+    /// What our side draws its randomness from, and the channel its losses.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// Also write recordings that replay without the peer to vectors/signal/.
+    #[arg(long)]
+    record: bool,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Peer {
+    /// libsignal, by its package for Node.
+    Libsignal,
+}
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InteropError {
+    /// A program that is needed is not there.
+    #[error("{program} is not installed")]
+    Missing {
+        /// The program.
+        program: &'static str,
+    },
+    /// The package could not be installed.
+    #[error("the peer's package could not be installed")]
+    Install,
+    /// A program could not be run.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// The workspace could not be read.
+    #[error(transparent)]
+    Workspace(#[from] WorkspaceError),
+    /// A file of the peer could not be put into place.
+    #[error("cannot write {path}")]
+    File {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The runner printed no report.
+    #[error("the runner printed no report")]
+    Report(#[source] rcseal_report::ReportError),
+}
+
+/// How a run is to be made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    /// Messages in each of the long conversations.
+    pub(crate) messages: usize,
+    /// The run's seed.
+    pub(crate) seed: u64,
+    /// Whether to write recordings.
+    pub(crate) record: bool,
+}
+
+pub(crate) use libsignal::missing_program;
+
+/// Runs the command.
+pub(crate) fn run(arguments: &Arguments) -> Result<u8, Box<dyn Error>> {
+    let workspace = Workspace::load()?;
+    let options = Options { messages: arguments.messages, seed: arguments.seed, record: arguments.record };
+    let report = match arguments.peer {
+        Peer::Libsignal => against_libsignal(&workspace, &workspace.target, options)?,
+    };
+    Ok(report.finish(Format::from_json_flag(arguments.json)))
+}
+
+/// Installs libsignal if it is not there, and gives the report of the runner.
+pub(crate) fn against_libsignal(
+    workspace: &Workspace,
+    target: &std::path::Path,
+    options: Options,
+) -> Result<Report, InteropError> {
+    let folder = libsignal::install(workspace)?;
+    let mut command = libsignal::runner(workspace, target, &folder, options);
+    let mut output = String::new();
+    let _judged_by_its_report = run_lines(&mut command, |line| {
+        output.push_str(line);
+        output.push('\n');
+    })?;
+    Report::from_output(&output).map_err(InteropError::Report)
+}
