@@ -1,8 +1,7 @@
-//! HKDF with SHA-256 (RFC 5869).
+//! HKDF with SHA-256 (RFC 5869), RustCrypto's with either back end (see [`crate::hmac`]).
 
-use core::iter;
-
-use zeroize::Zeroize;
+use hkdf::Hkdf;
+use sha2::Sha256;
 
 use crate::Secret;
 use crate::hmac::Key;
@@ -16,13 +15,19 @@ pub fn hkdf_sha256<const N: usize>(salt: &[u8], ikm: &[u8], info: &[&[u8]]) -> S
     expand(&extract(salt, &[ikm]), info)
 }
 
-/// [`hkdf_sha256`] with a salt of 32 zero bytes, whose pads are compressed beforehand.
+/// [`hkdf_sha256`] with a salt of 32 zero bytes, whose pads are compressed once where there is a standard library to keep them.
 ///
-/// For 32 bytes of input and an `info` of up to 54 bytes it takes six compressions for 32 bytes of output and nine for 64. The output
-/// begins with the same bytes whatever its length: a chain that is only walked past a message asks for its next key alone.
+/// The output begins with the same bytes whatever its length: a chain that is only walked past a message asks for its next key alone.
 #[must_use]
 pub fn zero_salt<const N: usize>(ikm: &[u8], info: &[&[u8]]) -> Secret<N> {
-    expand(&Secret::from_bytes(Key::zero().mac(&[ikm])), info)
+    #[cfg(feature = "aws-lc")]
+    let prk = {
+        static ZERO: std::sync::LazyLock<Key> = std::sync::LazyLock::new(|| Key::new(&[0; 32]));
+        Secret::from_bytes(ZERO.mac(&[ikm]))
+    };
+    #[cfg(not(feature = "aws-lc"))]
+    let prk = extract(&[0; 32], &[ikm]);
+    expand(&prk, info)
 }
 
 /// HKDF-Extract over the concatenation of `ikm`. An empty salt is the RFC's absent salt.
@@ -37,15 +42,9 @@ pub fn extract(salt: &[u8], ikm: &[&[u8]]) -> Secret<32> {
 pub fn expand<const N: usize>(prk: &Secret<32>, info: &[&[u8]]) -> Secret<N> {
     const { assert!(N <= OUTPUT_LEN_MAX, "HKDF-SHA-256 yields at most 8160 bytes") };
     let mut out = Secret::zeroed();
-    let key = Key::new(prk.expose());
-    let mut previous = [0; 32];
-    for (block, counter) in out.expose_mut().chunks_mut(32).zip(1..=255u8) {
-        let earlier: &[u8] = if counter > 1 { &previous } else { &[] };
-        let counter = [counter];
-        let parts = iter::once(earlier).chain(info.iter().copied()).chain(iter::once(counter.as_slice()));
-        previous = key.mac_of(parts);
-        block.copy_from_slice(&previous[..block.len()]);
-    }
-    previous.as_mut_slice().zeroize();
+    Hkdf::<Sha256>::from_prk(prk.expose())
+        .expect("32 bytes are a SHA-256 pseudorandom key")
+        .expand_multi_info(info, out.expose_mut())
+        .expect("the length is bounded at compile time");
     out
 }
