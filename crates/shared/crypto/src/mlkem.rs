@@ -2,6 +2,9 @@
 //!
 //! FIPS 203, and the round-3 Kyber it came from, through `libcrux-ml-kem`, where randomness is an argument. Secret keys are kept as the
 //! 64-byte seed (d, z); the expanded form is rebuilt when a key is loaded and is never stored.
+//!
+//! The expanded form of ML-KEM holds its matrix, which decapsulation would otherwise sample again: a key that is rebuilt for one
+//! decapsulation, as a one-time key is, costs a fifth less. libcrux has that form for ML-KEM only, so Kyber's is the submission's.
 
 use thiserror::Error;
 
@@ -37,14 +40,13 @@ impl KeyError {
 
 /// Writes the types of the parameter set that libcrux has in its module `$module`. The name of the module is printed in `Debug`.
 macro_rules! parameter_set {
-    ($module:ident, public: $public_len:literal, secret: $secret_len:literal, ciphertext: $ciphertext_len:literal) => {
+    ($module:ident, public: $public_len:literal, ciphertext: $ciphertext_len:literal) => {
         use alloc::boxed::Box;
         use core::fmt;
 
         use libcrux_ml_kem::$module as kem;
-        use libcrux_ml_kem::{MlKemCiphertext, MlKemPrivateKey, MlKemPublicKey};
+        use libcrux_ml_kem::{MlKemCiphertext, MlKemPublicKey};
         use rand_core::CryptoRng;
-        use zeroize::Zeroize;
 
         use crate::Secret;
         pub use crate::mlkem::{KeyError, SEED_LEN};
@@ -137,7 +139,7 @@ macro_rules! parameter_set {
         /// A secret key: its seed, and the expanded form made from it.
         pub struct SecretKey {
             seed: Secret<SEED_LEN>,
-            expanded: Box<MlKemPrivateKey<$secret_len>>,
+            expanded: Expanded,
             public: PublicKey,
         }
 
@@ -157,11 +159,8 @@ macro_rules! parameter_set {
             /// Rebuilds a key from a seed that already is a secret.
             #[must_use]
             pub fn from_secret(seed: Secret<SEED_LEN>) -> Self {
-                let (mut expanded, public) = kem::generate_key_pair(*seed.expose()).into_parts();
-                let key = Self { seed, expanded: Box::new(expanded.clone()), public: PublicKey(Box::new(public)) };
-                let length = expanded.as_slice().len();
-                expanded[0..length].zeroize();
-                key
+                let (expanded, public) = Expanded::generate(&seed);
+                Self { seed, expanded, public: PublicKey(Box::new(public)) }
             }
 
             /// The stored form.
@@ -180,14 +179,7 @@ macro_rules! parameter_set {
             /// must authenticate.
             #[must_use]
             pub fn decapsulate(&self, ciphertext: &Ciphertext) -> Secret<32> {
-                Secret::from_bytes(kem::decapsulate(&self.expanded, &ciphertext.0))
-            }
-        }
-
-        impl Drop for SecretKey {
-            fn drop(&mut self) {
-                let length = self.expanded.as_slice().len();
-                self.expanded[0..length].zeroize();
+                Secret::from_bytes(self.expanded.decapsulate(&ciphertext.0))
             }
         }
 
@@ -199,3 +191,47 @@ macro_rules! parameter_set {
     };
 }
 pub(crate) use parameter_set;
+
+/// Writes the expanded form of an ML-KEM private key: one buffer in libcrux's layout, which begins with rho, H(ek) and t-hat.
+macro_rules! expanded_with_matrix {
+    ($module:ident, ct1: $ct1_len:literal, ct2: $ct2_len:literal) => {
+        use libcrux_ml_kem::$module::incremental;
+
+        const EXPANDED_LEN: usize = incremental::key_pair_len();
+        /// rho and H(ek).
+        const EXPANDED_HEADER_LEN: usize = incremental::pk1_len();
+
+        struct Expanded(Box<[u8; EXPANDED_LEN]>);
+
+        impl Expanded {
+            fn generate(seed: &Secret<SEED_LEN>) -> (Self, MlKemPublicKey<PUBLIC_KEY_LEN>) {
+                let mut keys = Self(Box::new([0; EXPANDED_LEN]));
+                incremental::generate_key_pair(*seed.expose(), keys.0.as_mut_slice())
+                    .expect("the buffer has the length libcrux states");
+                let (header, rest) = keys.0.split_at(EXPANDED_HEADER_LEN);
+                let mut public = [0; PUBLIC_KEY_LEN];
+                let (vector, rho) = public.split_at_mut(PUBLIC_KEY_LEN - 32);
+                vector.copy_from_slice(&rest[..PUBLIC_KEY_LEN - 32]);
+                rho.copy_from_slice(&header[..32]);
+                (keys, public.into())
+            }
+
+            fn decapsulate(&self, ciphertext: &MlKemCiphertext<CIPHERTEXT_LEN>) -> [u8; 32] {
+                let (first, second) = ciphertext.as_slice().split_at($ct1_len);
+                let mut ct1 = incremental::Ciphertext1 { value: [0; $ct1_len] };
+                let mut ct2 = incremental::Ciphertext2 { value: [0; $ct2_len] };
+                ct1.value.copy_from_slice(first);
+                ct2.value.copy_from_slice(second);
+                incremental::decapsulate_incremental_key(self.0.as_slice(), &ct1, &ct2)
+                    .expect("the key has the length libcrux states")
+            }
+        }
+
+        impl Drop for Expanded {
+            fn drop(&mut self) {
+                zeroize::Zeroize::zeroize(self.0.as_mut_slice());
+            }
+        }
+    };
+}
+pub(crate) use expanded_with_matrix;

@@ -87,25 +87,64 @@ pub fn sign(secret: &SecretKey, parts: &[&[u8]], rng: &mut (impl CryptoRng + ?Si
 }
 
 /// Verifies a signature made the specification's way. The top bit of the last byte must be clear.
+///
+/// For several signatures by one key, prepare a [`VerifyingKey`].
 pub fn verify(public: &PublicKey, parts: &[&[u8]], signature: &Signature) -> Result<(), SignatureError> {
-    if signature.0[63] >> 7 != 0 {
-        return Err(SignatureError);
-    }
-    verify_with_sign_bit(public, parts, signature)
+    VerifyingKey::new(public)?.verify(parts, signature)
 }
 
 /// Verifies a signature whose last byte carries the sign of the public point in its top bit, as deployed Signal clients write it.
+///
+/// For several signatures by one key, prepare a [`VerifyingKey`].
 pub fn verify_with_sign_bit(public: &PublicKey, parts: &[&[u8]], signature: &Signature) -> Result<(), SignatureError> {
-    let (commitment, s) = split(&signature.0);
-    let sign = s[31] >> 7;
-    let mut s = s;
-    s[31] &= 0x7f;
-    let s = Option::<Scalar>::from(Scalar::from_canonical_bytes(s)).ok_or(SignatureError)?;
-    let point = MontgomeryPoint(*public.as_bytes()).to_edwards(sign).ok_or(SignatureError)?;
-    let h = challenge(&commitment, point.compress().as_bytes(), parts);
-    let expected = EdwardsPoint::vartime_double_scalar_mul_basepoint(&h, &-point, &s);
-    // Comparing bytes refuses every second spelling of R.
-    if expected.compress().as_bytes() == &commitment { Ok(()) } else { Err(SignatureError) }
+    VerifyingKey::new(public)?.verify_with_sign_bit(parts, signature)
+}
+
+/// A public key converted to its Edwards point, which is a quarter of the work of a verification.
+///
+/// Both back ends verify with `curve25519-dalek`: an Ed25519 verification by AWS-LC would convert the point once more for each signature.
+pub struct VerifyingKey {
+    /// The point with sign bit 0, negated: verification subtracts.
+    minus_point: EdwardsPoint,
+    /// The point with sign bit 0, compressed.
+    bytes: [u8; 32],
+}
+
+impl VerifyingKey {
+    /// Converts `public`. A key on the twist has no Edwards point, and no signature under it is valid.
+    pub fn new(public: &PublicKey) -> Result<Self, SignatureError> {
+        let point = MontgomeryPoint(*public.as_bytes()).to_edwards(0).ok_or(SignatureError)?;
+        Ok(Self { minus_point: -point, bytes: point.compress().0 })
+    }
+
+    /// Verifies a signature made the specification's way. The top bit of the last byte must be clear.
+    pub fn verify(&self, parts: &[&[u8]], signature: &Signature) -> Result<(), SignatureError> {
+        if signature.0[63] >> 7 != 0 {
+            return Err(SignatureError);
+        }
+        self.verify_with_sign_bit(parts, signature)
+    }
+
+    /// Verifies a signature whose last byte carries the sign of the public point in its top bit.
+    pub fn verify_with_sign_bit(&self, parts: &[&[u8]], signature: &Signature) -> Result<(), SignatureError> {
+        let (commitment, mut s) = split(&signature.0);
+        let sign = s[31] & 0x80;
+        s[31] &= 0x7f;
+        let s = Option::<Scalar>::from(Scalar::from_canonical_bytes(s)).ok_or(SignatureError)?;
+        let mut point = self.bytes;
+        point[31] |= sign;
+        let minus_point = if sign == 0 { self.minus_point } else { -self.minus_point };
+        let h = challenge(&commitment, &point, parts);
+        let expected = EdwardsPoint::vartime_double_scalar_mul_basepoint(&h, &minus_point, &s);
+        // Comparing bytes refuses every second spelling of R.
+        if expected.compress().as_bytes() == &commitment { Ok(()) } else { Err(SignatureError) }
+    }
+}
+
+impl fmt::Debug for VerifyingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "xeddsa::VerifyingKey({})", Hex(&self.bytes))
+    }
 }
 
 fn challenge(commitment: &[u8; 32], point: &[u8; 32], parts: &[&[u8]]) -> Scalar {

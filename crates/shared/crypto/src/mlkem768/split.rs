@@ -17,11 +17,9 @@
 use alloc::boxed::Box;
 use core::fmt;
 
-use libcrux_ml_kem::mlkem768::incremental;
 use thiserror::Error;
-use zeroize::Zeroizing;
 
-use super::{CIPHERTEXT_LEN, Ciphertext, KeyError, PUBLIC_KEY_LEN, PublicKey, SecretKey};
+use super::{CIPHERTEXT_LEN, Expanded, KeyError, PUBLIC_KEY_LEN, PublicKey, incremental};
 use crate::Secret;
 use crate::hash::sha3_256;
 use crate::x25519::Hex;
@@ -78,8 +76,8 @@ pub trait SplitKem {
 
     /// ML-KEM.KeyGen from the seed (d, z).
     fn generate(seed: &Secret<SEED_LEN>) -> Self::Keys;
-    /// The encapsulation key, vector then rho, and its hash.
-    fn public(keys: &Self::Keys) -> (&[u8; PUBLIC_KEY_LEN], [u8; 32]);
+    /// Header and vector of the encapsulation key.
+    fn public(keys: &Self::Keys) -> (&[u8; HEADER_LEN], &[u8; VECTOR_LEN]);
     /// ct1, the shared secret and the state, from a header and the message m.
     fn encapsulate1(
         header: &[u8; HEADER_LEN],
@@ -96,70 +94,65 @@ pub trait SplitKem {
 pub struct Libcrux;
 
 impl SplitKem for Libcrux {
-    type Keys = SecretKey;
-    type State = Box<Zeroizing<[u8; STATE_LEN]>>;
+    type Keys = LibcruxKeys;
+    type State = Box<Secret<STATE_LEN>>;
 
     fn generate(seed: &Secret<SEED_LEN>) -> Self::Keys {
-        SecretKey::from_secret(seed.duplicate())
+        LibcruxKeys(Expanded::generate(seed).0)
     }
 
-    fn public(keys: &Self::Keys) -> (&[u8; PUBLIC_KEY_LEN], [u8; 32]) {
-        (keys.public_key().as_bytes(), keys.public_key_hash())
+    fn public(keys: &Self::Keys) -> (&[u8; HEADER_LEN], &[u8; VECTOR_LEN]) {
+        // The layout of libcrux: header, vector, then what is secret.
+        let (header, rest) = keys.0.0.split_first_chunk().expect("the buffer begins with a header");
+        (header, rest.first_chunk().expect("and goes on with a vector"))
     }
 
     fn encapsulate1(
         header: &[u8; HEADER_LEN],
         message: &Secret<MESSAGE_LEN>,
     ) -> ([u8; CT1_LEN], Secret<32>, Self::State) {
-        let mut state = Box::new(Zeroizing::new([0; STATE_LEN]));
+        let mut state = Box::new(Secret::<STATE_LEN>::zeroed());
         let mut shared = Secret::zeroed();
-        let ct1 = incremental::encapsulate1(header, *message.expose(), state.as_mut_slice(), shared.expose_mut())
+        let ct1 = incremental::encapsulate1(header, *message.expose(), state.expose_mut(), shared.expose_mut())
             .expect("header, state and secret have the lengths libcrux states");
         (ct1.value, shared, state)
     }
 
     fn encapsulate2(state: &Self::State, vector: &[u8; VECTOR_LEN]) -> [u8; CT2_LEN] {
-        incremental::encapsulate2(state, vector).value
+        incremental::encapsulate2(state.expose(), vector).value
     }
 
     fn decapsulate(keys: &Self::Keys, ciphertext: &[u8; CIPHERTEXT_LEN]) -> Secret<32> {
-        keys.decapsulate(&Ciphertext::from(ciphertext))
+        Secret::from_bytes(keys.0.decapsulate(&ciphertext.into()))
     }
 }
+
+/// The expanded key pair of libcrux, erased on drop.
+pub struct LibcruxKeys(Expanded);
 
 /// The library in use.
 type Chosen = Libcrux;
 
 /// A key pair whose public half travels as header and vector.
-pub struct KeyPair {
-    keys: <Chosen as SplitKem>::Keys,
-    header: [u8; HEADER_LEN],
-    vector: Box<[u8; VECTOR_LEN]>,
-}
+pub struct KeyPair(<Chosen as SplitKem>::Keys);
 
 impl KeyPair {
     /// Rebuilds the pair from its seed (d, z), the only form in which it is stored.
     #[must_use]
     pub fn from_seed(seed: &Secret<SEED_LEN>) -> Self {
-        let keys = Chosen::generate(seed);
-        let (public, hash) = Chosen::public(&keys);
-        let (mut header, mut vector) = ([0; HEADER_LEN], Box::new([0; VECTOR_LEN]));
-        vector.copy_from_slice(&public[..VECTOR_LEN]);
-        header[..RHO_LEN].copy_from_slice(&public[VECTOR_LEN..]);
-        header[RHO_LEN..].copy_from_slice(&hash);
-        Self { keys, header, vector }
+        Self(Chosen::generate(seed))
     }
 
     /// rho and the hash of the key: enough for the peer's first half.
     #[must_use]
     pub fn header(&self) -> &[u8; HEADER_LEN] {
-        &self.header
+        Chosen::public(&self.0).0
     }
 
     /// The encoded t-hat, which the peer's second half needs.
     #[must_use]
     pub fn vector(&self) -> &[u8; VECTOR_LEN] {
-        &self.vector
+        Chosen::public(&self.0).1
     }
 
     /// The shared secret. Parts that were not made for this key give an unrelated secret, not an error: what follows must authenticate.
@@ -168,13 +161,13 @@ impl KeyPair {
         let mut ciphertext = [0; CIPHERTEXT_LEN];
         ciphertext[..CT1_LEN].copy_from_slice(ct1);
         ciphertext[CT1_LEN..].copy_from_slice(ct2);
-        Chosen::decapsulate(&self.keys, &ciphertext)
+        Chosen::decapsulate(&self.0, &ciphertext)
     }
 }
 
 impl fmt::Debug for KeyPair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "mlkem768::split::KeyPair({}..)", Hex(&self.header[..8]))
+        write!(f, "mlkem768::split::KeyPair({}..)", Hex(&self.header()[..8]))
     }
 }
 
