@@ -88,6 +88,19 @@ fn an_invite_needs_a_running_server() {
 }
 
 #[test]
+fn a_reset_names_an_account_and_needs_a_running_server() {
+    let (_folder, config) = prepared();
+    let account = "00000000-0000-4000-8000-000000000000";
+    for arguments in [&["create", "--account", account][..], &["list"], &["cancel", "--account", account]] {
+        let output = run(&[&["reset"], arguments, &["--config", &config]].concat());
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr(&output).contains("no server is running"), "{}", stderr(&output));
+    }
+    assert_eq!(run(&["reset", "create", "--config", &config]).status.code(), Some(2));
+    assert_eq!(run(&["reset", "create", "--account", "bob", "--config", &config]).status.code(), Some(2));
+}
+
+#[test]
 fn openapi_prints_the_document() {
     let output = run(&["openapi"]);
     let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -109,6 +122,12 @@ fn serve_says_where_it_listens_hands_out_invites_and_stops_on_sigterm() {
     let output = run(&["invite", "create", "--config", &config, "--days", "1"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert!(output.stdout.starts_with(b"inv-"));
+    let nobody = "00000000-0000-4000-8000-000000000000";
+    let output = run(&["reset", "create", "--account", nobody, "--config", &config]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("there is no such account"), "{}", stderr(&output));
+    let output = run(&["reset", "list", "--config", &config]);
+    assert_eq!((output.status.code(), output.stdout), (Some(0), vec![]));
 
     let pid = Pid::from_raw(i32::try_from(server.id()).unwrap()).unwrap();
     kill_process(pid, Signal::TERM).unwrap();

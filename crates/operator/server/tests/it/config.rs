@@ -67,6 +67,19 @@ fn a_file_with_an_unknown_key_is_refused_by_name() {
 }
 
 #[test]
+fn a_server_that_others_can_reach_leaves_devices_a_day_to_veto() {
+    let mut config = sample("rcseald.single.toml");
+    assert_eq!(config.reset.delay_seconds, 7 * 24 * 3600);
+    config.reset.delay_seconds = 24 * 3600;
+    config.validate().unwrap();
+    config.reset.delay_seconds -= 1;
+    let error = config.validate().unwrap_err();
+    assert!(matches!(error, ConfigError::OutOfRange { key: "reset.delay_seconds", min: 86_400, .. }), "{error}");
+    config.server.listen = "127.0.0.1:8443".parse().unwrap();
+    config.validate().unwrap();
+}
+
+#[test]
 fn a_missing_file_is_named() {
     let error = Config::load(Path::new("/nonexistent/rcseald.toml")).unwrap_err();
     assert!(matches!(error, ConfigError::Read { .. }));

@@ -2,11 +2,17 @@
 
 use std::collections::HashSet;
 
-use rcseal_wire::api::{BundlesRequest, BundlesResponse, DeliveryTokens, KeySetBody, KeySetsBody, PrekeyCounts};
-use rcseal_wire::id::{AccountId, DeviceNumber, MailboxId};
+use rcseal_credential::{Succession, UnverifiedKeySet};
+use rcseal_crypto::hash::sha256;
+use rcseal_store::{FjallStore, Store as _, StoreLimits};
+use rcseal_wire::api::{
+    BundlesRequest, BundlesResponse, DeliveryTokens, KeyMap, KeyMapDevice, KeyMapPrekey, KeySetBody, KeySetsBody,
+    PrekeyCounts,
+};
+use rcseal_wire::id::{AccountId, DeviceNumber, Digest, MailboxId};
 use rcseal_wire::token::DeliveryToken;
 
-use crate::support::{Client, Owner, TestServer, body, device_upload};
+use crate::support::{Client, Owner, START, TestServer, body, device_upload};
 
 const KEY_SET: &str = "/v1/account/key-set";
 
@@ -250,4 +256,144 @@ async fn too_many_prekeys_are_refused() {
     let (owner, mut client) = server.registered().await;
     let reply = client.put("/v1/device", &device_upload(owner.mailbox, 1, 201)).await;
     assert_eq!(reply.code(), "out_of_range");
+}
+
+#[tokio::test]
+async fn whoever_missed_hundreds_of_migrations_pages_through_all_of_them() {
+    const MIGRATIONS: u64 = 200;
+    let server = TestServer::start().await;
+    let (mut owner, mut client) = server.registered().await;
+    let mut known = owner.key_set.clone();
+    for _ in 0..MIGRATIONS {
+        owner.migrate();
+        assert_eq!(client.put(KEY_SET, &body(&owner.key_set)).await.status, 204);
+    }
+    let mut contact = contact(&server, &owner).await;
+    let mut answers = 0;
+    loop {
+        let from = known.counter().get() + 1;
+        let path = format!("/v1/accounts/{}/key-sets?from={from}", owner.account);
+        let page: KeySetsBody = contact.get(&path).await.json();
+        if page.key_sets.is_empty() {
+            break;
+        }
+        assert!(page.key_sets.len() <= 16);
+        let chain: Vec<_> =
+            page.key_sets.iter().map(|bytes| UnverifiedKeySet::parse(&bytes.0).unwrap().verify().unwrap()).collect();
+        assert_eq!(known.check_chain(&chain).unwrap(), Succession::Migrated);
+        known = chain.last().unwrap().clone();
+        answers += 1;
+    }
+    assert_eq!(known.hash(), owner.key_set.hash());
+    assert_eq!(answers, MIGRATIONS.div_ceil(16));
+    // The end of all counters and beyond is answered, not refused.
+    let path = format!("/v1/accounts/{}/key-sets?from={}", owner.account, u64::MAX);
+    assert_eq!(contact.get(&path).await.json::<KeySetsBody>().key_sets.len(), 0);
+    for nonsense in ["", "?from=", "?from=-1", "?from=18446744073709551616", "?from=1&to=2"] {
+        let path = format!("/v1/accounts/{}/key-sets{nonsense}", owner.account);
+        assert_eq!(contact.get(&path).await.code(), "malformed", "{nonsense}");
+    }
+}
+
+#[tokio::test]
+async fn the_key_map_shows_ids_fingerprints_and_ages_of_every_device() {
+    let server = TestServer::start().await;
+    let (owner, mut client) = server.registered().await;
+    server.clock.advance_seconds(60);
+    let upload = device_upload(owner.mailbox, 1, 5);
+    client.put("/v1/device", &upload).await;
+    let (next, _) = owner.with_linked_device();
+    assert_eq!(client.put(KEY_SET, &body(&next)).await.status, 204);
+    let map: KeyMap = client.get("/v1/account/key-map").await.json();
+    assert_eq!((map.counter, map.key_set_hash), (2, next.hash()));
+    assert_eq!(map.retired, []);
+    let at = START.plus_seconds(60).get();
+    let prekey =
+        |id, key: &[u8]| Some(KeyMapPrekey { id, fingerprint: Digest::from_bytes(sha256(&[key])), uploaded_at_ms: at });
+    let primary = KeyMapDevice {
+        device: DeviceNumber::PRIMARY,
+        added_at_counter: 1,
+        listed_at_counter: 2,
+        mailbox: Some(owner.mailbox),
+        signed: prekey(1, &upload.signed.as_ref().unwrap().key.0),
+        last_resort: prekey(1_000_000, &upload.last_resort.as_ref().unwrap().key.0),
+        one_time: 5,
+        one_time_kem: 5,
+        one_time_uploaded_at_ms: Some(at),
+    };
+    let linked = KeyMapDevice {
+        device: DeviceNumber::new(2).unwrap(),
+        added_at_counter: 2,
+        listed_at_counter: 2,
+        mailbox: None,
+        signed: None,
+        last_resort: None,
+        one_time: 0,
+        one_time_kem: 0,
+        one_time_uploaded_at_ms: None,
+    };
+    assert_eq!(map.devices, [primary.clone(), linked]);
+
+    // The same keys again are no younger; a device that left is remembered by its number.
+    server.clock.advance_seconds(60);
+    client.put("/v1/device", &upload).await;
+    let mut owner = owner;
+    owner.key_set = next;
+    let without = owner.without_device(DeviceNumber::new(2).unwrap());
+    assert_eq!(client.put(KEY_SET, &body(&without)).await.status, 204);
+    let map: KeyMap = client.get("/v1/account/key-map").await.json();
+    assert_eq!(map.devices, [KeyMapDevice { listed_at_counter: 3, ..primary }]);
+    assert_eq!(map.retired, [DeviceNumber::new(2).unwrap()]);
+}
+
+#[tokio::test]
+async fn the_key_map_is_for_the_accounts_own_devices() {
+    let server = TestServer::start().await;
+    let (owner, _) = server.registered().await;
+    let mut contact = contact(&server, &owner).await;
+    for path in ["/v1/account/key-map", "/v1/account/delivery-tokens", "/v1/account/reset"] {
+        assert_eq!(contact.get(path).await.code(), "unauthenticated", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_uploaded_is_all_that_is_stored_of_keys() {
+    let server = TestServer::start().await;
+    let (owner, mut client) = server.registered().await;
+    let upload = device_upload(owner.mailbox, 1, 2);
+    client.put("/v1/device", &upload).await;
+    client.get("/v1/account/key-map").await;
+    let path = server.config.storage.path.clone();
+    server.running.shutdown().await;
+    let store = FjallStore::open(path, StoreLimits { free_bytes_min: 0, ..StoreLimits::default() }).unwrap();
+    let rows = store.account_rows().await.unwrap();
+    store.close().await;
+
+    // Prekeys: each row of the device is a public key as it was uploaded, with its signature, and there is no other.
+    let address = owner.address().to_bytes();
+    let (signed, last_resort) = (upload.signed.unwrap(), upload.last_resort.unwrap());
+    let single = |id: u32, key: &[u8], signature: &[u8]| [&id.to_be_bytes()[..], key, signature].concat();
+    let mut expected = vec![
+        single(signed.id, &signed.key.0, &signed.signature.0),
+        single(last_resort.id, &last_resort.key.0, &last_resort.signature.0),
+    ];
+    expected.extend(upload.one_time.iter().map(|prekey| prekey.key.0.clone()));
+    expected.extend(upload.one_time_kem.iter().map(|prekey| [&prekey.key.0[..], &prekey.signature.0].concat()));
+    let mut stored: Vec<Vec<u8>> = rows
+        .iter()
+        .filter(|(key, _)| key.len() == 22 && key.starts_with(&address))
+        .map(|(_, value)| value.clone())
+        .collect();
+    expected.sort();
+    stored.sort();
+    assert_eq!(stored, expected);
+
+    // And nowhere in any row is a private half of what the owner has, nor its delivery token.
+    for secret in owner.secrets() {
+        let found = rows.iter().find(|(key, value)| {
+            [key, value].into_iter().any(|bytes| bytes.windows(secret.len()).any(|window| window == secret))
+        });
+        assert!(found.is_none(), "a secret is in the store");
+    }
+    assert!(rows.iter().any(|(_, value)| value.windows(32).any(|w| w == owner.delivery_token.hash().as_bytes())));
 }

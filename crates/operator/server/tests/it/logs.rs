@@ -54,10 +54,27 @@ async fn logs_hold_no_id_no_token_and_no_address() {
     client.get("/v1/device/prekeys").await;
     let wrong_key = rcseal_crypto::ed25519::SigningKey::from_seed([1; 32]);
     crate::support::log_in(&server, &mut client, owner.address(), &wrong_key).await;
+    let ticket = rcseal_server::create_reset_ticket(&server.config.storage.path, &owner.account, 60).await.unwrap();
+    let reset = owner.reset(&owner.key_set, 0);
+    let mut stranger = server.connect().await;
+    stranger.post(&format!("/v1/accounts/{}/reset", owner.account), &reset.reset_request(&ticket)).await;
+    client.token = Some(token.clone());
+    client.delete("/v1/account/reset").await;
+    let back = owner.recovered(&owner.key_set);
+    stranger.post(&format!("/v1/accounts/{}/recovery", owner.account), &back.recovery_request()).await;
     server.running.shutdown().await;
 
     let log = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
-    for event in ["registered", "login_refused", "stopped"] {
+    let events = [
+        "registered",
+        "login_refused",
+        "reset_ticket_created",
+        "reset_requested",
+        "reset_vetoed",
+        "recovered",
+        "stopped",
+    ];
+    for event in events {
         assert!(log.contains(&format!("event=\"{event}\"")), "{event} is not in the log");
     }
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
@@ -70,6 +87,9 @@ async fn logs_hold_no_id_no_token_and_no_address() {
         ("delivery token hash", owner.delivery_token.hash().to_string()),
         ("login token", token),
         ("blob", blob.id.to_string()),
+        ("reset ticket", ticket),
+        ("recovery key", b64::encode(owner.recovery_key.public_key().as_bytes())),
+        ("new mailbox", back.mailbox.to_string()),
         ("key set", b64::encode(&owner.key_set.as_bytes()[..30])),
     ] {
         assert!(!log.contains(&text), "the log holds the {what}");

@@ -18,12 +18,12 @@ const LIVES: u32 = 4;
 /// Envelopes acknowledged as stored before a life ends.
 const STORED_PER_LIFE: usize = 60;
 
-struct Process {
+pub struct Process {
     child: Child,
 }
 
 impl Process {
-    async fn start(config: &Path, address: SocketAddr) -> Self {
+    pub async fn start(config: &Path, address: SocketAddr) -> Self {
         let child = Command::new(env!("CARGO_BIN_EXE_rcseald"))
             .args(["serve", "--config"])
             .arg(config)
@@ -49,7 +49,7 @@ impl Drop for Process {
     }
 }
 
-fn configure(folder: &Path) -> (std::path::PathBuf, SocketAddr) {
+pub fn configure(folder: &Path) -> (std::path::PathBuf, SocketAddr) {
     rcseal_server::init::write_development_identity(folder).unwrap();
     let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
     let config = folder.join("rcseald.toml");

@@ -18,4 +18,8 @@ mod mailbox_crash;
 mod mailbox_faults;
 mod openapi;
 mod operation;
+mod recovery;
+mod reset;
 mod support;
+#[cfg(unix)]
+mod takeover_crash;

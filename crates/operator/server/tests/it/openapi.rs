@@ -7,12 +7,19 @@ use serde_json::Value;
 use crate::support::TestServer;
 
 /// Every route of the server but the two WebSockets of the message plane, whose frames OpenAPI cannot describe.
-const ROUTES: [(&str, &str); 22] = [
+const ROUTES: [(&str, &str); 29] = [
     ("post", "/v1/accounts"),
     ("post", "/v1/login/challenge"),
     ("post", "/v1/login"),
     ("put", "/v1/account/key-set"),
     ("put", "/v1/account/delivery-tokens"),
+    ("get", "/v1/account/delivery-tokens"),
+    ("get", "/v1/account/key-map"),
+    ("get", "/v1/account/reset"),
+    ("delete", "/v1/account/reset"),
+    ("post", "/v1/accounts/{account}/key-set"),
+    ("post", "/v1/accounts/{account}/recovery"),
+    ("post", "/v1/accounts/{account}/reset"),
     ("get", "/v1/accounts/{account}/key-set"),
     ("get", "/v1/accounts/{account}/key-sets"),
     ("post", "/v1/accounts/{account}/bundles"),

@@ -114,6 +114,10 @@ impl Client {
         self.json(Method::PUT, path, body).await
     }
 
+    pub async fn delete(&mut self, path: &str) -> Reply {
+        self.send(Method::DELETE, path, &[], full("")).await
+    }
+
     pub async fn bytes(&mut self, method: Method, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
         self.send(method, path, headers, full(body.to_vec())).await
     }

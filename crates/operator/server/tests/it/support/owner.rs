@@ -3,14 +3,14 @@
 use rand_chacha::ChaCha20Rng;
 use rand_core::{CryptoRng, SeedableRng as _};
 use rcseal_credential::{
-    AccountSigner, DeviceClaims, DeviceEntry, IdentityProfile, KeySetBuilder, RecoveryCommitment, VerifiedKeySet,
+    AccountSigner, BuildError, DeviceClaims, DeviceEntry, IdentityProfile, KeySetBuilder, RecoveryKey, VerifiedKeySet,
     prove_device,
 };
 use rcseal_crypto::seal::SealingSecretKey;
 use rcseal_crypto::{ed25519, mlkem1024, x25519};
 use rcseal_wire::api::{
     Base64, DeviceUpload, KemPreKey, KeySetBody, LoginChallenge, LoginRequest, LoginResponse, OneTimePreKey,
-    RegisterRequest, SignedPreKey,
+    RecoveryRequest, RegisterRequest, ResetRequest, SignedPreKey,
 };
 use rcseal_wire::id::{AccountId, Custody, DeviceAddress, DeviceNumber, MailboxId, Platform};
 use rcseal_wire::login::login_bytes;
@@ -24,6 +24,8 @@ pub struct Owner {
     pub mailbox: MailboxId,
     pub delivery_token: DeliveryToken,
     pub key_set: VerifiedKeySet,
+    pub recovery_key: RecoveryKey,
+    device: DeviceNumber,
     signer: AccountSigner,
     primary: ed25519::SigningKey,
 }
@@ -41,8 +43,9 @@ impl Owner {
     pub fn of_account(account: AccountId) -> Self {
         let rng = &mut rng();
         let signer = AccountSigner::generate(rng);
+        let recovery_key = RecoveryKey::generate(rng);
         let primary = ed25519::SigningKey::generate(rng);
-        let key_set = KeySetBuilder::first(account, RecoveryCommitment::NONE)
+        let key_set = KeySetBuilder::first(account, recovery_key.commitment())
             .add_device(entry(rng, account, DeviceNumber::PRIMARY, &primary))
             .unwrap()
             .sign(&signer)
@@ -52,13 +55,89 @@ impl Owner {
             mailbox: MailboxId::generate(rng),
             delivery_token: DeliveryToken::generate(rng),
             key_set,
+            recovery_key,
+            device: DeviceNumber::PRIMARY,
             signer,
             primary,
         }
     }
 
     pub fn address(&self) -> DeviceAddress {
-        DeviceAddress { account: self.account, device: DeviceNumber::PRIMARY }
+        DeviceAddress { account: self.account, device: self.device }
+    }
+
+    /// Every private byte of this owner's, to look for where it must not be.
+    pub fn secrets(&self) -> Vec<Vec<u8>> {
+        let seeds = [self.signer.seed(), self.primary.seed(), self.recovery_key.seed(), self.delivery_token.expose()];
+        seeds.map(|seed| seed.to_vec()).to_vec()
+    }
+
+    /// The same person with nothing but a recovery key and a new device, whose key set continues `current`.
+    pub fn recovered(&self, current: &VerifiedKeySet) -> Self {
+        self.try_recovered(current, current.device_number_anew(), &self.recovery_key).unwrap()
+    }
+
+    pub fn try_recovered(
+        &self,
+        current: &VerifiedKeySet,
+        device: DeviceNumber,
+        key: &RecoveryKey,
+    ) -> Result<Self, BuildError> {
+        self.anew(device, |entry, signer, renewed| {
+            KeySetBuilder::recovery(current, key, renewed.commitment())?.add_device(entry)?.sign_recovery(key, signer)
+        })
+    }
+
+    /// The same person with nothing at all, and a new device, whose key set continues `current`.
+    pub fn reset(&self, current: &VerifiedKeySet, not_before_ms: u64) -> Self {
+        let reset = self.anew(current.device_number_anew(), |entry, signer, renewed| {
+            KeySetBuilder::reset(current, renewed.commitment()).add_device(entry)?.sign_reset(signer, not_before_ms)
+        });
+        reset.unwrap()
+    }
+
+    fn anew(
+        &self,
+        device: DeviceNumber,
+        sign: impl FnOnce(DeviceEntry, &AccountSigner, &RecoveryKey) -> Result<VerifiedKeySet, BuildError>,
+    ) -> Result<Self, BuildError> {
+        let rng = &mut rng();
+        let (signer, recovery_key) = (AccountSigner::generate(rng), RecoveryKey::generate(rng));
+        let primary = ed25519::SigningKey::generate(rng);
+        Ok(Self {
+            account: self.account,
+            mailbox: MailboxId::generate(rng),
+            delivery_token: DeliveryToken::parse(self.delivery_token.expose()).unwrap(),
+            key_set: sign(entry(rng, self.account, device, &primary), &signer, &recovery_key)?,
+            recovery_key,
+            device,
+            signer,
+            primary,
+        })
+    }
+
+    /// Hands the account over to a new account key.
+    pub fn migrate(&mut self) {
+        let signer = AccountSigner::generate(&mut rng());
+        self.key_set = KeySetBuilder::successor(&self.key_set).sign_migration(&self.signer, &signer).unwrap();
+        self.signer = signer;
+    }
+
+    /// The next key set, with nothing changed.
+    pub fn republish(&mut self) {
+        self.key_set = KeySetBuilder::successor(&self.key_set).sign(&self.signer).unwrap();
+    }
+
+    pub fn recovery_request(&self) -> RecoveryRequest {
+        RecoveryRequest { key_set: Base64(self.key_set.as_bytes().to_vec()), device: device_upload(self.mailbox, 1, 3) }
+    }
+
+    pub fn reset_request(&self, ticket: &str) -> ResetRequest {
+        ResetRequest {
+            ticket: ticket.to_owned(),
+            key_set: Base64(self.key_set.as_bytes().to_vec()),
+            device: device_upload(self.mailbox, 1, 3),
+        }
     }
 
     pub fn register_request(&self) -> RegisterRequest {
@@ -106,8 +185,7 @@ impl Owner {
     pub async fn log_in_at(&self, origin: &Origin, client: &mut Client) {
         let nonce = challenge(client).await;
         let signature = self.sign_login(origin, &client.exporter, &nonce);
-        let request =
-            LoginRequest { account: self.account, device: DeviceNumber::PRIMARY, signature: Base64(signature) };
+        let request = LoginRequest { account: self.account, device: self.device, signature: Base64(signature) };
         let reply = client.post("/v1/login", &request).await;
         assert_eq!(reply.status, 200, "{reply:?}");
         client.token = Some(reply.json::<LoginResponse>().token);

@@ -9,7 +9,8 @@ use prost::Message as _;
 use rcseal_wire::frame::mailbox_event::Event;
 use rcseal_wire::frame::mailbox_request::Request;
 use rcseal_wire::frame::{
-    Acknowledge, Deliveries, MailboxEvent, MailboxRequest, Submission, SubmitBatch, SubmitResults, SubmitStatus,
+    Acknowledge, Deliveries, MailboxEvent, MailboxRequest, ResetNotice, Submission, SubmitBatch, SubmitResults,
+    SubmitStatus,
 };
 use rcseal_wire::id::{EnvelopeId, MailboxId};
 use rcseal_wire::token::DeliveryToken;
@@ -123,6 +124,15 @@ impl Plane {
 
     pub async fn event(&mut self) -> Event {
         self.try_event().await.unwrap()
+    }
+
+    /// The next notice about a reset, whatever else comes in between.
+    pub async fn reset_notice(&mut self) -> ResetNotice {
+        loop {
+            if let Event::Reset(notice) = self.event().await {
+                return notice;
+            }
+        }
     }
 
     /// Delivered ids until `count` have come, whatever else comes in between.
