@@ -7,7 +7,7 @@
 //! Nothing outside this module touches a session's rows. A step's delta is written in the transaction that holds what the step produced.
 
 use rcseal_crypto::secret::Secret;
-use rcseal_signal::{Address, Delta, LookupFailed, Session, SkippedId, SkippedKeys, SkippedRow};
+use rcseal_signal::{Address, Delta, LookupFailed, Session, SkippedId, SkippedKeys, SkippedKind, SkippedRow};
 use rcseal_wire::envelope::Tag;
 use rcseal_wire::id::DeviceAddress;
 use tls_codec::{TlsByteVecU16, TlsDeserializeBytes, TlsSerialize, TlsSize};
@@ -23,6 +23,9 @@ use crate::store::{BadRow, Order, StoreError, Table, Tx, prefix_end};
 const SESSIONS_MAX: usize = 40;
 /// Sessions read at once where all are looked at.
 const SESSIONS_PAGE: usize = 64;
+
+/// Skipped keys read at once where many are dropped.
+const SKIPPED_PAGE: usize = 256;
 
 /// Base keys read at once where all are looked at.
 const BASE_KEYS_PAGE: usize = 512;
@@ -105,7 +108,7 @@ impl Drop for SessionRecord {
 #[derive(TlsSize, TlsSerialize, TlsDeserializeBytes)]
 struct SkippedRecord {
     ordinal: u64,
-    seed: [u8; 32],
+    secret: [u8; 32],
 }
 
 impl Record for SkippedRecord {
@@ -114,7 +117,7 @@ impl Record for SkippedRecord {
 
 impl Drop for SkippedRecord {
     fn drop(&mut self) {
-        self.seed.zeroize();
+        self.secret.zeroize();
     }
 }
 
@@ -157,23 +160,22 @@ pub(crate) struct StoredSkipped<'a> {
 }
 
 impl SkippedKeys for StoredSkipped<'_> {
-    fn get(&self, chain: &[u8; 32], counter: u32) -> Result<Option<SkippedRow>, LookupFailed> {
-        let id = SkippedId { chain: *chain, counter };
+    fn get(&self, id: &SkippedId) -> Result<Option<SkippedRow>, LookupFailed> {
         let Some(row) = self.tx.get(Table::Skipped, &skipped_key(self.number, id)).map_err(|_| LookupFailed)? else {
             return Ok(None);
         };
         let row = Zeroizing::new(row);
         let record = SkippedRecord::from_row(Table::Skipped, &row).map_err(|_| LookupFailed)?;
-        Ok(Some(SkippedRow::from_parts(id, record.ordinal, Secret::from_bytes(record.seed))))
+        Ok(Some(SkippedRow::from_parts(*id, record.ordinal, Secret::from_bytes(record.secret))))
     }
 }
 
-fn skipped_key(number: u64, id: SkippedId) -> Vec<u8> {
-    key(&[&number.to_be_bytes(), &id.chain, &id.counter.to_be_bytes()])
+fn skipped_key(number: u64, id: &SkippedId) -> Vec<u8> {
+    key(&[&number.to_be_bytes(), &id.to_bytes()])
 }
 
-fn ordinal_key(number: u64, ordinal: u64) -> Vec<u8> {
-    key(&[&number.to_be_bytes(), &ordinal.to_be_bytes()])
+fn ordinal_key(number: u64, kind: SkippedKind, ordinal: u64) -> Vec<u8> {
+    key(&[&number.to_be_bytes(), &[kind.code()], &ordinal.to_be_bytes()])
 }
 
 /// The ratchet's form of an address.
@@ -357,34 +359,66 @@ impl Engine<'_> {
     }
 
     fn write_delta(&mut self, number: u64, delta: &Delta) -> Result<(), StoreError> {
-        if let Some(below) = delta.evict_below() {
-            let (start, end) = (ordinal_key(number, 0), ordinal_key(number, below));
-            loop {
-                let rows = self.tx.scan(Table::SkippedOrdinal, &start, &end, 256, Order::Ascending)?;
-                for (row_key, id) in &rows {
-                    self.tx.delete(Table::Skipped, &key(&[&number.to_be_bytes(), id]))?;
-                    self.tx.delete(Table::SkippedOrdinal, row_key)?;
-                }
-                if rows.len() < 256 {
-                    break;
-                }
+        let evict = delta.evict();
+        for (kind, below) in
+            [(SkippedKind::Message, evict.messages_below), (SkippedKind::PostQuantum, evict.post_quantum_below)]
+        {
+            if let Some(below) = below {
+                self.evict_ordinals(number, kind, below)?;
             }
         }
-        if let Some(id) = delta.remove() {
+        if let Some(below) = evict.epochs_below {
+            self.evict_epochs(number, below)?;
+        }
+        for id in delta.remove() {
             let row_key = skipped_key(number, id);
             if let Some(row) = self.tx.get(Table::Skipped, &row_key)? {
                 let record = SkippedRecord::from_row(Table::Skipped, &Zeroizing::new(row))?;
-                self.tx.delete(Table::SkippedOrdinal, &ordinal_key(number, record.ordinal))?;
+                self.tx.delete(Table::SkippedOrdinal, &ordinal_key(number, id.kind(), record.ordinal))?;
                 self.tx.delete(Table::Skipped, &row_key)?;
             }
         }
         for row in delta.insert() {
-            let record = SkippedRecord { ordinal: row.ordinal(), seed: *row.seed().expose() };
-            self.tx.put(Table::Skipped, &skipped_key(number, row.id()), &record.to_row())?;
-            let id = key(&[&row.id().chain, &row.id().counter.to_be_bytes()]);
-            self.tx.put(Table::SkippedOrdinal, &ordinal_key(number, row.ordinal()), &id)?;
+            let id = row.id();
+            let record = SkippedRecord { ordinal: row.ordinal(), secret: *row.key().expose() };
+            self.tx.put(Table::Skipped, &skipped_key(number, &id), &record.to_row())?;
+            self.tx.put(Table::SkippedOrdinal, &ordinal_key(number, id.kind(), row.ordinal()), &id.to_bytes())?;
         }
         Ok(())
+    }
+
+    /// Drops the oldest skipped keys of a kind.
+    fn evict_ordinals(&mut self, number: u64, kind: SkippedKind, below: u64) -> Result<(), StoreError> {
+        let (start, end) = (ordinal_key(number, kind, 0), ordinal_key(number, kind, below));
+        loop {
+            let rows = self.tx.scan(Table::SkippedOrdinal, &start, &end, SKIPPED_PAGE, Order::Ascending)?;
+            for (row_key, id) in &rows {
+                self.tx.delete(Table::Skipped, &key(&[&number.to_be_bytes(), id]))?;
+                self.tx.delete(Table::SkippedOrdinal, row_key)?;
+            }
+            if rows.len() < SKIPPED_PAGE {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Drops the skipped post-quantum keys of key epochs that are over.
+    fn evict_epochs(&mut self, number: u64, below: u64) -> Result<(), StoreError> {
+        let at = |epoch| skipped_key(number, &SkippedId::PostQuantum { epoch, index: 0 });
+        let (start, end) = (at(0), at(below));
+        loop {
+            let rows = self.tx.scan(Table::Skipped, &start, &end, SKIPPED_PAGE, Order::Ascending)?;
+            let last = rows.len() < SKIPPED_PAGE;
+            for (row_key, row) in rows {
+                let record = SkippedRecord::from_row(Table::Skipped, &Zeroizing::new(row))?;
+                let ordinal = ordinal_key(number, SkippedKind::PostQuantum, record.ordinal);
+                self.tx.delete(Table::SkippedOrdinal, &ordinal)?;
+                self.tx.delete(Table::Skipped, &row_key)?;
+            }
+            if last {
+                return Ok(());
+            }
+        }
     }
 
     /// The peer used this tag epoch: the window moves with it.
@@ -488,7 +522,7 @@ impl Engine<'_> {
             }
         }
         for (_, row) in self.tx.scan(Table::Skipped, &[], &prefix_end(&[]), 10_000, Order::Ascending)? {
-            add("skipped message key", &SkippedRecord::from_row(Table::Skipped, &Zeroizing::new(row))?.seed);
+            add("skipped message key", &SkippedRecord::from_row(Table::Skipped, &Zeroizing::new(row))?.secret);
         }
         Ok(())
     }

@@ -17,10 +17,11 @@ use crate::message::PreKeyMessage;
 use crate::pqxdh::{self, Agreement, Transcript};
 use crate::prekey::{KemPreKey, OneTimePreKey, PreKeyKind, SignedPreKey};
 use crate::profile::{Binding, Profile, ProfileUnavailable};
-use crate::ratchet::{Chain, PqRatchet};
+use crate::ratchet::Chain;
+use crate::ratchet::pq::PqRatchet;
 use crate::receive::{self, DecryptError};
 use crate::session::Session;
-use crate::skipped::{LookupFailed, SkippedKeys, SkippedPlaces, SkippedRow};
+use crate::skipped::{LookupFailed, SkippedId, SkippedKeys, SkippedPlaces, SkippedRow};
 use crate::state::{Role, Sending, State};
 
 /// Our secret halves that a prekey message names.
@@ -136,7 +137,7 @@ impl core::fmt::Debug for Accepting {
 struct NothingSkipped;
 
 impl SkippedKeys for NothingSkipped {
-    fn get(&self, _: &[u8; 32], _: u32) -> Result<Option<SkippedRow>, LookupFailed> {
+    fn get(&self, _: &SkippedId) -> Result<Option<SkippedRow>, LookupFailed> {
         Ok(None)
     }
 }
@@ -224,8 +225,9 @@ pub(crate) fn accept(
         sending: Sending::Running { pair: Arc::clone(signed), chain: Chain::new(secrets.chain), previous_counter: 0 },
         receiving: Vec::new(),
         skipped: SkippedPlaces::default(),
+        skipped_pq: SkippedPlaces::default(),
         exporter: secrets.exporter,
-        pq: PqRatchet::Off { auth_key: secrets.pq_auth_key },
+        pq: PqRatchet::new(suite.pq, Role::Responder, &secrets.pq_auth_key),
         pending: None,
     };
     Ok(Accepting { state, inner: message.inner })

@@ -26,6 +26,7 @@ impl Session {
         for receiving in &state.receiving {
             secrets.push(("receiving chain key", copy(receiving.chain.key().expose())));
         }
+        state.pq.audit_secrets(&mut |name, bytes| secrets.push((name, Zeroizing::new(bytes.to_vec()))));
         secrets
     }
 }

@@ -7,7 +7,7 @@
 use core::fmt;
 
 use crate::record::Record;
-use crate::skipped::{SkippedId, SkippedRow};
+use crate::skipped::{Evict, SkippedId, SkippedRow};
 use crate::state::State;
 
 /// A step's output together with what it changes.
@@ -20,19 +20,19 @@ pub struct Step<T> {
     pub delta: Delta,
 }
 
-/// The change of one step. Stored in this order: `evict_below`, `remove`, `insert`, `record`.
+/// The change of one step. Stored in this order: `evict`, `remove`, `insert`, `record`.
 pub struct Delta {
     pub(crate) record: Record,
     pub(crate) next: State,
     pub(crate) insert: Vec<SkippedRow>,
-    pub(crate) remove: Option<SkippedId>,
-    pub(crate) evict_below: Option<u64>,
+    pub(crate) remove: Vec<SkippedId>,
+    pub(crate) evict: Evict,
 }
 
 impl Delta {
     /// Of a step that changes the record only.
     pub(crate) fn of(next: State) -> Self {
-        Self { record: Record::of(&next), next, insert: Vec::new(), remove: None, evict_below: None }
+        Self { record: Record::of(&next), next, insert: Vec::new(), remove: Vec::new(), evict: Evict::default() }
     }
 
     /// Replaces the session's record.
@@ -40,19 +40,19 @@ impl Delta {
         &self.record
     }
 
-    /// Rows to insert, at most [`crate::SKIPPED_MAX`].
+    /// Rows to insert, at most [`crate::SKIPPED_MAX`] of each kind.
     pub fn insert(&self) -> &[SkippedRow] {
         &self.insert
     }
 
-    /// The row that was used up.
-    pub fn remove(&self) -> Option<SkippedId> {
-        self.remove
+    /// Rows that were used up: at most one of each kind.
+    pub fn remove(&self) -> &[SkippedId] {
+        &self.remove
     }
 
-    /// All rows of the session with an ordinal below this go.
-    pub fn evict_below(&self) -> Option<u64> {
-        self.evict_below
+    /// Rows that go without having been used.
+    pub fn evict(&self) -> Evict {
+        self.evict
     }
 
     /// The number of this step. A store that writes it beside the record can refuse a write that does not follow the
@@ -68,8 +68,8 @@ impl fmt::Debug for Delta {
         f.debug_struct("Delta")
             .field("step", &self.next.step)
             .field("insert", &self.insert.len())
-            .field("remove", &self.remove.is_some())
-            .field("evict_below", &self.evict_below)
+            .field("remove", &self.remove.len())
+            .field("evict", &self.evict)
             .finish_non_exhaustive()
     }
 }

@@ -11,7 +11,8 @@ use crate::identity::{IdentityKeyPair, Peer};
 use crate::message::PreKeyHeader;
 use crate::pqxdh::{self, Agreement, Transcript};
 use crate::profile::{Profile, ProfileUnavailable};
-use crate::ratchet::{Chain, PqRatchet, root_step};
+use crate::ratchet::pq::PqRatchet;
+use crate::ratchet::{Chain, root_step};
 use crate::skipped::SkippedPlaces;
 use crate::state::{ReceivingChain, Role, Sending, State};
 
@@ -145,8 +146,9 @@ pub(crate) fn initiate(
         sending: Sending::Running { pair: Arc::new(pair), chain, previous_counter: 0 },
         receiving: vec![ReceivingChain { theirs: *signed, chain: Chain::new(secrets.chain), end: None }],
         skipped: SkippedPlaces::default(),
+        skipped_pq: SkippedPlaces::default(),
         exporter: secrets.exporter,
-        pq: PqRatchet::Off { auth_key: secrets.pq_auth_key },
+        pq: PqRatchet::new(suite.pq, Role::Initiator, &secrets.pq_auth_key),
         pending: Some(Arc::new(header)),
     })
 }

@@ -1,9 +1,10 @@
-//! PQXDH and the Double Ratchet as pure state machines.
+//! PQXDH, the Double Ratchet and the sparse post-quantum ratchet as pure state machines.
 //!
 //! What two devices need to write to each other end to end: an asynchronous handshake that a quantum computer does not
-//! break (X25519 + ML-KEM-1024), and a ratchet that gives every message its own key. Sans-I/O: randomness is an
+//! break (X25519 + ML-KEM-1024), and a ratchet that gives every message its own key and heals from a stolen state, also against
+//! a quantum computer (ML-KEM-768 over many messages). Sans-I/O: randomness is an
 //! argument, storage is a returned [`Delta`], there is no clock. The formats are one-page specifications:
-//! `docs/protocol/pqxdh.md`, `docs/protocol/ratchet.md`.
+//! `docs/protocol/pqxdh.md`, `docs/protocol/ratchet.md`, `docs/protocol/spqr.md`.
 //!
 //! The way in, one type per step:
 //!
@@ -85,8 +86,11 @@ pub use kem::{KEM_CIPHERTEXT_LEN, KEM_PUBLIC_KEY_LEN, KemCiphertext, KemPublicKe
 pub use message::{MESSAGE_LEN_MAX, MessageForm, ParseError, PreKeyMessage};
 pub use prekey::{KemPreKey, OneTimePreKey, PreKeyFormatError, PreKeyKind, SignedPreKey};
 pub use profile::{Profile, ProfileUnavailable};
+pub use ratchet::pq::{PQ_FORWARD_JUMP_MAX, PqRefusal};
 pub use receive::{DecryptError, FORWARD_JUMP_MAX};
 pub use record::{Record, RecordError};
 pub use session::{EncryptError, PLAINTEXT_LEN_MAX, Session};
-pub use skipped::{LookupFailed, MemorySkippedKeys, SKIPPED_MAX, SkippedId, SkippedKeys, SkippedRow};
+pub use skipped::{
+    Evict, LookupFailed, MemorySkippedKeys, SKIPPED_MAX, SkippedId, SkippedKeys, SkippedKind, SkippedRow,
+};
 pub use state::Role;

@@ -13,6 +13,7 @@
 use core::fmt;
 
 use crate::kem::Kem;
+use crate::ratchet::pq::{self, PqLabels};
 
 /// A cipher suite of pairwise sessions. The code is what signatures, associated data and records carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -119,6 +120,7 @@ pub(crate) struct Suite {
     pub(crate) handshake_label: &'static [u8],
     pub(crate) root_label: &'static [u8],
     pub(crate) message_keys_label: &'static [u8],
+    pub(crate) pq: &'static PqLabels,
     pub(crate) signature: PreKeySignature,
     pub(crate) binding: Binding,
 }
@@ -136,6 +138,7 @@ pub(crate) static NATIVE: Suite = Suite {
     handshake_label: b"rcseal/signal/native/v1/handshake",
     root_label: b"rcseal/signal/native/v1/root",
     message_keys_label: b"rcseal/signal/native/v1/message-keys",
+    pq: &pq::NATIVE,
     signature: PreKeySignature::Labelled(b"rcseal/signal/native/v1/prekey"),
     binding: Binding::Transcript,
 };
@@ -154,6 +157,7 @@ pub(crate) static SIGNAL_V4: Suite = Suite {
     handshake_label: b"WhisperText_X25519_SHA-256_CRYSTALS-KYBER-1024",
     root_label: b"WhisperRatchet",
     message_keys_label: b"WhisperMessageKeys",
+    pq: &pq::SIGNAL_V4,
     signature: PreKeySignature::KeyOnly,
     binding: Binding::IdentitiesAndAddressField,
 };

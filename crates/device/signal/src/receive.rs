@@ -1,20 +1,23 @@
 //! Receiving: from bytes to a plaintext and the change that goes with it.
 //!
 //! The order is the security argument. Parse; find the message's seed without changing anything (a stored row, a walk
-//! along a known chain, or a turn of the ratchet and a walk); check the MAC; remove the padding; and only then build
-//! the next state and the rows of what was jumped over. Before the MAC a forged header costs at most one Diffie-Hellman
-//! and [`FORWARD_JUMP_MAX`] HMACs, and no memory.
+//! along a known chain, or a turn of the ratchet and a walk); take the message's chunk into a copy of the post-quantum
+//! ratchet and find its key the same way; check the MAC; remove the padding; and only then build the next state and the
+//! rows of what was jumped over. Before the MAC a forged header costs at most one Diffie-Hellman, one restored chunk
+//! payload with one decapsulation or encapsulation, [`FORWARD_JUMP_MAX`] steps of each of two chains, and no memory.
 
 use rcseal_crypto::{Secret, x25519};
 
 use crate::delta::{Delta, Step};
 use crate::message::{ParseError, RatchetMessage};
+use crate::profile::Suite;
+use crate::ratchet::pq::{KeySource, PqPart, PqRefusal, Skipped};
 use crate::ratchet::{Chain, MessageKeys, OpenError, root_step};
-use crate::skipped::{LookupFailed, SKIPPED_MAX, SkippedId, SkippedKeys, SkippedPlaces, SkippedRow};
+use crate::skipped::{Evict, LookupFailed, SKIPPED_MAX, SkippedId, SkippedKeys, SkippedPlaces, SkippedRow};
 use crate::state::{RECEIVING_CHAINS_MAX, ReceivingChain, Sending, State, address_field};
 
 /// How far a message may run ahead of its chain: deployed clients' limit. Walking it costs about 5 ms before the MAC
-/// can be checked.
+/// can be checked; [`crate::PQ_FORWARD_JUMP_MAX`] is the same limit for the post-quantum index.
 pub const FORWARD_JUMP_MAX: u32 = 25_000;
 
 /// Why a message was not decrypted. The session is as it was.
@@ -54,7 +57,11 @@ pub enum DecryptError {
     UnexpectedRatchetKey,
     /// Field 5 does not fit the state of the post-quantum ratchet.
     #[error("the post-quantum part of the message does not fit the session")]
-    PqRatchet,
+    PqRatchet(
+        /// In what.
+        #[from]
+        PqRefusal,
+    ),
     /// The message code is wrong: forged, damaged, meant for others, or made from other keys. Deliberately one error
     /// for all of these.
     #[error("the message does not authenticate")]
@@ -85,7 +92,7 @@ impl DecryptError {
             Self::TooFarAhead { .. } => "too_far_ahead",
             Self::DuplicateMessage { .. } => "duplicate_message",
             Self::UnexpectedRatchetKey => "unexpected_ratchet_key",
-            Self::PqRatchet => "pq_ratchet",
+            Self::PqRatchet(refusal) => refusal.code(),
             Self::BadMac => "bad_mac",
             Self::Padding => "padding",
             Self::KeyAgreement { .. } => "key_agreement",
@@ -137,11 +144,18 @@ pub(crate) fn receive(state: &State, skipped: &dyn SkippedKeys, bytes: &[u8]) ->
     {
         return Err(DecryptError::AddressMismatch);
     }
-    let pq = state.pq.receive(message.pq_ratchet).map_err(|_| DecryptError::PqRatchet)?;
+    let part = PqPart::parse(suite.pq, message.pq_ratchet.ok_or(PqRefusal::Missing)?)?;
     let source = locate(state, skipped, &message)?;
+    let pq = state.pq.receive(suite.pq, &part).map_err(|refusal| match refusal.is_authentication() {
+        true => DecryptError::BadMac,
+        false => DecryptError::PqRatchet(refusal),
+    })?;
+    let salt = Salt::find(state, skipped, pq.source)?;
     let keys = match &source {
-        Source::Stored(row) => MessageKeys::derive(suite, &pq.key, row.seed()),
-        Source::Known { walk, .. } | Source::New { walk, .. } => MessageKeys::derive(suite, &pq.key, &walk.at.seed()),
+        Source::Stored(row) => MessageKeys::derive(suite, salt.key(), row.key()),
+        Source::Known { walk, .. } | Source::New { walk, .. } => {
+            MessageKeys::derive(suite, salt.key(), &walk.at.seed())
+        }
     };
     let plaintext = keys
         .open(suite, state.receiving_data().as_bytes(), message.authenticated, message.mac, message.ciphertext)
@@ -156,8 +170,13 @@ pub(crate) fn receive(state: &State, skipped: &dyn SkippedKeys, bytes: &[u8]) ->
     next.pending = None;
     next.pq = pq.next;
     let mut rows = Rows::default();
+    rows.evict.epochs_below = pq.epochs_below;
+    match salt {
+        Salt::Stored(row) => rows.remove.push(row.id()),
+        Salt::Walked { skipped, .. } => rows.jump_pq(suite, &mut next.skipped_pq, skipped),
+    }
     match source {
-        Source::Stored(row) => rows.remove = Some(row.id()),
+        Source::Stored(row) => rows.remove.push(row.id()),
         Source::Known { index, walk } => {
             next.receiving[index].chain = rows.jump(&mut next.skipped, &message.ratchet_key, walk);
         }
@@ -176,34 +195,72 @@ pub(crate) fn receive(state: &State, skipped: &dyn SkippedKeys, bytes: &[u8]) ->
     }
     let mut delta = Delta::of(next);
     // Rows that this very step would evict are left out, so that a store may insert and evict in either order.
-    rows.insert.retain(|row| rows.evict_below.is_none_or(|first_kept| row.ordinal() >= first_kept));
-    (delta.insert, delta.remove, delta.evict_below) = (rows.insert, rows.remove, rows.evict_below);
+    rows.insert.retain(|row| rows.evict.keeps(row));
+    (delta.insert, delta.remove, delta.evict) = (rows.insert, rows.remove, rows.evict);
     Ok(Step { output: plaintext, delta })
+}
+
+/// Where a message's post-quantum key comes from.
+enum Salt {
+    /// It was jumped over earlier.
+    Stored(SkippedRow),
+    Walked {
+        key: Secret<32>,
+        skipped: Skipped,
+    },
+}
+
+impl Salt {
+    fn find(state: &State, rows: &dyn SkippedKeys, source: KeySource) -> Result<Self, DecryptError> {
+        match source {
+            KeySource::Walk { key, skipped } => Ok(Self::Walked { key, skipped }),
+            KeySource::Stored { epoch, index } => match rows.get(&SkippedId::PostQuantum { epoch, index })? {
+                Some(row) if row.ordinal() >= state.skipped_pq.oldest => Ok(Self::Stored(row)),
+                Some(_) | None => Err(PqRefusal::KeyGone { epoch, index }.into()),
+            },
+        }
+    }
+
+    fn key(&self) -> &Secret<32> {
+        match self {
+            Self::Stored(row) => row.key(),
+            Self::Walked { key, .. } => key,
+        }
+    }
 }
 
 /// What a step does to the stored skipped keys. Only built for authentic messages.
 #[derive(Default)]
 struct Rows {
     insert: Vec<SkippedRow>,
-    remove: Option<SkippedId>,
-    evict_below: Option<u64>,
+    remove: Vec<SkippedId>,
+    evict: Evict,
 }
 
 impl Rows {
     /// Keeps the seeds a walk jumped over. The chain after the message.
     fn jump(&mut self, places: &mut SkippedPlaces, theirs: &x25519::PublicKey, walk: Walk) -> Chain {
         let (first, evict_below) = places.take(walk.skipped());
-        self.evict_below = evict_below.or(self.evict_below);
+        self.evict.messages_below = evict_below.or(self.evict.messages_below);
         let Walk { mut kept_from, mut at } = walk;
         let count = (at.counter() - kept_from.counter()) as usize;
         self.insert.reserve(count);
         for ordinal in (first..).take(count) {
-            let id = SkippedId { chain: *theirs.as_bytes(), counter: kept_from.counter() };
+            let id = SkippedId::Message { chain: *theirs.as_bytes(), counter: kept_from.counter() };
             self.insert.push(SkippedRow::from_parts(id, ordinal, kept_from.seed()));
             kept_from.advance();
         }
         at.advance();
         at
+    }
+
+    /// Keeps the post-quantum keys a walk jumped over.
+    fn jump_pq(&mut self, suite: &Suite, places: &mut SkippedPlaces, skipped: Skipped) {
+        let (first, evict_below) = places.take(u64::from(skipped.count()));
+        self.evict.post_quantum_below = evict_below;
+        for (ordinal, (epoch, index, key)) in (first..).zip(skipped.keys(suite.pq)) {
+            self.insert.push(SkippedRow::from_parts(SkippedId::PostQuantum { epoch, index }, ordinal, key));
+        }
     }
 
     /// Keeps the seeds of a leaving chain's messages that have not arrived. Its end was said by an authentic message;
@@ -224,7 +281,8 @@ fn locate(state: &State, skipped: &dyn SkippedKeys, message: &RatchetMessage<'_>
         }
     }
     // A chain may be gone and rows of it still stored, so an unknown ratchet key is looked up too.
-    match (skipped.get(message.ratchet_key.as_bytes(), message.counter)?, known) {
+    let id = SkippedId::Message { chain: *message.ratchet_key.as_bytes(), counter: message.counter };
+    match (skipped.get(&id)?, known) {
         (Some(row), _) if row.ordinal() >= state.skipped.oldest => Ok(Source::Stored(row)),
         (_, Some(_)) => Err(DecryptError::DuplicateMessage { counter: message.counter }),
         (_, None) => match &state.sending {

@@ -15,11 +15,12 @@ use crate::identity::IdentityKey;
 use crate::kem::{KEM_CIPHERTEXT_LEN, Kem, KemCiphertext};
 use crate::message::PreKeyHeader;
 use crate::profile::{Profile, ProfileUnavailable};
-use crate::ratchet::{Chain, PqRatchet};
+use crate::ratchet::Chain;
+use crate::ratchet::pq::PqRatchet;
 use crate::skipped::SkippedPlaces;
 use crate::state::{RECEIVING_CHAINS_MAX, ReceivingChain, Role, Sending, State};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const INITIATOR: u8 = 0;
 const RESPONDER: u8 = 1;
 const RUNNING: u8 = 0;
@@ -29,6 +30,8 @@ const TURN: u8 = 1;
 const SENDING_LEN: usize = 1 + 32 + 32 + 32 + 4 + 4;
 /// Their key, chain key, counter, end.
 const RECEIVING_LEN: usize = 32 + 32 + 4 + 4;
+/// Next ordinal, lowest that is kept.
+const PLACES_LEN: usize = 8 + 8;
 /// No chain ends here: its last message would have a counter beyond the limit.
 const END_UNKNOWN: u32 = u32::MAX;
 /// One-time prekey present, its id, registration id present, its value, two ids, KEM ciphertext.
@@ -48,7 +51,7 @@ impl Record {
         + SENDING_LEN
         + 1
         + RECEIVING_CHAINS_MAX * RECEIVING_LEN
-        + 16
+        + 2 * PLACES_LEN
         + 32
         + PqRatchet::LEN;
     /// Length of the record of an initiator that has not received anything yet.
@@ -79,8 +82,10 @@ impl Record {
         out.extend_from_slice(state.root.expose());
         write_sending(&mut out, &state.sending);
         write_receiving(&mut out, &state.receiving);
-        out.extend_from_slice(&state.skipped.next.to_be_bytes());
-        out.extend_from_slice(&state.skipped.oldest.to_be_bytes());
+        for places in [&state.skipped, &state.skipped_pq] {
+            out.extend_from_slice(&places.next.to_be_bytes());
+            out.extend_from_slice(&places.oldest.to_be_bytes());
+        }
         out.extend_from_slice(state.exporter.expose());
         state.pq.encode(&mut out);
         if let Some(header) = &state.pending {
@@ -121,9 +126,10 @@ impl Record {
         let root = input.secret()?;
         let sending = read_sending(&mut input)?;
         let receiving = read_receiving(&mut input)?;
-        let skipped = SkippedPlaces { next: input.u64()?, oldest: input.u64()? };
+        let skipped = input.places()?;
+        let skipped_pq = input.places()?;
         let exporter = input.secret()?;
-        let pq = PqRatchet::decode(&input.take()?).ok_or(RecordError::Field { field: "post-quantum ratchet" })?;
+        let pq = PqRatchet::decode(role, &input.take()?).ok_or(RecordError::Field { field: "post-quantum ratchet" })?;
         let pending = match pending {
             true => Some(Arc::new(read_header(&mut input, suite.kem, base_key, our_identity)?)),
             false => None,
@@ -142,6 +148,7 @@ impl Record {
             sending,
             receiving,
             skipped,
+            skipped_pq,
             exporter,
             pq,
             pending,
@@ -328,6 +335,11 @@ impl Input<'_> {
 
     fn ec_key(&mut self, field: &'static str) -> Result<x25519::PublicKey, RecordError> {
         x25519::PublicKey::from_bytes(&self.take()?).map_err(|_| RecordError::Field { field })
+    }
+
+    fn places(&mut self) -> Result<SkippedPlaces, RecordError> {
+        let (next, oldest) = (self.u64()?, self.u64()?);
+        SkippedPlaces::restore(next, oldest).ok_or(RecordError::Field { field: "places of skipped keys" })
     }
 
     fn optional_u32(&mut self, field: &'static str) -> Result<Option<u32>, RecordError> {

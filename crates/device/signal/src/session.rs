@@ -18,6 +18,7 @@ use crate::identity::{IdentityKey, IdentityKeyPair, Peer};
 use crate::initiate::{self, InitiateError, Local};
 use crate::message::{COUNTER_MAX, MessageForm, Outgoing, PreKeyMessage, encode_message, encode_prekey_message};
 use crate::profile::Profile;
+use crate::ratchet::pq::PqExhausted;
 use crate::ratchet::{MessageKeys, root_step};
 use crate::receive::{self, DecryptError};
 use crate::record::{Record, RecordError};
@@ -137,7 +138,7 @@ impl Session {
         if counter > COUNTER_MAX {
             return Err(EncryptError::ChainExhausted);
         }
-        let pq = next.pq.send();
+        let pq = self.state.pq.send(suite.pq, rng).map_err(|PqExhausted| EncryptError::ChainExhausted)?;
         let keys = MessageKeys::derive(suite, &pq.key, &chain.seed());
         chain.advance();
         let addresses = address_field(suite, &next.our_address, &next.their_address);
@@ -148,7 +149,7 @@ impl Session {
                 counter,
                 previous_counter,
                 ciphertext: &keys.encrypt(plaintext),
-                pq_ratchet: pq.field.as_deref(),
+                pq_ratchet: Some(pq.field.as_bytes()),
                 addresses: addresses.as_ref().map(<[u8; 36]>::as_slice),
             },
         );
@@ -159,7 +160,9 @@ impl Session {
         }
         next.sending = Sending::Running { pair, chain, previous_counter };
         next.pq = pq.next;
-        Ok(Step { output, delta: Delta::of(next) })
+        let mut delta = Delta::of(next);
+        delta.evict.epochs_below = pq.epochs_below;
+        Ok(Step { output, delta })
     }
 
     /// Decrypts one message of either form.

@@ -1,44 +1,104 @@
-//! Skipped keys: the seeds of messages that were jumped over and may still arrive.
+//! Skipped keys: what messages that were jumped over will need, if they still arrive.
 //!
-//! They do not live in the session. A step's [`crate::Delta`] names the rows to insert and to remove; the caller keeps
-//! them in its store beside the session's record and answers look-ups through [`SkippedKeys`]. So neither a look-up nor
-//! a write grows with what is stored.
+//! A message takes its key from two chains, so there are two kinds of rows: the seed of a message in a chain of the
+//! Double Ratchet, and its post-quantum key in a key epoch. They do not live in the session. A step's
+//! [`crate::Delta`] names the rows to insert and to remove; the caller keeps them in its store beside the session's
+//! record and answers look-ups through [`SkippedKeys`]. So neither a look-up nor a write grows with what is stored.
 //!
-//! **Bound.** Rows carry consecutive ordinals and a session keeps the last [`SKIPPED_MAX`] places: when a row gets
-//! ordinal `n`, every row below `n - 1999` goes, used up or not. There are never more than 2,000 rows, one range
-//! deletes what leaves, and the key of a message that never comes does not stay for ever.
+//! **Bound.** Rows of each kind carry consecutive ordinals and a session keeps the last [`SKIPPED_MAX`] places of each:
+//! when a row gets ordinal `n`, every row of its kind below `n - 1999` goes, used up or not. Post-quantum rows also go
+//! with their key epoch. There are never more than 2,000 rows of a kind, a range deletes what leaves, and the key of a
+//! message that never comes does not stay for ever.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 use rcseal_crypto::Secret;
 
 use crate::Delta;
 
-/// Stored skipped keys per session: what deployed clients keep per chain. A row is about 80 bytes, so a peer can make
-/// us store 160 KB.
+/// Stored skipped keys per session and kind: what deployed clients keep per chain. A row is about 80 bytes, so a peer
+/// can make us store 320 KB.
 pub const SKIPPED_MAX: u64 = 2_000;
 
-/// Names a skipped key: the chain (the sender's ratchet key) and the message's counter in it.
+/// Which of a message's two chains a skipped key comes from. Ordinals count per kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SkippedId {
-    /// The sender's ratchet key.
-    pub chain: [u8; 32],
-    /// The message's counter.
-    pub counter: u32,
+pub enum SkippedKind {
+    /// The Double Ratchet: the message's seed.
+    Message,
+    /// The post-quantum ratchet: the salt of its keys.
+    PostQuantum,
 }
 
-/// A skipped key as it is stored. No `Clone`; the seed is zeroized on drop.
+impl SkippedKind {
+    /// 1 or 2: the first byte of [`SkippedId::to_bytes`].
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Message => 1,
+            Self::PostQuantum => 2,
+        }
+    }
+}
+
+/// Names a skipped key within its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SkippedId {
+    /// The seed of a message.
+    Message {
+        /// The sender's ratchet key.
+        chain: [u8; 32],
+        /// The message's counter.
+        counter: u32,
+    },
+    /// The post-quantum key of a message.
+    PostQuantum {
+        /// The key epoch.
+        epoch: u64,
+        /// The message's index in it.
+        index: u32,
+    },
+}
+
+impl SkippedId {
+    /// Which kind of row.
+    pub const fn kind(&self) -> SkippedKind {
+        match self {
+            Self::Message { .. } => SkippedKind::Message,
+            Self::PostQuantum { .. } => SkippedKind::PostQuantum,
+        }
+    }
+
+    /// The id as a key in a store: kind, then chain and counter (37 bytes) or epoch and index (13 bytes), big-endian.
+    /// The bytes sort like the ids, so what is evicted with a key epoch is one range.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(37);
+        bytes.push(self.kind().code());
+        match self {
+            Self::Message { chain, counter } => {
+                bytes.extend_from_slice(chain);
+                bytes.extend_from_slice(&counter.to_be_bytes());
+            }
+            Self::PostQuantum { epoch, index } => {
+                bytes.extend_from_slice(&epoch.to_be_bytes());
+                bytes.extend_from_slice(&index.to_be_bytes());
+            }
+        }
+        bytes
+    }
+}
+
+/// A skipped key as it is stored. No `Clone`; the key is zeroized on drop.
 #[derive(Debug)]
 pub struct SkippedRow {
     id: SkippedId,
     ordinal: u64,
-    seed: Secret<32>,
+    key: Secret<32>,
 }
 
 impl SkippedRow {
     /// A row read back from the store.
-    pub fn from_parts(id: SkippedId, ordinal: u64, seed: Secret<32>) -> Self {
-        Self { id, ordinal, seed }
+    pub fn from_parts(id: SkippedId, ordinal: u64, key: Secret<32>) -> Self {
+        Self { id, ordinal, key }
     }
 
     /// Primary key within the session.
@@ -46,14 +106,37 @@ impl SkippedRow {
         self.id
     }
 
-    /// Place in the order of eviction; needs an index within the session.
+    /// Place in the order of eviction among the rows of its kind; needs an index within the session.
     pub fn ordinal(&self) -> u64 {
         self.ordinal
     }
 
-    /// The message's seed: 32 secret bytes.
-    pub fn seed(&self) -> &Secret<32> {
-        &self.seed
+    /// The seed, or the post-quantum key: 32 secret bytes.
+    pub fn key(&self) -> &Secret<32> {
+        &self.key
+    }
+}
+
+/// Rows that go without having been used: they are the oldest, or their key epoch is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Evict {
+    /// Message rows with an ordinal below this go.
+    pub messages_below: Option<u64>,
+    /// Post-quantum rows with an ordinal below this go.
+    pub post_quantum_below: Option<u64>,
+    /// Post-quantum rows of a key epoch below this go.
+    pub epochs_below: Option<u64>,
+}
+
+impl Evict {
+    /// Whether a row stays.
+    pub fn keeps(&self, row: &SkippedRow) -> bool {
+        let (below, epoch) = match row.id {
+            SkippedId::Message { .. } => (self.messages_below, None),
+            SkippedId::PostQuantum { epoch, .. } => (self.post_quantum_below, Some(epoch)),
+        };
+        let lasts = epoch.is_none_or(|epoch| self.epochs_below.is_none_or(|first_kept| epoch >= first_kept));
+        lasts && below.is_none_or(|first_kept| row.ordinal >= first_kept)
     }
 }
 
@@ -64,15 +147,15 @@ pub struct LookupFailed;
 
 /// Looks up one session's skipped keys. The store behind it answers in O(log n).
 pub trait SkippedKeys {
-    /// The row named by `chain` and `counter`, if it is stored.
-    fn get(&self, chain: &[u8; 32], counter: u32) -> Result<Option<SkippedRow>, LookupFailed>;
+    /// The row with this id, if it is stored.
+    fn get(&self, id: &SkippedId) -> Result<Option<SkippedRow>, LookupFailed>;
 }
 
 /// Skipped keys in memory, for tests, tools and engines that load a session's rows at once.
 #[derive(Debug, Default)]
 pub struct MemorySkippedKeys {
     rows: BTreeMap<SkippedId, (u64, Secret<32>)>,
-    by_ordinal: BTreeMap<u64, SkippedId>,
+    by_ordinal: BTreeMap<(SkippedKind, u64), SkippedId>,
 }
 
 impl MemorySkippedKeys {
@@ -86,6 +169,11 @@ impl MemorySkippedKeys {
         self.rows.len()
     }
 
+    /// How many rows of a kind are stored.
+    pub fn count(&self, kind: SkippedKind) -> usize {
+        self.by_ordinal.range((kind, 0)..=(kind, u64::MAX)).count()
+    }
+
     /// Whether none is stored.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
@@ -93,26 +181,38 @@ impl MemorySkippedKeys {
 
     /// Does what a store does with a delta, in the order a store must keep: evict, remove, insert.
     pub fn apply(&mut self, delta: &Delta) {
-        if let Some(first_kept) = delta.evict_below() {
-            let kept = self.by_ordinal.split_off(&first_kept);
-            for id in std::mem::replace(&mut self.by_ordinal, kept).into_values() {
-                self.rows.remove(&id);
+        let evict = delta.evict();
+        for (kind, below) in
+            [(SkippedKind::Message, evict.messages_below), (SkippedKind::PostQuantum, evict.post_quantum_below)]
+        {
+            if let Some(below) = below {
+                let leaving: Vec<_> = self.by_ordinal.range((kind, 0)..(kind, below)).map(|(_, id)| *id).collect();
+                leaving.iter().for_each(|id| self.remove(id));
             }
         }
-        if let Some((ordinal, _)) = delta.remove().and_then(|id| self.rows.remove(&id)) {
-            self.by_ordinal.remove(&ordinal);
+        if let Some(epoch) = evict.epochs_below {
+            let first = SkippedId::PostQuantum { epoch: 0, index: 0 };
+            let end = SkippedId::PostQuantum { epoch, index: 0 };
+            let leaving: Vec<_> = self.rows.range(first..end).map(|(id, _)| *id).collect();
+            leaving.iter().for_each(|id| self.remove(id));
         }
+        delta.remove().iter().for_each(|id| self.remove(id));
         for row in delta.insert() {
-            self.rows.insert(row.id, (row.ordinal, row.seed.duplicate()));
-            self.by_ordinal.insert(row.ordinal, row.id);
+            self.rows.insert(row.id, (row.ordinal, row.key.duplicate()));
+            self.by_ordinal.insert((row.id.kind(), row.ordinal), row.id);
+        }
+    }
+
+    fn remove(&mut self, id: &SkippedId) {
+        if let Some((ordinal, _)) = self.rows.remove(id) {
+            self.by_ordinal.remove(&(id.kind(), ordinal));
         }
     }
 }
 
 impl SkippedKeys for MemorySkippedKeys {
-    fn get(&self, chain: &[u8; 32], counter: u32) -> Result<Option<SkippedRow>, LookupFailed> {
-        let id = SkippedId { chain: *chain, counter };
-        Ok(self.rows.get(&id).map(|(ordinal, seed)| SkippedRow { id, ordinal: *ordinal, seed: seed.duplicate() }))
+    fn get(&self, id: &SkippedId) -> Result<Option<SkippedRow>, LookupFailed> {
+        Ok(self.rows.get(id).map(|(ordinal, key)| SkippedRow { id: *id, ordinal: *ordinal, key: key.duplicate() }))
     }
 }
 
@@ -124,6 +224,11 @@ pub(crate) struct SkippedPlaces {
 }
 
 impl SkippedPlaces {
+    /// Stored places; `None` if no session has such.
+    pub(crate) fn restore(next: u64, oldest: u64) -> Option<Self> {
+        (oldest == next.saturating_sub(SKIPPED_MAX)).then_some(Self { next, oldest })
+    }
+
     /// Takes `count` places. The first of them, and from where on rows are now kept if that changed.
     pub(crate) fn take(&mut self, count: u64) -> (u64, Option<u64>) {
         let first = self.next;

@@ -8,7 +8,8 @@ use crate::address::Address;
 use crate::identity::IdentityKey;
 use crate::message::PreKeyHeader;
 use crate::profile::{Binding, Suite};
-use crate::ratchet::{Chain, PqRatchet};
+use crate::ratchet::Chain;
+use crate::ratchet::pq::PqRatchet;
 use crate::skipped::SkippedPlaces;
 
 /// Receiving chains a session keeps, as deployed clients do. When one leaves, the seeds of its messages that are still
@@ -60,6 +61,7 @@ pub(crate) struct State {
     /// Oldest first, at most [`RECEIVING_CHAINS_MAX`].
     pub(crate) receiving: Vec<ReceivingChain>,
     pub(crate) skipped: SkippedPlaces,
+    pub(crate) skipped_pq: SkippedPlaces,
     pub(crate) exporter: Secret<32>,
     pub(crate) pq: PqRatchet,
     /// The header an initiator repeats until it has received something.
@@ -83,6 +85,7 @@ impl State {
             sending: self.sending.duplicate(),
             receiving: self.receiving.iter().map(ReceivingChain::duplicate).collect(),
             skipped: self.skipped,
+            skipped_pq: self.skipped_pq,
             exporter: self.exporter.duplicate(),
             pq: self.pq.duplicate(),
             pending: self.pending.clone(),

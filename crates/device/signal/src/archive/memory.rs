@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use zeroize::Zeroizing;
 
 use super::{Archive, ArchiveChange, ArchiveRows, RestoreError, SessionId};
-use crate::skipped::{LookupFailed, MemorySkippedKeys, SkippedKeys};
+use crate::skipped::{LookupFailed, MemorySkippedKeys, SkippedId, SkippedKeys};
 
 /// Index, records and rows of one archive.
 #[derive(Debug, Default)]
@@ -76,9 +76,9 @@ impl ArchiveRows for MemoryArchive {
 struct Rows<'a>(Option<&'a MemorySkippedKeys>);
 
 impl SkippedKeys for Rows<'_> {
-    fn get(&self, chain: &[u8; 32], counter: u32) -> Result<Option<crate::SkippedRow>, LookupFailed> {
+    fn get(&self, id: &SkippedId) -> Result<Option<crate::SkippedRow>, LookupFailed> {
         match self.0 {
-            Some(rows) => rows.get(chain, counter),
+            Some(rows) => rows.get(id),
             None => Ok(None),
         }
     }

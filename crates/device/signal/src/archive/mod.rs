@@ -41,7 +41,7 @@ use crate::accept::Accepted;
 use crate::message::{MessageForm, PreKeyMessage, RatchetMessage};
 use crate::receive::{DecryptError, FORWARD_JUMP_MAX};
 use crate::session::Session;
-use crate::skipped::SkippedKeys;
+use crate::skipped::{SkippedId, SkippedKeys};
 use crate::state::Role;
 use change::Move;
 
@@ -235,7 +235,8 @@ impl Archive {
         let mut walks_left = FORWARD_JUMP_MAX;
         for at in 0..self.held.len() {
             let session = SessionId::of(&self.held[at].session);
-            let stored = rows.of(session).get(parsed.ratchet_key.as_bytes(), parsed.counter)?.is_some();
+            let id = SkippedId::Message { chain: *parsed.ratchet_key.as_bytes(), counter: parsed.counter };
+            let stored = rows.of(session).get(&id)?.is_some();
             let walk = if stored { 0 } else { parsed.counter };
             // The first session may walk as far as it would without an archive.
             if at > 0 && walk > walks_left {

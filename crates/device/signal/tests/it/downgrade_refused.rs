@@ -42,13 +42,15 @@ fn a_new_session_needs_its_post_quantum_fields() {
 }
 
 #[test]
-fn a_post_quantum_field_that_the_session_does_not_run_is_refused() {
+fn a_post_quantum_part_that_is_stripped_or_of_another_version_is_refused() {
     for profile in PROFILES {
         let mut pair = Pair::established(*profile, 4);
         let message = pair.alice.send(&mut pair.rng, b"text");
-        for field in [vec![], vec![0], vec![1, 1, 1, 0]] {
+        let stripped = tamper(*profile, &message, |proto| proto.pq_ratchet = None);
+        assert!(matches!(pair.bob.receive(&stripped).unwrap_err(), DecryptError::PqRatchet(PqRefusal::Missing)));
+        for field in [vec![], vec![0], vec![0, 1, 1, 0], vec![2, 1, 1, 0]] {
             let forged = tamper(*profile, &message, |proto| proto.pq_ratchet = Some(field));
-            assert!(matches!(pair.bob.receive(&forged).unwrap_err(), DecryptError::PqRatchet));
+            assert!(matches!(pair.bob.receive(&forged).unwrap_err(), DecryptError::PqRatchet(PqRefusal::Malformed)));
         }
         assert_eq!(pair.bob.receive(&message).unwrap(), b"text");
     }

@@ -11,7 +11,11 @@ fn debug_output_names_types_and_counts() {
     assert_eq!(format!("{:?}", pair.alice.session), "Session { profile: Native, role: Initiator, step: 3, .. }");
     assert_eq!(format!("{:?}", pair.alice.session.record()), format!("Record({} bytes)", Record::LEN));
     let step = pair.alice.session.encrypt(&mut pair.rng, b"text").unwrap();
-    assert_eq!(format!("{:?}", step.delta), "Delta { step: 4, insert: 0, remove: false, evict_below: None, .. }");
+    assert_eq!(
+        format!("{:?}", step.delta),
+        "Delta { step: 4, insert: 0, remove: 0, evict: Evict { messages_below: None, post_quantum_below: None, \
+         epochs_below: None }, .. }"
+    );
     assert_eq!(format!("{:?}", pair.alice_device.address), "Address { device: 1, .. }");
 }
 
@@ -20,7 +24,7 @@ fn no_debug_output_contains_secret_bytes() {
     let mut pair = Pair::accepted(Profile::Native, 2);
     let sent = pair.alice_sends(3);
     let step = pair.bob.session.decrypt(&pair.bob.skipped, &sent[2]).unwrap();
-    let seeds: Vec<[u8; 32]> = step.delta.insert().iter().map(|row| *row.seed().expose()).collect();
+    let seeds: Vec<[u8; 32]> = step.delta.insert().iter().map(|row| *row.key().expose()).collect();
     let row = format!("{:?}", step.delta.insert()[0]);
     assert!(row.contains("Secret<32>"));
     pair.bob.commit(&step.delta);

@@ -196,10 +196,7 @@ fn a_signed_prekey_may_be_deleted_only_after_the_messages_that_use_it_have_had_t
     let keys = ResponderKeys { signed: &rotated, ..bob.device.keys(false) };
     let (ours, at) = (&bob.device.identity, bob.device.address);
     let error = Session::accept(Profile::Native, ours, at, alice_seen.peer(), *message, keys).unwrap_err();
-    assert!(matches!(
-        error,
-        AcceptError::PreKeyMismatch { kind: PreKeyKind::Signed, named: Some(7), given: Some(8) }
-    ));
+    assert!(matches!(error, AcceptError::PreKeyMismatch { kind: PreKeyKind::Signed, named: Some(7), given: Some(8) }));
     assert_eq!(bob.store.sessions(), 0);
 
     assert_eq!(bob.receive(&alice_seen, &first), b"first");

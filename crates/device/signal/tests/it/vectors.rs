@@ -58,16 +58,16 @@ struct StepVector {
     record: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     insert: Vec<Row>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    remove: Option<u32>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    remove: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize, PartialEq, Debug)]
 struct Row {
-    chain: String,
-    counter: u32,
+    /// Kind, then chain and counter or epoch and index.
+    id: String,
     ordinal: u64,
-    seed: String,
+    key: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -137,12 +137,15 @@ fn array<const N: usize>(text: &str) -> [u8; N] {
 
 fn rows(delta: &Delta) -> Vec<Row> {
     let row = |row: &SkippedRow| Row {
-        chain: hex::encode(row.id().chain),
-        counter: row.id().counter,
+        id: hex::encode(row.id().to_bytes()),
         ordinal: row.ordinal(),
-        seed: hex::encode(row.seed().expose()),
+        key: hex::encode(row.key().expose()),
     };
     delta.insert().iter().map(row).collect()
+}
+
+fn removed(delta: &Delta) -> Vec<String> {
+    delta.remove().iter().map(|id| hex::encode(id.to_bytes())).collect()
 }
 
 fn write() {
@@ -200,7 +203,7 @@ fn write() {
                     message: hex::encode(&step.output),
                     record: hex::encode(step.delta.record().as_bytes()),
                     insert: Vec::new(),
-                    remove: None,
+                    remove: Vec::new(),
                 });
                 sent.push((plaintext, step.output));
             }
@@ -229,7 +232,7 @@ fn write() {
                     message: hex::encode(message),
                     record: hex::encode(delta.record().as_bytes()),
                     insert: rows(&delta),
-                    remove: delta.remove().map(|id| id.counter),
+                    remove: removed(&delta),
                 });
             }
         }
@@ -258,7 +261,7 @@ fn write() {
     let vectors = Vectors {
         about:
             "One native session, step by step. Byte strings in hexadecimal; prekeys in their stored form; formats in \
-                docs/protocol/pqxdh.md and docs/protocol/ratchet.md. `refused` is given to bob after the last step."
+                docs/protocol/pqxdh.md, ratchet.md and spqr.md. `refused` is given to bob after the last step."
                 .into(),
         profile: Profile::Native.to_string(),
         alice: party(&alice),
@@ -353,7 +356,7 @@ fn the_native_session_replays() {
         assert_eq!(&hex::encode(output), expected, "step {number}");
         assert_eq!(hex::encode(delta.record().as_bytes()), step.record, "record after step {number}");
         assert_eq!(rows(&delta), step.insert, "rows of step {number}");
-        assert_eq!(delta.remove().map(|id| id.counter), step.remove, "row used by step {number}");
+        assert_eq!(removed(&delta), step.remove, "rows used by step {number}");
     }
     let mut bob_side = bob_side.unwrap();
     for refused in &vectors.refused {
