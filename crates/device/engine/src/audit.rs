@@ -45,6 +45,15 @@ impl Engine<'_> {
         if let Some(signer) = &account.signer {
             add("account key", signer.seed());
         }
+        if let Some(signer) = &account.next_signer {
+            add("account key", signer.seed());
+        }
+        for token in [&account.next_token, &account.retiring_token].into_iter().flatten() {
+            add("delivery token", token.expose());
+        }
+        if !account.takeover.is_empty() {
+            add("recovery key or reset ticket", &account.takeover);
+        }
         self.audit_prekeys(&mut add)?;
         self.audit_sessions(&mut add)?;
         for conversation in self.conversations()? {

@@ -3,10 +3,12 @@
 //! An event is written in the transaction that caused it, so a crash loses none. The app reads them with [`Engine::events`] and forgets
 //! them with [`Engine::forget_events`]; the messages themselves stay.
 
-use rcseal_wire::id::{AccountId, ConversationId, EnvelopeId, MessageId};
+use rcseal_credential::{KeySetError, Succession};
+use rcseal_wire::id::{AccountId, ConversationId, DeviceAddress, DeviceNumber, EnvelopeId, MessageId};
 use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
 
-use crate::context::{Engine, Sequence};
+use crate::contact::{KeySetRefusal, succession_from_number, succession_number};
+use crate::context::{Engine, Sequence, UnixMillis};
 use crate::inbox::Undecryptable;
 use crate::record::{Record, trailing_u64};
 use crate::store::{BadRow, Order, StoreError, Table};
@@ -51,16 +53,33 @@ pub enum Event {
         /// Whose.
         account: AccountId,
     },
-    /// A contact's account key changed: a verified contact no longer is.
+    /// A contact's account key changed: a verified contact no longer is. Or our own, by somebody who is not this device.
     AccountKeyChanged {
         /// Whose.
         account: AccountId,
+        /// By whose leave.
+        how: Succession,
     },
-    /// The server offered a key set that does not follow the known one. Nothing was changed by it.
+    /// The server offered a key set that is not believed. Nothing was changed by it.
     KeySetRefused {
         /// Whose.
         account: AccountId,
+        /// Why.
+        reason: KeySetReason,
     },
+    /// It is time to compare safety numbers with a contact: the conversation is a high-risk one, or a message went out although the account
+    /// key had changed.
+    VerificationSuggested {
+        /// With whom.
+        account: AccountId,
+    },
+    /// Somebody asked the server to reset this account. Any of its devices can veto.
+    ResetPending {
+        /// When it takes effect otherwise.
+        effective_at: UnixMillis,
+    },
+    /// The reset was called off.
+    ResetCalledOff,
     /// An envelope could not be decrypted. It is kept.
     Undecryptable {
         /// Which.
@@ -70,6 +89,121 @@ pub enum Event {
     },
     /// This device is no longer in its account's key set.
     DeviceRemoved,
+    /// A message did not reach a device, which has other keys by now, or is gone. It is sent to the keys of now only after
+    /// [`Engine::approve_resend`].
+    ResendHeld {
+        /// Where.
+        conversation: ConversationId,
+        /// Which: a message of this account.
+        message: MessageId,
+        /// The device it was sent to.
+        device: DeviceAddress,
+    },
+}
+
+/// Why a key set is not believed, in what an app can tell its user. The kinds of [`KeySetRefusal`], those of one meaning together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeySetReason {
+    /// The bytes are no key set, or a signature or proof in it does not hold.
+    Invalid,
+    /// It is another account's, or nobody asked for it.
+    OtherAccount,
+    /// It is not the one that the invitation named.
+    NotPinned,
+    /// It is older than what is known.
+    Rollback,
+    /// Two sets claim one place.
+    Fork,
+    /// Sets between are missing.
+    Gap,
+    /// The account key changed, and nothing proves the right to that.
+    Unproven,
+    /// A recovery by a key that is not the account's recovery key.
+    Recovery,
+    /// What a key set may not change was changed: a device number, a recovery commitment.
+    Changed,
+    /// A reset before its time.
+    ResetTooEarly,
+}
+
+impl KeySetReason {
+    const ALL: [Self; 10] = [
+        Self::Invalid,
+        Self::OtherAccount,
+        Self::NotPinned,
+        Self::Rollback,
+        Self::Fork,
+        Self::Gap,
+        Self::Unproven,
+        Self::Recovery,
+        Self::Changed,
+        Self::ResetTooEarly,
+    ];
+
+    pub(crate) const fn of(refusal: &KeySetRefusal) -> Self {
+        match refusal {
+            KeySetRefusal::Format(_) => Self::Invalid,
+            KeySetRefusal::OtherAccount | KeySetRefusal::Unknown => Self::OtherAccount,
+            KeySetRefusal::NotPinned => Self::NotPinned,
+            KeySetRefusal::OlderThanPinned => Self::Rollback,
+            KeySetRefusal::ChainEmpty => Self::Gap,
+            KeySetRefusal::ResetTooEarly { .. } => Self::ResetTooEarly,
+            KeySetRefusal::Invalid(error) => match error {
+                KeySetError::AccountSignature
+                | KeySetError::DeviceProof { .. }
+                | KeySetError::IdentityProof { .. }
+                | KeySetError::SignalV4Identity { .. }
+                | KeySetError::NotFirst { .. } => Self::Invalid,
+                KeySetError::WrongAccount { .. } => Self::OtherAccount,
+                KeySetError::Rollback { .. } => Self::Rollback,
+                KeySetError::Fork { .. } => Self::Fork,
+                KeySetError::Gap { .. } | KeySetError::KeyChangeAcrossGap => Self::Gap,
+                KeySetError::ProofMissing | KeySetError::ProofUnexpected | KeySetError::MigrationSignature => {
+                    Self::Unproven
+                }
+                KeySetError::RecoveryKey | KeySetError::RecoverySignature => Self::Recovery,
+                KeySetError::DeviceNumberReused { .. }
+                | KeySetError::HighestDevice { .. }
+                | KeySetError::RecoveryCommitmentChanged => Self::Changed,
+            },
+        }
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Invalid => "invalid",
+            Self::OtherAccount => "other_account",
+            Self::NotPinned => "not_pinned",
+            Self::Rollback => "rollback",
+            Self::Fork => "fork",
+            Self::Gap => "gap",
+            Self::Unproven => "unproven",
+            Self::Recovery => "recovery",
+            Self::Changed => "changed",
+            Self::ResetTooEarly => "reset_too_early",
+        }
+    }
+
+    const fn number(self) -> u32 {
+        match self {
+            Self::Invalid => 1,
+            Self::OtherAccount => 2,
+            Self::NotPinned => 3,
+            Self::Rollback => 4,
+            Self::Fork => 5,
+            Self::Gap => 6,
+            Self::Unproven => 7,
+            Self::Recovery => 8,
+            Self::Changed => 9,
+            Self::ResetTooEarly => 10,
+        }
+    }
+
+    fn from_number(number: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.number() == number)
+    }
 }
 
 /// An event with its place.
@@ -109,10 +243,22 @@ impl EventRecord {
             }
             Event::ContactAdded { account } => (4, none, *account.as_bytes(), none, 0),
             Event::DevicesChanged { account } => (5, none, *account.as_bytes(), none, 0),
-            Event::AccountKeyChanged { account } => (6, none, *account.as_bytes(), none, 0),
-            Event::KeySetRefused { account } => (7, none, *account.as_bytes(), none, 0),
+            Event::AccountKeyChanged { account, how } => {
+                (6, none, *account.as_bytes(), none, u32::from(succession_number(how)))
+            }
+            Event::KeySetRefused { account, reason } => (7, none, *account.as_bytes(), none, reason.number()),
             Event::Undecryptable { envelope, reason } => (8, *envelope.as_bytes(), none, none, reason.number()),
             Event::DeviceRemoved => (9, none, none, none, 0),
+            Event::VerificationSuggested { account } => (20, none, *account.as_bytes(), none, 0),
+            Event::ResetPending { effective_at } => (21, u128::from(effective_at.0).to_be_bytes(), none, none, 0),
+            Event::ResetCalledOff => (22, none, none, none, 0),
+            Event::ResendHeld { conversation, message, device } => (
+                10,
+                *conversation.as_bytes(),
+                *device.account.as_bytes(),
+                *message.as_bytes(),
+                u32::from(device.device.get()),
+            ),
         };
         Self { kind, first, account, second, value }
     }
@@ -127,13 +273,35 @@ impl EventRecord {
             3 => Event::Typing { conversation, account, active: self.value == 1 },
             4 => Event::ContactAdded { account },
             5 => Event::DevicesChanged { account },
-            6 => Event::AccountKeyChanged { account },
-            7 => Event::KeySetRefused { account },
+            6 => Event::AccountKeyChanged {
+                account,
+                how: u8::try_from(self.value)
+                    .ok()
+                    .and_then(succession_from_number)
+                    .ok_or_else(|| BadRow::error(Table::Event))?,
+            },
+            7 => Event::KeySetRefused {
+                account,
+                reason: KeySetReason::from_number(self.value).ok_or_else(|| BadRow::error(Table::Event))?,
+            },
             8 => Event::Undecryptable {
                 envelope: EnvelopeId::from_bytes(self.first),
                 reason: Undecryptable::from_number(self.value).ok_or_else(|| BadRow::error(Table::Event))?,
             },
             9 => Event::DeviceRemoved,
+            20 => Event::VerificationSuggested { account },
+            21 => Event::ResetPending {
+                effective_at: UnixMillis(
+                    u64::try_from(u128::from_be_bytes(self.first)).map_err(|_| BadRow::error(Table::Event))?,
+                ),
+            },
+            22 => Event::ResetCalledOff,
+            10 => {
+                let bad = || BadRow::error(Table::Event);
+                let device = u8::try_from(self.value).map_err(|_| bad())?;
+                let device = DeviceNumber::new(device).map_err(|_| bad())?;
+                Event::ResendHeld { conversation, message, device: DeviceAddress { account, device } }
+            }
             _ => return Err(BadRow::error(Table::Event)),
         })
     }

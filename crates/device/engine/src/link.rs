@@ -326,16 +326,14 @@ impl Engine<'_> {
 
     /// Signs a successor, to be published. One change at a time: the server's compare-and-swap decides, and a second change would have to
     /// follow the first.
-    fn sign_key_set(&mut self, mut account: Account, builder: KeySetBuilder) -> Result<Vec<u8>, AccountError> {
+    fn sign_key_set(&mut self, account: Account, builder: KeySetBuilder) -> Result<Vec<u8>, AccountError> {
         if account.unpublished.is_some() {
             return Err(AccountError::ChangeUnderWay);
         }
         let signer = account.signer.as_ref().ok_or(AccountError::NotPrimary)?;
-        let signed = builder.sign(signer)?.as_bytes().to_vec();
-        account.unpublished = Some(signed.clone());
-        self.put_account(&account)?;
-        self.need_publish(account.address.account)?;
-        Ok(signed)
+        let signed = builder.sign(signer)?;
+        self.put_unpublished(account, &signed)?;
+        Ok(signed.as_bytes().to_vec())
     }
 
     /// The key set that is signed and waits for the directory, for a shell that will not wait for the next poll.
@@ -357,15 +355,18 @@ impl Engine<'_> {
         let known = self.own_key_set(&account)?;
         let key_set =
             UnverifiedKeySet::parse(&bytes).map_err(|_| crate::store::BadRow::error(Table::Account))?.verify()?;
-        known.check_successor(&key_set)?;
+        let succession = known.check_successor(&key_set)?;
         self.put_key_set(&key_set)?;
         self.forget_removed_devices(&known, &key_set)?;
         self.put_account(&account)?;
+        self.adopt_own_key_set(&key_set, succession)?;
+        let account = self.account()?;
         self.emit(crate::event::Event::DevicesChanged { account: account.address.account })?;
         self.announce_key_set(&account).map_err(crate::send::as_account_error)
     }
 
-    /// The directory refused the key set for good: another one is there. Ours is dropped.
+    /// The directory refused the key set for good: another one is there. Ours is dropped. An account key that it would have brought stays
+    /// until the account's key set is here: the other one may be ours, of an answer that was lost.
     ///
     /// # Errors
     /// Those of the store.

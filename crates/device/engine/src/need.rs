@@ -2,7 +2,7 @@
 //!
 //! A need is a row, so it survives a crash; it is due again after a growing, jittered delay until it was met.
 
-use rcseal_wire::id::{AccountId, DeviceNumber};
+use rcseal_wire::id::{AccountId, DeliveryTokenHash, DeviceNumber, KeySetCounter};
 use rcseal_wire::origin::Origin;
 use rcseal_wire::token::DeliveryToken;
 use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
@@ -36,6 +36,17 @@ pub enum Need {
         /// By whose leave.
         delivery_token: DeliveryToken,
     },
+    /// Fetch key sets of an account in a row, oldest first; answer with [`Engine::handle_key_sets`].
+    FetchKeySets {
+        /// Whose.
+        account: AccountId,
+        /// Where.
+        origin: Origin,
+        /// By whose leave.
+        delivery_token: DeliveryToken,
+        /// The first one's counter.
+        from: KeySetCounter,
+    },
     /// Fetch prekey bundles; answer with [`Engine::handle_bundles`].
     FetchBundles {
         /// Whose.
@@ -52,6 +63,15 @@ pub enum Need {
         /// The signed bytes.
         key_set: Vec<u8>,
     },
+    /// Replace the list of valid delivery tokens at our server; answer with [`Engine::handle_delivery_tokens`] and these hashes.
+    SetDeliveryTokens {
+        /// Hashes of the tokens that are valid.
+        hashes: Vec<DeliveryTokenHash>,
+        /// Those that the server knows beside them stay valid, as many as there is room for.
+        keeps_others: bool,
+    },
+    /// Call a pending reset of our account off; answer with [`Engine::handle_reset_vetoed`].
+    VetoReset,
 }
 
 /// Kinds of need, as the first byte of a key.
@@ -63,6 +83,12 @@ pub enum NeedKind {
     Bundles,
     /// [`Need::PublishKeySet`].
     Publish,
+    /// [`Need::FetchKeySets`].
+    KeySets,
+    /// [`Need::SetDeliveryTokens`].
+    Tokens,
+    /// [`Need::VetoReset`].
+    VetoReset,
 }
 
 impl NeedKind {
@@ -71,6 +97,9 @@ impl NeedKind {
             Self::KeySet => 1,
             Self::Bundles => 2,
             Self::Publish => 3,
+            Self::KeySets => 10,
+            Self::Tokens => 11,
+            Self::VetoReset => 12,
         }
     }
 
@@ -79,6 +108,9 @@ impl NeedKind {
             1 => Some(Self::KeySet),
             2 => Some(Self::Bundles),
             3 => Some(Self::Publish),
+            10 => Some(Self::KeySets),
+            11 => Some(Self::Tokens),
+            12 => Some(Self::VetoReset),
             _ => None,
         }
     }
@@ -129,16 +161,39 @@ impl Engine<'_> {
         self.add_need(NeedKind::Publish, account)
     }
 
+    /// Asks for the sets between. What waits for them has waited for `attempts` already.
+    pub(crate) fn need_key_sets(&mut self, account: AccountId, attempts: u32) -> Result<(), StoreError> {
+        let key = need_key(NeedKind::KeySets, account);
+        if self.tx.get(Table::Need, &key)?.is_none() {
+            self.tx.put(Table::Need, &key, &NeedRecord { attempts, due_at_ms: self.now.0 }.to_row())?;
+        }
+        Ok(())
+    }
+
+    /// The server is to be told of delivery tokens at a time.
+    pub(crate) fn need_tokens_at(&mut self, own: AccountId, due: UnixMillis) -> Result<(), StoreError> {
+        let record = NeedRecord { attempts: 0, due_at_ms: due.0 };
+        self.tx.put(Table::Need, &need_key(NeedKind::Tokens, own), &record.to_row())
+    }
+
+    pub(crate) fn need_veto(&mut self, own: AccountId) -> Result<(), StoreError> {
+        self.add_need(NeedKind::VetoReset, own)
+    }
+
     pub(crate) fn key_set_is_here(&mut self, account: AccountId) -> Result<(), StoreError> {
-        self.tx.delete(Table::Need, &need_key(NeedKind::KeySet, account))
+        self.need_met(NeedKind::KeySet, account)?;
+        self.need_met(NeedKind::KeySets, account)
     }
 
     /// How often an account's key set has been asked for without success.
     pub(crate) fn key_set_attempts(&self, account: AccountId) -> Result<u32, StoreError> {
-        match self.tx.get(Table::Need, &need_key(NeedKind::KeySet, account))? {
-            Some(row) => Ok(NeedRecord::from_row(Table::Need, &row)?.attempts),
-            None => Ok(0),
+        let mut attempts = 0;
+        for kind in [NeedKind::KeySet, NeedKind::KeySets] {
+            if let Some(row) = self.tx.get(Table::Need, &need_key(kind, account))? {
+                attempts = attempts.max(NeedRecord::from_row(Table::Need, &row)?.attempts);
+            }
         }
+        Ok(attempts)
     }
 
     /// The key set that came is not the one that envelopes wait for. Answers whether it is worth asking again.
@@ -171,7 +226,8 @@ impl Engine<'_> {
     /// Those of the store.
     pub fn handle_need_failed(&mut self, kind: NeedKind, account: AccountId) -> Result<(), StoreError> {
         self.postpone(kind, account)?;
-        if kind == NeedKind::KeySet && self.key_set_attempts(account)? >= PARKED_ATTEMPTS_MAX {
+        if matches!(kind, NeedKind::KeySet | NeedKind::KeySets) && self.key_set_attempts(account)? >= PARKED_ATTEMPTS_MAX
+        {
             self.give_up_parked(account)?;
             // We have one, and the next message says again that there is a newer. Nothing waits for it.
             if self.tx.get(Table::KeySet, account.as_bytes())?.is_some() {
@@ -219,6 +275,15 @@ impl Engine<'_> {
         Ok(needs)
     }
 
+    /// The counter of the first key set that a chain to an account's newest begins with: after the one we have, or the one named to us.
+    fn first_missing(&self, account: AccountId) -> Result<KeySetCounter, StoreError> {
+        let after = |counter: KeySetCounter| counter.next().unwrap_or(counter);
+        Ok(match self.key_set(account)? {
+            Some(known) => after(known.counter()),
+            None => self.contact(account)?.map_or(KeySetCounter::FIRST, |contact| contact.pin.counter),
+        })
+    }
+
     /// What a due row asks for; one that is no longer of use is deleted.
     fn need(&mut self, own: &Account, key: &[u8]) -> Result<Option<Need>, StoreError> {
         let bad = || BadRow::error(Table::Need);
@@ -235,6 +300,13 @@ impl Engine<'_> {
             (NeedKind::KeySet, Some((origin, delivery_token))) => {
                 Some(Need::FetchKeySet { account, origin, delivery_token })
             }
+            (NeedKind::KeySets, Some((origin, delivery_token))) => {
+                Some(Need::FetchKeySets { account, origin, delivery_token, from: self.first_missing(account)? })
+            }
+            (NeedKind::Tokens, Some(_)) => self
+                .token_change(own)
+                .map(|change| Need::SetDeliveryTokens { hashes: change.hashes, keeps_others: change.keeps_others }),
+            (NeedKind::VetoReset, Some(_)) => Some(Need::VetoReset),
             (NeedKind::Bundles, Some((origin, delivery_token))) => Some(self.devices_waiting(account)?)
                 .filter(|devices| !devices.is_empty())
                 .map(|devices| Need::FetchBundles { account, origin, delivery_token, devices }),

@@ -70,11 +70,13 @@ pub enum Table {
     Resend = 28,
     /// When sessions turn: rekey intervals, what is due when, and where each peer device stands.
     Rekey = 29,
+    /// What the user set for a conversation, by its id.
+    ConversationSettings = 30,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Account,
         Self::Prekey,
         Self::KeySet,
@@ -104,6 +106,7 @@ impl Table {
         Self::Seen,
         Self::Resend,
         Self::Rekey,
+        Self::ConversationSettings,
     ];
 
     /// The number that stands for the table on disk. Never reused.
@@ -142,6 +145,7 @@ impl Table {
             Self::Event => "event",
             Self::Counter => "counter",
             Self::EarlyChange => "early_change",
+            Self::ConversationSettings => "conversation_settings",
             Self::Seen => "seen",
             Self::Resend => "resend",
             Self::Rekey => "rekey",

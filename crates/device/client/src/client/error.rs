@@ -40,6 +40,9 @@ pub enum ClientError {
     /// The other device did not come to the rendezvous in time.
     #[error("the other device did not come in time")]
     LinkExpired,
+    /// The account is not this device's before the reset is in force.
+    #[error("the reset of the account is not in force yet")]
+    ResetPending,
     /// A blob.
     #[error(transparent)]
     Media(#[from] MediaError),
@@ -77,6 +80,7 @@ impl ClientError {
             Self::Send(error) => error.code(),
             Self::Link(error) => error.code(),
             Self::LinkExpired => "link_expired",
+            Self::ResetPending => "reset_pending",
             Self::Media(error) => error.code(),
             Self::UnknownMessage => "message_unknown",
             Self::NoMedia => "media_none",
@@ -92,7 +96,7 @@ impl ClientError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Net(error) => error.is_retryable(),
-            Self::Open(OpenError::InUse) => true,
+            Self::Open(OpenError::InUse) | Self::ResetPending => true,
             other => other.store_kind().is_some_and(is_passing),
         }
     }

@@ -13,7 +13,7 @@ use std::future::Future;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use rcseal_engine::Disposition;
+use rcseal_engine::{Disposition, UnixMillis};
 use rcseal_engine::account::AccountState;
 use rcseal_engine::store::StoreErrorKind;
 use rcseal_wire::frame::Acks;
@@ -189,8 +189,8 @@ impl Core {
                     low_at = Some(Instant::now());
                     self.try_upload_prekeys(&server).await?;
                 }
-                MailboxNotice::PrekeysLow { .. } | MailboxNotice::Acknowledged { .. } | MailboxNotice::Reset { .. } => {
-                }
+                MailboxNotice::Reset { effective_at_ms } => self.note_reset(effective_at_ms).await?,
+                MailboxNotice::PrekeysLow { .. } | MailboxNotice::Acknowledged { .. } => {}
             }
         }
         Ok(())
@@ -222,7 +222,8 @@ impl Core {
                     was_low = true;
                     self.try_upload_prekeys(&server).await?;
                 }
-                MailboxNotice::PrekeysLow { .. } | MailboxNotice::Reset { .. } => {}
+                MailboxNotice::Reset { effective_at_ms } => self.note_reset(effective_at_ms).await?,
+                MailboxNotice::PrekeysLow { .. } => {}
             }
         }
         mailbox.close().await;
@@ -289,17 +290,28 @@ impl Core {
     /// Brings the server up to date with this device before it is used: a registration or a link that was cut short, old prekeys.
     async fn settle(&self, server: &Authenticated) -> Result<(), ClientError> {
         let account = self.account().await?;
-        if account.state == AccountState::Registering {
-            if account.is_primary {
+        match account.state {
+            AccountState::Active => return Ok(()),
+            AccountState::Recovering => return self.finish_recovery().await,
+            AccountState::Resetting => {
+                let accepted = self.finish_reset().await?;
+                return if accepted.in_force { Ok(()) } else { Err(ClientError::ResetPending) };
+            }
+            AccountState::Registering if account.is_primary => {
                 let request = self.engine(|engine| engine.registration_request(None)).await?;
                 self.anonymous(&account.origin)?.register(&request).await?;
-            } else {
+            }
+            AccountState::Registering => {
                 let upload = self.engine(|engine| engine.own_device_upload()).await?;
                 server.upload_device(&upload).await?;
             }
-            self.change(|engine| engine.handle_registered()).await?;
         }
-        Ok(())
+        self.change(|engine| engine.handle_registered()).await
+    }
+
+    /// The server says how a reset of the account stands.
+    pub(super) async fn note_reset(&self, effective_at_ms: Option<u64>) -> Result<(), ClientError> {
+        self.change(move |engine| engine.handle_reset_notice(effective_at_ms.map(UnixMillis))).await
     }
 
     /// The same in the middle of a delivery, which must not end because prekeys cannot be uploaded: the server hands out the last-resort

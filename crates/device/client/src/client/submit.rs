@@ -12,9 +12,9 @@ use futures_util::future::join_all;
 use rcseal_engine::account::AccountView;
 use rcseal_engine::need::{Need, NeedKind};
 use rcseal_engine::outbox::Outgoing;
-use rcseal_wire::api::BundlesResponse;
+use rcseal_wire::api::{BundlesResponse, DELIVERY_TOKENS_MAX};
 use rcseal_wire::frame::{BATCH_LEN_MAX, FRAME_LEN_MAX, Submit, SubmitStatus};
-use rcseal_wire::id::AccountId;
+use rcseal_wire::id::{AccountId, DeliveryTokenHash};
 use rcseal_wire::origin::Origin;
 use rcseal_wire::problem::ProblemCode;
 use tokio::time::sleep;
@@ -100,8 +100,10 @@ impl Core {
         let mut shares: BTreeMap<Origin, Share> = BTreeMap::new();
         for need in needs {
             let origin = match &need {
-                Need::FetchKeySet { origin, .. } | Need::FetchBundles { origin, .. } => origin.clone(),
-                Need::PublishKeySet { .. } => account.origin.clone(),
+                Need::FetchKeySet { origin, .. }
+                | Need::FetchKeySets { origin, .. }
+                | Need::FetchBundles { origin, .. } => origin.clone(),
+                Need::PublishKeySet { .. } | Need::SetDeliveryTokens { .. } | Need::VetoReset => account.origin.clone(),
             };
             shares.entry(origin).or_default().needs.push(need);
         }
@@ -189,6 +191,41 @@ impl Core {
                 };
                 (NeedKind::KeySet, account, outcome)
             }
+            Need::FetchKeySets { account, delivery_token, from, .. } => {
+                let fetched = if account == own {
+                    self.authenticated().await?.key_sets(&account, from).await
+                } else {
+                    self.anonymous(origin)?.key_sets(&account, &delivery_token, from).await
+                };
+                let outcome = match fetched {
+                    Ok(key_sets) => {
+                        self.change(move |engine| engine.handle_key_sets(account, &key_sets)).await?;
+                        Ok(())
+                    }
+                    Err(error) => Err(error),
+                };
+                (NeedKind::KeySets, account, outcome)
+            }
+            Need::SetDeliveryTokens { hashes, keeps_others } => {
+                let outcome = match self.set_delivery_tokens(hashes.clone(), keeps_others).await? {
+                    Ok(()) => {
+                        self.change(move |engine| engine.handle_delivery_tokens(&hashes)).await?;
+                        Ok(())
+                    }
+                    Err(error) => Err(error),
+                };
+                (NeedKind::Tokens, own, outcome)
+            }
+            Need::VetoReset => {
+                let outcome = match self.authenticated().await?.veto_reset().await {
+                    Ok(()) => {
+                        self.change(|engine| engine.handle_reset_vetoed()).await?;
+                        Ok(())
+                    }
+                    Err(error) => Err(error),
+                };
+                (NeedKind::VetoReset, own, outcome)
+            }
             Need::FetchBundles { account, delivery_token, devices, .. } => {
                 let fetched = if account == own {
                     self.authenticated().await?.bundles(&account, devices).await
@@ -231,6 +268,28 @@ impl Core {
                 self.engine(move |engine| engine.handle_need_failed(kind, account)).await
             }
         }
+    }
+}
+
+impl Core {
+    /// Makes these the account's delivery tokens; with `keeps_others` beside those that the server knows, the newest of them first.
+    async fn set_delivery_tokens(
+        &self,
+        mut hashes: Vec<DeliveryTokenHash>,
+        keeps_others: bool,
+    ) -> Result<Result<(), NetError>, ClientError> {
+        let server = self.authenticated().await?;
+        if keeps_others {
+            match server.delivery_tokens().await {
+                Ok(others) => {
+                    let new: Vec<_> = others.into_iter().filter(|other| !hashes.contains(other)).collect();
+                    hashes.extend(new);
+                    hashes.truncate(DELIVERY_TOKENS_MAX);
+                }
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        Ok(server.set_delivery_tokens(hashes).await)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Why an operation on this device's own account failed.
 
-use rcseal_credential::{BuildError, KeySetError};
+use rcseal_credential::{BuildError, KeySetError, ParseError};
 use rcseal_signal::ProfileUnavailable;
 
 use crate::store::StoreError;
@@ -38,6 +38,21 @@ pub enum AccountError {
     /// A key set of our own account does not follow the one we have.
     #[error("the account's key set does not follow the known one")]
     KeySet(#[from] KeySetError),
+    /// What should be a key set is none.
+    #[error("the bytes are not a key set")]
+    Format(#[from] ParseError),
+    /// The key set that the server showed is another account's.
+    #[error("the key set is another account's")]
+    OtherAccount,
+    /// No recovery or reset is under way on this device.
+    #[error("no recovery or reset is under way")]
+    NoTakeover,
+    /// A recovery or a reset is under way: this device is none of the account's yet.
+    #[error("a recovery or reset is under way")]
+    TakeoverUnderWay,
+    /// The delivery token is being replaced already.
+    #[error("the delivery token is being replaced already")]
+    TokenUnderWay,
     /// The profile is not in this build.
     #[error("the profile is not available")]
     Profile(#[from] ProfileUnavailable),
@@ -58,6 +73,11 @@ impl AccountError {
             Self::NoNumbersLeft => "no_device_numbers_left",
             Self::Build(error) => error.code(),
             Self::KeySet(error) => error.code(),
+            Self::Format(error) => error.code(),
+            Self::OtherAccount => "key_set_other_account",
+            Self::NoTakeover => "no_takeover",
+            Self::TakeoverUnderWay => "takeover_under_way",
+            Self::TokenUnderWay => "delivery_token_under_way",
             Self::Profile(error) => error.code(),
         }
     }

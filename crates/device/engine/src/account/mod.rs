@@ -6,13 +6,19 @@
 mod error;
 mod prekeys;
 mod record;
+mod reset;
+mod rotation;
+mod takeover;
+mod token;
 
 pub use error::AccountError;
-pub use prekeys::{ONE_TIME_PREKEYS_TARGET, SIGNED_PREKEY_AGE_MS_MAX};
+pub use prekeys::{ONE_TIME_PREKEYS_TARGET, PREKEY_KEPT_MS, SIGNED_PREKEY_AGE_MS_MAX};
+pub use takeover::{TakeoverStarted, recovery_proof};
+pub use token::TOKEN_OVERLAP_MS;
 
 use rand_core::CryptoRng;
 use rcseal_credential::{
-    AccountSigner, DeviceClaims, IdentityProfile, KeySetBuilder, RecoveryCommitment, UnverifiedKeySet, VerifiedKeySet,
+    AccountSigner, DeviceClaims, IdentityProfile, KeySetBuilder, RecoveryKey, UnverifiedKeySet, VerifiedKeySet,
     prove_device,
 };
 use rcseal_crypto::ed25519;
@@ -25,8 +31,10 @@ use rcseal_wire::invitation::Invitation;
 use rcseal_wire::login::{LOGIN_NONCE_LEN, TLS_EXPORTER_LEN, login_bytes};
 use rcseal_wire::origin::Origin;
 use rcseal_wire::token::DeliveryToken;
+use zeroize::Zeroizing;
 
-use crate::context::Engine;
+use crate::contact::ChangePolicy;
+use crate::context::{Engine, UnixMillis};
 use crate::store::{BadRow, StoreError, Table};
 
 /// What a new account is to be.
@@ -58,6 +66,10 @@ pub enum AccountState {
     Registering,
     /// The server has confirmed.
     Active,
+    /// The recovery key has signed; the server has not confirmed that the account is this device's.
+    Recovering,
+    /// A reset was asked for, or is to be; until it is in force the account is not this device's.
+    Resetting,
 }
 
 /// This device, as apps see it.
@@ -79,6 +91,10 @@ pub struct AccountView {
     pub devices: Vec<DeviceView>,
     /// The current key set's counter.
     pub key_set_counter: u64,
+    /// What becomes of messages to a contact whose account key changed, unless the contact's own policy is stricter.
+    pub change_policy: ChangePolicy,
+    /// When a reset of the account takes effect that somebody asked for. A device can veto it until then.
+    pub reset_at: Option<UnixMillis>,
 }
 
 /// One device of an account.
@@ -104,8 +120,23 @@ pub(crate) struct Account {
     pub(crate) identity: IdentityKeyPair,
     pub(crate) sealing_seed: rcseal_crypto::secret::Secret<32>,
     pub(crate) signer: Option<AccountSigner>,
+    /// The account key that the unpublished key set brings. It stays until the account's key set says whether it is the account's.
+    pub(crate) next_signer: Option<AccountSigner>,
     /// A key set that is signed and not yet confirmed by the server.
     pub(crate) unpublished: Option<Vec<u8>>,
+    pub(crate) change_policy: ChangePolicy,
+    /// While recovering the recovery key's seed, while resetting the operator's ticket.
+    pub(crate) takeover: Zeroizing<Vec<u8>>,
+    /// Drawn to replace the delivery token, and not yet known to the server.
+    pub(crate) next_token: Option<DeliveryToken>,
+    /// Replaced, and good until the server is told otherwise.
+    pub(crate) retiring_token: Option<DeliveryToken>,
+    /// How long the token in use stays good when the next one takes its place.
+    pub(crate) token_overlap_ms: u64,
+    /// Contacts hold tokens of a life of the account that this device does not remember.
+    pub(crate) keeps_tokens: bool,
+    /// When a reset that somebody asked for takes effect.
+    pub(crate) reset_at: Option<UnixMillis>,
     pub(crate) prekeys: prekeys::PreKeyIds,
 }
 
@@ -129,7 +160,15 @@ impl Account {
             identity: IdentityKeyPair::generate(rng),
             sealing_seed: rcseal_crypto::secret::Secret::generate(rng),
             signer,
+            next_signer: None,
             unpublished: None,
+            change_policy: ChangePolicy::Block,
+            takeover: Zeroizing::new(Vec::new()),
+            next_token: None,
+            retiring_token: None,
+            token_overlap_ms: TOKEN_OVERLAP_MS,
+            keeps_tokens: false,
+            reset_at: None,
             prekeys: prekeys::PreKeyIds::default(),
         }
     }
@@ -176,12 +215,12 @@ impl Engine<'_> {
             return Err(AccountError::NameTooLong);
         }
         let address = DeviceAddress { account: AccountId::generate(self.rng), device: DeviceNumber::PRIMARY };
-        let recovery = ed25519::SigningKey::generate(self.rng);
+        let recovery = RecoveryKey::generate(self.rng);
         let signer = AccountSigner::generate(self.rng);
         let mut account = Account::draw(new, address, DeliveryToken::generate(self.rng), Some(signer), self.rng);
         let entry = account.entry(new.platform, new.custody, self.rng)?;
         let signer = account.signer.as_ref().expect("it was put there two lines above");
-        let key_set = KeySetBuilder::first(address.account, RecoveryCommitment::to_key(&recovery.verifying_key()))
+        let key_set = KeySetBuilder::first(address.account, recovery.commitment())
             .add_device(entry)?
             .sign(signer)?;
         self.put_key_set(&key_set)?;
@@ -267,6 +306,8 @@ impl Engine<'_> {
             mailbox: account.mailbox,
             devices,
             key_set_counter: key_set.counter().get(),
+            change_policy: account.change_policy,
+            reset_at: account.reset_at,
         }))
     }
 

@@ -15,7 +15,7 @@ pub const ONE_TIME_PREKEYS_TARGET: u32 = 50;
 /// Age at which the signed and the last-resort prekey are renewed: two days, in milliseconds.
 pub const SIGNED_PREKEY_AGE_MS_MAX: u64 = 2 * 24 * 3600 * 1000;
 /// How long a renewed prekey still opens messages: the longest a relay keeps one, and two days.
-const PREKEY_KEPT_MS: u64 = 32 * 24 * 3600 * 1000;
+pub const PREKEY_KEPT_MS: u64 = 32 * 24 * 3600 * 1000;
 
 /// Signed prekeys read at once: one every two days for a month are sixteen.
 const SIGNED_PREKEYS_PAGE: usize = 64;

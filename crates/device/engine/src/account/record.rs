@@ -7,10 +7,11 @@ use rcseal_signal::IdentityKeyPair;
 use rcseal_wire::id::{DeviceAddress, MailboxId};
 use rcseal_wire::token::DeliveryToken;
 use tls_codec::{TlsByteVecU8, TlsByteVecU16, TlsByteVecU32, TlsDeserializeBytes, TlsSerialize, TlsSize};
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::prekeys::PreKeyIds;
 use super::{Account, AccountError, AccountState};
+use crate::contact::ChangePolicy;
 use crate::context::{Engine, UnixMillis};
 use crate::record::{Record, text};
 use crate::store::{BadRow, StoreError, Table};
@@ -21,7 +22,7 @@ pub(super) const KEY: &[u8] = b"self";
 #[derive(TlsSize, TlsSerialize, TlsDeserializeBytes)]
 struct AccountRecord {
     address: [u8; DeviceAddress::LEN],
-    /// 1 registering, 2 active.
+    /// 1 registering, 2 active, 3 recovering, 4 resetting.
     state: u8,
     origin: TlsByteVecU16,
     display_name: TlsByteVecU16,
@@ -32,8 +33,23 @@ struct AccountRecord {
     sealing: [u8; 32],
     /// Empty on a linked device.
     account_key: TlsByteVecU8,
+    /// The account key of the unpublished key set, where that changes it.
+    next_account_key: TlsByteVecU8,
     /// Empty when nothing waits.
     unpublished: TlsByteVecU32,
+    /// 1 allow, 2 warn, 3 block.
+    change_policy: u8,
+    /// What a recovery or a reset is asked for with, while it is under way.
+    takeover: TlsByteVecU16,
+    /// Empty but while it is on its way to the server.
+    next_token: TlsByteVecU8,
+    /// Empty but while a replaced token is still good.
+    retiring_token: TlsByteVecU8,
+    token_overlap_ms: u64,
+    /// The server may know tokens of the account that this device does not.
+    keeps_tokens: u8,
+    /// 0 where none is known.
+    reset_at_ms: u64,
     prekey_next: u32,
     prekey_signed: u32,
     prekey_last_resort: u32,
@@ -50,8 +66,17 @@ impl Drop for AccountRecord {
         self.device_auth.zeroize();
         self.identity.zeroize();
         self.sealing.zeroize();
-        let mut account_key: Vec<u8> = std::mem::take(&mut self.account_key).into();
-        account_key.zeroize();
+        for field in [
+            &mut self.account_key,
+            &mut self.next_account_key,
+            &mut self.next_token,
+            &mut self.retiring_token,
+        ] {
+            let mut secret: Vec<u8> = std::mem::take(field).into();
+            secret.zeroize();
+        }
+        let mut takeover: Vec<u8> = std::mem::take(&mut self.takeover).into();
+        takeover.zeroize();
     }
 }
 
@@ -68,6 +93,8 @@ impl Engine<'_> {
             state: match account.state {
                 AccountState::Registering => 1,
                 AccountState::Active => 2,
+                AccountState::Recovering => 3,
+                AccountState::Resetting => 4,
             },
             origin: account.origin.as_str().as_bytes().into(),
             display_name: account.display_name.as_bytes().into(),
@@ -77,7 +104,20 @@ impl Engine<'_> {
             identity: *account.identity.expose_secret(),
             sealing: *account.sealing_seed.expose(),
             account_key: account.signer.as_ref().map(|signer| signer.seed().to_vec()).unwrap_or_default().into(),
+            next_account_key: account
+                .next_signer
+                .as_ref()
+                .map(|signer| signer.seed().to_vec())
+                .unwrap_or_default()
+                .into(),
             unpublished: account.unpublished.clone().unwrap_or_default().into(),
+            change_policy: account.change_policy.number(),
+            takeover: account.takeover.as_slice().into(),
+            next_token: token_bytes(account.next_token.as_ref()),
+            retiring_token: token_bytes(account.retiring_token.as_ref()),
+            token_overlap_ms: account.token_overlap_ms,
+            keeps_tokens: u8::from(account.keeps_tokens),
+            reset_at_ms: account.reset_at.map_or(0, |at| at.0),
             prekey_next: account.prekeys.next,
             prekey_signed: account.prekeys.signed,
             prekey_last_resort: account.prekeys.last_resort,
@@ -87,18 +127,28 @@ impl Engine<'_> {
     }
 }
 
+fn token_bytes(token: Option<&DeliveryToken>) -> TlsByteVecU8 {
+    token.map(|token| token.expose().to_vec()).unwrap_or_default().into()
+}
+
+/// 32 secret bytes, or none.
+fn secret(field: &TlsByteVecU8) -> Result<Option<[u8; 32]>, StoreError> {
+    match field.as_slice() {
+        [] => Ok(None),
+        bytes => bytes.try_into().map(Some).map_err(|_| BadRow::error(Table::Account)),
+    }
+}
+
 fn read(record: &AccountRecord) -> Result<Account, StoreError> {
     let bad = || BadRow::error(Table::Account);
-    let signer = match record.account_key.as_slice() {
-        [] => None,
-        seed => Some(AccountSigner::from_seed(seed.try_into().map_err(|_| bad())?)),
-    };
     let unpublished = Some(record.unpublished.as_slice().to_vec()).filter(|bytes| !bytes.is_empty());
     Ok(Account {
         address: DeviceAddress::parse(&record.address).map_err(|_| bad())?,
         state: match record.state {
             1 => AccountState::Registering,
             2 => AccountState::Active,
+            3 => AccountState::Recovering,
+            4 => AccountState::Resetting,
             _ => return Err(bad()),
         },
         origin: text(Table::Account, record.origin.as_slice())?.parse().map_err(|_| bad())?,
@@ -108,8 +158,16 @@ fn read(record: &AccountRecord) -> Result<Account, StoreError> {
         device_auth: ed25519::SigningKey::from_seed(record.device_auth),
         identity: IdentityKeyPair::from_secret_bytes(record.identity),
         sealing_seed: Secret::from_bytes(record.sealing),
-        signer,
+        signer: secret(&record.account_key)?.map(AccountSigner::from_seed),
+        next_signer: secret(&record.next_account_key)?.map(AccountSigner::from_seed),
         unpublished,
+        change_policy: ChangePolicy::from_number(record.change_policy).ok_or_else(bad)?,
+        takeover: Zeroizing::new(record.takeover.as_slice().to_vec()),
+        next_token: secret(&record.next_token)?.map(DeliveryToken::from_bytes),
+        retiring_token: secret(&record.retiring_token)?.map(DeliveryToken::from_bytes),
+        token_overlap_ms: record.token_overlap_ms,
+        keeps_tokens: record.keeps_tokens == 1,
+        reset_at: (record.reset_at_ms != 0).then_some(UnixMillis(record.reset_at_ms)),
         prekeys: PreKeyIds {
             next: record.prekey_next,
             signed: record.prekey_signed,

@@ -26,6 +26,9 @@ pub enum ContactError {
     /// The contact's keys have not been fetched yet.
     #[error("the contact's keys are not known yet")]
     NoKeySet,
+    /// The contact's account key has not changed since it was compared or accepted.
+    #[error("there is no change to accept")]
+    NotChanged,
     /// The invitation names another account key than the one known.
     #[error("the invitation names another account key than the one known for this contact")]
     OtherAccountKey,
@@ -45,6 +48,7 @@ impl ContactError {
             Self::Own => "contact_own",
             Self::NameTooLong => "name_too_long",
             Self::NoKeySet => "contact_no_key_set",
+            Self::NotChanged => "contact_not_changed",
             Self::OtherAccountKey => "contact_other_account_key",
             Self::Scan(error) => error.code(),
         }

@@ -1,13 +1,23 @@
 //! Taking in key sets that a server handed over: a server is a courier here, not a witness.
+//!
+//! The newest set comes alone ([`Engine::handle_key_set`]). Where it has another account key and sets between are missing, nobody can say
+//! from it by whose leave, so the sets between are asked for and come in a row ([`Engine::handle_key_sets`]); each link is checked.
 
-use rcseal_credential::{KeySetError, ParseError, Succession, UnverifiedKeySet, VerifiedKeySet};
+use rcseal_credential::{KeySetError, ParseError, Succession, SuccessionProof, UnverifiedKeySet, VerifiedKeySet};
 use rcseal_wire::id::{AccountId, KeySetCounter};
 
-use super::{Contact, Pin, Verification};
+use super::{Contact, Pin};
 use crate::account::AccountError;
 use crate::context::Engine;
-use crate::event::Event;
+use crate::event::{Event, KeySetReason};
 use crate::need::NeedKind;
+
+/// Key sets of one answer that are looked at; what follows them is asked for again. Four times what our relay sends at once.
+const CHAIN_LEN_MAX: usize = 64;
+/// Bytes of one answer that are looked at. Each set costs its signatures: these are some thousand of them at most, a second of work.
+const CHAIN_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// A reset is taken this long before its time, for clocks that are slow: an hour, of a delay of days.
+const RESET_SLACK_MS: u64 = 3600 * 1000;
 
 /// What became of an offered key set.
 #[derive(Debug)]
@@ -19,6 +29,8 @@ pub enum KeySetOutcome {
         /// Its counter.
         counter: KeySetCounter,
     },
+    /// The account key changed while sets were missed. They are asked for: [`crate::need::Need::FetchKeySets`].
+    Behind,
     /// It is not believed. Nothing was changed by it.
     Refused(KeySetRefusal),
 }
@@ -44,6 +56,15 @@ pub enum KeySetRefusal {
     /// Nobody asked about this account.
     #[error("the account is not a contact")]
     Unknown,
+    /// A reset before its time.
+    #[error("the account's reset is not in force before {not_before_ms}")]
+    ResetTooEarly {
+        /// The time in the set, in milliseconds since 1970.
+        not_before_ms: u64,
+    },
+    /// The sets between were asked for, and none came.
+    #[error("the key sets between are not there")]
+    ChainEmpty,
 }
 
 impl KeySetRefusal {
@@ -57,8 +78,16 @@ impl KeySetRefusal {
             Self::NotPinned => "key_set_not_pinned",
             Self::OlderThanPinned => "key_set_older_than_pinned",
             Self::Unknown => "key_set_unknown_account",
+            Self::ResetTooEarly { .. } => "key_set_reset_too_early",
+            Self::ChainEmpty => "key_set_chain_empty",
         }
     }
+}
+
+/// Key sets that hold, and the most that happened from the known one to the last.
+struct Judged {
+    key_set: VerifiedKeySet,
+    succession: Succession,
 }
 
 impl Engine<'_> {
@@ -67,56 +96,92 @@ impl Engine<'_> {
     /// # Errors
     /// Those of the store. A set that is not believed is no error: see [`KeySetOutcome::Refused`].
     pub fn handle_key_set(&mut self, account: AccountId, bytes: &[u8]) -> Result<KeySetOutcome, AccountError> {
-        let own = self.account()?.address;
+        let own = self.account()?;
+        if account == own.address.account && own.unpublished.as_deref() == Some(bytes) {
+            // The directory took it, and its answer was lost.
+            self.handle_published()?;
+            self.key_set_is_here(account)?;
+            return Ok(KeySetOutcome::Accepted { counter: self.own_key_set(&own)?.counter() });
+        }
+        match self.judge(own.address.account, account, bytes)? {
+            Ok(judged) => self.accept_key_set(own.address.account, account, &judged),
+            Err(KeySetRefusal::Invalid(KeySetError::KeyChangeAcrossGap)) => {
+                let attempts = self.key_set_attempts(account)?;
+                self.key_set_is_here(account)?;
+                self.need_key_sets(account, attempts)?;
+                Ok(KeySetOutcome::Behind)
+            }
+            Err(refusal) => self.refuse_key_set(NeedKind::KeySet, account, refusal),
+        }
+    }
+
+    /// The server handed over the key sets in a row that [`crate::need::Need::FetchKeySets`] asked for, oldest first. Where there are more,
+    /// the newest is asked for next, and then those between again.
+    ///
+    /// # Errors
+    /// Those of the store. Sets that are not believed are no error: see [`KeySetOutcome::Refused`].
+    pub fn handle_key_sets(&mut self, account: AccountId, chain: &[Vec<u8>]) -> Result<KeySetOutcome, AccountError> {
+        let own = self.account()?.address.account;
+        match self.judge_chain(own, account, chain)? {
+            Ok(judged) => {
+                let outcome = self.accept_key_set(own, account, &judged)?;
+                // A full answer may have successors.
+                if matches!(outcome, KeySetOutcome::Accepted { .. }) {
+                    self.need_key_set(account)?;
+                }
+                Ok(outcome)
+            }
+            Err(refusal) => self.refuse_key_set(NeedKind::KeySets, account, refusal),
+        }
+    }
+
+    fn refuse_key_set(
+        &mut self,
+        kind: NeedKind,
+        account: AccountId,
+        refusal: KeySetRefusal,
+    ) -> Result<KeySetOutcome, AccountError> {
+        // Of somebody who has shown nothing yet the app hears nothing.
+        if !self.is_claim(account)? {
+            self.emit(Event::KeySetRefused { account, reason: KeySetReason::of(&refusal) })?;
+        }
+        self.handle_need_failed(kind, account)?;
+        Ok(KeySetOutcome::Refused(refusal))
+    }
+
+    fn accept_key_set(
+        &mut self,
+        own: AccountId,
+        account: AccountId,
+        judged: &Judged,
+    ) -> Result<KeySetOutcome, AccountError> {
+        let Judged { key_set, succession } = judged;
         let is_claim = self.is_claim(account)?;
-        let outcome = match self.judge(own.account, account, bytes)? {
-            Err(refusal) => {
-                // Of somebody who has shown nothing yet the app hears nothing.
-                if !is_claim {
-                    self.emit(Event::KeySetRefused { account })?;
-                }
-                self.handle_need_failed(NeedKind::KeySet, account)?;
-                return Ok(KeySetOutcome::Refused(refusal));
+        let is_new = *succession != Succession::Unchanged;
+        if is_new {
+            let replaced = self.key_set(account)?;
+            self.put_key_set(key_set)?;
+            if let Some(replaced) = replaced {
+                self.forget_removed_devices(&replaced, key_set)?;
             }
-            Ok((_, Succession::Unchanged)) => KeySetOutcome::Unchanged,
-            Ok((key_set, succession)) => {
-                let replaced = self.key_set(account)?;
-                self.put_key_set(&key_set)?;
-                if let Some(replaced) = replaced {
-                    self.forget_removed_devices(&replaced, &key_set)?;
-                }
-                if account == own.account {
-                    if key_set.device(own.device).is_none() {
-                        self.emit(Event::DeviceRemoved)?;
-                    }
-                } else if succession == Succession::Migrated {
-                    self.account_key_changed(account)?;
-                }
-                if !is_claim {
-                    self.emit(Event::DevicesChanged { account })?;
-                }
-                KeySetOutcome::Accepted { counter: key_set.counter() }
+            if account != own && succession.changes_account_key() {
+                self.account_key_changed(account, *succession)?;
             }
-        };
+            if !is_claim {
+                self.emit(Event::DevicesChanged { account })?;
+            }
+        }
+        if account == own {
+            self.adopt_own_key_set(key_set, *succession)?;
+        }
         let attempts = self.key_set_attempts(account)?;
         self.key_set_is_here(account)?;
-        // To keys that only a server vouches for nothing goes out.
-        if !is_claim {
+        // To keys that only a server vouches for nothing goes out, nor to one that the user has not taken for genuine.
+        if !is_claim && !self.is_kept_back(account)? {
             self.release_waiting(account)?;
         }
         self.take_parked(account, attempts)?;
-        Ok(outcome)
-    }
-
-    fn account_key_changed(&mut self, account: AccountId) -> Result<(), AccountError> {
-        if let Some(mut contact) = self.contact(account)?
-            && contact.verification == Verification::Verified
-        {
-            contact.verification = Verification::Changed;
-            self.put_contact(&contact)?;
-        }
-        self.emit(Event::AccountKeyChanged { account })?;
-        Ok(())
+        Ok(if is_new { KeySetOutcome::Accepted { counter: key_set.counter() } } else { KeySetOutcome::Unchanged })
     }
 
     fn judge(
@@ -124,27 +189,83 @@ impl Engine<'_> {
         own: AccountId,
         account: AccountId,
         bytes: &[u8],
-    ) -> Result<Result<(VerifiedKeySet, Succession), KeySetRefusal>, AccountError> {
-        let offered = match UnverifiedKeySet::parse(bytes) {
-            Ok(offered) if offered.account() != account => return Ok(Err(KeySetRefusal::OtherAccount)),
+    ) -> Result<Result<Judged, KeySetRefusal>, AccountError> {
+        let offered = match self.read_offered(account, bytes) {
             Ok(offered) => offered,
-            Err(error) => return Ok(Err(KeySetRefusal::Format(error))),
-        };
-        let offered = match offered.verify() {
-            Ok(offered) => offered,
-            Err(error) => return Ok(Err(KeySetRefusal::Invalid(error))),
+            Err(refusal) => return Ok(Err(refusal)),
         };
         if let Some(known) = self.key_set(account)? {
-            return Ok(known
-                .check_newer(&offered)
-                .map(|succession| (offered, succession))
-                .map_err(KeySetRefusal::Invalid));
+            let checked = known.check_newer(&offered).map_err(KeySetRefusal::Invalid);
+            return Ok(checked
+                .and_then(|succession| if succession == Succession::Reset { self.in_force(&offered) } else { Ok(()) }.map(|()| succession))
+                .map(|succession| Judged { key_set: offered, succession }));
         }
         if account == own {
             return Ok(Err(KeySetRefusal::Unknown));
         }
         let Some(contact) = self.contact(account)? else { return Ok(Err(KeySetRefusal::Unknown)) };
-        Ok(check_pin(&contact, &offered).map(|()| (offered, Succession::SameAccountKey)))
+        Ok(check_pin(&contact, &offered)
+            .map(|()| Judged { key_set: offered, succession: Succession::SameAccountKey }))
+    }
+
+    /// Checks sets in a row. Without a set of the account here the row must begin with the one that was named to us.
+    fn judge_chain(
+        &self,
+        own: AccountId,
+        account: AccountId,
+        chain: &[Vec<u8>],
+    ) -> Result<Result<Judged, KeySetRefusal>, AccountError> {
+        let contact = self.contact(account)?;
+        let mut offered = Vec::new();
+        let mut bytes_left = CHAIN_BYTES_MAX;
+        for bytes in chain.iter().take(CHAIN_LEN_MAX) {
+            // The beginning of a chain is a chain.
+            let Some(left) = bytes_left.checked_sub(bytes.len()) else { break };
+            bytes_left = left;
+            match self.read_offered(account, bytes) {
+                Ok(key_set) => offered.push(key_set),
+                Err(refusal) => return Ok(Err(refusal)),
+            }
+        }
+        let known = self.key_set(account)?;
+        let (known, rest) = match (known, offered.split_first(), contact) {
+            (Some(known), _, _) => (known, offered.as_slice()),
+            (None, Some((first, rest)), Some(contact)) if account != own => {
+                if first.counter() != contact.pin.counter || first.hash() != contact.pin.hash {
+                    return Ok(Err(KeySetRefusal::NotPinned));
+                }
+                (first.clone(), rest)
+            }
+            (None, None, _) => return Ok(Err(KeySetRefusal::ChainEmpty)),
+            (None, Some(_), _) => return Ok(Err(KeySetRefusal::Unknown)),
+        };
+        let Some(last) = offered.last().cloned() else { return Ok(Err(KeySetRefusal::ChainEmpty)) };
+        let checked = known.check_chain(rest).map_err(KeySetRefusal::Invalid).and_then(|succession| {
+            rest.iter().try_for_each(|key_set| self.in_force(key_set)).map(|()| succession)
+        });
+        Ok(checked.map(|succession| Judged {
+            // The first set that is known of a contact is news, even where it is the one that was named.
+            succession: if rest.is_empty() { Succession::SameAccountKey } else { succession },
+            key_set: last,
+        }))
+    }
+
+    fn read_offered(&self, account: AccountId, bytes: &[u8]) -> Result<VerifiedKeySet, KeySetRefusal> {
+        let offered = UnverifiedKeySet::parse(bytes).map_err(KeySetRefusal::Format)?;
+        if offered.account() != account {
+            return Err(KeySetRefusal::OtherAccount);
+        }
+        offered.verify().map_err(KeySetRefusal::Invalid)
+    }
+
+    /// A reset has a time before which nobody takes it for valid.
+    fn in_force(&self, offered: &VerifiedKeySet) -> Result<(), KeySetRefusal> {
+        match *offered.proof() {
+            SuccessionProof::Reset { not_before_ms } if self.now.plus(RESET_SLACK_MS).0 < not_before_ms => {
+                Err(KeySetRefusal::ResetTooEarly { not_before_ms })
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -162,6 +283,10 @@ pub(super) fn check(pin: &Pin, offered: &VerifiedKeySet) -> Result<(), KeySetRef
         return Err(KeySetRefusal::NotPinned);
     }
     match pin.account_key {
+        // The key may have changed since by right: the sets from the one that was named show it.
+        Some(account_key) if &account_key != offered.account_key().as_bytes() && offered.counter() > pin.counter => {
+            Err(KeySetRefusal::Invalid(KeySetError::KeyChangeAcrossGap))
+        }
         Some(account_key) if &account_key != offered.account_key().as_bytes() => Err(KeySetRefusal::NotPinned),
         _ => Ok(()),
     }

@@ -4,15 +4,17 @@
 //! nobody trusts it for: the set must be signed, must follow the one known, and at first must be the one the invitation named.
 //!
 //! **Verification** is a state of the contact, over its account key: `unverified` until somebody compared safety numbers, then `verified`,
-//! and `changed` when the account key was replaced after that.
+//! and `changed` when the account key was replaced after that, or by a reset (`policy.rs` says what follows).
 
 mod error;
 mod key_set;
+mod policy;
 
 pub use error::ContactError;
 pub use key_set::{KeySetOutcome, KeySetRefusal};
+pub use policy::{ChangePolicy, SUGGESTION_PAUSE_MS};
 
-use rcseal_credential::SafetyNumber;
+use rcseal_credential::{SafetyNumber, Succession};
 use rcseal_wire::content::{ContactEntry, NAME_LEN_MAX};
 use rcseal_wire::id::{AccountId, KeySetCounter, KeySetHash};
 use rcseal_wire::invitation::Invitation;
@@ -37,7 +39,7 @@ pub enum Verification {
     Unverified,
     /// Somebody has, for the account key as it is.
     Verified,
-    /// Somebody had, and the account key was replaced since.
+    /// Somebody had, and the account key was replaced since; or it was replaced by a reset.
     Changed,
 }
 
@@ -70,6 +72,12 @@ pub struct ContactView {
     pub devices: Vec<DeviceView>,
     /// The newest key set known.
     pub key_set_counter: Option<u64>,
+    /// How the account key changed, while the contact is [`Verification::Changed`]: the weakest ground of several.
+    pub changed_how: Option<Succession>,
+    /// What becomes of messages after a change, where it is stricter than the account's own policy.
+    pub change_policy: Option<ChangePolicy>,
+    /// Nothing is sent to it, and what comes from it is dropped.
+    pub is_blocked: bool,
 }
 
 /// What must hold of the first key set of a contact.
@@ -90,6 +98,9 @@ pub(crate) struct Contact {
     pub(crate) delivery_token: DeliveryToken,
     pub(crate) pin: Pin,
     pub(crate) verification: Verification,
+    pub(crate) changed_how: Option<Succession>,
+    pub(crate) change_policy: Option<ChangePolicy>,
+    pub(crate) is_blocked: bool,
     /// Somebody claims to be this account, and no message of theirs has authenticated yet. Not shown.
     pub(crate) is_candidate: bool,
 }
@@ -106,6 +117,11 @@ struct ContactRecord {
     pin_account_key: TlsByteVecU16,
     /// 1 unverified, 2 verified, 3 changed.
     verification: u8,
+    /// 0 not, 3 migrated, 4 recovered, 5 reset.
+    changed_how: u8,
+    /// 0 the account's, 1 allow, 2 warn, 3 block.
+    change_policy: u8,
+    is_blocked: u8,
     is_candidate: u8,
 }
 
@@ -169,6 +185,9 @@ impl Engine<'_> {
                     delivery_token: invitation.delivery_token.duplicate(),
                     pin,
                     verification: Verification::Unverified,
+                    changed_how: None,
+                    change_policy: None,
+                    is_blocked: false,
                     is_candidate: false,
                 }
             }
@@ -214,6 +233,9 @@ impl Engine<'_> {
             display_name: contact.display_name,
             origin: contact.origin,
             verification: contact.verification,
+            changed_how: contact.changed_how,
+            change_policy: contact.change_policy,
+            is_blocked: contact.is_blocked,
             key_set_counter: key_set.as_ref().map(|key_set| key_set.counter().get()),
             devices: key_set
                 .iter()
@@ -247,7 +269,10 @@ impl Engine<'_> {
         let mut contact = self.known_contact(account)?.ok_or(ContactError::Unknown)?;
         self.key_set(account)?.ok_or(ContactError::NoKeySet)?;
         contact.verification = Verification::Verified;
-        Ok(self.put_contact(&contact)?)
+        contact.changed_how = None;
+        self.put_contact(&contact)?;
+        // What was kept back after a change goes out.
+        Ok(self.release_waiting(account)?)
     }
 
     /// The user has scanned the contact's code.
@@ -288,6 +313,9 @@ impl Engine<'_> {
                 Verification::Verified => 2,
                 Verification::Changed => 3,
             },
+            changed_how: contact.changed_how.map_or(0, succession_number),
+            change_policy: contact.change_policy.map_or(0, ChangePolicy::number),
+            is_blocked: u8::from(contact.is_blocked),
             is_candidate: u8::from(contact.is_candidate),
         };
         self.tx.put(Table::Contact, contact.account.as_bytes(), &record.to_row())
@@ -349,12 +377,38 @@ impl Engine<'_> {
                     Some(_) if entry.verified => Verification::Verified,
                     Some(_) | None => Verification::Unverified,
                 },
+                changed_how: None,
+                change_policy: None,
+                is_blocked: false,
                 is_candidate: false,
             })?;
             self.emit(Event::ContactAdded { account: entry.account })?;
             self.need_key_set(entry.account)?;
         }
         Ok(())
+    }
+}
+
+/// The number that stands for a succession in rows.
+pub(crate) const fn succession_number(succession: Succession) -> u8 {
+    match succession {
+        Succession::Unchanged => 1,
+        Succession::SameAccountKey => 2,
+        Succession::Migrated => 3,
+        Succession::Recovered => 4,
+        Succession::Reset => 5,
+    }
+}
+
+/// The succession that a number stands for.
+pub(crate) const fn succession_from_number(number: u8) -> Option<Succession> {
+    match number {
+        1 => Some(Succession::Unchanged),
+        2 => Some(Succession::SameAccountKey),
+        3 => Some(Succession::Migrated),
+        4 => Some(Succession::Recovered),
+        5 => Some(Succession::Reset),
+        _ => None,
     }
 }
 
@@ -381,6 +435,15 @@ fn read(account: AccountId, row: &[u8]) -> Result<Contact, StoreError> {
             3 => Verification::Changed,
             _ => return Err(bad()),
         },
+        changed_how: match record.changed_how {
+            0 => None,
+            number => Some(succession_from_number(number).ok_or_else(bad)?),
+        },
+        change_policy: match record.change_policy {
+            0 => None,
+            number => Some(ChangePolicy::from_number(number).ok_or_else(bad)?),
+        },
+        is_blocked: record.is_blocked == 1,
         is_candidate: record.is_candidate == 1,
     })
 }

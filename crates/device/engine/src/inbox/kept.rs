@@ -127,6 +127,9 @@ impl Engine<'_> {
                     account_key: None,
                 },
                 verification: Verification::Unverified,
+                changed_how: None,
+                change_policy: None,
+                is_blocked: false,
                 is_candidate: true,
             })?;
         }

@@ -1,7 +1,7 @@
 //! Taking in what an authenticated device said: introductions, messages, receipts, changes.
 
 use rcseal_wire::content::{Body, Content, Payload, Receipt};
-use rcseal_wire::id::{AccountId, ConversationId, DeviceAddress, DeviceNumber, EnvelopeId};
+use rcseal_wire::id::{AccountId, ConversationId, DeviceAddress, EnvelopeId};
 
 use super::{Failure, Undecryptable};
 use crate::account::{Account, AccountError};
@@ -9,8 +9,8 @@ use crate::context::{Engine, UnixMillis};
 use crate::conversation::{direct, direct_conversation_id};
 use crate::event::Event;
 use crate::message::{DeliveryState, EncryptionStatus, Message, MessageState};
-use crate::send::{ReceiptKind, as_account_error, is_shown};
-use crate::session::StoredSession;
+use crate::send::{ReceiptKind, SendError, as_account_error, is_shown};
+use crate::session::SessionKey;
 use crate::store::{BadRow, Order, StoreError, Table, prefix_end};
 
 /// Notices of undecryptable envelopes that one session sends back.
@@ -27,6 +27,10 @@ impl Engine<'_> {
         let Ok(payload) = Payload::parse(bytes) else {
             return Err(Undecryptable::Content.into());
         };
+        // The session has moved on with the message; the user wants nothing to do with what it says.
+        if self.is_blocked(sender.account)? {
+            return Ok(());
+        }
         self.admit(sender.account)?;
         if let Some(introduction) = &payload.introduction {
             self.introduced(account, sender, introduction)?;
@@ -39,7 +43,7 @@ impl Engine<'_> {
             Body::KeySetChanged => return Ok(self.need_key_set(sender.account)?),
             // From the device that holds the account key: another one could plant somebody of its own as a verified contact.
             Body::ContactSync(_)
-                if sender.account != account.address.account || sender.device != DeviceNumber::PRIMARY =>
+                if sender.account != account.address.account || !self.is_primary(account, sender.device)? =>
             {
                 return Err(Undecryptable::NotParticipant.into());
             }
@@ -48,6 +52,13 @@ impl Engine<'_> {
                     self.take_contact_entries(entries)?;
                 }
                 return Ok(());
+            }
+            Body::Rekey(step) => {
+                let taken = self.take_rekey(account, sender, payload.conversation_id, *step);
+                return Ok(taken.map_err(as_account_error)?);
+            }
+            Body::ResendRequest { envelopes } => {
+                return Ok(self.take_resend_request(account, sender, envelopes).map_err(as_account_error)?);
             }
             _ => {}
         }
@@ -117,6 +128,12 @@ impl Engine<'_> {
         introduction: &rcseal_wire::content::Introduction,
     ) -> Result<(), StoreError> {
         if sender.account == account.address.account {
+            // The device that holds the account key replaces the delivery token for all.
+            if self.is_primary(account, sender.device)? {
+                let mut account = self.account().map_err(|_| BadRow::error(Table::Account))?;
+                account.delivery_token = introduction.delivery_token.duplicate();
+                self.put_account(&account)?;
+            }
             return self.put_route(sender, introduction.mailbox);
         }
         let Some(mut contact) = self.contact(sender.account)? else { return Ok(()) };
@@ -131,11 +148,14 @@ impl Engine<'_> {
     fn take_content(&mut self, account: &Account, sender: DeviceAddress, payload: Payload) -> Result<(), Failure> {
         let own = account.address.account;
         let conversation = payload.conversation_id;
+        if !matches!(payload.content.body(), Body::Receipt(_) | Body::Typing(_)) {
+            self.note_activity(conversation)?;
+        }
         if is_shown(payload.content.body()) {
             return Ok(self.take_message(own, sender, payload)?);
         }
         match payload.content.body() {
-            Body::Receipt(receipt) => self.take_receipt(own, sender, conversation, receipt)?,
+            Body::Receipt(receipt) => self.take_receipt(account, sender, conversation, receipt)?,
             Body::Typing(active) => {
                 self.emit(Event::Typing { conversation, account: sender.account, active: *active })?;
             }
@@ -176,11 +196,12 @@ impl Engine<'_> {
 
     fn take_receipt(
         &mut self,
-        own: AccountId,
+        account: &Account,
         sender: DeviceAddress,
         conversation: ConversationId,
         receipt: &Receipt,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), AccountError> {
+        let own = account.address.account;
         if sender.account == own {
             return Ok(());
         }
@@ -190,13 +211,19 @@ impl Engine<'_> {
             Receipt::Undecryptable { envelopes, reason } => {
                 let reason = Undecryptable::from_number(*reason).unwrap_or(Undecryptable::Malformed);
                 for envelope in envelopes {
-                    if let Some((message, device)) = self.sent_in(*envelope, sender.account)? {
-                        self.set_delivery(message, device, DeliveryState::Undecryptable(reason))?;
+                    let Some(sent) = self.sent(*envelope)?.filter(|sent| sent.recipient.account == sender.account)
+                    else {
+                        continue;
+                    };
+                    self.set_delivery(sent.message, sent.recipient, DeliveryState::Undecryptable(reason))?;
+                    if sent.recipient == sender && reason.is_of_the_session() {
+                        self.session_refused(account, sender).map_err(as_account_error)?;
                     }
                 }
                 return Ok(());
             }
         };
+        self.session_is_read(sender)?;
         for id in ids {
             // Only our own messages, in this conversation.
             if let Some(message) = self.find_message(conversation, own, *id)? {
@@ -210,21 +237,22 @@ impl Engine<'_> {
     pub(super) fn report(
         &mut self,
         account: &Account,
-        session: &mut StoredSession,
+        session: SessionKey,
         envelope: EnvelopeId,
         reason: Undecryptable,
-    ) -> Result<(), AccountError> {
-        if session.reported >= REPORTED_MAX {
+    ) -> Result<(), SendError> {
+        // As it is stored now: what the payload brought may have moved it on.
+        let Some(mut stored) = self.session(session)?.filter(|stored| stored.reported < REPORTED_MAX) else {
             return Ok(());
-        }
-        session.reported += 1;
-        self.save_session(session)?;
-        let peer = session.key.peer.account;
+        };
+        stored.reported += 1;
+        self.save_session(&stored)?;
+        let peer = session.peer.account;
         if peer == account.address.account {
             return Ok(());
         }
         let conversation = direct_conversation_id(account.address.account, peer);
         let receipt = Body::Receipt(Receipt::Undecryptable { envelopes: vec![envelope], reason: reason.number() });
-        self.send_notice(account, peer, conversation, receipt).map_err(as_account_error)
+        self.send_notice(account, peer, conversation, receipt)
     }
 }

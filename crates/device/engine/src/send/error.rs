@@ -29,6 +29,9 @@ pub enum SendError {
     /// The account key of a verified contact has changed. Compare safety numbers again first.
     #[error("the contact's account key has changed since it was verified")]
     VerificationChanged,
+    /// The user has blocked the contact.
+    #[error("the contact is blocked")]
+    ContactBlocked,
     /// A session could not go on; a new one is needed.
     #[error("the session cannot encrypt")]
     Session(#[from] rcseal_signal::EncryptError),
@@ -45,6 +48,7 @@ impl SendError {
             Self::Content(error) => error.code(),
             Self::TooLong { .. } => "message_too_long",
             Self::VerificationChanged => "verification_changed",
+            Self::ContactBlocked => "contact_blocked",
             Self::Session(error) => error.code(),
         }
     }

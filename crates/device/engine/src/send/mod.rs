@@ -14,16 +14,15 @@ pub(crate) use receipt::ReceiptKind;
 
 use rcseal_credential::{DeviceEntry, IdentityProfile, VerifiedKeySet};
 use rcseal_signal::IdentityKey;
-use rcseal_wire::content::{Body, Content, Introduction, Participant, Payload, Role};
+use rcseal_wire::content::{Body, Content, Conversation, Introduction, Participant, Payload, Role};
 use rcseal_wire::envelope::Hello;
 use rcseal_wire::id::{AccountId, ConversationId, DeviceAddress, DeviceNumber, MessageId};
 
 use crate::account::{Account, AccountError};
-use crate::contact::Verification;
-use crate::context::{Engine, Tally};
+use crate::context::{Engine, UnixMillis};
 use crate::conversation::{devices_in_scope, direct, direct_conversation_id};
 use crate::message::{DeliveryState, EncryptionStatus, Message, MessageKey, MessageState};
-use crate::outbox::NOTICES_MAX;
+use crate::renewal::Cause;
 use crate::seal::seal_first;
 use crate::session::StoredSession;
 use crate::store::{BadRow, StoreError, StoreErrorKind, Table};
@@ -46,13 +45,7 @@ impl Engine<'_> {
     ) -> Result<MessageId, SendError> {
         let account = self.account()?;
         let participants = self.conversation(conversation)?.ok_or(SendError::UnknownConversation)?;
-        for participant in &participants.participants {
-            if let Some(contact) = self.contact(participant.account)?
-                && contact.verification == Verification::Changed
-            {
-                return Err(SendError::VerificationChanged);
-            }
-        }
+        self.check_recipients(&participants)?;
         // What we would refuse from others we do not send.
         let content = Content::parse(Content::new(body, reply_to).as_bytes().to_vec())?;
         let id = MessageId::generate(self.rng);
@@ -76,24 +69,39 @@ impl Engine<'_> {
             self.apply_change(conversation, account.address.account, &content)?;
             None
         };
-        let payload = self.payload(&account, id, conversation, content)?;
+        if !matches!(content.body(), Body::Typing(_)) {
+            self.note_activity(conversation)?;
+        }
+        let payload = self.payload(&account, id, conversation, self.now, content)?;
         for participant in &participants.participants {
             self.dispatch(&account, participant, &payload, message)?;
+            if message.is_some() {
+                self.remind(conversation, participant.account)?;
+            }
         }
         Ok(id)
     }
 
-    fn payload(
+    /// Whether anything may be sent into a conversation now.
+    pub(crate) fn check_recipients(&self, conversation: &Conversation) -> Result<(), SendError> {
+        for participant in &conversation.participants {
+            self.check_recipient(participant.account)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn payload(
         &self,
         account: &Account,
         id: MessageId,
         conversation: ConversationId,
+        sent_at: UnixMillis,
         content: Content,
     ) -> Result<Vec<u8>, SendError> {
         let payload = Payload {
             message_id: id,
             conversation_id: conversation,
-            sent_at_ms: self.now.0,
+            sent_at_ms: sent_at.0,
             key_set_counter: self.own_key_set(account)?.counter(),
             conversation: None,
             content,
@@ -114,8 +122,11 @@ impl Engine<'_> {
         conversation: ConversationId,
         body: Body,
     ) -> Result<(), SendError> {
-        let id = MessageId::generate(self.rng);
-        let payload = self.payload(account, id, conversation, Content::new(body, None))?;
+        // Somebody who is blocked hears nothing of us.
+        if self.is_blocked(to)? {
+            return Ok(());
+        }
+        let payload = self.notice(account, conversation, body)?;
         let participants = match self.conversation(conversation)? {
             Some(participants) => participants,
             None => direct(account.address.account, to),
@@ -126,8 +137,18 @@ impl Engine<'_> {
         self.dispatch_notice(account, participant, &payload)
     }
 
-    /// Gets a notice on its way to the devices in scope. One whose mailbox has not taken the last [`NOTICES_MAX`] is left out: a peer that
-    /// makes us send receipts and takes none must not fill the outbox.
+    /// A payload that is not shown.
+    pub(crate) fn notice(
+        &mut self,
+        account: &Account,
+        conversation: ConversationId,
+        body: Body,
+    ) -> Result<Vec<u8>, SendError> {
+        let id = MessageId::generate(self.rng);
+        self.payload(account, id, conversation, self.now, Content::new(body, None))
+    }
+
+    /// Gets a notice on its way to the devices in scope whose mailboxes take what we send.
     fn dispatch_notice(
         &mut self,
         account: &Account,
@@ -136,7 +157,7 @@ impl Engine<'_> {
     ) -> Result<(), SendError> {
         let Some(key_set) = self.key_set(participant.account)? else { return Ok(()) };
         for device in devices_in_scope(participant, &key_set) {
-            if device != account.address && self.tally(Tally::Notices(device))? < NOTICES_MAX {
+            if device != account.address && self.may_notify(device)? {
                 self.dispatch_to_device(account, device, &key_set, payload, None)?;
             }
         }
@@ -166,8 +187,7 @@ impl Engine<'_> {
         // Ours are all told, whoever keeps their keys: one that does not know would go on writing to a device that was removed.
         let devices = self.own_key_set(account)?.devices().iter().map(DeviceEntry::number).collect();
         let ours = Participant { account: own, role: Role::Member, devices: Some(devices) };
-        let (id, conversation) = (MessageId::generate(self.rng), direct_conversation_id(own, own));
-        let payload = self.payload(account, id, conversation, Content::new(Body::KeySetChanged, None))?;
+        let payload = self.notice(account, direct_conversation_id(own, own), Body::KeySetChanged)?;
         self.dispatch_notice(account, &ours, &payload)
     }
 
@@ -206,7 +226,8 @@ impl Engine<'_> {
         Ok(())
     }
 
-    fn dispatch_to_device(
+    /// Gets a payload on its way to one device: on the session there is, or as soon as there is one.
+    pub(crate) fn dispatch_to_device(
         &mut self,
         account: &Account,
         device: DeviceAddress,
@@ -218,10 +239,12 @@ impl Engine<'_> {
         if let Some(message) = message {
             self.set_delivery(message, device, DeliveryState::Queued)?;
         }
-        // A session with keys that the key set no longer names is not sent on.
-        if let Some(mut session) =
-            self.active_session(device)?.filter(|session| session.session.their_identity() == identity)
+        if let Some(mut session) = self.sendable_session(device, identity)?
+            && !self.is_suspected(device)?
         {
+            if session.is_old(self.now) {
+                self.renew_session(account, device, Cause::Age)?;
+            }
             return self.encrypt_and_queue(account, &mut session, key_set, payload, message);
         }
         self.wait_for_bundle(device, identity, payload, message)?;
@@ -260,8 +283,9 @@ impl Engine<'_> {
             seal_first(device.sealing_key(), session.key.peer, &hello, self.rng)
         }
         .map_err(|error| SendError::TooLong { len: error.len })?;
+        session.sent = session.sent.saturating_add(1);
         self.commit_step(session, &step.delta)?;
-        self.queue(session.key.peer, &envelope, message)?;
+        self.queue(session.key.peer, session.session.their_identity(), &envelope, message)?;
         Ok(())
     }
 

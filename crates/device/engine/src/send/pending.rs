@@ -50,7 +50,7 @@ fn pending_prefix(account: AccountId, device: u8) -> Vec<u8> {
 
 impl Engine<'_> {
     /// Keeps a payload until the device's prekey bundle is here, bound to the identity key that it was sent to.
-    pub(super) fn wait_for_bundle(
+    pub(crate) fn wait_for_bundle(
         &mut self,
         device: DeviceAddress,
         identity: IdentityKey,
@@ -94,6 +94,25 @@ impl Engine<'_> {
             self.dispatch(&account, &participant, record.payload.as_slice(), message).map_err(as_account_error)?;
         }
         Ok(())
+    }
+
+    /// Whether something waits for a session with a device.
+    pub(crate) fn is_waiting(&self, device: DeviceAddress) -> Result<bool, StoreError> {
+        let prefix = pending_prefix(device.account, device.device.get());
+        Ok(!self.tx.scan(Table::Pending, &prefix, &prefix_end(&prefix), 1, Order::Ascending)?.is_empty())
+    }
+
+    /// A device has begun a session itself: what waited for one goes out on it, and no prekey is fetched.
+    pub(crate) fn flush_waiting(
+        &mut self,
+        account: &Account,
+        device: DeviceAddress,
+        key_set: &VerifiedKeySet,
+    ) -> Result<(), AccountError> {
+        match self.active_session(device)? {
+            Some(mut session) if self.is_waiting(device)? => self.flush_pending(account, &mut session, key_set),
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn pending_rows(&self, account: AccountId, device: u8) -> Result<Vec<(Vec<u8>, PendingRecord)>, StoreError> {
@@ -191,6 +210,7 @@ impl Engine<'_> {
                 // The device has other keys than when the message was sent: it is not the device it was sent to.
                 if let Some(message) = message {
                     self.set_delivery(message, device, DeliveryState::Failed(FailureReason::NoKeys))?;
+                    self.hold_undelivered(message, device)?;
                 }
                 continue;
             }
@@ -227,8 +247,34 @@ impl Engine<'_> {
                 self.tx.delete(Table::Pending, &row_key)?;
                 if let Some(message) = record.message() {
                     self.set_delivery(message, *device, DeliveryState::Failed(FailureReason::NoKeys))?;
+                    self.hold_undelivered(message, *device)?;
                 }
             }
+        }
+        self.drop_outgoing(&gone)?;
+        self.hold_on_its_way(&gone)
+    }
+
+    /// The contact was removed: what waits here for it is not sent any more.
+    pub(crate) fn forget_unsent(&mut self, account: AccountId) -> Result<(), StoreError> {
+        let mut gone = Vec::new();
+        for number in 0..=DeviceNumber::MAX {
+            // Where no device is known, the account's first stands for all.
+            let device = DeviceNumber::new(number).unwrap_or(DeviceNumber::PRIMARY);
+            let device = DeviceAddress { account, device };
+            loop {
+                let rows = self.pending_rows(account, number)?;
+                if rows.is_empty() {
+                    break;
+                }
+                for (row_key, record) in rows {
+                    self.tx.delete(Table::Pending, &row_key)?;
+                    if let Some(message) = record.message() {
+                        self.set_delivery(message, device, DeliveryState::Failed(FailureReason::NoKeys))?;
+                    }
+                }
+            }
+            gone.push(device);
         }
         self.drop_outgoing(&gone)
     }

@@ -130,8 +130,16 @@ fn a_linked_device_takes_a_contacts_later_keys_from_the_same_account_key_only() 
     // The directory shows the tablet, which has seen nothing of Bob yet, a later set that Bob never signed.
     let forged = forged_key_set(&mut tablet, bob_account, 2);
     let outcome = tablet.with(world.now, |engine| engine.handle_key_set(bob_account, &forged)).unwrap();
-    assert!(matches!(outcome, KeySetOutcome::Refused(KeySetRefusal::NotPinned)), "{outcome:?}");
+    assert!(matches!(outcome, KeySetOutcome::Behind), "{outcome:?}");
     let genuine = world.key_sets[&bob_account].clone();
+    // Nor can it show how the one became the other.
+    for chain in [vec![forged.clone()], vec![genuine.clone(), forged]] {
+        let outcome = tablet.with(world.now, |engine| engine.handle_key_sets(bob_account, &chain)).unwrap();
+        assert!(
+            matches!(outcome, KeySetOutcome::Refused(KeySetRefusal::NotPinned | KeySetRefusal::Invalid(_))),
+            "{outcome:?}"
+        );
+    }
     let outcome = tablet.with(world.now, |engine| engine.handle_key_set(bob_account, &genuine)).unwrap();
     assert!(matches!(outcome, KeySetOutcome::Accepted { .. }), "{outcome:?}");
     let view = tablet.with(0, |engine| engine.contact_view(bob_account)).unwrap();
@@ -327,7 +335,11 @@ fn a_mailbox_that_takes_nothing_does_not_hold_up_the_others() {
     world.send(&mut ada, with_mallory, text("hello"));
     world.settle(&mut [&mut ada, &mut mallory]);
     // Mallory's mailbox is full, and each of her messages makes Ada send a receipt.
-    ada.with(world.now, |engine| (0..5_000).try_for_each(|_| engine.queue(mallory.address, &[0; 64], None))).unwrap();
+    let identity = IdentityKeyPair::generate(&mut ada.rng).public();
+    ada.with(world.now, |engine| {
+        (0..5_000).try_for_each(|_| engine.queue(mallory.address, identity, &[0; 64], None))
+    })
+    .unwrap();
     let stuck = ada.with(world.now, |engine| engine.poll_outbox(1)).unwrap();
     ada.with(world.now, |engine| engine.handle_submitted(stuck[0].number, SubmitStatus::QuotaExceeded)).unwrap();
     let with_bob = world.introduce(&mut ada, &mut bob);
@@ -343,7 +355,7 @@ fn a_mailbox_that_takes_nothing_does_not_hold_up_the_others() {
                     let bundles = vec![world.bundle(bob.address).unwrap()];
                     ada.with(world.now, |engine| engine.handle_bundles(account, &BundlesResponse { bundles })).unwrap();
                 }
-                Need::PublishKeySet { .. } => unreachable!("nothing is to be published"),
+                _ => unreachable!("nothing else is wanted"),
             }
         }
     }

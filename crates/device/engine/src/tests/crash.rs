@@ -9,7 +9,7 @@ use crate::message::MessageState;
 
 /// Runs `operation` again and again, failing its first write, then its second, and so on, until it gets through. Every failure must leave
 /// the store as it was.
-fn with_every_crash(mut operation: impl FnMut(Option<usize>) -> bool) -> usize {
+pub(super) fn with_every_crash(mut operation: impl FnMut(Option<usize>) -> bool) -> usize {
     for write in 0..2_000 {
         if operation(Some(write)) {
             return write;

@@ -5,7 +5,7 @@ use rcseal_wire::id::EnvelopeId;
 
 use super::world::{World, events, messages, text, texts};
 use crate::contact::{KeySetOutcome, KeySetRefusal};
-use crate::event::Event;
+use crate::event::{Event, KeySetReason};
 use crate::message::MessageState;
 use crate::send::BundleRefusal;
 use crate::store::Table;
@@ -98,7 +98,7 @@ fn a_rolled_back_forked_or_foreign_key_set_is_refused() {
     let outcome = ada.with(world.now, |engine| engine.handle_key_set(bob_account, &genuine)).unwrap();
     let KeySetOutcome::Refused(refusal) = outcome else { panic!("a rollback was accepted") };
     assert_eq!(refusal.code(), "key_set_rollback");
-    assert_eq!(events(&mut ada), [Event::KeySetRefused { account: bob_account }]);
+    assert_eq!(events(&mut ada), [Event::KeySetRefused { account: bob_account, reason: KeySetReason::Rollback }]);
     assert_eq!(ada.with(0, |engine| engine.contact_view(bob_account)).unwrap().key_set_counter, Some(2));
 }
 

@@ -1,6 +1,6 @@
 //! Safety numbers, and what a change of the account key does to them.
 
-use rcseal_credential::{AccountSigner, KeySetBuilder, UnverifiedKeySet};
+use rcseal_credential::{AccountSigner, KeySetBuilder, Succession, UnverifiedKeySet};
 
 use super::world::{Phone, World, events, text, texts};
 use crate::contact::{KeySetOutcome, Verification};
@@ -30,7 +30,7 @@ fn nothing_is_sent_to_a_verified_contact_whose_account_key_changed_until_numbers
     let changed = migrated(&world, &mut bob);
     let outcome = ada.with(world.now, |engine| engine.handle_key_set(bob_account, &changed)).unwrap();
     assert!(matches!(outcome, KeySetOutcome::Accepted { .. }), "{outcome:?}");
-    assert!(events(&mut ada).contains(&Event::AccountKeyChanged { account: bob_account }));
+    assert!(events(&mut ada).contains(&Event::AccountKeyChanged { account: bob_account, how: Succession::Migrated }));
     let contact = ada.with(world.now, |engine| engine.contact_view(bob_account)).unwrap();
     assert_eq!(contact.verification, Verification::Changed);
     let after = ada.with(world.now, |engine| engine.safety_number(bob_account)).unwrap();
@@ -55,7 +55,7 @@ fn an_unverified_contact_whose_account_key_changed_is_told_of_and_still_written_
     events(&mut ada);
     let changed = migrated(&world, &mut bob);
     ada.with(world.now, |engine| engine.handle_key_set(bob_account, &changed)).unwrap();
-    assert!(events(&mut ada).contains(&Event::AccountKeyChanged { account: bob_account }));
+    assert!(events(&mut ada).contains(&Event::AccountKeyChanged { account: bob_account, how: Succession::Migrated }));
     let contact = ada.with(world.now, |engine| engine.contact_view(bob_account)).unwrap();
     assert_eq!(contact.verification, Verification::Unverified);
     world.send(&mut ada, conversation, text("two"));

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, VecDeque};
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
+use rcseal_credential::UnverifiedKeySet;
 use rcseal_wire::api::{BundlesResponse, DeviceBundle, DeviceUpload};
 use rcseal_wire::content::Body;
 use rcseal_wire::frame::SubmitStatus;
 use rcseal_wire::id::{
-    AccountId, ConversationId, Custody, DeviceAddress, DeviceNumber, EnvelopeId, MailboxId, MessageId, Platform,
+    AccountId, ConversationId, Custody, DeliveryTokenHash, DeviceAddress, DeviceNumber, EnvelopeId, MailboxId, MessageId, Platform,
 };
 
 use crate::account::NewAccount;
@@ -26,6 +27,14 @@ pub(super) struct World {
     pub(super) mailboxes: BTreeMap<MailboxId, VecDeque<(EnvelopeId, Vec<u8>)>>,
     pub(super) key_sets: BTreeMap<AccountId, Vec<u8>>,
     pub(super) devices: BTreeMap<DeviceAddress, DeviceUpload>,
+    /// Every key set that the directory took, oldest first.
+    pub(super) history: BTreeMap<AccountId, Vec<Vec<u8>>>,
+    /// Sets in one answer; sixteen where nothing is said.
+    pub(super) chain_len: Option<usize>,
+    /// Delivery tokens that the server was told of.
+    pub(super) tokens: BTreeMap<AccountId, Vec<DeliveryTokenHash>>,
+    /// Resets that were called off.
+    pub(super) vetoes: usize,
     /// One-time prekeys handed out.
     pub(super) handed_out: usize,
 }
@@ -55,6 +64,15 @@ impl World {
         Self { now: 1_700_000_000_000, ..Self::default() }
     }
 
+    /// The directory keeps what it took.
+    pub(super) fn record(&mut self, key_set: &[u8]) {
+        let account = UnverifiedKeySet::parse(key_set).unwrap().account();
+        let history = self.history.entry(account).or_default();
+        if history.last().map(Vec::as_slice) != Some(key_set) {
+            history.push(key_set.to_vec());
+        }
+    }
+
     /// A registered account on a primary device.
     pub(super) fn phone(&mut self, seed: u64, name: &str) -> Phone {
         let mut store = MemoryStore::new();
@@ -74,6 +92,7 @@ impl World {
                 Ok::<_, crate::account::AccountError>((request, view))
             })
             .unwrap();
+        self.record(&request.key_set.0);
         self.key_sets.insert(view.address.account, request.key_set.0);
         self.devices.insert(view.address, request.device);
         self.mailboxes.insert(view.mailbox, VecDeque::new());
@@ -115,7 +134,7 @@ impl World {
     /// Does what the phone's engine asks for, and hands its envelopes to the relay. Answers whether there was anything.
     pub(super) fn serve(&mut self, phone: &mut Phone) -> bool {
         phone.with(self.now, |engine| engine.flush_receipts()).unwrap();
-        let mut busy = false;
+        let mut busy = phone.with(self.now, |engine| engine.poll_schedule()).unwrap() > 0;
         for need in phone.with(self.now, |engine| engine.poll_needs()).unwrap() {
             busy = true;
             match need {
@@ -135,7 +154,28 @@ impl World {
                         .unwrap();
                     assert!(refused.is_empty(), "{refused:?}");
                 }
+                Need::FetchKeySets { account, from, .. } => {
+                    let chain: Vec<Vec<u8>> = self
+                        .history
+                        .get(&account)
+                        .into_iter()
+                        .flatten()
+                        .filter(|bytes| UnverifiedKeySet::parse(bytes).unwrap().counter() >= from)
+                        .take(self.chain_len.unwrap_or(16))
+                        .cloned()
+                        .collect();
+                    phone.with(self.now, |engine| engine.handle_key_sets(account, &chain)).unwrap();
+                }
+                Need::SetDeliveryTokens { hashes, .. } => {
+                    self.tokens.insert(phone.address.account, hashes.clone());
+                    phone.with(self.now, |engine| engine.handle_delivery_tokens(&hashes)).unwrap();
+                }
+                Need::VetoReset => {
+                    self.vetoes += 1;
+                    phone.with(self.now, |engine| engine.handle_reset_vetoed()).unwrap();
+                }
                 Need::PublishKeySet { key_set } => {
+                    self.record(&key_set);
                     self.key_sets.insert(phone.address.account, key_set);
                     phone.with(self.now, |engine| engine.handle_published()).unwrap();
                 }

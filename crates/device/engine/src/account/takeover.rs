@@ -1,0 +1,255 @@
+//! Taking an account over on a new installation: by its recovery key, or by a reset.
+//!
+//! `begin` draws this device's keys and a new account key and signs the key set that names them, on top of the newest set that the server
+//! shows; the shell hands it to the server; `complete` makes it the account's here. Everything is in the store from `begin` on, the recovery
+//! key or the operator's ticket included, so a crash at any point leaves something that can be sent again; both are deleted by `complete`.
+//! When the account's key set has moved meanwhile (a thief signs on), [`Engine::rebase_takeover`] signs again on top of the newer one.
+//!
+//! The server is believed about nothing: it shows a key set that must be the account's and, for a recovery, commit to the key in the user's
+//! hand. A server that shows an old one gets a set that it cannot use.
+
+use rcseal_credential::{AccountSigner, KeySetBuilder, RecoveryCommitment, RecoveryKey, UnverifiedKeySet, VerifiedKeySet};
+use rcseal_crypto::secret::Secret;
+use rcseal_wire::api::{Base64, KeySetProof, RecoveryRequest, ResetRequest};
+use rcseal_wire::content::NAME_LEN_MAX;
+use rcseal_wire::id::{AccountId, Custody, DeviceAddress, Platform};
+use rcseal_wire::token::DeliveryToken;
+use zeroize::Zeroizing;
+
+use super::{Account, AccountError, AccountState, NewAccount, record};
+use crate::context::Engine;
+use crate::event::Event;
+use crate::store::{BadRow, Table, prefix_end};
+
+/// What the user is handed, once.
+#[derive(Debug)]
+pub struct TakeoverStarted {
+    /// Seed of the account's new recovery key: to be written down before anything is sent. The engine does not keep it.
+    pub recovery_seed: Secret<32>,
+}
+
+/// By what right.
+enum Right {
+    Recovery(RecoveryKey),
+    Reset { not_before_ms: u64 },
+}
+
+impl Engine<'_> {
+    /// Begins to take an account back with its recovery key. `basis` is the newest key set that the server shows for it.
+    ///
+    /// # Errors
+    /// [`AccountError::Exists`] on a device that has an account, [`AccountError::Build`] with
+    /// [`rcseal_credential::KeySetError::RecoveryKey`] when the key is not the account's.
+    pub fn begin_recovery(
+        &mut self,
+        account: AccountId,
+        new: &NewAccount,
+        recovery_seed: &Secret<32>,
+        basis: &[u8],
+    ) -> Result<TakeoverStarted, AccountError> {
+        let right = Right::Recovery(RecoveryKey::from_seed(*recovery_seed.expose()));
+        self.begin(account, new, AccountState::Recovering, &right, recovery_seed.expose(), basis)
+    }
+
+    /// Begins to reset an account with a ticket of the operator's. Nobody takes it for valid before `not_before_ms`.
+    ///
+    /// # Errors
+    /// [`AccountError::Exists`] on a device that has an account, or what is wrong with the key set that the server shows.
+    pub fn begin_reset(
+        &mut self,
+        account: AccountId,
+        new: &NewAccount,
+        ticket: &str,
+        basis: &[u8],
+        not_before_ms: u64,
+    ) -> Result<TakeoverStarted, AccountError> {
+        let right = Right::Reset { not_before_ms };
+        self.begin(account, new, AccountState::Resetting, &right, ticket.as_bytes(), basis)
+    }
+
+    fn begin(
+        &mut self,
+        account_id: AccountId,
+        new: &NewAccount,
+        state: AccountState,
+        right: &Right,
+        secret: &[u8],
+        basis: &[u8],
+    ) -> Result<TakeoverStarted, AccountError> {
+        if self.tx.get(Table::Account, record::KEY)?.is_some() {
+            return Err(AccountError::Exists);
+        }
+        if new.display_name.len() > NAME_LEN_MAX {
+            return Err(AccountError::NameTooLong);
+        }
+        let basis = parse_basis(account_id, basis)?;
+        let address = DeviceAddress { account: account_id, device: basis.device_number_anew() };
+        let (signer, renewed) = (AccountSigner::generate(self.rng), RecoveryKey::generate(self.rng));
+        let token = DeliveryToken::generate(self.rng);
+        let mut account = Account::draw(new, address, token, Some(signer), self.rng);
+        account.state = state;
+        account.takeover = Zeroizing::new(secret.to_vec());
+        account.keeps_tokens = true;
+        self.sign_takeover(&mut account, right, &basis, renewed.commitment(), (new.platform, new.custody))?;
+        self.put_key_set(&basis)?;
+        self.draw_first_prekeys(&mut account)?;
+        self.put_account(&account)?;
+        Ok(TakeoverStarted { recovery_seed: Secret::from_bytes(*renewed.seed()) })
+    }
+
+    fn sign_takeover(
+        &mut self,
+        account: &mut Account,
+        right: &Right,
+        basis: &VerifiedKeySet,
+        renewed: RecoveryCommitment,
+        (platform, custody): (Platform, Custody),
+    ) -> Result<(), AccountError> {
+        account.address.device = basis.device_number_anew();
+        let entry = account.entry(platform, custody, self.rng)?;
+        let signer = account.signer.as_ref().ok_or(AccountError::NotPrimary)?;
+        let signed = match right {
+            Right::Recovery(key) => {
+                KeySetBuilder::recovery(basis, key, renewed)?.add_device(entry)?.sign_recovery(key, signer)?
+            }
+            Right::Reset { not_before_ms } => {
+                KeySetBuilder::reset(basis, renewed).add_device(entry)?.sign_reset(signer, *not_before_ms)?
+            }
+        };
+        account.unpublished = Some(signed.as_bytes().to_vec());
+        Ok(())
+    }
+
+    /// The account's key set is another one by now: signs again on top of it, with the keys and the new recovery key that were drawn. Answers
+    /// `false`, and leaves all as it is, where it is the one that was signed on already.
+    ///
+    /// # Errors
+    /// [`AccountError::NoTakeover`], or what is wrong with the key set; the recovery key may not be the account's any more.
+    pub fn rebase_takeover(&mut self, basis: &[u8], not_before_ms: u64) -> Result<bool, AccountError> {
+        let mut account = self.account()?;
+        let right = match account.state {
+            AccountState::Recovering => {
+                let seed = account.takeover.as_slice().try_into().map_err(|_| BadRow::error(Table::Account))?;
+                Right::Recovery(RecoveryKey::from_seed(seed))
+            }
+            AccountState::Resetting => Right::Reset { not_before_ms },
+            AccountState::Registering | AccountState::Active => return Err(AccountError::NoTakeover),
+        };
+        let signed = takeover_set(&account)?;
+        let (renewed, device) = match (signed.recovery_commitments().last(), signed.devices().first()) {
+            (Some(renewed), Some(device)) => (*renewed, device),
+            _ => return Err(BadRow::error(Table::Account).into()),
+        };
+        let basis = parse_basis(account.address.account, basis)?;
+        if signed.previous() == Some(basis.hash()) {
+            return Ok(false);
+        }
+        let device = (device.platform(), device.custody());
+        self.sign_takeover(&mut account, &right, &basis, renewed, device)?;
+        self.put_key_set(&basis)?;
+        self.put_account(&account)?;
+        Ok(true)
+    }
+
+    /// What lets this device read the account's current key set at the server, while a recovery or a reset is under way.
+    ///
+    /// # Errors
+    /// [`AccountError::NoTakeover`].
+    pub fn takeover_proof(&mut self) -> Result<KeySetProof, AccountError> {
+        let account = self.account()?;
+        let bad = || BadRow::error(Table::Account);
+        match account.state {
+            AccountState::Recovering => {
+                let seed = account.takeover.as_slice().try_into().map_err(|_| bad())?;
+                Ok(recovery_proof(&RecoveryKey::from_seed(seed)))
+            }
+            AccountState::Resetting => {
+                let ticket = std::str::from_utf8(&account.takeover).map_err(|_| bad())?.to_owned();
+                Ok(KeySetProof { recovery_key: None, reset_ticket: Some(ticket) })
+            }
+            AccountState::Registering | AccountState::Active => Err(AccountError::NoTakeover),
+        }
+    }
+
+    /// What to ask the server for, while recovering.
+    ///
+    /// # Errors
+    /// [`AccountError::NoTakeover`].
+    pub fn recovery_request(&mut self) -> Result<RecoveryRequest, AccountError> {
+        let account = self.account()?;
+        if account.state != AccountState::Recovering {
+            return Err(AccountError::NoTakeover);
+        }
+        let key_set = Base64(takeover_set(&account)?.as_bytes().to_vec());
+        Ok(RecoveryRequest { key_set, device: self.device_upload(&account)? })
+    }
+
+    /// What to ask the server for, while resetting; asked again unchanged, the server says how far the reset has come.
+    ///
+    /// # Errors
+    /// [`AccountError::NoTakeover`].
+    pub fn reset_request(&mut self) -> Result<ResetRequest, AccountError> {
+        let account = self.account()?;
+        if account.state != AccountState::Resetting {
+            return Err(AccountError::NoTakeover);
+        }
+        let key_set = Base64(takeover_set(&account)?.as_bytes().to_vec());
+        let ticket = std::str::from_utf8(&account.takeover).map_err(|_| BadRow::error(Table::Account))?.to_owned();
+        Ok(ResetRequest { ticket, key_set, device: self.device_upload(&account)? })
+    }
+
+    /// The server has given the account to this device. The spent recovery key or ticket is forgotten.
+    ///
+    /// # Errors
+    /// [`AccountError::NoTakeover`].
+    pub fn complete_takeover(&mut self) -> Result<(), AccountError> {
+        let mut account = self.account()?;
+        if !matches!(account.state, AccountState::Recovering | AccountState::Resetting) {
+            return Err(AccountError::NoTakeover);
+        }
+        let key_set = takeover_set(&account)?;
+        self.put_key_set(&key_set)?;
+        account.state = AccountState::Active;
+        account.unpublished = None;
+        account.takeover = Zeroizing::new(Vec::new());
+        self.put_account(&account)?;
+        self.emit(Event::DevicesChanged { account: account.address.account })?;
+        // Contacts hold tokens that this device never knew; its own is added to them.
+        Ok(self.need_tokens_at(account.address.account, self.now)?)
+    }
+
+    /// Gives a recovery or a reset up: nothing stays of it here, and what the server was asked for remains with the server.
+    ///
+    /// # Errors
+    /// [`AccountError::NoTakeover`].
+    pub fn abandon_takeover(&mut self) -> Result<(), AccountError> {
+        let account = self.account()?;
+        if !matches!(account.state, AccountState::Recovering | AccountState::Resetting) {
+            return Err(AccountError::NoTakeover);
+        }
+        self.tx.delete(Table::KeySet, account.address.account.as_bytes())?;
+        self.tx.delete_range(Table::Prekey, &[], &prefix_end(&[]))?;
+        Ok(self.tx.delete(Table::Account, record::KEY)?)
+    }
+}
+
+/// What shows a server that a recovery key is at hand: its public half, which nobody knows before it is used.
+#[must_use]
+pub fn recovery_proof(key: &RecoveryKey) -> KeySetProof {
+    KeySetProof { recovery_key: Some(Base64(key.public_key().as_bytes().to_vec())), reset_ticket: None }
+}
+
+/// The key set that the server shows, which has to be this account's.
+fn parse_basis(account: AccountId, basis: &[u8]) -> Result<VerifiedKeySet, AccountError> {
+    let basis = UnverifiedKeySet::parse(basis)?;
+    if basis.account() != account {
+        return Err(AccountError::OtherAccount);
+    }
+    Ok(basis.verify()?)
+}
+
+/// The set that was signed here. It was verified when it was built, and the store is authenticated.
+fn takeover_set(account: &Account) -> Result<VerifiedKeySet, AccountError> {
+    let bytes = account.unpublished.as_deref().ok_or(AccountError::NoTakeover)?;
+    Ok(UnverifiedKeySet::parse(bytes).map_err(|_| BadRow::error(Table::Account))?.assume_verified())
+}

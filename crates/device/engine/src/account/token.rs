@@ -1,0 +1,111 @@
+//! Replacing the delivery token: what lets others write to this account.
+//!
+//! Contacts and invitations hold the token. To take the leave back from one holder it is replaced for all: the server learns the new token
+//! first, then the remaining contacts do, inside their sessions; the old one stays good meanwhile, and after an overlap the server
+//! forgets it. Whoever has only the old one then, a removed contact or a leaked invitation, can neither write nor fetch keys.
+//!
+//! ```text
+//! drawn ──server has both──▶ in use, contacts are told ──overlap──▶ server has the new one alone
+//! ```
+
+use rcseal_wire::id::{DeliveryTokenHash, DeviceAddress};
+use rcseal_wire::token::DeliveryToken;
+
+use super::{Account, AccountError};
+use crate::context::Engine;
+use crate::need::NeedKind;
+use crate::send::as_account_error;
+use crate::store::{BadRow, Order, Table, prefix_end};
+
+/// How long a replaced token stays good: a week, in which a contact that is seldom online hears of the new one.
+pub const TOKEN_OVERLAP_MS: u64 = 7 * 24 * 3600 * 1000;
+/// Sessions read at once where all are looked at.
+const PAGE: usize = 256;
+
+/// What the server should be told of tokens.
+pub(crate) struct TokenChange {
+    pub(crate) hashes: Vec<DeliveryTokenHash>,
+    /// Tokens that the server knows and this device does not stay good.
+    pub(crate) keeps_others: bool,
+}
+
+impl Engine<'_> {
+    /// On the primary device: replaces the delivery token. The old one stays good for `overlap_ms` after the contacts were told, usually
+    /// [`TOKEN_OVERLAP_MS`]; with 0 a contact that is offline meanwhile has to be invited again.
+    ///
+    /// # Errors
+    /// [`AccountError::NotPrimary`], [`AccountError::TokenUnderWay`].
+    pub fn replace_delivery_token(&mut self, overlap_ms: u64) -> Result<(), AccountError> {
+        let mut account = self.account()?;
+        if account.signer.is_none() {
+            return Err(AccountError::NotPrimary);
+        }
+        if account.next_token.is_some() {
+            return Err(AccountError::TokenUnderWay);
+        }
+        account.next_token = Some(DeliveryToken::generate(self.rng));
+        account.keeps_tokens = false;
+        account.token_overlap_ms = overlap_ms;
+        account.retiring_token = None;
+        self.put_account(&account)?;
+        Ok(self.need_tokens_at(account.address.account, self.now)?)
+    }
+
+    /// What the server should be told of tokens now; `None` when it knows.
+    pub(crate) fn token_change(&self, account: &Account) -> Option<TokenChange> {
+        let current = account.delivery_token.hash();
+        if let Some(next) = &account.next_token {
+            return Some(TokenChange { hashes: vec![next.hash(), current], keeps_others: false });
+        }
+        if account.retiring_token.is_some() || account.keeps_tokens {
+            return Some(TokenChange { hashes: vec![current], keeps_others: account.keeps_tokens });
+        }
+        None
+    }
+
+    /// The server knows these tokens now, as [`crate::need::Need::SetDeliveryTokens`] named them.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn handle_delivery_tokens(&mut self, hashes: &[DeliveryTokenHash]) -> Result<(), AccountError> {
+        let mut account = self.account()?;
+        let own = account.address.account;
+        self.need_met(NeedKind::Tokens, own)?;
+        account.keeps_tokens = false;
+        match account.next_token.take_if(|next| hashes.contains(&next.hash())) {
+            Some(next) => {
+                account.retiring_token = Some(std::mem::replace(&mut account.delivery_token, next));
+                self.put_account(&account)?;
+                self.need_tokens_at(own, self.now.plus(account.token_overlap_ms))?;
+                self.tell_delivery_token(&account)
+            }
+            // A token that was drawn while the request was on its way goes with the next one.
+            None if account.next_token.is_some() => {
+                self.put_account(&account)?;
+                Ok(self.need_tokens_at(own, self.now)?)
+            }
+            None => {
+                account.retiring_token = None;
+                Ok(self.put_account(&account)?)
+            }
+        }
+    }
+
+    /// Every session carries the introduction again, which holds the token, and a notice carries it at once.
+    fn tell_delivery_token(&mut self, account: &Account) -> Result<(), AccountError> {
+        let mut from = Vec::new();
+        loop {
+            let rows = self.tx.scan(Table::ActiveSession, &from, &prefix_end(&[]), PAGE, Order::Ascending)?;
+            let Some((last, _)) = rows.last() else { break };
+            from = [last.as_slice(), &[0]].concat();
+            for (row_key, _) in &rows {
+                let peer = DeviceAddress::parse(row_key).map_err(|_| BadRow::error(Table::ActiveSession))?;
+                if let Some(mut session) = self.active_session(peer)? {
+                    session.introduced = 0;
+                    self.save_session(&session)?;
+                }
+            }
+        }
+        self.announce_key_set(account).map_err(as_account_error)
+    }
+}
