@@ -9,12 +9,14 @@
 //! | [`store`] | SQLCipher behind the engine's [`rcseal_engine::store::Tx`] |
 //! | [`vault`] | who keeps the key that wraps the store's key |
 //! | [`net`] | TLS, HTTP and WebSockets on an authenticated and an anonymous plane |
+//! | [`recovery_code`] | the recovery key as people write it down |
 //! | [`backoff`] | how long to wait before the next attempt |
 
 pub mod backoff;
 pub mod client;
 mod files;
 pub mod net;
+pub mod recovery_code;
 pub mod store;
 mod thumbnail;
 pub mod vault;
