@@ -111,10 +111,13 @@ enum Source {
     New { root: Secret<32>, walk: Walk },
 }
 
-/// A chain walked to a message, and where it stood when the jump's last [`SKIPPED_MAX`] messages began.
+/// A chain walked past a message: where it stood when the jump's last [`SKIPPED_MAX`] messages began, the message's seed,
+/// and where it stands after the message.
 struct Walk {
     kept_from: Chain,
-    at: Chain,
+    skipped: u32,
+    seed: Secret<32>,
+    after: Chain,
 }
 
 impl Walk {
@@ -127,11 +130,9 @@ impl Walk {
         chain.advance_to(counter.saturating_sub(SKIPPED_MAX as u32));
         let kept_from = chain.duplicate();
         chain.advance_to(counter);
-        Ok(Self { kept_from, at: chain })
-    }
-
-    fn skipped(&self) -> u64 {
-        u64::from(self.at.counter() - self.kept_from.counter())
+        let skipped = counter - kept_from.counter();
+        let seed = chain.next();
+        Ok(Self { kept_from, skipped, seed, after: chain })
     }
 }
 
@@ -154,7 +155,7 @@ pub(crate) fn receive(state: &State, skipped: &dyn SkippedKeys, bytes: &[u8]) ->
     let keys = match &source {
         Source::Stored(row) => MessageKeys::derive(suite, salt.key(), row.key()),
         Source::Known { walk, .. } | Source::New { walk, .. } => {
-            MessageKeys::derive(suite, salt.key(), &walk.at.seed())
+            MessageKeys::derive(suite, salt.key(), &walk.seed)
         }
     };
     let plaintext = keys
@@ -240,18 +241,15 @@ struct Rows {
 impl Rows {
     /// Keeps the seeds a walk jumped over. The chain after the message.
     fn jump(&mut self, places: &mut SkippedPlaces, theirs: &x25519::PublicKey, walk: Walk) -> Chain {
-        let (first, evict_below) = places.take(walk.skipped());
+        let Walk { mut kept_from, skipped, after, .. } = walk;
+        let (first, evict_below) = places.take(u64::from(skipped));
         self.evict.messages_below = evict_below.or(self.evict.messages_below);
-        let Walk { mut kept_from, mut at } = walk;
-        let count = (at.counter() - kept_from.counter()) as usize;
-        self.insert.reserve(count);
-        for ordinal in (first..).take(count) {
+        self.insert.reserve(skipped as usize);
+        for ordinal in (first..).take(skipped as usize) {
             let id = SkippedId::Message { chain: *theirs.as_bytes(), counter: kept_from.counter() };
-            self.insert.push(SkippedRow::from_parts(id, ordinal, kept_from.seed()));
-            kept_from.advance();
+            self.insert.push(SkippedRow::from_parts(id, ordinal, kept_from.next()));
         }
-        at.advance();
-        at
+        after
     }
 
     /// Keeps the post-quantum keys a walk jumped over.

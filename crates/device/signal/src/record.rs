@@ -8,7 +8,7 @@ use core::fmt;
 use std::sync::Arc;
 
 use rcseal_crypto::{Secret, x25519};
-use zeroize::Zeroizing;
+use zeroize::Zeroize;
 
 use crate::address::Address;
 use crate::identity::IdentityKey;
@@ -38,7 +38,14 @@ const END_UNKNOWN: u32 = u32::MAX;
 const HEADER_LEN: usize = 1 + 4 + 1 + 4 + 4 + 4 + KEM_CIPHERTEXT_LEN;
 
 /// A session's stored form. Prints no content; zeroized on drop.
-pub struct Record(Zeroizing<Vec<u8>>);
+pub struct Record(Vec<u8>);
+
+/// As a slice, which is erased in bulk.
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.0.as_mut_slice().zeroize();
+    }
+}
 
 impl Record {
     /// Length of an established session's record.
@@ -64,7 +71,8 @@ impl Record {
 
     pub(crate) fn of(state: &State) -> Self {
         let len = if state.pending.is_some() { Self::PENDING_LEN } else { Self::LEN };
-        let mut out = Zeroizing::new(Vec::with_capacity(len));
+        let mut record = Self(Vec::with_capacity(len));
+        let out = &mut record.0;
         out.push(VERSION);
         out.push(state.suite.profile.code());
         out.push(match state.role {
@@ -80,19 +88,19 @@ impl Record {
         out.extend_from_slice(state.base_key.as_bytes());
         out.extend_from_slice(&state.header_hash);
         out.extend_from_slice(state.root.expose());
-        write_sending(&mut out, &state.sending);
-        write_receiving(&mut out, &state.receiving);
+        write_sending(out, &state.sending);
+        write_receiving(out, &state.receiving);
         for places in [&state.skipped, &state.skipped_pq] {
             out.extend_from_slice(&places.next.to_be_bytes());
             out.extend_from_slice(&places.oldest.to_be_bytes());
         }
         out.extend_from_slice(state.exporter.expose());
-        state.pq.encode(&mut out);
+        state.pq.encode(out);
         if let Some(header) = &state.pending {
-            write_header(&mut out, header);
+            write_header(out, header);
         }
         debug_assert_eq!(out.len(), len, "the record's layout and its length constants disagree");
-        Self(out)
+        record
     }
 
     pub(crate) fn parse(bytes: &[u8]) -> Result<State, RecordError> {

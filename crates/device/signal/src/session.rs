@@ -139,8 +139,7 @@ impl Session {
             return Err(EncryptError::ChainExhausted);
         }
         let pq = self.state.pq.send(suite.pq, rng).map_err(|PqExhausted| EncryptError::ChainExhausted)?;
-        let keys = MessageKeys::derive(suite, &pq.key, &chain.seed());
-        chain.advance();
+        let keys = MessageKeys::derive(suite, &pq.key, &chain.next());
         let addresses = address_field(suite, &next.our_address, &next.their_address);
         let mut output = encode_message(
             suite,

@@ -108,7 +108,7 @@ pub(crate) fn with_stored(count: usize) -> Pair {
     let mut sent: Vec<_> = (0..count + 101).map(|_| send(&mut pair.alice, &mut pair.rng, &text)).collect();
     let last = sent.remove(count);
     receive(&mut pair.bob, &mut pair.stored, &last);
-    assert_eq!(pair.stored.len(), count);
+    assert_eq!(pair.stored.len(), 2 * count, "a seed and a post-quantum key for each");
     pair.waiting = sent;
     pair
 }
@@ -141,7 +141,7 @@ impl Pair {
 
     pub(crate) fn out_of_order(mut self, count: usize) -> f64 {
         // Spread over everything that is stored.
-        let stride = self.stored.len() / count;
+        let stride = self.stored.len() / 2 / count;
         per_call(count, |number| receive(&mut self.bob, &mut self.stored, &self.waiting[number * stride]))
     }
 }
@@ -191,7 +191,7 @@ impl Handshake {
     }
 }
 
-/// A receiver that is `jump` behind, and the message that shows it.
+/// A receiver, and a message `jump` beyond the last one it has read.
 #[derive(Clone)]
 pub(crate) struct Jump(Rc<(Session, Vec<u8>)>);
 
@@ -199,7 +199,7 @@ impl Jump {
     pub(crate) fn new(jump: u32) -> Self {
         let mut pair = one_way();
         let text = pair.text;
-        for _ in 0..jump {
+        for _ in 1..jump {
             send(&mut pair.alice, &mut pair.rng, &text);
         }
         let far = send(&mut pair.alice, &mut pair.rng, &text);

@@ -1,7 +1,7 @@
 //! A symmetric chain: a key and the counter of the message it serves next.
 
 use rcseal_crypto::Secret;
-use rcseal_crypto::hmac::hmac_sha256;
+use rcseal_crypto::hmac::{self, hmac_sha256};
 
 /// Input that gives a message seed, and input that gives the next chain key.
 const SEED: &[u8] = &[0x01];
@@ -35,21 +35,23 @@ impl Chain {
         &self.key
     }
 
-    /// The seed of the next message; the chain stays where it is.
-    pub(crate) fn seed(&self) -> Secret<32> {
-        Secret::from_bytes(hmac_sha256(self.key.expose(), &[SEED]))
-    }
-
-    /// One message further. Counters above [`crate::message::COUNTER_MAX`] are refused before a chain gets there.
-    pub(crate) fn advance(&mut self) {
-        self.key = Secret::from_bytes(hmac_sha256(self.key.expose(), &[NEXT]));
-        self.counter = self.counter.saturating_add(1);
+    /// The seed of the next message, and one message further.
+    pub(crate) fn next(&mut self) -> Secret<32> {
+        let key = hmac::Key::new(self.key.expose());
+        self.step_to(Secret::from_bytes(key.mac(&[NEXT])));
+        Secret::from_bytes(key.mac(&[SEED]))
     }
 
     /// Walks to `counter` and derives nothing but chain keys on the way.
     pub(crate) fn advance_to(&mut self, counter: u32) {
         while self.counter < counter {
-            self.advance();
+            self.step_to(Secret::from_bytes(hmac_sha256(self.key.expose(), &[NEXT])));
         }
+    }
+
+    /// Counters above [`crate::message::COUNTER_MAX`] are refused before a chain gets there.
+    fn step_to(&mut self, key: Secret<32>) {
+        self.key = key;
+        self.counter = self.counter.saturating_add(1);
     }
 }

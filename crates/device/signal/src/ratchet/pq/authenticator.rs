@@ -4,7 +4,7 @@
 //! then misses one epoch can no longer put a key of its own in the place of the peer's (ML-KEM Braid 2.4). The header of epoch e is
 //! authenticated by what epoch e-1 left, the ciphertext of epoch e by epoch e's own key.
 
-use rcseal_crypto::hkdf::hkdf_sha256;
+use rcseal_crypto::hkdf::zero_salt;
 use rcseal_crypto::hmac::{hmac_sha256, verify_hmac_sha256};
 use rcseal_crypto::{Secret, mlkem768::split};
 use zeroize::Zeroizing;
@@ -13,7 +13,6 @@ use super::chains::EpochKey;
 use super::labels::PqLabels;
 
 pub(crate) const MAC_LEN: usize = 32;
-const ZERO_SALT: [u8; 32] = [0; 32];
 
 #[derive(Debug)]
 pub(crate) struct Authenticator {
@@ -37,7 +36,7 @@ impl Authenticator {
         ikm[..32].copy_from_slice(root.expose());
         ikm[32..].copy_from_slice(key.expose());
         let output: Secret<64> =
-            hkdf_sha256(&ZERO_SALT, &ikm[..], &[labels.authenticator_update, &epoch.to_be_bytes()]);
+            zero_salt(&ikm[..], &[labels.authenticator_update, &epoch.to_be_bytes()]);
         let [root, mac_key] = super::parts(&output);
         Self { root, mac_key }
     }

@@ -12,7 +12,7 @@ use alloc::sync::Arc;
 
 use rand_core::CryptoRng;
 use rcseal_crypto::Secret;
-use rcseal_crypto::hkdf::hkdf_sha256;
+use rcseal_crypto::hkdf::zero_salt;
 use rcseal_crypto::mlkem768::split;
 
 use super::authenticator::{Authenticator, MAC_LEN};
@@ -42,8 +42,6 @@ const _: () = assert!(CT2_CHUNKS * CHUNK_LEN == split::CT2_LEN + MAC_LEN);
 pub(crate) type HeaderAndMac = Payload<HEADER_CHUNKS>;
 pub(crate) type Ct1 = Payload<CT1_CHUNKS>;
 pub(crate) type Ct2AndMac = Payload<CT2_CHUNKS>;
-
-const ZERO_SALT: [u8; 32] = [0; 32];
 
 /// What every state holds: its epoch, from 1, and the authenticator.
 #[derive(Clone, Debug)]
@@ -90,7 +88,7 @@ impl Received {
 
 /// HKDF(salt = zeros, ML-KEM shared secret, info = label || epoch, 32).
 pub(crate) fn epoch_key(labels: &PqLabels, epoch: u64, shared: &Secret<32>) -> EpochKey {
-    let key = hkdf_sha256(&ZERO_SALT, shared.expose(), &[labels.epoch_key, &epoch.to_be_bytes()]);
+    let key = zero_salt(shared.expose(), &[labels.epoch_key, &epoch.to_be_bytes()]);
     EpochKey { epoch, key }
 }
 

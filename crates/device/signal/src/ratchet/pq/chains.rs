@@ -9,7 +9,7 @@
 use alloc::sync::Arc;
 
 use rcseal_crypto::Secret;
-use rcseal_crypto::hkdf::{expand, extract, hkdf_sha256};
+use rcseal_crypto::hkdf::{hkdf_sha256, zero_salt};
 
 use super::error::PqRefusal;
 use super::labels::PqLabels;
@@ -45,7 +45,7 @@ impl PqChain {
     fn next(&mut self, labels: &PqLabels) -> Option<Secret<32>> {
         let index = self.index.checked_add(1)?;
         let info: [&[u8]; 2] = [&index.to_be_bytes(), labels.chain_next];
-        let output: Secret<64> = hkdf_sha256(&ZERO_SALT, self.key.expose(), &info);
+        let output: Secret<64> = zero_salt(self.key.expose(), &info);
         let [next, key] = parts(&output);
         *self = Self { key: next, index };
         Some(key)
@@ -54,8 +54,7 @@ impl PqChain {
     /// One message further, without its key: the first half of the same derivation.
     fn skip(&mut self, labels: &PqLabels) {
         let index = self.index.saturating_add(1);
-        let prk = extract(&ZERO_SALT, &[self.key.expose()]);
-        *self = Self { key: expand(&prk, &[&index.to_be_bytes(), labels.chain_next]), index };
+        *self = Self { key: zero_salt(self.key.expose(), &[&index.to_be_bytes(), labels.chain_next]), index };
     }
 }
 
@@ -189,6 +188,16 @@ impl Chains {
             let key = chain.next(labels).ok_or(PqRefusal::KeyGone { epoch, index })?;
             Ok(KeySource::Walk { key, skipped: Skipped { epoch, from, to: index } })
         })?
+    }
+
+    /// How far a message of this key epoch and index would make its chain walk, were it accepted.
+    pub(crate) fn jump(&self, epoch: u64, index: u32) -> u32 {
+        let chain = match &self.previous {
+            _ if epoch == self.epoch => Some(&self.current.receive),
+            Some(previous) if epoch == self.oldest() => Some(&previous.receive),
+            _ => None,
+        };
+        index.saturating_sub(chain.map_or(0, |chain| chain.index))
     }
 
     /// Changes the chains of a kept key epoch.
