@@ -70,6 +70,10 @@ pub(crate) enum Tally {
     ParkedOf(AccountId),
     /// Envelopes to this device in the outbox that carry no message.
     Notices(DeviceAddress),
+    /// Sessions that this device began.
+    HandshakesBegun,
+    /// Sessions that others began with it.
+    HandshakesAccepted,
 }
 
 impl Tally {
@@ -78,6 +82,8 @@ impl Tally {
             Self::Parked => b"tally/parked".to_vec(),
             Self::ParkedOf(account) => record::key(&[b"tally/parked/", account.as_bytes()]),
             Self::Notices(device) => record::key(&[b"tally/notices/", &device.to_bytes()]),
+            Self::HandshakesBegun => b"tally/handshakes/begun".to_vec(),
+            Self::HandshakesAccepted => b"tally/handshakes/accepted".to_vec(),
         }
     }
 }

@@ -15,6 +15,10 @@ impl Engine<'_> {
         let oldest_kept = self.now.0.saturating_sub(SENT_KEPT_MS);
         self.forget_sent_before(oldest_kept)?;
         self.forget_seen_before(oldest_kept)?;
+        self.forget_again_before(oldest_kept)?;
+        self.forget_asked()?;
+        self.forget_idle_peers()?;
+        self.drop_silent_sessions(oldest_kept)?;
         self.drop_expired_pending()?;
         if let Some(oldest) = self.oldest_signed_prekey()? {
             self.forget_base_keys_before(oldest)?;

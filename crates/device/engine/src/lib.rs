@@ -14,6 +14,7 @@
 //! | a user sends | [`Engine::send`] | polls needs and outbox |
 //! | always | [`Engine::poll_needs`] | fetches or publishes; [`Engine::handle_key_set`], [`Engine::handle_bundles`], [`Engine::handle_published`], or [`Engine::handle_need_failed`] |
 //! | always | [`Engine::poll_outbox`] | submits; [`Engine::handle_submitted`] or [`Engine::handle_submit_lost`] |
+//! | always | [`Engine::poll_schedule_timeout`] | [`Engine::poll_schedule`] when it is time, then polls needs and outbox |
 //! | the server says how many prekeys are left | [`Engine::prekey_upload`] | uploads |
 //! | events are there | [`Engine::events`] | tells the app, [`Engine::forget_events`] |
 //!
@@ -34,7 +35,13 @@ pub mod media;
 pub mod message;
 pub mod need;
 pub mod outbox;
+pub mod overview;
+mod peer;
 mod record;
+pub mod rekey;
+pub mod renewal;
+pub mod resend;
+mod schedule;
 mod seal;
 pub mod send;
 mod session;

@@ -226,7 +226,8 @@ impl Engine<'_> {
     /// Those of the store.
     pub fn handle_need_failed(&mut self, kind: NeedKind, account: AccountId) -> Result<(), StoreError> {
         self.postpone(kind, account)?;
-        if matches!(kind, NeedKind::KeySet | NeedKind::KeySets) && self.key_set_attempts(account)? >= PARKED_ATTEMPTS_MAX
+        if matches!(kind, NeedKind::KeySet | NeedKind::KeySets)
+            && self.key_set_attempts(account)? >= PARKED_ATTEMPTS_MAX
         {
             self.give_up_parked(account)?;
             // We have one, and the next message says again that there is a newer. Nothing waits for it.

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use rcseal_signal::IdentityKey;
 use rcseal_wire::frame::{Submit, SubmitStatus};
 use rcseal_wire::id::{DeviceAddress, EnvelopeId, MailboxId};
 use rcseal_wire::origin::Origin;
@@ -25,7 +26,7 @@ const QUEUED_MS_MAX: u64 = TTL_SECONDS as u64 * 1000;
 const PAGE: usize = 64;
 /// Envelopes without a message, such as receipts, that wait for one device: a peer makes us send them, and a mailbox that takes none
 /// would let them pile up.
-pub(crate) const NOTICES_MAX: u64 = 256;
+const NOTICES_MAX: u64 = 256;
 /// Refusals after which an envelope is given up: the mailbox is gone, or the delivery token is.
 const REFUSED_MAX: u32 = 5;
 
@@ -69,17 +70,18 @@ impl OutboxRecord {
 }
 
 impl Engine<'_> {
-    /// Puts an envelope into the outbox.
+    /// Puts an envelope into the outbox. It was encrypted to this identity key of the recipient's.
     pub(crate) fn queue(
         &mut self,
         recipient: DeviceAddress,
+        identity: IdentityKey,
         envelope: &[u8],
         message: Option<MessageKey>,
     ) -> Result<(), StoreError> {
         let number = self.next(Sequence::Outbox)?;
         let envelope_id = EnvelopeId::generate(self.rng);
         match message {
-            Some(message) => self.remember_sent(envelope_id, message, recipient)?,
+            Some(message) => self.remember_sent(envelope_id, message, recipient, identity)?,
             None => self.count_up(Tally::Notices(recipient))?,
         }
         let record = OutboxRecord {
@@ -94,6 +96,12 @@ impl Engine<'_> {
             envelope: envelope.into(),
         };
         self.tx.put(Table::Outbox, &number.to_be_bytes(), &record.to_row())
+    }
+
+    /// Whether a device's mailbox takes what we send: one that has not taken the last [`NOTICES_MAX`] gets no further notice. A peer that
+    /// makes us send receipts and takes none must not fill the outbox.
+    pub(crate) fn may_notify(&self, device: DeviceAddress) -> Result<bool, StoreError> {
+        Ok(self.tally(Tally::Notices(device))? < NOTICES_MAX)
     }
 
     pub(crate) fn put_route(&mut self, device: DeviceAddress, mailbox: MailboxId) -> Result<(), StoreError> {

@@ -7,7 +7,9 @@
 //! Nothing outside this module touches a session's rows. A step's delta is written in the transaction that holds what the step produced.
 
 use rcseal_crypto::secret::Secret;
-use rcseal_signal::{Address, Delta, LookupFailed, Session, SkippedId, SkippedKeys, SkippedKind, SkippedRow};
+use rcseal_signal::{
+    Address, Delta, IdentityKey, LookupFailed, Session, SkippedId, SkippedKeys, SkippedKind, SkippedRow,
+};
 use rcseal_wire::envelope::Tag;
 use rcseal_wire::id::DeviceAddress;
 use tls_codec::{TlsByteVecU16, TlsDeserializeBytes, TlsSerialize, TlsSize};
@@ -67,8 +69,20 @@ pub(crate) struct StoredSession {
     /// Times we told the peer that something could not be decrypted.
     pub(crate) reported: u16,
     /// Its sending side may have been used by a life of the store that was lost. It decrypts, and never encrypts again.
-    is_archived: bool,
-    created_at: UnixMillis,
+    pub(crate) is_archived: bool,
+    pub(crate) created_at: UnixMillis,
+    /// When the peer last came with a new ratchet key.
+    pub(crate) turned_at: UnixMillis,
+    /// When something was last decrypted in it.
+    pub(crate) heard_at: UnixMillis,
+    /// Messages encrypted in it.
+    pub(crate) sent: u64,
+    /// Messages decrypted in it.
+    pub(crate) received: u64,
+    /// Envelopes of the peer that did not decrypt, since the last that did.
+    pub(crate) failures: u8,
+    /// Envelopes of ours that the peer could not decrypt, since it last showed that it can.
+    pub(crate) refusals: u8,
     send_epoch: u32,
     send_count: u16,
     send_epoch_at: UnixMillis,
@@ -83,6 +97,12 @@ struct SessionRecord {
     introduced: u8,
     reported: u16,
     is_archived: u8,
+    turned_at_ms: u64,
+    heard_at_ms: u64,
+    sent: u64,
+    received: u64,
+    failures: u8,
+    refusals: u8,
     send_epoch: u32,
     send_count: u16,
     send_epoch_at_ms: u64,
@@ -210,6 +230,12 @@ impl StoredSession {
             introduced: self.introduced,
             reported: self.reported,
             is_archived: u8::from(self.is_archived),
+            turned_at_ms: self.turned_at.0,
+            heard_at_ms: self.heard_at.0,
+            sent: self.sent,
+            received: self.received,
+            failures: self.failures,
+            refusals: self.refusals,
             send_epoch: self.send_epoch,
             send_count: self.send_count,
             send_epoch_at_ms: self.send_epoch_at.0,
@@ -229,24 +255,29 @@ impl Engine<'_> {
         self.session(SessionKey { peer, number })
     }
 
-    fn session(&self, session_key: SessionKey) -> Result<Option<StoredSession>, StoreError> {
+    /// The session to send to a device on, if it may still be sent on: it is with the identity key that the device has now, and is no
+    /// initiation that nobody has answered in a month.
+    pub(crate) fn sendable_session(
+        &self,
+        peer: DeviceAddress,
+        identity: IdentityKey,
+    ) -> Result<Option<StoredSession>, StoreError> {
+        let active = self.active_session(peer)?;
+        Ok(active.filter(|active| active.session.their_identity() == identity && !active.is_given_up(self.now)))
+    }
+
+    /// Every session with a device, oldest first.
+    pub(crate) fn sessions_with(&self, peer: DeviceAddress) -> Result<Vec<StoredSession>, StoreError> {
+        let prefix = peer.to_bytes();
+        let rows = self.tx.scan(Table::Session, &prefix, &prefix_end(&prefix), SESSIONS_MAX + 1, Order::Ascending)?;
+        rows.into_iter()
+            .map(|(row_key, row)| read(SessionKey::parse(Table::Session, &row_key)?, &Zeroizing::new(row)))
+            .collect()
+    }
+
+    pub(crate) fn session(&self, session_key: SessionKey) -> Result<Option<StoredSession>, StoreError> {
         let Some(row) = self.tx.get(Table::Session, &session_key.bytes())? else { return Ok(None) };
-        let row = Zeroizing::new(row);
-        let record = SessionRecord::from_row(Table::Session, &row)?;
-        Ok(Some(StoredSession {
-            key: session_key,
-            session: Session::from_record(record.signal.as_slice()).map_err(|_| BadRow::error(Table::Session))?,
-            introduced: record.introduced,
-            reported: record.reported,
-            is_archived: record.is_archived != 0,
-            created_at: UnixMillis(record.created_at_ms),
-            send_epoch: record.send_epoch,
-            send_count: record.send_count,
-            send_epoch_at: UnixMillis(record.send_epoch_at_ms),
-            receive_epoch: record.receive_epoch,
-            seal_send: SealRoot(Secret::from_bytes(record.seal_send)),
-            seal_receive: SealRoot(Secret::from_bytes(record.seal_receive)),
-        }))
+        read(session_key, &Zeroizing::new(row)).map(Some)
     }
 
     /// The session and tag epoch that a recognition tag names.
@@ -310,6 +341,13 @@ impl Engine<'_> {
             reported: 0,
             is_archived: false,
             created_at: self.now,
+            turned_at: self.now,
+            heard_at: self.now,
+            sent: 0,
+            // Who answers has read the first message already.
+            received: u64::from(delta.is_some()),
+            failures: 0,
+            refusals: 0,
             send_epoch: 0,
             send_count: 0,
             send_epoch_at: self.now,
@@ -331,13 +369,19 @@ impl Engine<'_> {
         let row = stored.to_record(record.as_bytes()).to_row();
         self.tx.put(Table::Session, &stored.key.bytes(), &row)?;
         self.activate(&stored)?;
+        self.session_is_new(&stored)?;
         self.drop_oldest_sessions(peer)?;
         Ok(stored)
     }
 
-    /// Makes a session the one to send on, unless it never sends again.
+    /// Makes a session the one to send on, unless it never sends again, or is past its age and has a successor.
     pub(crate) fn activate(&mut self, session: &StoredSession) -> Result<(), StoreError> {
         if session.is_archived {
+            return Ok(());
+        }
+        if session.is_old(self.now)
+            && self.active_session(session.key.peer)?.is_some_and(|active| !active.is_old(self.now))
+        {
             return Ok(());
         }
         self.tx.put(Table::ActiveSession, &session.key.peer.to_bytes(), &session.key.number.to_be_bytes())
@@ -346,9 +390,33 @@ impl Engine<'_> {
     /// Writes a step and moves the session behind it.
     pub(crate) fn commit_step(&mut self, stored: &mut StoredSession, delta: &Delta) -> Result<(), StoreError> {
         self.write_delta(stored.key.number, delta)?;
+        let known = stored.session.their_ratchet_key();
+        stored.session.apply(delta).map_err(|error| StoreError::new(crate::store::StoreErrorKind::Corrupt, error))?;
+        if stored.session.their_ratchet_key() != known {
+            stored.turned_at = self.now;
+        }
         let row = stored.to_record(delta.record().as_bytes()).to_row();
-        self.tx.put(Table::Session, &stored.key.bytes(), &row)?;
-        stored.session.apply(delta).map_err(|error| StoreError::new(crate::store::StoreErrorKind::Corrupt, error))
+        self.tx.put(Table::Session, &stored.key.bytes(), &row)
+    }
+
+    /// Drops sessions that nothing can arrive in any more: not the one to send on, and silent for longer than an envelope is on its way.
+    /// What a stolen store could read with them is gone then.
+    pub(crate) fn drop_silent_sessions(&mut self, heard_before_ms: u64) -> Result<(), StoreError> {
+        let mut from = Vec::new();
+        loop {
+            let rows = self.tx.scan(Table::Session, &from, &prefix_end(&[]), SESSIONS_PAGE, Order::Ascending)?;
+            let Some((last, _)) = rows.last() else { return Ok(()) };
+            from = key(&[last, &[0]]);
+            for (row_key, row) in rows {
+                let session_key = SessionKey::parse(Table::Session, &row_key)?;
+                let record = SessionRecord::from_row(Table::Session, &Zeroizing::new(row))?;
+                let active = self.tx.get(Table::ActiveSession, &session_key.peer.to_bytes())?;
+                let active = active.map(|number| trailing_u64(Table::ActiveSession, &number)).transpose()?;
+                if record.heard_at_ms < heard_before_ms && active != Some(session_key.number) {
+                    self.drop_session(session_key)?;
+                }
+            }
+        }
     }
 
     /// Writes what changed round the ratchet: counters of the seal, not the ratchet itself.
@@ -494,6 +562,7 @@ impl Engine<'_> {
             Err(error) => return Err(error),
         }
         self.tx.delete_range(Table::ActiveSession, &[], &prefix_end(&[]))?;
+        let mut renewed = None;
         // A message that arrives on one of them would make it the one to send on again, so each is marked.
         let mut from = Vec::new();
         loop {
@@ -504,9 +573,37 @@ impl Engine<'_> {
                 let Some(mut stored) = self.session(SessionKey::parse(Table::Session, row_key)?)? else { continue };
                 stored.is_archived = true;
                 self.save_session(&stored)?;
+                // Rows are in the order of devices.
+                if renewed.replace(stored.key.peer) != Some(stored.key.peer) {
+                    self.schedule_renewal(stored.key.peer)?;
+                }
             }
         }
     }
+}
+
+fn read(session_key: SessionKey, row: &[u8]) -> Result<StoredSession, StoreError> {
+    let record = SessionRecord::from_row(Table::Session, row)?;
+    Ok(StoredSession {
+        key: session_key,
+        session: Session::from_record(record.signal.as_slice()).map_err(|_| BadRow::error(Table::Session))?,
+        introduced: record.introduced,
+        reported: record.reported,
+        is_archived: record.is_archived != 0,
+        created_at: UnixMillis(record.created_at_ms),
+        turned_at: UnixMillis(record.turned_at_ms),
+        heard_at: UnixMillis(record.heard_at_ms),
+        sent: record.sent,
+        received: record.received,
+        failures: record.failures,
+        refusals: record.refusals,
+        send_epoch: record.send_epoch,
+        send_count: record.send_count,
+        send_epoch_at: UnixMillis(record.send_epoch_at_ms),
+        receive_epoch: record.receive_epoch,
+        seal_send: SealRoot(Secret::from_bytes(record.seal_send)),
+        seal_receive: SealRoot(Secret::from_bytes(record.seal_receive)),
+    })
 }
 
 #[cfg(feature = "audit")]

@@ -220,9 +220,7 @@ impl Engine<'_> {
         let mut account = Account::draw(new, address, DeliveryToken::generate(self.rng), Some(signer), self.rng);
         let entry = account.entry(new.platform, new.custody, self.rng)?;
         let signer = account.signer.as_ref().expect("it was put there two lines above");
-        let key_set = KeySetBuilder::first(address.account, recovery.commitment())
-            .add_device(entry)?
-            .sign(signer)?;
+        let key_set = KeySetBuilder::first(address.account, recovery.commitment()).add_device(entry)?.sign(signer)?;
         self.put_key_set(&key_set)?;
         self.draw_first_prekeys(&mut account)?;
         self.put_account(&account)?;

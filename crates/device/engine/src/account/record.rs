@@ -66,12 +66,8 @@ impl Drop for AccountRecord {
         self.device_auth.zeroize();
         self.identity.zeroize();
         self.sealing.zeroize();
-        for field in [
-            &mut self.account_key,
-            &mut self.next_account_key,
-            &mut self.next_token,
-            &mut self.retiring_token,
-        ] {
+        for field in [&mut self.account_key, &mut self.next_account_key, &mut self.next_token, &mut self.retiring_token]
+        {
             let mut secret: Vec<u8> = std::mem::take(field).into();
             secret.zeroize();
         }

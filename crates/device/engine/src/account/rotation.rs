@@ -43,7 +43,11 @@ impl Engine<'_> {
     }
 
     /// Keeps a signed key set until the directory has it.
-    pub(crate) fn put_unpublished(&mut self, mut account: Account, signed: &VerifiedKeySet) -> Result<(), AccountError> {
+    pub(crate) fn put_unpublished(
+        &mut self,
+        mut account: Account,
+        signed: &VerifiedKeySet,
+    ) -> Result<(), AccountError> {
         account.unpublished = Some(signed.as_bytes().to_vec());
         self.put_account(&account)?;
         Ok(self.need_publish(account.address.account)?)

@@ -8,7 +8,9 @@
 //! The server is believed about nothing: it shows a key set that must be the account's and, for a recovery, commit to the key in the user's
 //! hand. A server that shows an old one gets a set that it cannot use.
 
-use rcseal_credential::{AccountSigner, KeySetBuilder, RecoveryCommitment, RecoveryKey, UnverifiedKeySet, VerifiedKeySet};
+use rcseal_credential::{
+    AccountSigner, KeySetBuilder, RecoveryCommitment, RecoveryKey, UnverifiedKeySet, VerifiedKeySet,
+};
 use rcseal_crypto::secret::Secret;
 use rcseal_wire::api::{Base64, KeySetProof, RecoveryRequest, ResetRequest};
 use rcseal_wire::content::NAME_LEN_MAX;

@@ -197,15 +197,16 @@ impl Engine<'_> {
         if let Some(known) = self.key_set(account)? {
             let checked = known.check_newer(&offered).map_err(KeySetRefusal::Invalid);
             return Ok(checked
-                .and_then(|succession| if succession == Succession::Reset { self.in_force(&offered) } else { Ok(()) }.map(|()| succession))
+                .and_then(|succession| {
+                    if succession == Succession::Reset { self.in_force(&offered) } else { Ok(()) }.map(|()| succession)
+                })
                 .map(|succession| Judged { key_set: offered, succession }));
         }
         if account == own {
             return Ok(Err(KeySetRefusal::Unknown));
         }
         let Some(contact) = self.contact(account)? else { return Ok(Err(KeySetRefusal::Unknown)) };
-        Ok(check_pin(&contact, &offered)
-            .map(|()| Judged { key_set: offered, succession: Succession::SameAccountKey }))
+        Ok(check_pin(&contact, &offered).map(|()| Judged { key_set: offered, succession: Succession::SameAccountKey }))
     }
 
     /// Checks sets in a row. Without a set of the account here the row must begin with the one that was named to us.
@@ -240,9 +241,10 @@ impl Engine<'_> {
             (None, Some(_), _) => return Ok(Err(KeySetRefusal::Unknown)),
         };
         let Some(last) = offered.last().cloned() else { return Ok(Err(KeySetRefusal::ChainEmpty)) };
-        let checked = known.check_chain(rest).map_err(KeySetRefusal::Invalid).and_then(|succession| {
-            rest.iter().try_for_each(|key_set| self.in_force(key_set)).map(|()| succession)
-        });
+        let checked = known
+            .check_chain(rest)
+            .map_err(KeySetRefusal::Invalid)
+            .and_then(|succession| rest.iter().try_for_each(|key_set| self.in_force(key_set)).map(|()| succession));
         Ok(checked.map(|succession| Judged {
             // The first set that is known of a contact is news, even where it is the one that was named.
             succession: if rest.is_empty() { Succession::SameAccountKey } else { succession },

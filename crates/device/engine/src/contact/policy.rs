@@ -97,11 +97,7 @@ impl Engine<'_> {
     ///
     /// # Errors
     /// [`ContactError::Unknown`].
-    pub fn set_contact_policy(
-        &mut self,
-        account: AccountId,
-        policy: Option<ChangePolicy>,
-    ) -> Result<(), ContactError> {
+    pub fn set_contact_policy(&mut self, account: AccountId, policy: Option<ChangePolicy>) -> Result<(), ContactError> {
         let mut contact = self.known_contact(account)?.ok_or(ContactError::Unknown)?;
         contact.change_policy = policy;
         Ok(self.put_contact(&contact)?)

@@ -14,13 +14,14 @@ pub use reason::Undecryptable;
 
 use rcseal_signal::{AcceptError, DecryptError, MessageForm, Peer, PreKeyMessage, Profile, Session};
 use rcseal_wire::envelope::{Envelope, Hello, Tag};
-use rcseal_wire::id::EnvelopeId;
+use rcseal_wire::id::{DeviceAddress, EnvelopeId};
 
 use crate::account::{Account, AccountError};
 use crate::context::Engine;
+use crate::renewal::When;
 use crate::seal::open_first;
-use crate::send::native_identity;
-use crate::session::{KnownBaseKey, StoredSession, signal_address};
+use crate::send::{SendError, as_account_error, native_identity};
+use crate::session::{KnownBaseKey, SessionKey, StoredSession, signal_address};
 use crate::store::StoreError;
 
 /// What became of an envelope.
@@ -112,7 +113,7 @@ impl Engine<'_> {
             Envelope::Session { tag, nonce, ciphertext } => self.open_session(account, id, tag, &nonce, ciphertext),
             Envelope::First { sealed } => {
                 let hello = open_first(&account.sealing(), account.address, sealed)?;
-                self.open_hello(account, hello)
+                self.open_hello(account, id, hello)
             }
         }
     }
@@ -130,11 +131,30 @@ impl Engine<'_> {
         match self.decrypt_in(account, &mut session, Some(epoch), &message) {
             Err(Failure::Envelope(reason)) => {
                 // The seal shows that the peer, and nobody on the road, made it: the peer should know.
-                self.report(account, &mut session, id, reason)?;
+                self.undecryptable_in(account, session.key, id, reason).map_err(as_account_error)?;
                 Err(reason.into())
             }
             other => other,
         }
+    }
+
+    /// An envelope that the peer of a session made could not be decrypted. Said in a session that is broken it would only be undecryptable
+    /// over there, and so back and forth: then it waits for the next session.
+    fn undecryptable_in(
+        &mut self,
+        account: &Account,
+        session: SessionKey,
+        envelope: EnvelopeId,
+        reason: Undecryptable,
+    ) -> Result<(), SendError> {
+        let when = if reason.is_of_the_session() { self.session_failed(account, session)? } else { When::Now };
+        if when == When::Now {
+            self.report(account, session, envelope, reason)?;
+        }
+        if reason.is_of_the_session() {
+            self.ask_again(session.peer, envelope, when)?;
+        }
+        Ok(())
     }
 
     /// Decrypts a message in a session, writes the step, and takes the payload in.
@@ -165,6 +185,7 @@ impl Engine<'_> {
         if let Some(epoch) = epoch {
             self.advance_epoch(session, epoch)?;
         }
+        (session.received, session.failures, session.heard_at) = (session.received.saturating_add(1), 0, self.now);
         self.commit_step(session, &step.delta)?;
         self.remember_seen(message)?;
         self.activate(session)?;
@@ -172,7 +193,7 @@ impl Engine<'_> {
     }
 
     /// Takes in what a first envelope held.
-    fn open_hello(&mut self, account: &Account, hello: Hello) -> Result<(), Failure> {
+    fn open_hello(&mut self, account: &Account, id: EnvelopeId, hello: Hello) -> Result<(), Failure> {
         if hello.sender == account.address {
             return Err(Undecryptable::Reflected.into());
         }
@@ -195,7 +216,15 @@ impl Engine<'_> {
             KnownBaseKey::Session(mut session) => self.decrypt_in(account, &mut session, None, &hello.ciphertext),
             KnownBaseKey::Replayed => Err(Undecryptable::Replayed.into()),
             KnownBaseKey::New => {
-                let secrets = self.prekey_secrets(&message)?.ok_or(Undecryptable::PrekeyGone)?;
+                let Some(secrets) = self.prekey_secrets(&message)? else {
+                    // Whoever has our delivery token can claim this in a contact's name. It costs that contact one prekey a day.
+                    // As long as it writes in that session it will not be read, so it is answered in a new one, at most once a day.
+                    if self.is_acquainted(account, hello.sender)? {
+                        let when = self.session_is_lost(account, hello.sender).map_err(as_account_error)?;
+                        self.ask_again(hello.sender, id, when)?;
+                    }
+                    return Err(Undecryptable::PrekeyGone.into());
+                };
                 let peer = Peer { address: signal_address(hello.sender), identity };
                 let accepting = Session::accept(
                     Profile::Native,
@@ -209,8 +238,18 @@ impl Engine<'_> {
                 self.use_up_prekeys(&secrets)?;
                 self.remember_seen(&hello.ciphertext)?;
                 self.add_session(hello.sender, accepted.session, Some(&accepted.delta))?;
-                self.take_payload(account, hello.sender, &accepted.plaintext)
+                let taken = self.take_payload(account, hello.sender, &accepted.plaintext);
+                if !matches!(taken, Err(Failure::Account(_))) {
+                    // What waited for a session with this device has one now.
+                    self.flush_waiting(account, hello.sender, &key_set)?;
+                }
+                taken
             }
         }
+    }
+
+    /// Whether a device's account is our own, or a contact that has shown who it is.
+    fn is_acquainted(&self, account: &Account, device: DeviceAddress) -> Result<bool, StoreError> {
+        Ok(device.account == account.address.account || self.known_contact(device.account)?.is_some())
     }
 }

@@ -1,5 +1,6 @@
 //! What became of a message at each recipient device.
 
+use rcseal_signal::IdentityKey;
 use rcseal_wire::id::{AccountId, ConversationId, DeviceAddress, EnvelopeId};
 use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
 
@@ -98,11 +99,31 @@ struct SentRecord {
     conversation: [u8; 16],
     order: u64,
     recipient: [u8; DeviceAddress::LEN],
+    identity: [u8; 32],
     at_ms: u64,
 }
 
 impl Record for SentRecord {
     const VERSION: u8 = 1;
+}
+
+/// What an envelope that we sent was.
+pub(crate) struct Sent {
+    pub(crate) message: MessageKey,
+    /// The one device that could read it.
+    pub(crate) recipient: DeviceAddress,
+    /// The identity key that this device had.
+    pub(crate) identity: [u8; 32],
+}
+
+impl SentRecord {
+    fn sent(&self) -> Result<Sent, StoreError> {
+        Ok(Sent {
+            message: MessageKey { conversation: ConversationId::from_bytes(self.conversation), order: self.order },
+            recipient: DeviceAddress::parse(&self.recipient).map_err(|_| BadRow::error(Table::Sent))?,
+            identity: self.identity,
+        })
+    }
 }
 
 impl Engine<'_> {
@@ -115,9 +136,7 @@ impl Engine<'_> {
     ) -> Result<(), StoreError> {
         let row_key = [message.bytes(), device.to_bytes().to_vec()].concat();
         if let Some(row) = self.tx.get(Table::Delivery, &row_key)? {
-            let record = DeliveryRecord::from_row(Table::Delivery, &row)?;
-            let current = DeliveryState::from_numbers(record.state, record.reason)
-                .ok_or_else(|| BadRow::error(Table::Delivery))?;
+            let current = delivery_state(&row)?;
             if current == state || !current.may_become(state) {
                 return Ok(());
             }
@@ -145,9 +164,8 @@ impl Engine<'_> {
             let bad = || BadRow::error(Table::Delivery);
             let device =
                 row_key.get(prefix.len()..).and_then(|bytes| DeviceAddress::parse(bytes).ok()).ok_or_else(bad)?;
-            let record = DeliveryRecord::from_row(Table::Delivery, &row)?;
             if device.account != message.sender.account {
-                states.push(DeliveryState::from_numbers(record.state, record.reason).ok_or_else(bad)?);
+                states.push(delivery_state(&row)?);
             }
         }
         let state = furthest(&states);
@@ -163,38 +181,63 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// Remembers which message an envelope carries, so that the recipient can tell us that it could not be read.
+    /// How far a message has come at one device; `None` where it was never to go there.
+    pub(crate) fn delivery(
+        &self,
+        message: MessageKey,
+        device: DeviceAddress,
+    ) -> Result<Option<DeliveryState>, StoreError> {
+        let row_key = [message.bytes(), device.to_bytes().to_vec()].concat();
+        let Some(row) = self.tx.get(Table::Delivery, &row_key)? else { return Ok(None) };
+        delivery_state(&row).map(Some)
+    }
+
+    /// How far a message has come at the devices of one account.
+    pub(crate) fn deliveries(&self, message: MessageKey, account: AccountId) -> Result<Vec<DeliveryState>, StoreError> {
+        let prefix = [message.bytes(), account.as_bytes().to_vec()].concat();
+        let rows = self.tx.scan(Table::Delivery, &prefix, &prefix_end(&prefix), DEVICES_MAX, Order::Ascending)?;
+        rows.iter().map(|(_, row)| delivery_state(row)).collect()
+    }
+
+    /// Remembers which message an envelope carries and to which key it was encrypted, so that the recipient can tell us that it could not
+    /// be read, and ask for it once more.
     pub(crate) fn remember_sent(
         &mut self,
         envelope: EnvelopeId,
         message: MessageKey,
         recipient: DeviceAddress,
+        identity: IdentityKey,
     ) -> Result<(), StoreError> {
         let record = SentRecord {
             conversation: *message.conversation.as_bytes(),
             order: message.order,
             recipient: recipient.to_bytes(),
+            identity: *identity.as_bytes(),
             at_ms: self.now.0,
         };
         self.tx.put(Table::Sent, envelope.as_bytes(), &record.to_row())
     }
 
-    /// Which message an envelope carried, if it went to a device of `recipient`.
-    pub(crate) fn sent_in(
-        &self,
-        envelope: EnvelopeId,
-        recipient: AccountId,
-    ) -> Result<Option<(MessageKey, DeviceAddress)>, StoreError> {
+    /// What an envelope was, if it carried a message.
+    pub(crate) fn sent(&self, envelope: EnvelopeId) -> Result<Option<Sent>, StoreError> {
         let Some(row) = self.tx.get(Table::Sent, envelope.as_bytes())? else { return Ok(None) };
-        let record = SentRecord::from_row(Table::Sent, &row)?;
-        let device = DeviceAddress::parse(&record.recipient).map_err(|_| BadRow::error(Table::Sent))?;
-        if device.account != recipient {
-            return Ok(None);
+        SentRecord::from_row(Table::Sent, &row)?.sent().map(Some)
+    }
+
+    /// Devices are gone or have other keys: what a relay still keeps for them will not be read, and the user decides about it.
+    pub(crate) fn hold_on_its_way(&mut self, devices: &[DeviceAddress]) -> Result<(), StoreError> {
+        let mut from = Vec::new();
+        loop {
+            let rows = self.tx.scan(Table::Sent, &from, &prefix_end(&[]), SENT_PAGE, Order::Ascending)?;
+            let Some((last, _)) = rows.last() else { return Ok(()) };
+            from = [last.as_slice(), &[0]].concat();
+            for (_, row) in &rows {
+                let sent = SentRecord::from_row(Table::Sent, row)?.sent()?;
+                if devices.contains(&sent.recipient) {
+                    self.hold_undelivered(sent.message, sent.recipient)?;
+                }
+            }
         }
-        Ok(Some((
-            MessageKey { conversation: ConversationId::from_bytes(record.conversation), order: record.order },
-            device,
-        )))
     }
 
     /// Forgets envelopes that no relay keeps any more.
@@ -211,6 +254,11 @@ impl Engine<'_> {
             }
         }
     }
+}
+
+fn delivery_state(row: &[u8]) -> Result<DeliveryState, StoreError> {
+    let record = DeliveryRecord::from_row(Table::Delivery, row)?;
+    DeliveryState::from_numbers(record.state, record.reason).ok_or_else(|| BadRow::error(Table::Delivery))
 }
 
 /// The state of a message whose recipient devices are in these.

@@ -39,7 +39,7 @@ impl Engine<'_> {
         }
     }
 
-    /// Sends the receipts that are due, as many in one message as fit.
+    /// Sends the receipts that are due, as many in one message as fit, and asks for what could not be decrypted.
     ///
     /// # Errors
     /// Those of the store.
@@ -57,6 +57,7 @@ impl Engine<'_> {
                 _ => groups.push((group, vec![message])),
             }
         }
+        self.flush_resend_requests(&account)?;
         for ((kind, conversation, to), messages) in groups {
             let receipt = match ReceiptKind::from_code(kind) {
                 Some(ReceiptKind::Delivered) => Receipt::Delivered(messages),

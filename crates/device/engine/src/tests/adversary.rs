@@ -336,10 +336,8 @@ fn a_mailbox_that_takes_nothing_does_not_hold_up_the_others() {
     world.settle(&mut [&mut ada, &mut mallory]);
     // Mallory's mailbox is full, and each of her messages makes Ada send a receipt.
     let identity = IdentityKeyPair::generate(&mut ada.rng).public();
-    ada.with(world.now, |engine| {
-        (0..5_000).try_for_each(|_| engine.queue(mallory.address, identity, &[0; 64], None))
-    })
-    .unwrap();
+    ada.with(world.now, |engine| (0..5_000).try_for_each(|_| engine.queue(mallory.address, identity, &[0; 64], None)))
+        .unwrap();
     let stuck = ada.with(world.now, |engine| engine.poll_outbox(1)).unwrap();
     ada.with(world.now, |engine| engine.handle_submitted(stuck[0].number, SubmitStatus::QuotaExceeded)).unwrap();
     let with_bob = world.introduce(&mut ada, &mut bob);

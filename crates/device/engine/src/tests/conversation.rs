@@ -4,7 +4,7 @@ use rcseal_wire::content::{Body, Content};
 use rcseal_wire::envelope::Envelope;
 use rcseal_wire::padding::BUCKETS;
 
-use super::world::{World, events, messages, text, texts};
+use super::world::{Phone, World, events, messages, text, texts};
 use crate::event::Event;
 use crate::message::MessageState;
 use crate::store::Table;
@@ -78,10 +78,18 @@ fn a_message_whose_key_was_dropped_is_not_taken_for_a_duplicate() {
     let disposition = bob.with(world.now, |engine| engine.handle_envelope(id, &bytes)).unwrap();
     assert_eq!(disposition, crate::Disposition::Undecryptable(crate::Undecryptable::KeyGone));
     assert_eq!(bob.with(0, |engine| engine.quarantined()).unwrap().len(), 1);
-    // Its sender hears that it was not read.
+    // Its sender hears that it was not read, is asked for it, and sends it once more.
+    world.serve(&mut bob);
+    let state =
+        |phone: &mut Phone| messages(phone, conversation).into_iter().find(|message| message.id == late).unwrap().state;
+    let asked = world.intercept(&ada);
+    let (id, report) = &asked[0];
+    ada.with(world.now, |engine| engine.handle_envelope(*id, report)).unwrap();
+    assert_eq!(state(&mut ada), MessageState::Undecryptable { reason: crate::Undecryptable::KeyGone });
+    world.mailboxes.get_mut(&ada.mailbox).unwrap().extend(asked);
     world.settle(&mut [&mut ada, &mut bob]);
-    let state = messages(&mut ada, conversation).into_iter().find(|message| message.id == late).unwrap().state;
-    assert_eq!(state, MessageState::Undecryptable { reason: crate::Undecryptable::KeyGone });
+    assert_eq!(state(&mut ada), MessageState::Delivered);
+    assert_eq!(texts(&mut bob, conversation), ["hello", "next", "late"]);
     // What is remembered of read messages is forgotten when no relay keeps them any more.
     assert!(bob.store.len(Table::Seen) > 0);
     bob.with(world.now + 61 * 24 * 3600 * 1000, |engine| engine.keep_house()).unwrap();

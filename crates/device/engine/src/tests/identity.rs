@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
-use rcseal_credential::{AccountSigner, KeySetBuilder, KeySetError, RecoveryKey, Succession, UnverifiedKeySet, VerifiedKeySet};
+use rcseal_credential::{
+    AccountSigner, KeySetBuilder, KeySetError, RecoveryKey, Succession, UnverifiedKeySet, VerifiedKeySet,
+};
 use rcseal_crypto::secret::Secret;
 use rcseal_wire::id::{AccountId, Custody, Platform};
 
@@ -67,9 +69,8 @@ fn recover(world: &mut World, lost: &Phone, code: &Secret<32>, seed: u64) -> (Ph
     let account = lost.address.account;
     let basis = world.key_sets[&account].clone();
     let mut phone = blank(seed, lost);
-    let started = phone
-        .with(world.now, |engine| engine.begin_recovery(account, &new_account("Ada"), code, &basis))
-        .unwrap();
+    let started =
+        phone.with(world.now, |engine| engine.begin_recovery(account, &new_account("Ada"), code, &basis)).unwrap();
     let request = phone.with(world.now, |engine| engine.recovery_request()).unwrap();
     take_over(world, &mut phone, request.key_set.0, request.device);
     (phone, started.recovery_seed)
@@ -168,7 +169,8 @@ fn a_crash_between_publication_and_storing_loses_no_account_key() {
             }
         }
         world.settle(&mut [&mut ada, &mut bob]);
-        let key_set = ada.with(now, |engine| engine.rotate_account_key().map(|()| engine.unpublished_key_set())).unwrap();
+        let key_set =
+            ada.with(now, |engine| engine.rotate_account_key().map(|()| engine.unpublished_key_set())).unwrap();
         let next = parse(&key_set.unwrap().unwrap());
         assert_eq!(parse(&signed).check_successor(&next), Ok(Succession::Migrated), "case {case}");
     }
@@ -368,13 +370,18 @@ fn a_lost_account_comes_back_with_the_recovery_code() {
     // The lost device learns that it is one, and holds no account key any more.
     offer(&mut ada, world.now, account, &newest);
     let told = events(&mut ada);
-    assert!(told.contains(&Event::DeviceRemoved) && told.contains(&Event::AccountKeyChanged { account, how: Succession::Recovered }));
+    assert!(
+        told.contains(&Event::DeviceRemoved)
+            && told.contains(&Event::AccountKeyChanged { account, how: Succession::Recovered })
+    );
     let refused = ada.with(world.now, |engine| engine.rotate_account_key()).unwrap_err();
     assert!(matches!(refused, AccountError::NotPrimary), "{refused:?}");
 
     // The code is spent; the next one works.
     let mut other = blank(11, &phone);
-    let spent = other.with(world.now, |engine| engine.begin_recovery(account, &new_account("Ada"), &code, &newest)).unwrap_err();
+    let spent = other
+        .with(world.now, |engine| engine.begin_recovery(account, &new_account("Ada"), &code, &newest))
+        .unwrap_err();
     assert!(
         matches!(spent, AccountError::Build(rcseal_credential::BuildError::Refused(KeySetError::RecoveryKey))),
         "{spent:?}"
@@ -442,8 +449,7 @@ fn a_recovery_is_signed_again_when_the_key_set_moved() {
     let basis = world.key_sets[&account].clone();
     let mut phone = blank(10, &ada);
     let now = world.now;
-    let started =
-        phone.with(now, |engine| engine.begin_recovery(account, &new_account("Ada"), &code, &basis)).unwrap();
+    let started = phone.with(now, |engine| engine.begin_recovery(account, &new_account("Ada"), &code, &basis)).unwrap();
     let again = phone.with(now, |engine| engine.begin_recovery(account, &new_account("Ada"), &code, &basis));
     assert!(matches!(again.unwrap_err(), AccountError::Exists));
     assert!(!phone.with(now, |engine| engine.rebase_takeover(&basis, 0)).unwrap());
@@ -500,7 +506,10 @@ fn a_recovery_fails_whole_at_every_write_and_can_be_given_up() {
     });
     assert!(writes >= 3, "{writes} writes");
     let recovered = parse(&request.key_set.0);
-    assert_eq!(phone.with(now, |engine| engine.account_view()).unwrap().unwrap().key_set_counter, recovered.counter().get());
+    assert_eq!(
+        phone.with(now, |engine| engine.account_view()).unwrap().unwrap().key_set_counter,
+        recovered.counter().get()
+    );
     // Contacts' tokens stay good beside this device's own.
     world.mailboxes.insert(phone.mailbox, VecDeque::new());
     let needs = phone.with(now, |engine| engine.poll_needs()).unwrap();

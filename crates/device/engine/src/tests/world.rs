@@ -9,7 +9,8 @@ use rcseal_wire::api::{BundlesResponse, DeviceBundle, DeviceUpload};
 use rcseal_wire::content::Body;
 use rcseal_wire::frame::SubmitStatus;
 use rcseal_wire::id::{
-    AccountId, ConversationId, Custody, DeliveryTokenHash, DeviceAddress, DeviceNumber, EnvelopeId, MailboxId, MessageId, Platform,
+    AccountId, ConversationId, Custody, DeliveryTokenHash, DeviceAddress, DeviceNumber, EnvelopeId, MailboxId,
+    MessageId, Platform,
 };
 
 use crate::account::NewAccount;
