@@ -4,10 +4,11 @@
 
 use rcseal_wire::api::{
     Base64, BlobCreate, BlobCreated, BundlesRequest, BundlesResponse, DeliveryTokens, DeviceBundle, DeviceUpload,
-    KemPreKey, KeySetBody, KeySetsBody, LinkCreated, LoginChallenge, LoginRequest, LoginResponse, OneTimePreKey,
-    PrekeyCounts, RegisterRequest, SignedPreKey,
+    KemPreKey, KeyMap, KeyMapDevice, KeyMapPrekey, KeySetBasis, KeySetBody, KeySetProof, KeySetsBody, LinkCreated,
+    LoginChallenge, LoginRequest, LoginResponse, OneTimePreKey, PendingReset, PrekeyCounts, RecoveryRequest,
+    RegisterRequest, ResetAccepted, ResetRequest, ResetStatus, SignedPreKey,
 };
-use rcseal_wire::id::{AccountId, BlobId, DeliveryTokenHash, DeviceNumber, Digest, LinkId, MailboxId};
+use rcseal_wire::id::{AccountId, BlobId, DeliveryTokenHash, DeviceNumber, Digest, KeySetHash, LinkId, MailboxId};
 use rcseal_wire::problem::{Problem, ProblemCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -43,6 +44,9 @@ pub(crate) fn request(bytes: &[u8]) -> Verdict {
         body::<BundlesRequest>(bytes),
         body::<DeliveryTokens>(bytes),
         body::<BlobCreate>(bytes),
+        body::<KeySetProof>(bytes),
+        body::<RecoveryRequest>(bytes),
+        body::<ResetRequest>(bytes),
     ])
 }
 
@@ -64,6 +68,9 @@ pub(crate) fn request_seeds() -> Vec<Vec<u8>> {
         write(&BundlesRequest { devices: vec![DeviceNumber::PRIMARY] }),
         write(&DeliveryTokens { hashes: vec![DeliveryTokenHash::from_bytes([2; 32])] }),
         write(&BlobCreate { size: 1000, digest: Digest::from_bytes([4; 32]), ttl_seconds: 3600 }),
+        write(&KeySetProof { recovery_key: Some(Base64(vec![5; 32])), reset_ticket: None }),
+        write(&RecoveryRequest { key_set: Base64(vec![1; 40]), device: device_upload() }),
+        write(&ResetRequest { ticket: "rst-x".to_owned(), key_set: Base64(vec![1; 40]), device: device_upload() }),
     ]
 }
 
@@ -77,6 +84,10 @@ pub(crate) fn response(bytes: &[u8]) -> Verdict {
         body::<BundlesResponse>(bytes),
         body::<BlobCreated>(bytes),
         body::<LinkCreated>(bytes),
+        body::<KeySetBasis>(bytes),
+        body::<ResetAccepted>(bytes),
+        body::<ResetStatus>(bytes),
+        body::<KeyMap>(bytes),
         body::<Problem>(bytes),
     ])
 }
@@ -99,8 +110,29 @@ pub(crate) fn response_seeds() -> Vec<Vec<u8>> {
         write(&BundlesResponse { bundles: vec![bundle] }),
         write(&BlobCreated { id: BlobId::from_bytes([1; 32]), chunk_len: 1024 }),
         write(&LinkCreated { id: LinkId::from_bytes([1; 16]), expires_in_seconds: 60 }),
+        write(&KeySetBasis { key_set: Base64(vec![1; 40]), now_ms: 1, reset_delay_seconds: 604_800 }),
+        write(&ResetAccepted { effective_at_ms: 1, in_force: false }),
+        write(&ResetStatus {
+            pending: Some(PendingReset { requested_at_ms: 1, effective_at_ms: 2, key_set: Base64(vec![1; 40]) }),
+        }),
+        write(&key_map(device.mailbox)),
         ProblemCode::from_code("rate_limited").map_or_else(|| b"{}".to_vec(), |code| write(&Problem::new(code))),
     ]
+}
+
+fn key_map(mailbox: MailboxId) -> KeyMap {
+    let device = KeyMapDevice {
+        device: DeviceNumber::PRIMARY,
+        added_at_counter: 1,
+        listed_at_counter: 3,
+        mailbox: Some(mailbox),
+        signed: Some(KeyMapPrekey { id: 1, fingerprint: Digest::from_bytes([6; 32]), uploaded_at_ms: 7 }),
+        last_resort: None,
+        one_time: 20,
+        one_time_kem: 19,
+        one_time_uploaded_at_ms: Some(8),
+    };
+    KeyMap { counter: 3, key_set_hash: KeySetHash::from_bytes([9; 32]), devices: vec![device], retired: vec![] }
 }
 
 fn device_upload() -> DeviceUpload {

@@ -12,6 +12,7 @@
 mod api;
 mod credential;
 mod signal;
+mod two_party;
 mod wire;
 
 /// What a parser said of some bytes.
@@ -55,6 +56,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "signal_prekey_message", run: signal::prekey_message, seeds: signal::prekey_message_seeds },
     Target { name: "prekey_bundle", run: signal::bundle, seeds: signal::bundle_seeds },
     Target { name: "session_record", run: signal::record, seeds: signal::record_seeds },
+    Target { name: "two_party", run: two_party::two_party, seeds: two_party::two_party_seeds },
     Target { name: "key_set", run: credential::key_set, seeds: credential::key_set_seeds },
     Target { name: "device_entry", run: credential::device_entry, seeds: credential::device_entry_seeds },
     Target { name: "safety_number", run: credential::safety_number, seeds: credential::safety_number_seeds },

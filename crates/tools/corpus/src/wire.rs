@@ -263,6 +263,7 @@ pub(crate) fn frame_to_device_seeds() -> Vec<Vec<u8>> {
     let events = [
         frame::mailbox_event::Event::Deliveries(deliveries.clone()),
         frame::mailbox_event::Event::QueueEmpty(frame::QueueEmpty {}),
+        frame::mailbox_event::Event::Reset(frame::ResetNotice { pending: true, effective_at_ms: 1_700_000_000_000 }),
         frame::mailbox_event::Event::Failure(frame::Failure { code: "token_expired".to_owned() }),
     ];
     let mut seeds: Vec<Vec<u8>> =

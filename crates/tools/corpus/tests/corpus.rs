@@ -92,6 +92,7 @@ replay! {
     signal_prekey_message,
     prekey_bundle,
     session_record,
+    two_party,
     key_set,
     device_entry,
     safety_number,
