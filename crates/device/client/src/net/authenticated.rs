@@ -4,6 +4,7 @@
 //! new one: every request here may be repeated (a blob that is declared twice expires unused).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::Method;
 use prost::Message as _;
@@ -30,13 +31,15 @@ pub struct Authenticated {
     endpoint: Endpoint,
     signer: Arc<dyn LoginSigner>,
     kept: Kept<LoggedIn>,
+    /// What the last login said; 0 for nothing.
+    announced_reset: AtomicU64,
 }
 
 impl Authenticated {
     /// Nothing is connected before the first request.
     #[must_use]
     pub fn new(endpoint: Endpoint, signer: Arc<dyn LoginSigner>) -> Self {
-        Self { endpoint, signer, kept: Kept::none() }
+        Self { endpoint, signer, kept: Kept::none(), announced_reset: AtomicU64::new(0) }
     }
 
     /// The server.
@@ -76,6 +79,13 @@ impl Authenticated {
     /// [`NetError`].
     pub async fn key_map(&self) -> Result<KeyMap, NetError> {
         self.call(Call::new(Method::GET, path::KEY_MAP)).await?.json()
+    }
+
+    /// What the last login said of a reset: when it takes effect, in milliseconds since 1970 by the server's clock. For a device that opens
+    /// no mailbox socket, which would say so as well; costs nothing to ask.
+    #[must_use]
+    pub fn announced_reset(&self) -> Option<u64> {
+        Some(self.announced_reset.load(Ordering::Relaxed)).filter(|effective_at_ms| *effective_at_ms > 0)
     }
 
     /// The reset of the account that somebody asked for, while it is pending.
@@ -170,14 +180,16 @@ impl Authenticated {
     /// # Errors
     /// [`NetError`].
     pub async fn mailbox(&self) -> Result<MailboxSocket, NetError> {
-        let connection = LoggedIn::open(&self.endpoint, &self.signer).await?;
+        let connection = self.dedicated().await?;
         let socket = connection.upgrade(Call::new(Method::GET, MAILBOX_PATH)).await?;
         Ok(MailboxSocket::new(socket, *self.endpoint.timeouts()))
     }
 
     /// A connection of its own, for something long.
     pub(super) async fn dedicated(&self) -> Result<LoggedIn, NetError> {
-        LoggedIn::open(&self.endpoint, &self.signer).await
+        let connection = LoggedIn::open(&self.endpoint, &self.signer).await?;
+        self.announced_reset.store(connection.reset_effective_at_ms().unwrap_or(0), Ordering::Relaxed);
+        Ok(connection)
     }
 
     pub(super) async fn call(&self, call: Call) -> Result<Answer, NetError> {

@@ -31,6 +31,8 @@ pub(super) struct LoggedIn {
     connection: Connection,
     /// `Bearer ` and the token.
     authorization: Zeroizing<String>,
+    /// When a reset of the account takes effect, if one was pending at the login.
+    reset_effective_at_ms: Option<u64>,
 }
 
 impl LoggedIn {
@@ -53,7 +55,13 @@ impl LoggedIn {
         if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(NetError::Protocol(Fault::Body));
         }
-        Ok(Self { connection, authorization: Zeroizing::new(format!("Bearer {}", token.as_str())) })
+        let authorization = Zeroizing::new(format!("Bearer {}", token.as_str()));
+        Ok(Self { connection, authorization, reset_effective_at_ms: response.reset_effective_at_ms })
+    }
+
+    /// When a reset of the account takes effect, if one was pending at the login.
+    pub(super) const fn reset_effective_at_ms(&self) -> Option<u64> {
+        self.reset_effective_at_ms
     }
 
     pub(super) fn is_open(&self) -> bool {

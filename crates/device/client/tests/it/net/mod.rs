@@ -3,4 +3,5 @@
 mod blob;
 mod login;
 mod sockets;
+mod takeover;
 mod transport;

@@ -7,7 +7,7 @@ use rcseal_client::net::{Anonymous, Authenticated, Fault, MailboxNotice, NetErro
 use rcseal_wire::frame::mailbox_event::Event;
 use rcseal_wire::frame::{
     Acknowledged, Acks, Deliveries, Delivery, FRAME_LEN_MAX, Failure, MailboxEvent, MailboxRequest, PrekeysLow,
-    QueueEmpty, Submit, SubmitBatch, SubmitResults, SubmitStatus, mailbox_request,
+    QueueEmpty, ResetNotice, Submit, SubmitBatch, SubmitResults, SubmitStatus, mailbox_request,
 };
 use rcseal_wire::id::{EnvelopeId, MailboxId};
 use rcseal_wire::problem::ProblemCode;
@@ -52,6 +52,8 @@ async fn a_mailbox_delivers_reports_the_end_of_the_queue_and_takes_acknowledgeme
         // An event of a later version is skipped.
         socket.send(Message::Binary(vec![0x7a, 0x00].into())).await.unwrap();
         say(&mut socket, Event::PrekeysLow(PrekeysLow { one_time: 3, one_time_kem: 4 })).await;
+        say(&mut socket, Event::Reset(ResetNotice { pending: true, effective_at_ms: 77 })).await;
+        say(&mut socket, Event::Reset(ResetNotice { pending: false, effective_at_ms: 0 })).await;
         let Message::Binary(frame) = socket.next().await.unwrap().unwrap() else { panic!("not binary") };
         let request = MailboxRequest::decode(frame).unwrap();
         let Some(mailbox_request::Request::Acknowledge(acknowledge)) = request.request else { panic!("nothing in it") };
@@ -68,6 +70,8 @@ async fn a_mailbox_delivers_reports_the_end_of_the_queue_and_takes_acknowledgeme
     assert_eq!((delivered[0].id, &delivered[0].envelope[..]), (EnvelopeId::from_bytes([7; 16]), &b"e"[..]));
     assert_eq!(mailbox.next().await.unwrap(), Some(MailboxNotice::QueueEmpty));
     assert_eq!(mailbox.next().await.unwrap(), Some(MailboxNotice::PrekeysLow { one_time: 3, one_time_kem: 4 }));
+    assert_eq!(mailbox.next().await.unwrap(), Some(MailboxNotice::Reset { effective_at_ms: Some(77) }));
+    assert_eq!(mailbox.next().await.unwrap(), Some(MailboxNotice::Reset { effective_at_ms: None }));
     let acks = Acks { request: 11, consumed: vec![delivered[0].id], undecryptable: vec![] };
     mailbox.acknowledge(&acks).await.unwrap();
     assert_eq!(mailbox.next().await.unwrap(), Some(MailboxNotice::Acknowledged { request: 11, removed: 1 }));

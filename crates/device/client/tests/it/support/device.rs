@@ -43,6 +43,11 @@ pub(crate) fn signer() -> Arc<dyn LoginSigner> {
 
 /// Plays the server's part of a login; the signature must hold for this connection.
 pub(crate) async fn serve_login(peer: &mut Peer, token: &str) {
+    serve_login_with(peer, token, None).await;
+}
+
+/// The same at a server where a reset of the account is pending.
+pub(crate) async fn serve_login_with(peer: &mut Peer, token: &str, reset_effective_at_ms: Option<u64>) {
     let origin = origin_of(peer);
     let nonce = [peer.number as u8; LOGIN_NONCE_LEN];
     let challenge = peer.request().await.unwrap();
@@ -55,8 +60,8 @@ pub(crate) async fn serve_login(peer: &mut Peer, token: &str) {
         peer.stream.get_ref().1.export_keying_material([0; TLS_EXPORTER_LEN], TLS_EXPORTER_LABEL, None).unwrap();
     let signature = Signature(login.signature.0.try_into().unwrap());
     key().verifying_key().verify(&[&login_bytes(&origin, &exporter, address(), &nonce)], &signature).unwrap();
-    peer.answer_json(&LoginResponse { token: token.to_owned(), expires_in_seconds: 900, reset_effective_at_ms: None })
-        .await;
+    let response = LoginResponse { token: token.to_owned(), expires_in_seconds: 900, reset_effective_at_ms };
+    peer.answer_json(&response).await;
 }
 
 /// The origin a peer was reached under.
