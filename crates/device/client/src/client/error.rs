@@ -4,6 +4,7 @@ use rcseal_engine::account::AccountError;
 use rcseal_engine::contact::ContactError;
 use rcseal_engine::link::LinkFailure;
 use rcseal_engine::media::MediaError;
+use rcseal_engine::resend::ResendError;
 use rcseal_engine::send::SendError;
 use rcseal_engine::store::{StoreError, StoreErrorKind};
 
@@ -34,6 +35,9 @@ pub enum ClientError {
     /// A message that was to be sent.
     #[error(transparent)]
     Send(#[from] SendError),
+    /// A message that was to be sent again.
+    #[error(transparent)]
+    Resend(#[from] ResendError),
     /// Linking a device.
     #[error(transparent)]
     Link(#[from] LinkFailure),
@@ -78,6 +82,7 @@ impl ClientError {
             Self::Account(error) => error.code(),
             Self::Contact(error) => error.code(),
             Self::Send(error) => error.code(),
+            Self::Resend(error) => error.code(),
             Self::Link(error) => error.code(),
             Self::LinkExpired => "link_expired",
             Self::ResetPending => "reset_pending",
@@ -109,6 +114,9 @@ impl ClientError {
             | Self::Account(AccountError::Store(error))
             | Self::Contact(ContactError::Store(error) | ContactError::Account(AccountError::Store(error)))
             | Self::Send(SendError::Store(error) | SendError::Account(AccountError::Store(error)))
+            | Self::Resend(ResendError::Send(
+                SendError::Store(error) | SendError::Account(AccountError::Store(error)),
+            ))
             | Self::Link(LinkFailure::Account(AccountError::Store(error)))
             | Self::Open(OpenError::Sqlite(error)) => error,
             _ => return None,

@@ -19,6 +19,7 @@ mod keys;
 mod link;
 mod media;
 mod run;
+mod sessions;
 mod submit;
 
 use std::path::PathBuf;

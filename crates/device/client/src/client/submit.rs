@@ -78,10 +78,12 @@ impl Core {
 
     async fn work_until_idle(&self) -> Result<Duration, ClientError> {
         while self.work().await?.is_some() {}
-        Ok(self.next_due().await?.unwrap_or(IDLE))
+        let scheduled = self.engine(|engine| engine.poll_schedule_timeout()).await?;
+        let scheduled = scheduled.map(|due| Duration::from_millis(due.since(now())));
+        Ok([self.next_due().await?, scheduled].into_iter().flatten().min().unwrap_or(IDLE))
     }
 
-    /// How long until something is due; `None` when nothing will be.
+    /// How long until something that waits to be done is due; `None` when nothing waits. What the engine will do by itself is no waiting.
     pub(super) async fn next_due(&self) -> Result<Option<Duration>, ClientError> {
         let (outbox, needs) = self
             .engine(|engine| Ok::<_, ClientError>((engine.poll_outbox_timeout()?, engine.poll_needs_timeout()?)))
@@ -95,6 +97,8 @@ impl Core {
     /// One round; `None` when there was nothing to do.
     pub(super) async fn work(&self) -> Result<Option<Round>, ClientError> {
         let account = self.account().await?;
+        // What is due by the clock first: it makes envelopes and needs.
+        self.engine(|engine| engine.poll_schedule()).await?;
         let (needs, outgoing) =
             self.engine(|engine| Ok::<_, ClientError>((engine.poll_needs()?, engine.poll_outbox(ROUND_LEN)?))).await?;
         let mut shares: BTreeMap<Origin, Share> = BTreeMap::new();
