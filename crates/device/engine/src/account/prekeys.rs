@@ -14,7 +14,8 @@ use crate::store::{BadRow, Order, StoreError, Table, prefix_end};
 pub const ONE_TIME_PREKEYS_TARGET: u32 = 50;
 /// Age at which the signed and the last-resort prekey are renewed: two days, in milliseconds.
 pub const SIGNED_PREKEY_AGE_MS_MAX: u64 = 2 * 24 * 3600 * 1000;
-/// How long a renewed prekey still opens messages: the longest a relay keeps one, and two days.
+/// How long a prekey still opens messages after another has taken its place: the longest a relay keeps one, and two days. Counted from the
+/// replacement and not from the drawing: a device that was away for two months comes back to messages made yesterday with a prekey as old.
 pub const PREKEY_KEPT_MS: u64 = 32 * 24 * 3600 * 1000;
 
 /// Signed prekeys read at once: one every two days for a month are sixteen.
@@ -209,6 +210,7 @@ impl Engine<'_> {
         for (kind, current) in [(Kind::Signed, account.prekeys.signed), (Kind::LastResort, account.prekeys.last_resort)]
         {
             let prefix = [kind as u8];
+            let mut drawn = Vec::new();
             for (row_key, row) in
                 self.tx.scan(Table::Prekey, &prefix, &prefix_end(&prefix), SIGNED_PREKEYS_PAGE, Order::Ascending)?
             {
@@ -216,8 +218,14 @@ impl Engine<'_> {
                     .first_chunk::<8>()
                     .map(|bytes| UnixMillis(u64::from_be_bytes(*bytes)))
                     .ok_or_else(|| BadRow::error(Table::Prekey))?;
-                if row_key != key(kind, current) && self.now.since(drawn_at) > PREKEY_KEPT_MS {
-                    self.tx.delete(Table::Prekey, &row_key)?;
+                drawn.push((drawn_at, row_key));
+            }
+            for (drawn_at, row_key) in &drawn {
+                // The next one to be drawn took its place.
+                let replaced_at = drawn.iter().map(|(at, _)| *at).filter(|at| at > drawn_at).min();
+                let is_old = replaced_at.is_some_and(|at| self.now.since(at) > PREKEY_KEPT_MS);
+                if is_old && *row_key != key(kind, current) {
+                    self.tx.delete(Table::Prekey, row_key)?;
                 }
             }
         }
