@@ -16,6 +16,7 @@ mod replay_everywhere;
 mod restored_backup_never_reuses_a_key;
 mod simultaneous_initiation;
 mod skipped_key_dos;
+mod spqr_hostile_channel;
 mod xeddsa_malleability;
 
 mod handshake;
