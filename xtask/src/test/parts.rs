@@ -6,8 +6,8 @@ use rcseal_report::{Format, Report};
 
 use super::counts::Counts;
 use super::{Context, Outcome, PartError, documents, licences, packages};
-use crate::{arrows, interop};
 use crate::process::{cargo, run, run_lines, say, with_causes};
+use crate::{arrows, interop};
 
 /// One part.
 pub(crate) struct Part {

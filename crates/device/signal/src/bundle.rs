@@ -12,7 +12,7 @@ use rcseal_crypto::{mlkem1024, x25519, xeddsa};
 use crate::identity::IdentityKey;
 use crate::kem::{KEM_PUBLIC_KEY_LEN, Kem, KemPublicKey};
 use crate::prekey::{self, PreKeyKind};
-use crate::profile::{EC_KEY_LEN, Profile, ProfileUnavailable, Suite};
+use crate::profile::{EC_KEY_LEN, Profile, ProfileUnavailable};
 
 /// Why a bundle is refused.
 #[derive(Debug, thiserror::Error)]
@@ -114,7 +114,8 @@ impl SignedPreKeyPublic {
 
     /// Parses a key behind its type byte, as `profile` encodes it: 33 bytes of key, 64 of signature.
     pub fn from_encoded(profile: Profile, id: u32, key: &[u8], signature: &[u8]) -> Result<Self, BundleError> {
-        Self::from_parts(id, encoded_ec_key(profile.suite()?, "signed prekey", key)?, signature)
+        let key = encoded_ec_key(profile, "signed prekey", key)?;
+        Ok(Self { id, key, signature: parse_signature("signed prekey signature", signature)? })
     }
 
     /// The key behind its type byte, as `profile` encodes and signs it.
@@ -140,7 +141,7 @@ impl OneTimePreKeyPublic {
 
     /// Parses a key behind its type byte, as `profile` encodes it: 33 bytes.
     pub fn from_encoded(profile: Profile, id: u32, key: &[u8]) -> Result<Self, BundleError> {
-        Self::from_parts(id, encoded_ec_key(profile.suite()?, "one-time prekey", key)?)
+        Ok(Self { id, key: encoded_ec_key(profile, "one-time prekey", key)? })
     }
 
     /// The key behind its type byte, as `profile` encodes it.
@@ -255,11 +256,16 @@ fn ec_key(field: &'static str, bytes: &[u8]) -> Result<x25519::PublicKey, Bundle
     x25519::PublicKey::from_bytes(bytes).map_err(|source| BundleError::EcKey { field, source })
 }
 
-/// The 32 key bytes behind the suite's type byte.
-fn encoded_ec_key<'a>(suite: &Suite, field: &'static str, bytes: &'a [u8]) -> Result<&'a [u8], BundleError> {
+/// A key behind the profile's type byte.
+pub(crate) fn encoded_ec_key(
+    profile: Profile,
+    field: &'static str,
+    bytes: &[u8],
+) -> Result<x25519::PublicKey, BundleError> {
+    let expected = profile.suite()?.ec_key_type;
     match bytes.split_first() {
-        Some((found, key)) if *found == suite.ec_key_type => Ok(key),
-        Some((found, _)) => Err(BundleError::KeyType { field, expected: suite.ec_key_type, found: *found }),
+        Some((found, key)) if *found == expected => ec_key(field, key),
+        Some((found, _)) => Err(BundleError::KeyType { field, expected, found: *found }),
         None => Err(BundleError::Length { field, expected: EC_KEY_LEN, actual: 0 }),
     }
 }

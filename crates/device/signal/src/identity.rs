@@ -7,7 +7,9 @@
 use rand_core::CryptoRng;
 use rcseal_crypto::x25519;
 
-use crate::Address;
+use crate::address::Address;
+use crate::bundle::{self, BundleError};
+use crate::profile::{EC_KEY_LEN, Profile, ProfileUnavailable};
 
 /// Our own identity key pair. No `Clone`, no `Serialize`; zeroized when dropped.
 #[derive(Debug)]
@@ -62,6 +64,16 @@ impl IdentityKey {
     /// The 32 bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         self.0.as_bytes()
+    }
+
+    /// Parses a key behind its type byte, as `profile` encodes it: 33 bytes.
+    pub fn from_encoded(profile: Profile, bytes: &[u8]) -> Result<Self, BundleError> {
+        bundle::encoded_ec_key(profile, "identity key", bytes).map(Self)
+    }
+
+    /// The key behind its type byte, as `profile` encodes it.
+    pub fn encoded(&self, profile: Profile) -> Result<[u8; EC_KEY_LEN], ProfileUnavailable> {
+        Ok(profile.suite()?.encode_ec(self.as_bytes()))
     }
 
     pub(crate) fn key(&self) -> &x25519::PublicKey {

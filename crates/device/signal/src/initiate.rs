@@ -75,6 +75,10 @@ pub struct Local<'a> {
     /// The number that tells one installation of a `signal-v4` device from the next, stated in prekey messages. Native
     /// messages have no such field.
     pub registration_id: Option<u32>,
+    /// Whether `signal-v4` prekey messages state both addresses, as deployed clients do whose names are UUIDs. A peer that
+    /// calls the two devices anything else refuses a message that states them. Native messages bind both addresses
+    /// without stating them.
+    pub states_addresses: bool,
 }
 
 pub(crate) fn initiate(
@@ -84,7 +88,7 @@ pub(crate) fn initiate(
     their: Peer,
     bundle: &VerifiedBundle,
 ) -> Result<State, InitiateError> {
-    let Local { identity: ours, address: our_address, registration_id } = local;
+    let Local { identity: ours, address: our_address, registration_id, states_addresses } = local;
     let suite = profile.suite()?;
     if bundle.profile() != profile {
         return Err(InitiateError::ProfileMismatch { expected: profile, found: bundle.profile() });
@@ -114,6 +118,7 @@ pub(crate) fn initiate(
         signed_prekey_id: bundle.signed_prekey.id,
         kem_prekey_id: bundle.kem_prekey.id,
         kem_ciphertext,
+        states_addresses: states_addresses && suite.carries_addresses(),
     };
     let header_hash = header.hash(suite);
     let secrets = pqxdh::derive(

@@ -85,7 +85,7 @@ pub use initiate::{InitiateError, Local};
 pub use kem::{KEM_CIPHERTEXT_LEN, KEM_PUBLIC_KEY_LEN, KemCiphertext, KemPublicKey};
 pub use message::{MESSAGE_LEN_MAX, MessageForm, ParseError, PreKeyMessage};
 pub use prekey::{KemPreKey, OneTimePreKey, PreKeyFormatError, PreKeyKind, SignedPreKey};
-pub use profile::{Profile, ProfileUnavailable};
+pub use profile::{EC_KEY_LEN, Profile, ProfileUnavailable};
 pub use ratchet::pq::{PQ_FORWARD_JUMP_MAX, PqRefusal};
 pub use receive::{DecryptError, FORWARD_JUMP_MAX};
 pub use record::{Record, RecordError};

@@ -173,7 +173,7 @@ impl Suite {
 }
 
 /// Length of an encoded X25519 key: type byte, then the Montgomery u coordinate.
-pub(crate) const EC_KEY_LEN: usize = 33;
+pub const EC_KEY_LEN: usize = 33;
 
 #[cfg(test)]
 mod tests {

@@ -154,9 +154,7 @@ pub(crate) fn receive(state: &State, skipped: &dyn SkippedKeys, bytes: &[u8]) ->
     let salt = Salt::find(state, skipped, pq.source)?;
     let keys = match &source {
         Source::Stored(row) => MessageKeys::derive(suite, salt.key(), row.key()),
-        Source::Known { walk, .. } | Source::New { walk, .. } => {
-            MessageKeys::derive(suite, salt.key(), &walk.seed)
-        }
+        Source::Known { walk, .. } | Source::New { walk, .. } => MessageKeys::derive(suite, salt.key(), &walk.seed),
     };
     let plaintext = keys
         .open(suite, state.receiving_data().as_bytes(), message.authenticated, message.mac, message.ciphertext)

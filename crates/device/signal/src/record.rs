@@ -34,7 +34,10 @@ const RECEIVING_LEN: usize = 32 + 32 + 4 + 4;
 const PLACES_LEN: usize = 8 + 8;
 /// No chain ends here: its last message would have a counter beyond the limit.
 const END_UNKNOWN: u32 = u32::MAX;
-/// One-time prekey present, its id, registration id present, its value, two ids, KEM ciphertext.
+/// Bits of the prekey header's flags.
+const REGISTRATION_ID: u8 = 1;
+const STATES_ADDRESSES: u8 = 2;
+/// One-time prekey present, its id, flags, registration id, two ids, KEM ciphertext.
 const HEADER_LEN: usize = 1 + 4 + 1 + 4 + 4 + 4 + KEM_CIPHERTEXT_LEN;
 
 /// A session's stored form. Prints no content; zeroized on drop.
@@ -280,10 +283,11 @@ fn read_receiving(input: &mut Input<'_>) -> Result<Vec<ReceivingChain>, RecordEr
 }
 
 fn write_header(out: &mut Vec<u8>, header: &PreKeyHeader) {
-    for id in [header.one_time_id, header.registration_id] {
-        out.push(u8::from(id.is_some()));
-        out.extend_from_slice(&id.unwrap_or(0).to_be_bytes());
-    }
+    out.push(u8::from(header.one_time_id.is_some()));
+    out.extend_from_slice(&header.one_time_id.unwrap_or(0).to_be_bytes());
+    let registration = if header.registration_id.is_some() { REGISTRATION_ID } else { 0 };
+    out.push(registration | if header.states_addresses { STATES_ADDRESSES } else { 0 });
+    out.extend_from_slice(&header.registration_id.unwrap_or(0).to_be_bytes());
     out.extend_from_slice(&header.signed_prekey_id.to_be_bytes());
     out.extend_from_slice(&header.kem_prekey_id.to_be_bytes());
     out.extend_from_slice(header.kem_ciphertext.as_bytes());
@@ -295,8 +299,17 @@ fn read_header(
     base_key: x25519::PublicKey,
     identity: IdentityKey,
 ) -> Result<PreKeyHeader, RecordError> {
-    let one_time_id = input.optional_u32("one-time prekey id")?;
-    let registration_id = input.optional_u32("registration id")?;
+    let has_one_time = match input.u8()? {
+        0 => false,
+        1 => true,
+        _ => return Err(RecordError::Field { field: "one-time prekey id" }),
+    };
+    let one_time_id = Some(input.u32()?).filter(|_| has_one_time);
+    let flags = input.u8()?;
+    if flags & !(REGISTRATION_ID | STATES_ADDRESSES) != 0 {
+        return Err(RecordError::Field { field: "prekey header flags" });
+    }
+    let registration_id = Some(input.u32()?).filter(|_| flags & REGISTRATION_ID != 0);
     let signed_prekey_id = input.u32()?;
     let kem_prekey_id = input.u32()?;
     let ciphertext = input.take::<{ KEM_CIPHERTEXT_LEN }>()?;
@@ -310,6 +323,7 @@ fn read_header(
         signed_prekey_id,
         kem_prekey_id,
         kem_ciphertext,
+        states_addresses: flags & STATES_ADDRESSES != 0,
     })
 }
 
@@ -348,15 +362,5 @@ impl Input<'_> {
     fn places(&mut self) -> Result<SkippedPlaces, RecordError> {
         let (next, oldest) = (self.u64()?, self.u64()?);
         SkippedPlaces::restore(next, oldest).ok_or(RecordError::Field { field: "places of skipped keys" })
-    }
-
-    fn optional_u32(&mut self, field: &'static str) -> Result<Option<u32>, RecordError> {
-        let present = self.u8()?;
-        let value = self.u32()?;
-        match present {
-            0 => Ok(None),
-            1 => Ok(Some(value)),
-            _ => Err(RecordError::Field { field }),
-        }
     }
 }

@@ -82,7 +82,7 @@ impl Session {
         their: Peer,
         bundle: VerifiedBundle,
     ) -> Result<Self, InitiateError> {
-        let local = Local { identity: ours, address: our, registration_id: None };
+        let local = Local { identity: ours, address: our, registration_id: None, states_addresses: true };
         Self::initiate_from(rng, profile, local, their, bundle)
     }
 
@@ -140,7 +140,8 @@ impl Session {
         }
         let pq = self.state.pq.send(suite.pq, rng).map_err(|PqExhausted| EncryptError::ChainExhausted)?;
         let keys = MessageKeys::derive(suite, &pq.key, &chain.next());
-        let addresses = address_field(suite, &next.our_address, &next.their_address);
+        let states_addresses = next.pending.as_ref().is_some_and(|header| header.states_addresses);
+        let addresses = address_field(suite, &next.our_address, &next.their_address).filter(|_| states_addresses);
         let mut output = encode_message(
             suite,
             &Outgoing {

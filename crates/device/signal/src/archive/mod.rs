@@ -19,8 +19,8 @@
 //! whatever moment the caller counts from.
 //!
 //! **What a forged message costs.** Only one session can know its ratchet key. Every other attempt would be a turn of the
-//! ratchet and a walk; the walks of all attempts together are bounded by the limit of one
-//! ([`crate::FORWARD_JUMP_MAX`]), so an archive adds at most 40 agreements to what a single session does before the
+//! ratchet and a walk; the walks of all attempts together are bounded by the limits of one
+//! ([`crate::FORWARD_JUMP_MAX`] and [`crate::PQ_FORWARD_JUMP_MAX`]), so an archive adds at most 40 agreements to what a single session does before the
 //! message code is checked.
 
 mod change;
@@ -39,6 +39,7 @@ pub use self::error::{AddError, ArchiveDecryptError, ArchiveEncryptError, Restor
 pub use self::memory::MemoryArchive;
 use crate::accept::Accepted;
 use crate::message::{MessageForm, PreKeyMessage, RatchetMessage};
+use crate::ratchet::pq::{PQ_FORWARD_JUMP_MAX, PqPart, PqRefusal};
 use crate::receive::{DecryptError, FORWARD_JUMP_MAX};
 use crate::session::Session;
 use crate::skipped::{SkippedId, SkippedKeys};
@@ -232,12 +233,15 @@ impl Archive {
         message: &[u8],
     ) -> Result<ArchiveStep<Vec<u8>>, DecryptError> {
         let mut refusal = None;
-        let mut walks_left = FORWARD_JUMP_MAX;
+        let mut walks_left = FORWARD_JUMP_MAX + PQ_FORWARD_JUMP_MAX;
+        let suite = self.held[0].session.state.suite;
+        let part = PqPart::parse(suite.pq, parsed.pq_ratchet.ok_or(PqRefusal::Missing)?).map_err(DecryptError::from)?;
         for at in 0..self.held.len() {
-            let session = SessionId::of(&self.held[at].session);
+            let session = &self.held[at].session;
             let id = SkippedId::Message { chain: *parsed.ratchet_key.as_bytes(), counter: parsed.counter };
-            let stored = rows.of(session).get(&id)?.is_some();
+            let stored = rows.of(SessionId::of(session)).get(&id)?.is_some();
             let walk = if stored { 0 } else { parsed.counter };
+            let walk = walk.saturating_add(session.state.pq.jump(&part));
             // The first session may walk as far as it would without an archive.
             if at > 0 && walk > walks_left {
                 continue;

@@ -33,6 +33,8 @@ pub(crate) struct PreKeyHeader {
     pub(crate) signed_prekey_id: u32,
     pub(crate) kem_prekey_id: u32,
     pub(crate) kem_ciphertext: KemCiphertext,
+    /// Whether the messages inside state the addresses. No part of the header on the wire.
+    pub(crate) states_addresses: bool,
 }
 
 impl PreKeyMessage {
@@ -99,6 +101,7 @@ impl PreKeyMessage {
                 signed_prekey_id: signed_prekey_id.ok_or(ParseError::MissingField { field: 6 })?,
                 kem_prekey_id: kem_prekey_id.ok_or(ParseError::MissingField { field: 7 })?,
                 kem_ciphertext: kem_ciphertext.ok_or(ParseError::MissingField { field: 8 })?,
+                states_addresses: false,
             },
             // Fields stand in order, so field 5 follows the inner message if it is there at all.
             header_hash: header_hash(suite, &proto[..start], &proto[end.max(registration_end)..]),

@@ -60,7 +60,7 @@ impl<'a> RatchetMessage<'a> {
         Ok(Self {
             ratchet_key: ratchet_key.ok_or(ParseError::MissingField { field: 1 })?,
             counter,
-            previous_counter: previous_counter.ok_or(ParseError::MissingField { field: 3 })?,
+            previous_counter: suite.previous_len(previous_counter.ok_or(ParseError::MissingField { field: 3 })?),
             ciphertext,
             pq_ratchet,
             addresses,
@@ -87,7 +87,7 @@ pub(crate) fn encode_message(suite: &Suite, message: &Outgoing<'_>) -> Vec<u8> {
     out.push(suite.message_version);
     put_bytes(&mut out, 1, &[&[suite.ec_key_type], message.ratchet_key.as_bytes()]);
     put_u32(&mut out, 2, message.counter);
-    put_u32(&mut out, 3, message.previous_counter);
+    put_u32(&mut out, 3, suite.previous_field(message.previous_counter));
     put_bytes(&mut out, 4, &[message.ciphertext]);
     if let Some(part) = message.pq_ratchet {
         put_bytes(&mut out, 5, &[part]);
@@ -105,6 +105,25 @@ fn message_len(suite: &Suite, ciphertext_len: usize) -> usize {
 }
 
 impl Suite {
+    /// What field 3 says of a chain of `len` messages. Deployed clients write the counter of its last message, and 0 also
+    /// for a chain without any.
+    fn previous_field(&self, len: u32) -> u32 {
+        match self.binding {
+            Binding::Transcript => len,
+            #[cfg(feature = "signal-v4")]
+            Binding::IdentitiesAndAddressField => len.saturating_sub(1),
+        }
+    }
+
+    /// How many messages the chain has of which field 3 says `field`, at most.
+    fn previous_len(&self, field: u32) -> u32 {
+        match self.binding {
+            Binding::Transcript => field,
+            #[cfg(feature = "signal-v4")]
+            Binding::IdentitiesAndAddressField => field.saturating_add(1),
+        }
+    }
+
     pub(crate) fn carries_addresses(&self) -> bool {
         match self.binding {
             Binding::Transcript => false,

@@ -130,15 +130,60 @@ fn records_have_the_two_documented_sizes() {
 #[cfg(feature = "signal-v4")]
 #[test]
 fn signal_v4_messages_have_the_public_layout() {
-    let mut pair = Pair::established(Profile::SignalV4, 9);
+    let mut pair = Pair::accepted(Profile::SignalV4, 9);
+    let handshake = pair.alice.send(&mut pair.rng, b"layout");
+    pair.ping_pong();
     let message = pair.alice.send(&mut pair.rng, b"layout");
-    assert_eq!(message[0], 0x44);
-    let _ = tamper(Profile::SignalV4, &message, |proto| {
-        assert_eq!(proto.ratchet_key.as_deref().map(|key| (key.len(), key[0])), Some((33, 0x05)));
-        let addresses = proto.addresses.as_deref().unwrap();
-        let side = |account: u8| [&[0][..], &[account; 16], &[1]].concat();
-        assert_eq!(addresses, [side(0xA1), side(0xB0)].concat());
+    assert_eq!((handshake[0], message[0]), (0x44, 0x44));
+    let key_type = |key: &Option<Vec<u8>>| key.as_deref().map(|key| (key.len(), key[0]));
+    let _ = tamper_prekey(&handshake, |proto| {
+        assert_eq!(key_type(&proto.base_key), Some((33, 0x05)));
+        assert_eq!(key_type(&proto.identity), Some((33, 0x05)));
+        assert_eq!(key_type(&proto.kem_ciphertext), Some((1569, 0x08)));
+        let _ = tamper(Profile::SignalV4, &proto.message.clone().unwrap(), |inner| {
+            let side = |account: u8| [&[0][..], &[account; 16], &[1]].concat();
+            assert_eq!(inner.addresses.as_deref().unwrap(), [side(0xA1), side(0xB0)].concat());
+        });
     });
+    let _ = tamper(Profile::SignalV4, &message, |proto| {
+        assert_eq!(key_type(&proto.ratchet_key), Some((33, 0x05)));
+        assert_eq!(proto.addresses, None, "stated while the session is being set up");
+    });
+}
+
+#[cfg(feature = "signal-v4")]
+#[test]
+fn signal_v4_states_what_the_caller_says_it_states() {
+    let mut rng = rng(11);
+    let (alice, bob) = (Device::new(&mut rng, Profile::SignalV4, 1), Device::new(&mut rng, Profile::SignalV4, 2));
+    for (registration_id, states_addresses) in [(None, false), (Some(0), false), (None, true), (Some(77), true)] {
+        let verified = bob.bundle(false).verify(Profile::SignalV4).unwrap();
+        let local = Local { identity: &alice.identity, address: alice.address, registration_id, states_addresses };
+        let session = Session::initiate_from(&mut rng, Profile::SignalV4, local, bob.peer(), verified).unwrap();
+        let mut side = Side::new(session);
+        side.restart();
+        let message = side.send(&mut rng, b"first");
+        assert_eq!(PreKeyMessage::parse(&message).unwrap().registration_id(), registration_id);
+        let _ = tamper_prekey(&message, |proto| {
+            let _ = tamper(Profile::SignalV4, &proto.message.clone().unwrap(), |inner| {
+                assert_eq!(inner.addresses.is_some(), states_addresses);
+            });
+        });
+        assert_eq!(bob.accept(&alice, &message, false).unwrap().plaintext, b"first");
+    }
+}
+
+#[cfg(feature = "signal-v4")]
+#[test]
+fn a_changed_registration_id_makes_no_genuine_repetition_foreign() {
+    let mut rng = rng(12);
+    let (alice, bob) = (Device::new(&mut rng, Profile::SignalV4, 1), Device::new(&mut rng, Profile::SignalV4, 2));
+    let mut side = Side::new(alice.initiate(&mut rng, &bob, false));
+    let (first, second) = (side.send(&mut rng, b"first"), side.send(&mut rng, b"second"));
+    let changed = tamper_prekey(&first, |proto| proto.registration_id = Some(9));
+    let accepted = bob.accept(&alice, &changed, false).unwrap();
+    assert_eq!(accepted.plaintext, b"first");
+    assert_eq!(Side::new(accepted.session).receive(&second).unwrap(), b"second");
 }
 
 #[test]

@@ -35,8 +35,7 @@ impl Authenticator {
         let mut ikm = Zeroizing::new([0; 64]);
         ikm[..32].copy_from_slice(root.expose());
         ikm[32..].copy_from_slice(key.expose());
-        let output: Secret<64> =
-            zero_salt(&ikm[..], &[labels.authenticator_update, &epoch.to_be_bytes()]);
+        let output: Secret<64> = zero_salt(&ikm[..], &[labels.authenticator_update, &epoch.to_be_bytes()]);
         let [root, mac_key] = super::parts(&output);
         Self { root, mac_key }
     }

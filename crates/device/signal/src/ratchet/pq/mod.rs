@@ -117,6 +117,11 @@ impl PqRatchet {
         Ok(PqReceived { source, next: Self { braid: received.next, chains }, epochs_below })
     }
 
+    /// How far a message with this part would make a chain walk.
+    pub(crate) fn jump(&self, part: &PqPart) -> u32 {
+        self.chains.jump(part.epoch.saturating_sub(1), part.index)
+    }
+
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         record::write(self, out);
     }

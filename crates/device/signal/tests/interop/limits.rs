@@ -1,0 +1,71 @@
+//! Limits that take thousands of messages to reach.
+
+use crate::wire::Sent;
+use crate::world::{Initiator, Names, World};
+use crate::{Failure, Run, ensure};
+
+/// The longest jump that both sides accept.
+const JUMP_MAX: usize = 25_000;
+/// Skipped keys that both sides keep.
+const SKIPPED: usize = 2_000;
+
+pub(crate) fn run(run: &mut Run) {
+    for from in Initiator::BOTH {
+        let reader = match from {
+            Initiator::Ours => "libsignal",
+            Initiator::Theirs => "us",
+        };
+        let outcome = jump(run, from);
+        run.promise(&format!("jump_of_25000_accepted_and_25001_refused_by_{reader}"), outcome);
+        let outcome = skipped(run, from);
+        run.promise(&format!("two_thousand_skipped_messages_read_late_by_{reader}"), outcome);
+    }
+}
+
+/// A session in which both have read something.
+fn established(run: &Run) -> Result<World, Failure> {
+    let mut world = World::new(&run.folder, run.seed + 40, Names::Uuids)?;
+    world.begin(Initiator::Ours, true)?;
+    world.to_them(b"one")?;
+    world.to_us(b"two")?;
+    world.to_them(b"three")?;
+    Ok(world)
+}
+
+fn send(world: &mut World, from: Initiator, count: usize) -> Result<Vec<Sent>, Failure> {
+    (0..count)
+        .map(|number| match from {
+            Initiator::Ours => world.ours_send(&number.to_be_bytes()),
+            Initiator::Theirs => world.theirs_send(&number.to_be_bytes()),
+        })
+        .collect()
+}
+
+fn read(world: &mut World, from: Initiator, sent: &Sent) -> Result<bool, Failure> {
+    Ok(match from {
+        Initiator::Ours => world.theirs_receive(sent)?.is_ok(),
+        Initiator::Theirs => world.ours_receive(sent)?.is_ok(),
+    })
+}
+
+fn jump(run: &Run, from: Initiator) -> Result<(), Failure> {
+    let mut world = established(run)?;
+    // Message n of the chain is n ahead of its beginning; the chain may be one further for the last message above.
+    let sent = send(&mut world, from, JUMP_MAX + 3)?;
+    let begins = sent[0].ratchet_proto()?.counter.ok_or("no counter")? as usize;
+    // `begins` messages of this chain have been read, so a message of index i is i ahead.
+    ensure(begins <= 1, "the chain is older than expected")?;
+    ensure(!read(&mut world, from, &sent[JUMP_MAX + 1])?, "a jump of 25,001 was accepted")?;
+    ensure(read(&mut world, from, &sent[JUMP_MAX])?, "a jump of 25,000 was refused")
+}
+
+fn skipped(run: &Run, from: Initiator) -> Result<(), Failure> {
+    let mut world = established(run)?;
+    let sent = send(&mut world, from, SKIPPED + 1)?;
+    ensure(read(&mut world, from, &sent[SKIPPED])?, "the jump was refused")?;
+    for number in (0..SKIPPED).step_by(97).chain([SKIPPED - 1]) {
+        ensure(read(&mut world, from, &sent[number])?, format!("message {number} was not read late"))?;
+        ensure(!read(&mut world, from, &sent[number])?, format!("message {number} was read twice"))?;
+    }
+    Ok(())
+}
