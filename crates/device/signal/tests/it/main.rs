@@ -20,5 +20,7 @@ mod spqr_hostile_channel;
 mod xeddsa_malleability;
 
 mod handshake;
+#[cfg(feature = "signal-v4")]
+mod libsignal_interop;
 mod model;
 mod vectors;
