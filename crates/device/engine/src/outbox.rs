@@ -213,6 +213,10 @@ impl Engine<'_> {
             | SubmitStatus::Unavailable
             | SubmitStatus::RateLimited
             | SubmitStatus::Unspecified => {
+                // The mailbox may be gone with its device: an account that was taken back has others, and its key set says so.
+                if status == SubmitStatus::Refused && record.attempts == 0 {
+                    self.need_key_set(record.recipient()?.account)?;
+                }
                 record.attempts = record.attempts.saturating_add(1);
                 record.due_at_ms = self.retry_at(record.attempts).0;
                 self.tx.put(Table::Outbox, &key, &record.to_row())

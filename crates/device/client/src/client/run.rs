@@ -159,6 +159,8 @@ impl Core {
         let server = self.authenticated().await?;
         self.settle(&server).await?;
         let mut mailbox = server.mailbox().await?;
+        // What was called off while this device was away, nobody says any more.
+        self.note_reset(server.announced_reset()).await?;
         self.status.send_replace(Status::Delivering);
         // The server can be reached, so nothing has to wait for its gate.
         self.open_gates();
@@ -201,6 +203,8 @@ impl Core {
         self.settle(&server).await?;
         let mut report = SyncReport::default();
         let mut mailbox = server.mailbox().await?;
+        // What was called off while this device was away, nobody says any more.
+        self.note_reset(server.announced_reset()).await?;
         let (mut requests, mut answered, mut is_empty, mut was_low) = (0, 0, false, false);
         // Until nothing waits and every acknowledgement has been carried out; otherwise the next connection would deliver again.
         while !is_empty || answered < requests {

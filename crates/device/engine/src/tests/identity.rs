@@ -8,14 +8,16 @@ use rcseal_credential::{
     AccountSigner, KeySetBuilder, KeySetError, RecoveryKey, Succession, UnverifiedKeySet, VerifiedKeySet,
 };
 use rcseal_crypto::secret::Secret;
+use rcseal_wire::frame::SubmitStatus;
 use rcseal_wire::id::{AccountId, Custody, Platform};
 
 use super::crash::with_every_crash;
 use super::linking::link;
-use super::world::{Phone, World, events, second_device, text, texts};
+use super::world::{Phone, World, events, messages, second_device, text, texts};
 use crate::account::{AccountError, AccountState, NewAccount};
 use crate::contact::{KeySetOutcome, KeySetRefusal, Verification};
 use crate::event::{Event, KeySetReason};
+use crate::message::MessageState;
 use crate::send::SendError;
 use crate::store::memory::MemoryStore;
 use crate::{Engine, UnixMillis};
@@ -606,4 +608,24 @@ fn a_pending_reset_is_told_once_and_can_be_vetoed() {
     ada.with(world.now, |engine| engine.handle_reset_notice(None)).unwrap();
     assert_eq!(events(&mut ada), []);
     assert!(!world.serve(&mut ada), "the server is told once");
+}
+
+#[test]
+fn a_mailbox_that_is_gone_makes_a_contact_look_for_the_keys_of_now() {
+    let (mut world, ada, mut bob, conversation) = acquainted();
+    let account = ada.address.account;
+    let code = recovery_seed(1, "Ada", world.now);
+    let (mut phone, _) = recover(&mut world, &ada, &code, 10);
+    // Bob has heard of nothing, and writes to the mailbox of the phone that is lost.
+    let lost = world.send(&mut bob, conversation, text("to the lost phone"));
+    let due = bob.with(world.now, |engine| engine.poll_outbox(16)).unwrap();
+    for outgoing in due {
+        bob.with(world.now, |engine| engine.handle_submitted(outgoing.number, SubmitStatus::Refused)).unwrap();
+    }
+    world.settle(&mut [&mut bob, &mut phone]);
+    assert!(events(&mut bob).contains(&Event::AccountKeyChanged { account, how: Succession::Recovered }));
+    // What was written for that phone goes to no other without a decision.
+    assert!(texts(&mut phone, conversation).is_empty());
+    let message = messages(&mut bob, conversation).into_iter().find(|message| message.id == lost).unwrap();
+    assert!(matches!(message.state, MessageState::Failed { .. }), "{:?}", message.state);
 }
