@@ -185,3 +185,9 @@ CREATE TABLE rekey (
     key   BLOB NOT NULL PRIMARY KEY,
     value BLOB NOT NULL
 ) STRICT;
+
+-- What the user set for a conversation, by its id.
+CREATE TABLE conversation_settings (
+    key   BLOB NOT NULL PRIMARY KEY,
+    value BLOB NOT NULL
+) STRICT;
