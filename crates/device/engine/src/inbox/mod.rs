@@ -12,7 +12,7 @@ mod seen;
 pub use kept::QuarantinedEnvelope;
 pub use reason::Undecryptable;
 
-use rcseal_signal::{AcceptError, DecryptError, MessageForm, Peer, PreKeyMessage, Profile, Session};
+use rcseal_signal::{AcceptError, DecryptError, MessageForm, Peer, PqRefusal, PreKeyMessage, Profile, Session};
 use rcseal_wire::envelope::{Envelope, Hello, Tag};
 use rcseal_wire::id::{DeviceAddress, EnvelopeId};
 
@@ -72,6 +72,13 @@ impl From<DecryptError> for Failure {
                 Self::Envelope(Undecryptable::WrongSession)
             }
             DecryptError::Parse(_) => Self::Envelope(Undecryptable::Malformed),
+            DecryptError::PqRatchet(PqRefusal::TooFarAhead { .. }) => Self::Envelope(Undecryptable::TooFarAhead),
+            DecryptError::PqRatchet(PqRefusal::EpochGone { .. } | PqRefusal::KeyGone { .. }) => {
+                Self::Envelope(Undecryptable::KeyGone)
+            }
+            DecryptError::PqRatchet(PqRefusal::Missing | PqRefusal::Malformed) => {
+                Self::Envelope(Undecryptable::Malformed)
+            }
             DecryptError::Lookup(error) => {
                 Self::Account(StoreError::new(crate::store::StoreErrorKind::Io, error).into())
             }

@@ -37,7 +37,8 @@ pub enum Undecryptable {
     Reflected,
     /// Too many envelopes wait for key sets.
     TooManyParked,
-    /// The key of the message was dropped before it came: too many others overtook it.
+    /// The key of the message was dropped before it came: too many others overtook it, or it is later than the post-quantum
+    /// ratchet keeps keys.
     KeyGone,
 }
 
