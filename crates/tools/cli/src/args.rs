@@ -5,7 +5,15 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use rcseal_wire::origin::Origin;
+
+mod identity;
+mod sessions;
+
+pub use identity::{
+    AccountCommand, CodeFile, ContactCommand, DeviceCommand, LostAccount, OnChange, ResetCommand, TokenCommand,
+    VerifyArgs,
+};
+pub use sessions::{Every, RekeyArgs, ResendCommand};
 
 /// End-to-end encrypted messages between devices, over a relay that cannot read them.
 #[derive(Debug, Parser)]
@@ -66,6 +74,21 @@ pub enum Command {
     History(HistoryArgs),
     /// Compare safety numbers with a contact, by digits or by each other's QR code.
     Verify(VerifyArgs),
+    /// Give the sessions with a contact new keys now, or say how often that is done.
+    Rekey(RekeyArgs),
+    /// List the sessions with the devices of a contact, or of all of them.
+    #[command(after_help = "Example: rcseal sessions Bob")]
+    Sessions {
+        /// Whose: the name of a contact, or its account id. Otherwise everybody's, your own other devices included.
+        contact: Option<String>,
+    },
+    /// List messages that wait for you before they are sent to a device again, and decide about them.
+    #[command(subcommand_required = false, args_conflicts_with_subcommands = true)]
+    Resend {
+        /// What to do about one.
+        #[command(subcommand)]
+        command: Option<ResendCommand>,
+    },
     /// Print everything readable on this device, decrypted, one JSON object per line. It holds no key.
     Export {
         /// Write into this new file instead of to standard output.
@@ -104,89 +127,12 @@ pub struct ServeArgs {
     /// Address and port to listen on; port 0 takes a free one. Loopback only: the development certificate names nothing else.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0", value_parser = loopback)]
     pub listen: SocketAddr,
+    /// How long a reset of an account is pending, in which its devices can call it off. [default: a week]
+    #[arg(long, value_name = "SECONDS")]
+    pub reset_delay: Option<u64>,
     /// Admit nobody without an invite code, and print this many codes.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub invites: Option<u16>,
-}
-
-/// What `account` does.
-#[derive(Debug, Subcommand)]
-pub enum AccountCommand {
-    /// Create an account on a server. Prints its id and, this once, its recovery code.
-    Create {
-        /// The server, such as https://localhost:8443.
-        #[arg(long, value_name = "ORIGIN")]
-        server: Origin,
-        /// The certificate authority that the server's certificate must be under, as PEM.
-        #[arg(long, value_name = "FILE")]
-        ca: PathBuf,
-        /// An invite code, where the server asks for one; `-` reads it from standard input.
-        #[arg(long, value_name = "CODE")]
-        invite: Option<String>,
-        /// What contacts see as your name.
-        #[arg(long, default_value = "", value_name = "NAME")]
-        name: String,
-    },
-    /// Print this device's account.
-    Show,
-}
-
-/// What `device` does.
-#[derive(Debug, Subcommand)]
-pub enum DeviceCommand {
-    /// On the new device: show a code, and wait until the primary device approves it.
-    Link {
-        /// The account's server.
-        #[arg(long, value_name = "ORIGIN")]
-        server: Origin,
-        /// The certificate authority that the server's certificate must be under, as PEM.
-        #[arg(long, value_name = "FILE")]
-        ca: PathBuf,
-        /// Where the code is written to.
-        #[command(flatten)]
-        code: CodeFile,
-    },
-    /// On the primary device: approve the code that the new device shows.
-    #[command(after_help = "Example: rcseal device approve --scan-png link.png")]
-    Approve {
-        /// The text of the code: rcseal://link/…; `-` reads it from standard input, where no other user of this machine sees it.
-        #[arg(required_unless_present = "scan_png")]
-        text: Option<String>,
-        /// Read the code out of a picture of it, PNG or JPEG.
-        #[arg(long, value_name = "FILE", conflicts_with = "text")]
-        scan_png: Option<PathBuf>,
-    },
-    /// On the primary device: take a device out of the account.
-    Remove {
-        /// Its number.
-        #[arg(value_parser = clap::value_parser!(u8).range(1..=127))]
-        number: u8,
-    },
-}
-
-/// What `contact` does.
-#[derive(Debug, Subcommand)]
-pub enum ContactCommand {
-    /// Print an invitation to write to you, as text and as a QR code. Whoever holds it may write to you.
-    #[command(after_help = "Example: rcseal contact invite --qr invitation.png")]
-    Invite {
-        /// Where the code is written to.
-        #[command(flatten)]
-        code: CodeFile,
-    },
-    /// Add the contact whose invitation this is.
-    #[command(after_help = "Example: rcseal contact add --scan-png invitation.png --name Bob")]
-    Add {
-        /// The text of the invitation: rcseal://invite/…; `-` reads it from standard input, where no other user of this machine sees it.
-        #[arg(required_unless_present = "scan_png")]
-        invitation: Option<String>,
-        /// Read the invitation out of a picture of its QR code, PNG or JPEG.
-        #[arg(long, value_name = "FILE", conflicts_with = "invitation")]
-        scan_png: Option<PathBuf>,
-        /// What you call the contact.
-        #[arg(long, default_value = "", value_name = "NAME")]
-        name: String,
-    },
 }
 
 /// Written by hand: the generated line does not say what goes with what.
@@ -253,57 +199,6 @@ pub struct HistoryArgs {
     /// The newest this many.
     #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub limit: u16,
-}
-
-/// Options of `verify`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  rcseal verify Bob                              show the digits and the code that Bob scans
-  rcseal verify Bob --qr mine.png                write that code into a file
-  rcseal verify Bob --scan-png screenshot.png    read Bob's code out of a picture")]
-pub struct VerifyArgs {
-    /// Whom: the name of a contact, or its account id.
-    pub contact: String,
-    /// The text of the code that the contact's device shows: rcseal://verify/…; `-` reads it from standard input.
-    #[arg(long, value_name = "TEXT", conflicts_with_all = ["confirm", "scan_png"])]
-    pub scan: Option<String>,
-    /// Read the contact's code out of a picture of it, PNG or JPEG: a photo, a screenshot, or a file that --qr wrote there.
-    #[arg(long, value_name = "FILE", conflicts_with = "confirm")]
-    pub scan_png: Option<PathBuf>,
-    /// You have compared the numbers, and they are the same.
-    #[arg(long)]
-    pub confirm: bool,
-    /// Where the code is written to that the contact scans.
-    #[command(flatten)]
-    pub code: CodeFile,
-}
-
-/// A file for a QR code.
-#[derive(Debug, Args)]
-pub struct CodeFile {
-    /// Also write the QR code into this new file, as PNG.
-    #[arg(long, value_name = "FILE", value_parser = named_file)]
-    pub qr: Option<PathBuf>,
-    /// Write over the file of --qr if it is there.
-    #[arg(long, requires = "qr")]
-    pub force: bool,
-}
-
-impl CodeFile {
-    /// The file's name, for print.
-    #[must_use]
-    pub fn shown(&self) -> Option<String> {
-        self.qr.as_ref().map(|path| path.display().to_string())
-    }
-}
-
-/// A picture does not belong among lines of text: what is written is named.
-fn named_file(text: &str) -> Result<PathBuf, String> {
-    match text {
-        "-" | "" => Err("a picture is written into a file that is named, never to standard output".to_owned()),
-        named => Ok(PathBuf::from(named)),
-    }
 }
 
 fn loopback(text: &str) -> Result<SocketAddr, String> {

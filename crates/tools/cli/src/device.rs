@@ -37,26 +37,33 @@ pub async fn open_with(profile: &Profile, trust: TrustAnchors) -> Result<Client,
     Ok(client)
 }
 
-/// Opens the client of a profile that is to become a device of an account at `server`, under the authority in `ca`.
+/// Opens the client of a profile that is to become a device of an account at `server`, under the authority in `ca`. A profile in which
+/// that was `begun` before, and not finished, is opened again.
 ///
 /// The authority of a device that has its account already stays what it is: a command that is refused must not decide whom that device
 /// trusts from then on.
 ///
 /// # Errors
 /// [`AccountError::Exists`], [`CliError::OtherServer`] when a registration elsewhere has begun, or what keeps the store from opening.
-pub async fn begin(profile: &Profile, server: &Origin, ca: &Path) -> Result<Client, CliError> {
+pub async fn begin(
+    profile: &Profile,
+    server: &Origin,
+    ca: &Path,
+    begun: AccountState,
+) -> Result<(Client, Option<AccountView>), CliError> {
     let authority = profile.read_authority(ca)?;
     let client = open_with(profile, authority.trust.clone()).await?;
-    if let Some(account) = client.account().await? {
-        if !(account.is_primary && account.state == AccountState::Registering) {
+    let account = client.account().await?;
+    if let Some(account) = &account {
+        if !(account.is_primary && account.state == begun) {
             return Err(ClientError::from(AccountError::Exists).into());
         }
         if account.origin != *server {
-            return Err(CliError::OtherServer { origin: account.origin });
+            return Err(CliError::OtherServer { origin: account.origin.clone() });
         }
     }
     profile.adopt_authority(&authority)?;
-    Ok(client)
+    Ok((client, account))
 }
 
 /// This device's account.

@@ -7,12 +7,15 @@ use std::path::PathBuf;
 
 use rcseal_client::client::ClientError;
 use rcseal_client::net::{EndpointError, NetError, TrustError};
+use rcseal_client::recovery_code::RecoveryCodeError;
 use rcseal_client::vault::VaultError;
 use rcseal_credential::{BuildError, ScanError};
 use rcseal_engine::account::AccountError;
 use rcseal_engine::contact::ContactError;
+use rcseal_engine::resend::ResendError;
 use rcseal_engine::send::SendError;
 use rcseal_server::{AdminSocketError, StartError, init::InitError};
+use rcseal_wire::id::AccountId;
 use rcseal_wire::origin::Origin;
 use rcseal_wire::problem::ProblemCode;
 
@@ -117,6 +120,24 @@ pub enum CliError {
         #[source]
         source: QrFileError,
     },
+    /// What came from standard input is no recovery code.
+    #[error("what came from standard input is no recovery code")]
+    RecoveryCode(#[from] RecoveryCodeError),
+    /// Another account is being taken back in this profile.
+    #[error("account {account} is being taken back in this profile; finish that, or use another profile")]
+    OtherTakeover {
+        /// Which.
+        account: AccountId,
+    },
+    /// No such message waits for a decision.
+    #[error("no message with this id waits for you; `rcseal resend` lists them")]
+    NotHeld,
+    /// The server's map of this account's keys is not what is here.
+    #[error("the server's keys of this account are not the ones known here, in {count} respect(s)")]
+    KeysDisagree {
+        /// How many.
+        count: usize,
+    },
     /// The message waits on this device: no server took it.
     #[error("the message waits here until the server can be reached; it goes out with the next command")]
     StillQueued,
@@ -162,6 +183,10 @@ impl CliError {
             Self::Malformed { code, .. } => code,
             Self::Picture { source, .. } => source.code(),
             Self::QrFile { .. } => "file",
+            Self::RecoveryCode(error) => error.code(),
+            Self::OtherTakeover { .. } => "account_other_takeover",
+            Self::NotHeld => "resend_not_held",
+            Self::KeysDisagree { .. } => "keys_disagree",
             Self::StillQueued => "still_queued",
             Self::NotDelivered { reason } => reason,
             Self::Start(error) => error.code(),
@@ -179,12 +204,16 @@ impl CliError {
             Self::Vault(_) => Exit::Store,
             Self::NoProfile { .. }
             | Self::OtherServer { .. }
+            | Self::OtherTakeover { .. }
             | Self::UnknownContact { .. }
             | Self::AmbiguousContact { .. } => Exit::NotHere,
             Self::Malformed { .. } | Self::NoDataFolder | Self::Trust(_) => Exit::Usage,
             Self::Picture { source: ScanPictureError::File(_), .. } => Exit::Failed,
             // What is in the picture takes the place of a text on the command line.
             Self::Picture { .. } => Exit::Usage,
+            Self::RecoveryCode(_) => Exit::Usage,
+            Self::NotHeld => Exit::NotHere,
+            Self::KeysDisagree { .. } => Exit::Unverified,
             Self::StillQueued => Exit::Network,
             Self::NotDelivered { .. } => Exit::Refused,
             Self::File { .. }
@@ -209,22 +238,30 @@ fn client_exit(error: &ClientError) -> Exit {
         ClientError::Net(error) => net_exit(error),
         ClientError::Account(error) => account_exit(error),
         ClientError::Contact(error) => contact_exit(error),
-        ClientError::Send(error) => match error {
-            SendError::Store(_) => Exit::Store,
-            SendError::Account(error) => account_exit(error),
-            SendError::UnknownConversation => Exit::NotHere,
-            SendError::VerificationChanged => Exit::Unverified,
-            // What is sent was on the command line.
-            SendError::Content(_) | SendError::TooLong { .. } => Exit::Usage,
-            SendError::Session(_) => Exit::Failed,
+        ClientError::Send(error) => send_exit(error),
+        ClientError::Resend(error) => match error {
+            ResendError::Send(error) => send_exit(error),
+            ResendError::UnknownMessage | ResendError::NotHeld | ResendError::Deleted => Exit::NotHere,
         },
         ClientError::Link(rcseal_engine::link::LinkFailure::Account(error)) => account_exit(error),
         ClientError::Link(_) | ClientError::LinkExpired | ClientError::ForeignServer | ClientError::Media(_) => {
             Exit::Refused
         }
-        ClientError::UnknownMessage | ClientError::NoMedia => Exit::NotHere,
+        ClientError::UnknownMessage | ClientError::NoMedia | ClientError::ResetPending => Exit::NotHere,
         ClientError::Endpoint(_) => Exit::Usage,
         ClientError::File(_) | ClientError::Stopped => Exit::Failed,
+    }
+}
+
+fn send_exit(error: &SendError) -> Exit {
+    match error {
+        SendError::Store(_) => Exit::Store,
+        SendError::Account(error) => account_exit(error),
+        SendError::UnknownConversation | SendError::ContactBlocked => Exit::NotHere,
+        SendError::VerificationChanged => Exit::Unverified,
+        // What is sent was on the command line.
+        SendError::Content(_) | SendError::TooLong { .. } => Exit::Usage,
+        SendError::Session(_) => Exit::Failed,
     }
 }
 
@@ -255,8 +292,11 @@ fn account_exit(error: &AccountError) -> Exit {
         | AccountError::Exists
         | AccountError::NotPrimary
         | AccountError::PrimaryStays
+        | AccountError::NoTakeover
+        | AccountError::TakeoverUnderWay
+        | AccountError::TokenUnderWay
         | AccountError::Build(BuildError::NoSuchDevice { .. }) => Exit::NotHere,
-        AccountError::KeySet(_) => Exit::Refused,
+        AccountError::KeySet(_) | AccountError::Format(_) | AccountError::OtherAccount => Exit::Refused,
         AccountError::NameTooLong => Exit::Usage,
         AccountError::ChangeUnderWay
         | AccountError::NoNumbersLeft
@@ -269,7 +309,7 @@ fn contact_exit(error: &ContactError) -> Exit {
     match error {
         ContactError::Store(_) => Exit::Store,
         ContactError::Account(error) => account_exit(error),
-        ContactError::Unknown | ContactError::NoKeySet => Exit::NotHere,
+        ContactError::Unknown | ContactError::NoKeySet | ContactError::NotChanged => Exit::NotHere,
         ContactError::Own | ContactError::NameTooLong => Exit::Usage,
         ContactError::Scan(ScanError::Malformed) => Exit::Usage,
         ContactError::OtherAccountKey | ContactError::Scan(_) => Exit::Unverified,

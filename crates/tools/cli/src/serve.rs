@@ -22,6 +22,9 @@ pub async fn run(args: ServeArgs, output: Output) -> Result<(), CliError> {
     if args.invites.is_some() {
         config.admission.mode = rcseal_server::config::AdmissionMode::Invite;
     }
+    if let Some(seconds) = args.reset_delay {
+        config.reset.delay_seconds = seconds;
+    }
     let storage = config.storage.path.clone();
     let server = Server::start(config).await?;
     let mut invites = Vec::new();

@@ -1,8 +1,9 @@
 //! Messages, contacts and events in print: one JSON shape each, and one line for people.
 
 use rcseal_client::client::SyncReport;
+use rcseal_credential::Succession;
 use rcseal_engine::account::{AccountView, DeviceView};
-use rcseal_engine::contact::ContactView;
+use rcseal_engine::contact::{ChangePolicy, ContactView};
 use rcseal_engine::event::Event;
 use rcseal_engine::message::{MessageState, MessageView};
 use rcseal_wire::content::{Body, Content, Media};
@@ -178,9 +179,57 @@ pub fn contact_json(contact: &ContactView) -> Value {
         "display_name": contact.display_name,
         "server": contact.origin.as_str(),
         "verification": contact.verification.as_str(),
+        "changed_how": contact.changed_how.map(Succession::as_str),
+        "on_change": contact.change_policy.map(ChangePolicy::as_str),
+        "blocked": contact.is_blocked,
         "key_set_counter": contact.key_set_counter,
         "devices": contact.devices.iter().map(|device| device_json(device, None)).collect::<Vec<_>>(),
     })
+}
+
+/// How a contact's account key changed, for people: what vouches for the new one.
+#[must_use]
+pub const fn how_it_changed(how: Option<Succession>) -> &'static str {
+    match how {
+        Some(Succession::Migrated) => "the old key vouches for the new one",
+        Some(Succession::Recovered) => "the recovery key vouches for the new one",
+        Some(Succession::Reset) => "the server's operator began the account again; no key vouches for the new one",
+        Some(Succession::Unchanged | Succession::SameAccountKey) | None => "the account key is another one",
+    }
+}
+
+/// An age for people, in its largest whole unit.
+#[must_use]
+pub fn age(milliseconds: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(24 * 3600 * 1000, "d"), (3600 * 1000, "h"), (60 * 1000, "min")];
+    for (length, unit) in UNITS {
+        if milliseconds >= length {
+            return format!("{} {unit}", milliseconds / length);
+        }
+    }
+    format!("{} s", milliseconds / 1000)
+}
+
+/// A moment for people: UTC, to the minute.
+#[must_use]
+pub fn moment(milliseconds: u64) -> String {
+    const DAY_MS: u64 = 24 * 3600 * 1000;
+    let (year, month, day) = date(milliseconds / DAY_MS);
+    let minutes = milliseconds % DAY_MS / 60_000;
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02} UTC", minutes / 60, minutes % 60)
+}
+
+/// The Gregorian date of a number of days since 1970-01-01.
+fn date(days: u64) -> (u64, u64, u64) {
+    // Counted from 0000-03-01, so that a leap day is the last day of its year, in eras of 400 years, which all have the same length.
+    let days = days.saturating_add(719_468);
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let (month, later) = if month_from_march < 10 { (month_from_march + 3, 0) } else { (month_from_march - 9, 1) };
+    (era * 400 + year_of_era + later, month, day)
 }
 
 /// A device, as JSON; `own` is the number of the one that prints it.
@@ -232,15 +281,50 @@ pub fn event(event: &Event, names: &Names) -> Option<(Value, Option<String>)> {
         Event::DevicesChanged { account } => {
             (account_event("devices_changed", *account), Some(format!("* {} devices changed", names.whose(*account))))
         }
-        Event::AccountKeyChanged { account } => (
-            account_event("account_key_changed", *account),
-            Some(format!("* the account key of {} changed: compare safety numbers again", names.of(*account))),
+        Event::AccountKeyChanged { account, how } => {
+            let mut json = account_event("account_key_changed", *account);
+            json["how"] = json!(how.as_str());
+            let how = how_it_changed(Some(*how));
+            let whose = names.whose(*account);
+            (json, Some(format!("* {whose} account key changed ({how}): compare safety numbers again, or accept it")))
+        }
+        Event::KeySetRefused { account, reason } => {
+            let mut json = account_event("key_set_refused", *account);
+            json["reason"] = json!(reason.code());
+            let whose = names.whose(*account);
+            let text = format!(
+                "* the server showed a key set as {whose} that does not hold ({}); it was refused",
+                reason.code()
+            );
+            (json, Some(text))
+        }
+        Event::VerificationSuggested { account } => (
+            account_event("verification_suggested", *account),
+            Some(format!("* compare safety numbers with {}: `rcseal verify`", names.of(*account))),
         ),
-        Event::KeySetRefused { account } => (
-            account_event("key_set_refused", *account),
+        Event::ResetPending { effective_at } => (
+            json!({ "event": "reset_pending", "effective_at_ms": effective_at.0 }),
             Some(format!(
-                "* the server offered a key set of {} that does not hold; it was refused",
-                names.of(*account)
+                "* somebody asked the operator to begin your account again, with keys that you do not have; it takes effect at {}\n  \
+                 call it off with `rcseal account reset veto`, unless it was you",
+                moment(effective_at.0)
+            )),
+        ),
+        Event::ResetCalledOff => {
+            (json!({ "event": "reset_called_off" }), Some("* the reset of your account was called off".to_owned()))
+        }
+        Event::ResendHeld { conversation, message, device } => (
+            json!({
+                "event": "resend_held",
+                "conversation": conversation.to_string(),
+                "message": message.to_string(),
+                "account": device.account.to_string(),
+                "device": device.device.get(),
+            }),
+            Some(format!(
+                "* {message} did not reach {} device {}, which has other keys by now: `rcseal resend` sends it to those",
+                names.whose(device.account),
+                device.device.get()
             )),
         ),
         Event::Undecryptable { envelope, reason } => (
@@ -268,4 +352,29 @@ pub fn sync_json(event: &str, report: &SyncReport) -> Value {
         "submitted": report.submitted,
         "complete": report.is_complete,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_dates_of_the_calendar() {
+        for (milliseconds, expected) in [
+            (0, "1970-01-01 00:00 UTC"),
+            (951_782_400_000, "2000-02-29 00:00 UTC"),
+            (1_709_251_199_999, "2024-02-29 23:59 UTC"),
+            (1_767_225_600_000, "2026-01-01 00:00 UTC"),
+            (4_107_542_399_000, "2100-02-28 23:59 UTC"),
+            (4_107_542_400_000, "2100-03-01 00:00 UTC"),
+        ] {
+            assert_eq!(moment(milliseconds), expected);
+        }
+    }
+
+    #[test]
+    fn an_age_is_told_in_its_largest_whole_unit() {
+        assert_eq!([age(0), age(59_999), age(60_000), age(7_200_000)], ["0 s", "59 s", "1 min", "2 h"]);
+        assert_eq!(age(3 * 24 * 3600 * 1000 + 1), "3 d");
+    }
 }

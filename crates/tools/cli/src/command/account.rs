@@ -1,6 +1,7 @@
-//! `rcseal account create` and `rcseal account show`.
+//! `rcseal account create`, `rcseal account show` and `rcseal account rotate-key`.
 
 use rcseal_client::client::{Client, ClientError};
+use rcseal_client::recovery_code;
 use rcseal_engine::account::{AccountError, AccountState, NewAccount};
 use rcseal_wire::id::{Custody, Platform};
 use serde_json::json;
@@ -21,7 +22,7 @@ pub(crate) async fn run(command: AccountCommand, profile: &Profile, output: Outp
     match command {
         AccountCommand::Create { server, ca, invite, name } => {
             let invite = invite.map(secret).transpose()?;
-            let client = device::begin(profile, &server, &ca).await?;
+            let (client, _) = device::begin(profile, &server, &ca, AccountState::Registering).await?;
             let new =
                 NewAccount { origin: server, platform: Platform::Desktop, custody: Custody::User, display_name: name };
             create(&client, new, invite, profile, output).await
@@ -44,7 +45,38 @@ pub(crate) async fn run(command: AccountCommand, profile: &Profile, output: Outp
             );
             Ok(())
         }
+        AccountCommand::RotateKey => rotate(profile, output).await,
+        AccountCommand::Recover { lost } => super::takeover::recover(lost, profile, output).await,
+        AccountCommand::Reset { command } => super::takeover::reset(command, profile, output).await,
+        AccountCommand::Policy { on_change, contact } => super::policy::run(on_change, contact, profile, output).await,
     }
+}
+
+async fn rotate(profile: &Profile, output: Output) -> Result<(), CliError> {
+    let client = device::open(profile).await?;
+    let before = device::account(&client).await?.key_set_counter;
+    client.rotate_account_key().await?;
+    let synced = client.sync_once().await;
+    let account = device::account(&client).await?;
+    let is_published = account.key_set_counter > before;
+    output.result(
+        || {
+            json!({
+                "account": account.address.account.to_string(),
+                "key_set_counter": account.key_set_counter,
+                "published": is_published,
+            })
+        },
+        || {
+            if is_published {
+                "the account key is replaced; contacts who had verified you see that it changed".to_owned()
+            } else {
+                "the new account key waits here for the server".to_owned()
+            }
+        },
+    );
+    synced?;
+    if is_published { Ok(()) } else { Err(CliError::StillQueued) }
 }
 
 async fn create(
@@ -61,7 +93,7 @@ async fn create(
         None => {
             let created = client.create_account(new).await?;
             output.note(&format!("note: {}", profile.protection()));
-            Some(group(&hex::encode(created.recovery_seed.expose())))
+            Some(recovery_code::expose(&created.recovery_seed))
         }
     };
     let registered = client.register(invite).await;
@@ -70,7 +102,7 @@ async fn create(
     output.result(
         || {
             let mut json = view::account_json(&account);
-            json["recovery_code"] = json!(recovery_code);
+            json["recovery_code"] = json!(recovery_code.as_deref());
             json["protection"] = json!(client.protection_level().as_str());
             json
         },
@@ -78,27 +110,12 @@ async fn create(
             let mut text = format!("account {}\nserver  {}", account.address.account, account.origin);
             if let Some(code) = &recovery_code {
                 text.push_str(&format!(
-                    "\n\nrecovery code, shown once; write it down and keep it away from this device:\n\n    {code}\n"
+                    "\n\nrecovery code, shown once; write it down and keep it away from this device:\n\n    {}\n",
+                    code.as_str()
                 ));
             }
             text
         },
     );
     Ok(registered?)
-}
-
-/// Groups of four characters, which people copy with fewer mistakes.
-fn group(code: &str) -> String {
-    let characters: Vec<char> = code.chars().collect();
-    characters.chunks(4).map(|chunk| chunk.iter().collect::<String>()).collect::<Vec<_>>().join("-")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_code_is_written_in_groups_of_four() {
-        assert_eq!(group("0123456789ab"), "0123-4567-89ab");
-    }
 }

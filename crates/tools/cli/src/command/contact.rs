@@ -1,9 +1,16 @@
 //! `rcseal contact …` and `rcseal contacts`.
 
+use std::time::Duration;
+
+use rcseal_client::client::Client;
+use rcseal_credential::Succession;
+use rcseal_engine::account::TOKEN_OVERLAP_MS;
+use rcseal_engine::contact::{ContactView, Verification};
+use rcseal_wire::id::AccountId;
 use rcseal_wire::invitation::{Invitation, InvitationError};
 use serde_json::json;
 
-use crate::args::ContactCommand;
+use crate::args::{CodeFile, ContactCommand, TokenCommand};
 use crate::argument::{text_or_picture, write_code};
 use crate::device;
 use crate::error::CliError;
@@ -18,21 +25,9 @@ use crate::{qr, view};
 /// [`CliError`].
 pub(crate) async fn run(command: ContactCommand, profile: &Profile, output: Output) -> Result<(), CliError> {
     match command {
-        ContactCommand::Invite { code } => {
-            let client = device::open(profile).await?;
-            let text = client.invite().await?.expose_text();
-            write_code(&text, &code)?;
-            output.result(
-                || json!({ "invitation": text, "qr": code.shown() }),
-                || {
-                    format!(
-                        "{}\n{text}\n\ngive this to the person you invite, and to nobody else: whoever holds it may write to you",
-                        qr::render(&text, output.is_terminal()).unwrap_or_default()
-                    )
-                },
-            );
-        }
+        ContactCommand::Invite { code } => invite(&device::open(profile).await?, &code, output).await,
         ContactCommand::Add { invitation, scan_png, name } => {
+            // A text or picture that is no invitation is refused before the store is opened.
             let text = text_or_picture(invitation, scan_png.as_deref(), Wanted::Invitation)?.unwrap_or_default();
             let invitation: Invitation = text
                 .parse()
@@ -44,9 +39,124 @@ pub(crate) async fn run(command: ContactCommand, profile: &Profile, output: Outp
             let contact = client.contact(account).await?;
             output
                 .result(|| view::contact_json(&contact), || format!("added {} ({account})", device::name_of(&contact)));
+            Ok(())
         }
+        ContactCommand::Remove { contact } => {
+            let (client, contact) = find(&contact, profile).await?;
+            client.remove_contact(contact.account).await?;
+            // On the primary device the server hears of the new delivery token now, or with the next command.
+            let _ = client.sync_once().await;
+            output.result(
+                || json!({ "event": "contact_removed", "account": contact.account.to_string() }),
+                || format!("{} is removed; what was said stays (`rcseal export`)", device::name_of(&contact)),
+            );
+            Ok(())
+        }
+        ContactCommand::Rename { contact, name } => {
+            let (client, contact) = find(&contact, profile).await?;
+            client.rename_contact(contact.account, name).await?;
+            let before = device::name_of(&contact);
+            tell(&client, contact.account, output, |after| format!("{before} is called {after} now")).await
+        }
+        ContactCommand::Block { contact } => block(&contact, true, profile, output).await,
+        ContactCommand::Unblock { contact } => block(&contact, false, profile, output).await,
+        ContactCommand::Accept { contact } => {
+            let (client, contact) = find(&contact, profile).await?;
+            client.accept_change(contact.account).await?;
+            // What was kept back goes out.
+            let synced = client.sync_once().await;
+            let how = contact.changed_how;
+            let contact = client.contact(contact.account).await?;
+            output.result(
+                || {
+                    let mut json = view::contact_json(&contact);
+                    json["accepted"] = json!(how.map(Succession::as_str));
+                    json
+                },
+                || {
+                    let name = device::name_of(&contact);
+                    format!(
+                        "the new account key of {name} is accepted: {}\nnobody has compared it; `rcseal verify` does",
+                        view::how_it_changed(how)
+                    )
+                },
+            );
+            synced.map(|_| ()).map_err(Into::into)
+        }
+        ContactCommand::HighRisk { contact, off } => {
+            let (client, contact) = find(&contact, profile).await?;
+            let conversation = client.direct_conversation(contact.account).await?;
+            client.set_high_risk(conversation, !off).await?;
+            output.result(
+                || json!({ "event": "high_risk", "account": contact.account.to_string(), "high_risk": !off }),
+                || {
+                    let reminded = if off { "not reminded any more" } else { "reminded now and then" };
+                    format!("you are {reminded} to compare safety numbers with {}", device::name_of(&contact))
+                },
+            );
+            Ok(())
+        }
+        ContactCommand::Token(TokenCommand::Replace { now }) => replace_token(now, profile, output).await,
     }
+}
+
+async fn find(wanted: &str, profile: &Profile) -> Result<(Client, ContactView), CliError> {
+    let client = device::open(profile).await?;
+    let contact = device::contact(&client, wanted).await?;
+    Ok((client, contact))
+}
+
+/// Prints a contact as it is now.
+async fn tell(
+    client: &Client,
+    account: AccountId,
+    output: Output,
+    text: impl FnOnce(&str) -> String,
+) -> Result<(), CliError> {
+    let contact = client.contact(account).await?;
+    output.result(|| view::contact_json(&contact), || text(&device::name_of(&contact)));
     Ok(())
+}
+
+async fn invite(client: &Client, code: &CodeFile, output: Output) -> Result<(), CliError> {
+    let text = client.invite().await?.expose_text();
+    write_code(&text, code)?;
+    output.result(
+        || json!({ "invitation": text, "qr": code.shown() }),
+        || {
+            format!(
+                "{}\n{text}\n\ngive this to the person you invite, and to nobody else: whoever holds it may write to you",
+                qr::render(&text, output.is_terminal()).unwrap_or_default()
+            )
+        },
+    );
+    Ok(())
+}
+
+async fn block(wanted: &str, is_blocked: bool, profile: &Profile, output: Output) -> Result<(), CliError> {
+    let (client, contact) = find(wanted, profile).await?;
+    client.block_contact(contact.account, is_blocked).await?;
+    tell(&client, contact.account, output, |name| {
+        format!("{name} is {}", if is_blocked { "blocked" } else { "not blocked any more" })
+    })
+    .await
+}
+
+async fn replace_token(now: bool, profile: &Profile, output: Output) -> Result<(), CliError> {
+    let client = device::open(profile).await?;
+    device::account(&client).await?;
+    let overlap = if now { 0 } else { TOKEN_OVERLAP_MS };
+    client.replace_delivery_token(Duration::from_millis(overlap)).await?;
+    // The server has to know the new token before anybody is told.
+    let synced = client.sync_once().await;
+    output.result(
+        || json!({ "event": "token_replaced", "old_is_good_for_ms": overlap }),
+        || {
+            let old = if now { "are void now" } else { "are void in a week" };
+            format!("the token is replaced; contacts are told, and invitations given out so far {old}")
+        },
+    );
+    if synced?.is_complete { Ok(()) } else { Err(CliError::StillQueued) }
 }
 
 /// Lists the contacts.
@@ -56,18 +166,24 @@ pub(crate) async fn run(command: ContactCommand, profile: &Profile, output: Outp
 pub(crate) async fn list(profile: &Profile, output: Output) -> Result<(), CliError> {
     let client = device::open(profile).await?;
     for contact in client.contacts().await? {
-        output.result(
-            || view::contact_json(&contact),
-            || {
-                format!(
-                    "{}  {}  {}  {} device(s)",
-                    contact.account,
-                    contact.verification.as_str(),
-                    device::name_of(&contact),
-                    contact.devices.len()
-                )
-            },
-        );
+        output.result(|| view::contact_json(&contact), || line(&contact));
     }
     Ok(())
+}
+
+fn line(contact: &ContactView) -> String {
+    let mut line = format!(
+        "{}  {}  {}  {} device(s)",
+        contact.account,
+        contact.verification.as_str(),
+        device::name_of(contact),
+        contact.devices.len()
+    );
+    if contact.verification == Verification::Changed {
+        line.push_str(&format!("  · {}", view::how_it_changed(contact.changed_how)));
+    }
+    if contact.is_blocked {
+        line.push_str("  · blocked");
+    }
+    line
 }

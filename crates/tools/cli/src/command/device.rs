@@ -1,5 +1,6 @@
 //! `rcseal device …` and `rcseal devices`.
 
+use rcseal_engine::account::AccountState;
 use rcseal_wire::id::{Custody, DeviceNumber, Platform};
 use rcseal_wire::link::LinkRequest;
 use serde_json::json;
@@ -20,7 +21,7 @@ use crate::{qr, view};
 pub(crate) async fn run(command: DeviceCommand, profile: &Profile, output: Output) -> Result<(), CliError> {
     match command {
         DeviceCommand::Link { server, ca, code } => {
-            let client = device::begin(profile, &server, &ca).await?;
+            let (client, _) = device::begin(profile, &server, &ca, AccountState::Registering).await?;
             let linking = client.link_start(server, Platform::Desktop, Custody::User).await?;
             let text = linking.expose_text();
             write_code(&text, &code)?;
@@ -62,6 +63,7 @@ pub(crate) async fn run(command: DeviceCommand, profile: &Profile, output: Outpu
             let _ = client.sync_once().await;
             Ok(())
         }
+        DeviceCommand::Keys => super::keys::run(profile, output).await,
         DeviceCommand::Remove { number } => {
             let device = DeviceNumber::new(number)
                 .map_err(|error| CliError::Malformed { what: "the device number", code: error.code() })?;

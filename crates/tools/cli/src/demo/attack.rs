@@ -20,7 +20,7 @@ use rcseal_wire::problem::ProblemCode;
 use super::evidence::Evidence;
 use super::inside::Inside;
 use super::stage::{Phone, Stage, StepError, ensure};
-use super::story::{Cast, STILL_WAITING, UNDER_ATTACK, messages};
+use super::story::{ALICE, Cast, STILL_WAITING, UNDER_ATTACK, messages};
 use super::telling::Telling;
 
 /// Where a session envelope is damaged: behind kind, tag and nonce, in the ciphertext.
@@ -65,7 +65,7 @@ pub(super) async fn tampered_and_replayed(
     let summary = received.event("empty").cloned().unwrap_or_default();
     let duplicates = summary["duplicates"].as_u64().unwrap_or(0);
     ensure(duplicates == 1, format!("one envelope that was seen to be a duplicate, but got {duplicates}"))?;
-    let history = stage.run(&cast.bob, &["history", "Alice Liddell-Hargreaves"]).await?;
+    let history = stage.run(&cast.bob, &["history", ALICE]).await?;
     let kept = messages(&history.lines).filter(|line| line["content"]["text"] == UNDER_ATTACK).count();
     ensure(kept == 1, format!("the message once in Bob's history, but it is there {kept} times"))?;
     telling.promise(Row::equal("replayed_envelope_shown_again", kept - 1, "messages").goal(0));
@@ -164,7 +164,7 @@ pub(super) async fn rolled_back_directory(
         tokio::time::sleep(ASK_AGAIN).await;
     }
     ensure(after == 1, "the tablet gone in Bob's eyes, once the true directory is back")?;
-    let history = stage.run(&cast.bob, &["history", "Alice Liddell-Hargreaves"]).await?;
+    let history = stage.run(&cast.bob, &["history", ALICE]).await?;
     let texts = messages(&history.lines).filter(|line| line["content"]["text"] == STILL_WAITING).count();
     ensure(texts == 1, format!("a message that both relays delivered, once, but it is there {texts} times"))?;
     telling.held(

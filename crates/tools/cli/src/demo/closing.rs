@@ -60,4 +60,4 @@ Who could read what
   an account's devices, public keys  yes             yes: it is their directory
 
   Not shown here: what a relay can conclude from timing and network addresses, and what a stolen phone gives away
-  (docs/threat-model.md). The ratchet's post-quantum half is not built yet, and nothing here has been audited.";
+  (docs/threat-model.md). Nothing here has been audited.";

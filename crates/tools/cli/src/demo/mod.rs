@@ -7,11 +7,13 @@
 //! | module | what |
 //! |---|---|
 //! | [`story`] | the steps |
+//! | [`change`] | the steps in which keys change |
 //! | [`stage`] | processes, and their end |
 //! | [`telling`] | what is printed, and the report |
 //! | [`evidence`], [`search`], [`closing`] | what is looked for, how, and what came of it |
 
 mod attack;
+mod change;
 mod closing;
 mod evidence;
 mod inside;

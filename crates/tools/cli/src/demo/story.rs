@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use super::attack;
+use super::change;
 use super::closing;
 use super::evidence::Evidence;
 use super::photo;
@@ -23,7 +24,7 @@ const FROM_THE_TABLET: &str = "Typed with two thumbs on the kitchen table";
 pub(super) const UNDER_ATTACK: &str = "Meet me where the tram line ends";
 pub(super) const STILL_WAITING: &str = "This one stays in the mailbox until morning";
 /// What the people are called.
-const ALICE: &str = "Alice Liddell-Hargreaves";
+pub(super) const ALICE: &str = "Alice Liddell-Hargreaves";
 const BOB: &str = "Bob Cratchit-Lindqvist";
 /// What the photo is called.
 const PHOTO_NAME: &str = "lighthouse-stairs-sunset.png";
@@ -91,12 +92,23 @@ pub(super) async fn play(stage: &mut Stage, telling: &mut Telling, evidence: &mu
     evidence.learn_secrets(&cast.tablet)?;
     telling.held("Bob's next message reached both of her devices, and what the tablet sent reached Bob and her phone");
 
-    telling.begin("safety_numbers", "safety numbers match on both sides, and each scans the other's code");
+    telling.begin("safety_numbers", "safety numbers match on both sides and on Alice's tablet");
     let number = safety_numbers(stage, &cast).await?;
     telling.held(&number);
 
+    telling
+        .begin("verified_by_picture", "Alice and Bob verify each other without a camera: by pictures of their codes");
+    verified_by_picture(stage, &cast).await?;
+    telling
+        .held("each phone read the other's code out of a PNG and took it; Alice's own code in its place was refused");
+
+    change::rekey(stage, &cast, telling, evidence).await?;
+
     attack::tampered_and_replayed(stage, &cast, telling, evidence).await?;
     attack::rolled_back_key_set(&cast, telling, &old_key_set).await?;
+
+    change::account_key(stage, &cast, telling, evidence).await?;
+    change::missed(stage, &cast, telling, evidence).await?;
 
     telling.begin("relay_disk", "what the relay's disk holds");
     let found = closing::relay_disk(stage, &cast, evidence).await?;
@@ -232,14 +244,23 @@ async fn safety_numbers(stage: &Stage, cast: &Cast) -> Result<String, StepError>
     let number = alice.text("safety_number")?;
     ensure(number == bob.text("safety_number")?, "the same number on both sides")?;
     ensure(number == tablet.text("safety_number")?, "the same number on a linked device")?;
-    for (phone, contact, shown) in [(&cast.alice, "Bob", &bob), (&cast.bob, ALICE, &alice)] {
-        let scanned = stage.run(phone, &["verify", contact, "--scan", &shown.text("scan")?]).await?;
+    Ok(number)
+}
+
+/// Each writes a code, a picture changes hands, and each reads the other's.
+async fn verified_by_picture(stage: &Stage, cast: &Cast) -> Result<(), StepError> {
+    let picture = |phone: &Phone| stage.folder().join(format!("{}-code.png", phone.name)).display().to_string();
+    let (hers, his) = (picture(&cast.alice), picture(&cast.bob));
+    stage.run(&cast.alice, &["verify", "Bob", "--qr", &hers]).await?;
+    stage.run(&cast.bob, &["verify", ALICE, "--qr", &his]).await?;
+    // One's own code is not the other's.
+    let wrong = stage.attempt(&cast.alice, &["verify", "Bob", "--scan-png", &hers]).await?;
+    ensure(wrong.code == Some(7), format!("exit code 7 for a code that is not Bob's, not {:?}", wrong.code))?;
+    for (phone, contact, shown) in [(&cast.alice, "Bob", &his), (&cast.bob, ALICE, &hers)] {
+        let scanned = stage.run(phone, &["verify", contact, "--scan-png", shown]).await?;
         ensure(scanned.text("verification")? == "verified", "a verified contact")?;
     }
-    // One's own code is not the other's.
-    let wrong = stage.attempt(&cast.alice, &["verify", "Bob", "--scan", &alice.text("scan")?]).await?;
-    ensure(wrong.code == Some(7), format!("exit code 7 for a code that is not Bob's, not {:?}", wrong.code))?;
-    Ok(number)
+    Ok(())
 }
 
 /// The messages among the lines of an answer.

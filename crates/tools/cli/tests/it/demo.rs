@@ -22,9 +22,13 @@ fn every_step_of_the_demo_holds() {
         "read_receipts",
         "second_device",
         "safety_numbers",
+        "verified_by_picture",
+        "rekey",
         "tampered_envelope_refused",
         "replayed_envelope_refused",
         "rolled_back_key_set_refused",
+        "account_key_rotated",
+        "missed_changes_caught_up",
         "relay_disk",
         "rolled_back_directory_refused",
     ] {

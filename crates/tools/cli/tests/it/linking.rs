@@ -2,7 +2,7 @@
 
 use super::support::{Device, World};
 
-fn link(world: &World, primary: &Device, name: &str) -> Device {
+pub(crate) fn link(world: &World, primary: &Device, name: &str) -> Device {
     let device = world.blank(name);
     let mut linking = device.start(&["device", "link", "--server", &world.server, "--ca", &world.authority()]);
     let text = linking.event("link")["link"].as_str().unwrap().to_owned();

@@ -4,12 +4,15 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod commands;
+mod contacts;
 mod crashes;
 mod demo;
 mod files;
 mod generated;
 mod hostile_text;
+mod identity;
 mod linking;
 mod messages;
 mod pictures;
+mod rekeying;
 mod support;
