@@ -32,7 +32,7 @@ use crate::link::LinkWaiters;
 use crate::mailbox;
 use crate::metrics::Metrics;
 use crate::net::{Acceptor, AcceptorSettings, serve_plain};
-use crate::state::{AppState, Shared, revocation_channel};
+use crate::state::{AppState, Shared, departure_channel};
 use crate::takeover::Schedule;
 use crate::{admission, tls};
 
@@ -111,7 +111,7 @@ impl Server {
             resets: Schedule::new(),
             link_waiters: LinkWaiters::new(),
             metrics: Arc::clone(&metrics),
-            revocations: revocation_channel(),
+            departures: departure_channel(),
             stopping: stopping.clone(),
             config,
         });

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rcseal_store::{Blobs, Store};
 
-use rcseal_wire::id::{AccountId, DeviceAddress};
+use rcseal_wire::id::AccountId;
 use rcseal_wire::origin::Origin;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
@@ -23,8 +23,8 @@ use crate::mailbox;
 use crate::metrics::Metrics;
 use crate::takeover::Schedule;
 
-/// Revocations that a slow listener may miss before it is told that it missed some, and must look devices up itself.
-const REVOCATIONS_MAX: usize = 256;
+/// Departures that a slow listener may miss before it is told that it missed some, and must look devices up itself.
+const DEPARTURES_MAX: usize = 256;
 
 /// A cheap handle to [`Shared`]; the state of every axum handler.
 #[derive(Clone)]
@@ -62,8 +62,8 @@ pub(crate) struct Shared {
     pub(crate) link_waiters: LinkWaiters,
     /// The metrics table.
     pub(crate) metrics: Arc<Metrics>,
-    /// Devices that left their account's key set: whoever serves one closes its connection.
-    pub(crate) revocations: broadcast::Sender<DeviceAddress>,
+    /// Accounts that devices have left, or may have: whoever serves one of their devices looks whether it is still there.
+    pub(crate) departures: broadcast::Sender<AccountId>,
     /// Cancelled when the server stops.
     pub(crate) stopping: CancellationToken,
 }
@@ -82,7 +82,7 @@ impl Deref for AppState {
     }
 }
 
-/// A channel for [`Shared::revocations`].
-pub(crate) fn revocation_channel() -> broadcast::Sender<DeviceAddress> {
-    broadcast::channel(REVOCATIONS_MAX).0
+/// A channel for [`Shared::departures`].
+pub(crate) fn departure_channel() -> broadcast::Sender<AccountId> {
+    broadcast::channel(DEPARTURES_MAX).0
 }

@@ -66,6 +66,8 @@ async fn publish_key_set(
 async fn publish(state: &AppState, account: AccountId, bytes: Vec<u8>) -> Result<(), DirectoryError> {
     let current = state.store.key_set(account).await?.ok_or(DirectoryError::OtherAccount)?;
     if bytes == current.bytes {
+        // If the store had no answer the first time, devices that are gone have not heard of it.
+        takeover::look_for_departures(state, account);
         return Ok(());
     }
     let previous = current.hash;
@@ -89,7 +91,9 @@ async fn publish(state: &AppState, account: AccountId, bytes: Vec<u8>) -> Result
         added = published.added.len(),
         removed = published.removed.len(),
     );
-    takeover::revoke(state, account, &published);
+    if !published.removed.is_empty() {
+        takeover::look_for_departures(state, account);
+    }
     if published.reset_ended {
         tracing::info!(event = "reset_ended_by_key_set", account = %LogId::of(account.as_bytes()));
         takeover::announce(state, account).await?;

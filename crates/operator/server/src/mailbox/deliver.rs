@@ -21,7 +21,7 @@ use rcseal_wire::frame::{
     Acknowledged, Acks, Deliveries, Delivery, Failure, MailboxEvent, MailboxRequest, PrekeysLow, QueueEmpty,
     ResetNotice,
 };
-use rcseal_wire::id::{DeviceAddress, EnvelopeId, MailboxId};
+use rcseal_wire::id::{AccountId, DeviceAddress, EnvelopeId, MailboxId};
 use rcseal_wire::problem::ProblemCode;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
@@ -61,7 +61,7 @@ pub(super) async fn connect(
     upgrade: WebSocketUpgrade,
 ) -> Response {
     // Before the device is looked up, so that a removal in between is not missed.
-    let revocations = state.revocations.subscribe();
+    let departures = state.departures.subscribe();
     let (mailbox, prekeys) = match state.store.device(device.address()).await {
         Ok(Some(record)) => match record.mailbox {
             Some(mailbox) => (mailbox, record.prekeys),
@@ -86,7 +86,7 @@ pub(super) async fn connect(
                 device,
                 mailbox,
                 registration,
-                revocations,
+                departures,
                 cursor: MailboxSeq::START,
                 in_flight: HashSet::new(),
                 is_drained: false,
@@ -103,7 +103,7 @@ struct Delivering {
     device: DeviceAddress,
     mailbox: MailboxId,
     registration: Registration,
-    revocations: broadcast::Receiver<DeviceAddress>,
+    departures: broadcast::Receiver<AccountId>,
     /// The last envelope that went out.
     cursor: MailboxSeq,
     /// What went out and is not acknowledged.
@@ -158,7 +158,7 @@ impl Delivering {
             tokio::select! {
                 biased;
                 () = stopping.cancelled() => return Err(Ending::Stopping),
-                revoked = self.revocations.recv() => self.check_revocation(revoked).await?,
+                departed = self.departures.recv() => self.check_departure(departed).await?,
                 Some(answer) = working.next(), if !working.is_empty() => self.acknowledged(answer).await?,
                 incoming = socket::receive(&mut self.socket), if working.len() < ACKNOWLEDGEMENTS_MAX => {
                     asked = false;
@@ -189,7 +189,7 @@ impl Delivering {
                     deadline = Instant::now() + ANSWER_MAX;
                     // Should a signal ever get lost, this is when it is noticed; of the device's removal as well.
                     is_due = true;
-                    self.check_revocation(Err(RecvError::Lagged(0))).await?;
+                    self.check_departure(Err(RecvError::Lagged(0))).await?;
                     socket::ping(&mut self.socket).await?;
                 }
                 // Keeps a long backlog going without leaving anything above unheard.
@@ -266,11 +266,10 @@ impl Delivering {
         self.send(Event::Acknowledged(Acknowledged { request: acks.request, removed: outcome.removed })).await
     }
 
-    async fn check_revocation(&mut self, revoked: Result<DeviceAddress, RecvError>) -> Result<(), Ending> {
-        match revoked {
-            Ok(device) if device == self.device => Err(Ending::Revoked),
-            Ok(_) => Ok(()),
-            Err(RecvError::Lagged(_)) => match self.state.store.device(self.device).await {
+    async fn check_departure(&mut self, departed: Result<AccountId, RecvError>) -> Result<(), Ending> {
+        match departed {
+            Ok(account) if account != self.device.account => Ok(()),
+            Ok(_) | Err(RecvError::Lagged(_)) => match self.state.store.device(self.device).await {
                 // Numbers begin anew when an account is taken over; mailbox ids do not come back.
                 Ok(Some(record)) if record.mailbox == Some(self.mailbox) => Ok(()),
                 Ok(_) => Err(Ending::Revoked),

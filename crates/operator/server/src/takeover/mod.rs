@@ -17,9 +17,9 @@ mod schedule;
 mod ticket;
 
 use rcseal_store::StoreError;
-use rcseal_store::directory::{Published, UploadPrekeys};
+use rcseal_store::directory::UploadPrekeys;
 use rcseal_wire::api::DeviceUpload;
-use rcseal_wire::id::{AccountId, DeviceAddress, MailboxId};
+use rcseal_wire::id::{AccountId, MailboxId};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -50,12 +50,10 @@ fn parse_device(upload: DeviceUpload) -> Result<(MailboxId, UploadPrekeys), Dire
     Ok((mailbox, parse_upload(upload)?))
 }
 
-/// Ends the connections of devices that are gone.
-pub(crate) fn revoke(state: &AppState, account: AccountId, published: &Published) {
-    for (device, _) in &published.removed {
-        // An error means that nobody serves a device at the moment.
-        let _ = state.revocations.send(DeviceAddress { account, device: *device });
-    }
+/// Lets every connected device of an account look whether it is still one, after something that may have removed it.
+pub(crate) fn look_for_departures(state: &AppState, account: AccountId) {
+    // An error means that nobody serves any device at the moment.
+    let _ = state.departures.send(account);
 }
 
 /// Lets every connected device of an account look at its reset again.

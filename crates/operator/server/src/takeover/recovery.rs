@@ -10,7 +10,7 @@ use rcseal_wire::api::{Base64, KeySetBasis, KeySetProof, RecoveryRequest};
 use rcseal_wire::id::AccountId;
 use rcseal_wire::problem::Problem;
 
-use super::{ResetTicket, TakeoverRefusal, announce, parse_device, revoke, settle_due};
+use super::{ResetTicket, TakeoverRefusal, announce, look_for_departures, parse_device, settle_due};
 use crate::body::ApiJson;
 use crate::directory::{self, TakeoverClaim};
 use crate::log::LogId;
@@ -118,6 +118,8 @@ async fn take_back(state: &AppState, account: AccountId, request: RecoveryReques
         attempt += 1;
         let current = state.store.key_set(account).await?.ok_or(TakeoverRefusal::Recovery)?;
         if request.key_set.0 == current.bytes {
+            // If the store had no answer the first time, the old devices have not heard of it.
+            look_for_departures(state, account);
             return Ok(());
         }
         let previous = current.hash;
@@ -135,7 +137,7 @@ async fn take_back(state: &AppState, account: AccountId, request: RecoveryReques
                     account = %LogId::of(account.as_bytes()),
                     removed = published.removed.len(),
                 );
-                revoke(state, account, &published);
+                look_for_departures(state, account);
                 if published.reset_ended {
                     announce(state, account).await?;
                 }

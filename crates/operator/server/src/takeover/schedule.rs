@@ -9,7 +9,7 @@ use rcseal_store::takeover::Settled;
 use rcseal_store::{StoreError, UnixMillis};
 use tokio::sync::Mutex;
 
-use super::revoke;
+use super::look_for_departures;
 use crate::log::LogId;
 use crate::metrics::TakeoverEvent;
 use crate::state::AppState;
@@ -81,7 +81,7 @@ pub(crate) async fn settle(state: &AppState) -> Result<Settling, StoreError> {
                     account = %LogId::of(account.as_bytes()),
                     removed = published.removed.len(),
                 );
-                revoke(state, account, &published);
+                look_for_departures(state, account);
             }
             Settled::Dropped { account, code } => {
                 done.dropped += 1;

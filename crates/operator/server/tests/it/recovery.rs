@@ -274,3 +274,28 @@ async fn a_store_that_fails_anywhere_leaves_the_old_devices_or_the_new_one() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_device_is_cut_off_also_when_the_store_lost_its_answer() {
+    let slot = Arc::new(OnceLock::new());
+    let inside = Arc::clone(&slot);
+    let server = TestServer::start_wrapped(move |store| {
+        let faulty = Arc::new(FaultyStore::new(store));
+        let _ = inside.set(Arc::clone(&faulty));
+        faulty
+    })
+    .await;
+    let faulty: &Arc<FaultyStore> = slot.get().unwrap();
+    let (owner, old) = server.registered().await;
+    let mut listening =
+        Plane::open(&server.tls, server.running.addr(), MAILBOX_PATH, old.token.as_deref()).await.unwrap();
+    listening.backlog().await;
+    let back = owner.recovered(&owner.key_set);
+    let mut client = server.connect().await;
+    // The second call of a recovery is the one that carries it out.
+    faulty.arm(2, FaultKind::After);
+    let path = recovery(owner.account);
+    assert_eq!(client.post(&path, &back.recovery_request()).await.code(), "unavailable");
+    assert_eq!(client.post(&path, &back.recovery_request()).await.status, 204);
+    assert_eq!(listening.closed().await.reason, "device_unknown");
+}
