@@ -4,7 +4,10 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 
 use crate::Secret;
-use crate::hmac::Key;
+use crate::hmac::{Key, prepared, tag};
+
+/// What RFC 5869 writes behind the info of its first block.
+const FIRST_BLOCK: &[u8] = &[1];
 
 /// RFC 5869 ends at 255 blocks of 32 bytes.
 const OUTPUT_LEN_MAX: usize = 255 * 32;
@@ -42,6 +45,12 @@ pub fn extract(salt: &[u8], ikm: &[&[u8]]) -> Secret<32> {
 pub fn expand<const N: usize>(prk: &Secret<32>, info: &[&[u8]]) -> Secret<N> {
     const { assert!(N <= OUTPUT_LEN_MAX, "HKDF-SHA-256 yields at most 8160 bytes") };
     let mut out = Secret::zeroed();
+    if N <= 32 {
+        // One block is one HMAC, and its key is used once. A ratchet's jump consists of these.
+        let block = tag(prepared(prk.expose()), info.iter().copied().chain([FIRST_BLOCK]));
+        out.expose_mut().copy_from_slice(&block[..N]);
+        return out;
+    }
     Hkdf::<Sha256>::from_prk(prk.expose())
         .expect("32 bytes are a SHA-256 pseudorandom key")
         .expand_multi_info(info, out.expose_mut())

@@ -5,8 +5,14 @@
 
 use core::fmt;
 
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::KeyInit;
+use hmac::block_api::HmacCore;
+use hmac::digest::Output;
+use hmac::digest::block_api::{Buffer, FixedOutputCore, UpdateCore};
 use sha2::Sha256;
+
+/// RustCrypto's HMAC without the buffer that its convenient form carries about.
+type Core = HmacCore<Sha256>;
 
 /// Bytes of a full HMAC-SHA-256 tag.
 pub const MAC_LEN: usize = 32;
@@ -17,7 +23,22 @@ pub const TRUNCATED_LEN_MIN: usize = 8;
 /// HMAC-SHA-256 over the concatenation of `parts`.
 #[must_use]
 pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; MAC_LEN] {
-    Key::new(key).mac(parts)
+    tag(prepared(key), parts.iter().copied())
+}
+
+/// The tag of parts under a key that is used once.
+#[inline]
+pub(crate) fn tag<'a>(mut core: Core, parts: impl Iterator<Item = &'a [u8]>) -> [u8; MAC_LEN] {
+    let mut buffer = Buffer::<Core>::default();
+    parts.for_each(|part| buffer.digest_blocks(part, |blocks| core.update_blocks(blocks)));
+    let mut tag = Output::<Core>::default();
+    core.finalize_fixed_core(&mut buffer, &mut tag);
+    tag.into()
+}
+
+#[inline]
+pub(crate) fn prepared(key: &[u8]) -> Core {
+    Core::new_from_slice(key).expect("HMAC takes a key of any length")
 }
 
 /// Checks a full 32-byte tag in constant time. A tag of any other length is wrong.
@@ -38,23 +59,19 @@ pub fn verify_truncated(key: &[u8], parts: &[&[u8]], expected: &[u8]) -> bool {
 
 /// A key with both pads compressed: two compressions to make, two for each short message. Erased on drop.
 #[derive(Clone)]
-pub struct Key(Hmac<Sha256>);
+pub struct Key(Core);
 
 impl Key {
     /// Prepares a key of any length.
     #[must_use]
     pub fn new(key: &[u8]) -> Self {
-        Self(Hmac::new_from_slice(key).expect("HMAC takes a key of any length"))
+        Self(prepared(key))
     }
 
     /// The tag of the concatenation of `parts`.
     #[must_use]
     pub fn mac(&self, parts: &[&[u8]]) -> [u8; MAC_LEN] {
-        let mut mac = self.0.clone();
-        for part in parts {
-            mac.update(part);
-        }
-        mac.finalize().into_bytes().into()
+        tag(self.0.clone(), parts.iter().copied())
     }
 }
 
