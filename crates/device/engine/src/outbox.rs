@@ -98,10 +98,10 @@ impl Engine<'_> {
         self.tx.put(Table::Outbox, &number.to_be_bytes(), &record.to_row())
     }
 
-    /// Whether a device's mailbox takes what we send: one that has not taken the last [`NOTICES_MAX`] gets no further notice. A peer that
-    /// makes us send receipts and takes none must not fill the outbox.
+    /// Whether a device gets notices. One that has not taken the last [`NOTICES_MAX`] gets no further one: a peer that makes us send
+    /// receipts and takes none must not fill the outbox. A blocked contact's gets none at all.
     pub(crate) fn may_notify(&self, device: DeviceAddress) -> Result<bool, StoreError> {
-        Ok(self.tally(Tally::Notices(device))? < NOTICES_MAX)
+        Ok(self.tally(Tally::Notices(device))? < NOTICES_MAX && !self.is_blocked(device.account)?)
     }
 
     pub(crate) fn put_route(&mut self, device: DeviceAddress, mailbox: MailboxId) -> Result<(), StoreError> {

@@ -107,6 +107,9 @@ impl Engine<'_> {
         device: DeviceAddress,
         cause: Cause,
     ) -> Result<bool, SendError> {
+        if self.is_blocked(device.account)? {
+            return Ok(false);
+        }
         let Some(key_set) = self.key_set(device.account)? else { return Ok(false) };
         let Some(identity) = native_identity(&key_set, device.device)? else { return Ok(false) };
         let mut peer = self.peer(device)?;

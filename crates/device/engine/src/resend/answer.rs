@@ -35,7 +35,8 @@ impl Engine<'_> {
             if !taken.insert(sent.message.bytes()) {
                 continue;
             }
-            if &sent.identity == identity.as_bytes() {
+            // After a change of the account key it is the user who says whether it is still the same person.
+            if &sent.identity == identity.as_bytes() && !self.is_kept_back(device.account)? {
                 self.resend(account, device, sent.message)?;
             } else {
                 self.hold(sent.message, device)?;

@@ -328,6 +328,43 @@ fn a_device_that_asks_for_what_was_sent_to_its_old_keys_is_held_once() {
 }
 
 #[test]
+fn a_contact_whose_account_key_changed_is_sent_nothing_again_before_the_user_has_looked() {
+    let (mut world, mut ada, mut bob, conversation) = acquainted();
+    let (message, _) = send_damaged(&mut world, &mut ada, &mut bob, conversation, "one");
+    let bob_account = bob.address.account;
+    ada.with(world.now, |engine| engine.mark_verified(bob_account)).unwrap();
+    bob.with(world.now, |engine| engine.rotate_account_key()).unwrap();
+    world.serve(&mut bob);
+    learn_keys(&world, &mut ada, &bob);
+    world.settle(&mut [&mut ada, &mut bob]);
+    assert_eq!(texts(&mut bob, conversation), ["hello"]);
+    assert!(events(&mut ada).contains(&Event::ResendHeld { conversation, message, device: bob.address }));
+    let error = approve(&world, &mut ada, conversation, message).unwrap_err();
+    assert!(matches!(error, ResendError::Send(SendError::VerificationChanged)), "{error:?}");
+    ada.with(world.now, |engine| engine.mark_verified(bob_account)).unwrap();
+    assert_eq!(approve(&world, &mut ada, conversation, message).unwrap(), 1);
+    world.settle(&mut [&mut ada, &mut bob]);
+    assert_eq!(texts(&mut bob, conversation), ["hello", "one"]);
+}
+
+#[test]
+fn a_blocked_contact_is_asked_nothing_and_answered_nothing() {
+    let (mut world, mut ada, mut bob, conversation) = acquainted();
+    let all = sent_envelopes(&mut ada);
+    let bob_account = bob.address.account;
+    ada.with(world.now, |engine| engine.block_contact(bob_account, true)).unwrap();
+    ask(&mut world, &mut bob, conversation, all);
+    let (_, damaged) = send_damaged(&mut world, &mut bob, &mut ada, conversation, "two");
+    assert_eq!(damaged.len(), 2, "the request and the message");
+    bob.with(world.now, |engine| engine.rekey_now(conversation)).unwrap();
+    world.serve(&mut bob);
+    world.deliver(&mut ada);
+    world.now += HOUR;
+    world.serve(&mut ada);
+    assert_eq!(world.intercept(&bob), []);
+}
+
+#[test]
 fn what_was_on_its_way_to_a_removed_device_waits_for_the_user() {
     let (mut world, mut ada, mut bob, conversation) = acquainted();
     let mut tablet = link(&mut world, &mut bob, 20);
