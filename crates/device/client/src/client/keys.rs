@@ -103,13 +103,22 @@ pub struct KeyCheck {
 }
 
 impl Client {
-    /// Fetches the server's map of the account's public keys and compares it with what this device has. Anything that is about to be
-    /// uploaded differs until it was; [`Client::sync_once`] first makes that unlikely.
+    /// Fetches the server's map of the account's public keys and compares it with what this device has. A key set that follows the known one
+    /// is taken in first: another device of the account may have just published it. Anything that is about to be uploaded differs until it
+    /// was; [`Client::sync_once`] first makes that unlikely.
     ///
     /// # Errors
     /// [`ClientError::Account`] without an account, [`ClientError::Net`] when the server is away or refuses.
     pub async fn check_keys(&self) -> Result<KeyCheck, ClientError> {
-        let map = self.core.authenticated().await?.key_map().await?;
+        let server = self.core.authenticated().await?;
+        let map = server.key_map().await?;
+        let known = self.core.account().await?;
+        if map.counter > known.key_set_counter {
+            let own = known.address.account;
+            let key_set = server.key_set(&own).await?;
+            // Should it be refused, the comparison says so, and an event why.
+            self.core.change(move |engine| engine.handle_key_set(own, &key_set)).await?;
+        }
         let (account, upload, hash) = self
             .core
             .engine(|engine| {

@@ -51,7 +51,9 @@ pub(crate) async fn run(args: RekeyArgs, profile: &Profile, output: Output) -> R
         },
         || {
             let devices = match asked {
-                0 => "no device was asked: none has answered yet, or each was asked within the last minute".to_owned(),
+                0 => {
+                    "no device was asked: there is no session yet, or each was asked within the last minute".to_owned()
+                }
                 1 => format!("one device of {name}'s and yours was asked; the keys are new once it has answered"),
                 several => {
                     format!(

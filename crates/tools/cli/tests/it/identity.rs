@@ -151,15 +151,29 @@ fn an_account_is_recovered_on_a_new_device_and_the_old_one_is_out() {
     assert_eq!(recovered.lines[1]["registered"], true);
     phone.attempt(&["listen", "--until-empty"]).assert_refused(4, "login_refused");
 
-    // Bob sees how it changed, and decides. What he sends then arrives at the new device.
+    // Bob writes to a mailbox that is gone, so his device looks who Alice is now. Nothing goes to her new keys before he has decided.
+    let sent = bob.attempt(&["send", "alice", "are you there?"]).text("message");
     until("Bob knows of the recovery", || {
         bob.drain();
         bob.run(&["contacts"]).lines[0]["changed_how"] == "recovered"
     });
     bob.attempt(&["send", "alice", "is it you?"]).assert_refused(7, "verification_changed");
+    until("the message is held", || {
+        bob.drain();
+        !bob.run(&["resend"]).lines.is_empty()
+    });
+    let held = bob.run(&["resend"]);
+    assert_eq!((held.text("message"), &held.lines[0]["device"]), (sent.clone(), &1.into()));
+    assert_eq!(bob.run(&["sessions"]).lines.len(), 1);
+    bob.attempt(&["resend", "approve", &sent]).assert_refused(7, "verification_changed");
     bob.run(&["contact", "accept", "alice"]);
     bob.run(&["send", "alice", "welcome back"]);
-    assert!(new.drain().events("message").iter().any(|line| line["content"]["text"] == "welcome back"));
+    assert_eq!(bob.run(&["resend", "approve", &sent]).lines[0]["devices"], 1);
+    assert_eq!(bob.run(&["resend"]).lines.len(), 0);
+    new.drain();
+    let mut texts = new.texts();
+    texts.sort();
+    assert_eq!(texts, ["are you there?", "welcome back"]);
 }
 
 #[test]
