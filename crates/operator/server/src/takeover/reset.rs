@@ -69,6 +69,12 @@ async fn begin(state: &AppState, account: AccountId, request: ResetRequest) -> R
     if !state.store.is_reset_ticket(account, ticket, now).await? {
         return Err(TakeoverRefusal::Ticket);
     }
+    if let Some(pending) = pending(state, account).await?
+        && pending.key_set == request.key_set
+    {
+        // Asked about again: nothing to check, nothing to announce, and nothing that uses up what the account may try.
+        return Ok(ResetAccepted { effective_at_ms: pending.effective_at_ms, in_force: false });
+    }
     state.limiters.takeover_of(account).map_err(TakeoverRefusal::RateLimited)?;
     let previous = current.hash;
     let claim = TakeoverClaim::reset(request.key_set.0, account, current).await?;

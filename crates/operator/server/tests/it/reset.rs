@@ -272,6 +272,20 @@ async fn the_operator_sees_and_ends_resets() {
 }
 
 #[tokio::test]
+async fn asking_how_far_a_reset_has_come_is_not_limited_per_account() {
+    let server = TestServer::start_with(|config| config.limits.takeovers_per_hour_max = 1).await;
+    let (owner, _, new, ticket) = with_pending(&server).await;
+    let mut client = server.connect().await;
+    for _ in 0..3 {
+        let again: ResetAccepted = client.post(&path(owner.account), &new.reset_request(&ticket)).await.json();
+        assert_eq!(again, ResetAccepted { effective_at_ms: START.plus_seconds(DELAY).get(), in_force: false });
+    }
+    let other = owner.reset(&owner.key_set, 0);
+    let refused = client.post(&path(owner.account), &other.reset_request(&ticket)).await;
+    assert_eq!(refused.code(), "rate_limited");
+}
+
+#[tokio::test]
 async fn an_expired_ticket_is_swept() {
     let server = TestServer::start().await;
     let (owner, _) = server.registered().await;
