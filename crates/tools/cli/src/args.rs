@@ -58,11 +58,13 @@ pub enum Command {
     #[command(subcommand)]
     Device(DeviceCommand),
     /// List the devices of this account.
+    #[command(after_help = "Example: rcseal devices")]
     Devices,
     /// Invite somebody, or add who invited you.
     #[command(subcommand)]
     Contact(ContactCommand),
     /// List the contacts.
+    #[command(after_help = "Example: rcseal contacts --json")]
     Contacts,
     /// Send a text, a file or a reaction.
     Send(SendArgs),
@@ -83,24 +85,27 @@ pub enum Command {
         contact: Option<String>,
     },
     /// List messages that wait for you before they are sent to a device again, and decide about them.
-    #[command(subcommand_required = false, args_conflicts_with_subcommands = true)]
+    #[command(args_conflicts_with_subcommands = true, after_help = "Example: rcseal resend")]
     Resend {
         /// What to do about one.
         #[command(subcommand)]
         command: Option<ResendCommand>,
     },
     /// Print everything readable on this device, decrypted, one JSON object per line. It holds no key.
+    #[command(after_help = "Example: rcseal export --to backup.jsonl")]
     Export {
         /// Write into this new file instead of to standard output.
         #[arg(long, value_name = "FILE")]
         to: Option<PathBuf>,
     },
     /// Print a shell's completions.
+    #[command(after_help = "Example: rcseal completions bash > rcseal.bash")]
     Completions {
         /// Which shell.
         shell: Shell,
     },
     /// Write man pages into a folder.
+    #[command(after_help = "Example: rcseal man man1")]
     Man {
         /// The folder; made when missing.
         dir: PathBuf,
@@ -109,6 +114,7 @@ pub enum Command {
 
 /// Options of `demo`.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: rcseal demo --keep")]
 pub struct DemoArgs {
     /// Leave the relay running at the end and say how to chat through it.
     #[arg(long)]
@@ -120,6 +126,7 @@ pub struct DemoArgs {
 
 /// Options of `serve`.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: rcseal serve --dir relay --listen 127.0.0.1:8443")]
 pub struct ServeArgs {
     /// Where the relay keeps its data and its development certificate.
     #[arg(long, value_name = "DIR")]
@@ -142,7 +149,7 @@ const SEND_USAGE: &str = "rcseal send [OPTIONS] <CONTACT> <TEXT> [--reply-to <ME
 
 /// Options of `send`.
 #[derive(Debug, Args)]
-#[command(override_usage = SEND_USAGE)]
+#[command(override_usage = SEND_USAGE, after_help = "Example: rcseal send Bob 'On my way'")]
 pub struct SendArgs {
     /// To whom: the name of a contact, or its account id.
     pub contact: String,
@@ -169,6 +176,7 @@ pub struct SendArgs {
 
 /// Options of `listen`.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: rcseal listen --until-empty --read --save downloads")]
 pub struct ListenArgs {
     /// Stop once everything that waited has been received and answered.
     #[arg(long)]
@@ -183,6 +191,7 @@ pub struct ListenArgs {
 
 /// Options of `chat`.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: rcseal chat Bob")]
 pub struct ChatArgs {
     /// With whom: the name of a contact, or its account id.
     pub contact: String,
@@ -193,6 +202,7 @@ pub struct ChatArgs {
 
 /// Options of `history`.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: rcseal history Bob --limit 20")]
 pub struct HistoryArgs {
     /// With whom: the name of a contact, or its account id.
     pub contact: String,

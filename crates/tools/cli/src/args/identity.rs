@@ -10,6 +10,9 @@ use rcseal_wire::origin::Origin;
 #[derive(Debug, Subcommand)]
 pub enum AccountCommand {
     /// Create an account on a server. Prints its id and, this once, its recovery code.
+    #[command(
+        after_help = "Example: rcseal account create --server https://localhost:8443 --ca authority.pem --name Ada"
+    )]
     Create {
         /// The server, such as https://localhost:8443.
         #[arg(long, value_name = "ORIGIN")]
@@ -25,6 +28,7 @@ pub enum AccountCommand {
         name: String,
     },
     /// Print this device's account.
+    #[command(after_help = "Example: rcseal account show --json")]
     Show,
     /// On the primary device: replace the account key. Contacts that had verified you see that it changed, and that you did it.
     #[command(after_help = "Example: rcseal account rotate-key")]
@@ -113,6 +117,9 @@ pub enum ResetCommand {
 #[derive(Debug, Subcommand)]
 pub enum DeviceCommand {
     /// On the new device: show a code, and wait until the primary device approves it.
+    #[command(
+        after_help = "Example: rcseal device link --server https://localhost:8443 --ca authority.pem --qr link.png"
+    )]
     Link {
         /// The account's server.
         #[arg(long, value_name = "ORIGIN")]
@@ -135,6 +142,7 @@ pub enum DeviceCommand {
         scan_png: Option<PathBuf>,
     },
     /// On the primary device: take a device out of the account.
+    #[command(after_help = "Example: rcseal device remove 2")]
     Remove {
         /// Its number.
         #[arg(value_parser = clap::value_parser!(u8).range(1..=127))]
