@@ -181,7 +181,7 @@ fn a_full_receipt_fits_the_smallest_bucket() {
 #[test]
 fn texts_fill_the_buckets_that_the_specification_lists() {
     // `docs/protocol/envelope.md`, Padding: the longest text in each bucket. One byte more takes the next.
-    for (len, bucket) in [(949, 3), (5_045, 4), (13_237, 5), (rcseal_wire::content::TEXT_LEN_MAX, 6)] {
+    for (len, bucket) in [(901, 3), (4_997, 4), (13_189, 5), (rcseal_wire::content::TEXT_LEN_MAX, 6)] {
         for (more, bucket) in [(0, bucket), (1, bucket + 1)] {
             if len + more > rcseal_wire::content::TEXT_LEN_MAX {
                 continue;
@@ -200,7 +200,7 @@ fn texts_fill_the_buckets_that_the_specification_lists() {
     let conversation = world.introduce(&mut ada, &mut bob);
     world.send(&mut ada, conversation, text("one"));
     world.settle(&mut [&mut ada, &mut bob]);
-    for (bucket, len) in [327, 839, 1_863, 3_911, 8_007, 16_199].into_iter().enumerate() {
+    for (bucket, len) in [295, 807, 1_831, 3_879, 7_975, 16_167].into_iter().enumerate() {
         for more in [0, 1] {
             world.send(&mut ada, conversation, text(&"x".repeat(len + more)));
             world.serve(&mut ada);
@@ -260,7 +260,7 @@ fn lost_reordered_and_repeated_envelopes() {
     let mut arrived = texts(&mut bob, conversation);
     arrived.sort();
     assert_eq!(arrived, ["0", "1", "2", "3", "5", "6", "7", "8", "9", "first"]);
-    assert_eq!(bob.store.len(Table::Skipped), 1);
+    assert_eq!(bob.store.len(Table::Skipped), 2, "a seed and a post-quantum key for the one that was lost");
 }
 
 #[test]
