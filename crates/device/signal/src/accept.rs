@@ -6,7 +6,8 @@
 //! keeps a signed prekey it refuses a base key it has accepted with it before: a replayed prekey message on a
 //! last-resort KEM prekey would otherwise open the same session again once the first is gone.
 
-use std::sync::Arc;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use rcseal_crypto::x25519;
 

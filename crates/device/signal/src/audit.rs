@@ -3,6 +3,9 @@
 //! `rcseal demo` and the whole-system tests look for every secret of a device in everything a server has stored. To do that they have to
 //! know the secrets. Nothing else may use this, and packages for apps are built without the feature.
 
+use alloc::vec;
+use alloc::vec::Vec;
+
 use zeroize::Zeroizing;
 
 use crate::session::Session;

@@ -7,6 +7,8 @@
 //! one-time prekey carries no signature (PQXDH 3.2); a server that swaps it makes a session that does not decrypt, no
 //! more.
 
+use alloc::vec::Vec;
+
 use rcseal_crypto::{mlkem1024, x25519, xeddsa};
 
 use crate::identity::IdentityKey;
@@ -206,7 +208,9 @@ impl PreKeyBundle {
     /// Checks both signatures by the rules of `profile`.
     pub fn verify(self, profile: Profile) -> Result<VerifiedBundle, BundleError> {
         let suite = profile.suite()?;
-        let identity = self.identity.key();
+        // Both signatures are by one key, which is converted for verifying once.
+        let identity = &xeddsa::VerifyingKey::new(self.identity.key())
+            .map_err(|source| BundleError::Signature { kind: PreKeyKind::Signed, source })?;
         let ec = &self.signed_prekey;
         prekey::verify(suite, identity, PreKeyKind::Signed, ec.id, &suite.encode_ec(ec.key.as_bytes()), &ec.signature)
             .map_err(|source| BundleError::Signature { kind: PreKeyKind::Signed, source })?;

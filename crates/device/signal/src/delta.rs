@@ -4,6 +4,7 @@
 //! the delta and whatever belongs to the output, commits, and only then calls [`crate::Session::apply`] and lets the
 //! output go. If anything fails before that, nothing has happened.
 
+use alloc::vec::Vec;
 use core::fmt;
 
 use crate::record::Record;

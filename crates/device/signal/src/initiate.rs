@@ -1,6 +1,7 @@
 //! The initiator's side of the handshake: from a verified bundle to a session that can encrypt at once.
 
-use std::sync::Arc;
+use alloc::sync::Arc;
+use alloc::vec;
 
 use rand_core::CryptoRng;
 use rcseal_crypto::x25519;

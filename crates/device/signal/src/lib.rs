@@ -45,11 +45,17 @@
 //! # }
 //! ```
 //!
+//! The crate needs `alloc` and, with feature `portable` in place of the default `aws-lc`, no standard library.
+//!
 //! What the crate never does: create state for a message that did not authenticate, reuse a message key, fall back to
 //! another profile, print a secret, panic on a peer's bytes. It is own cryptographic protocol code and has not been
 //! audited.
 
+#![no_std]
+
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
 mod accept;
 mod address;

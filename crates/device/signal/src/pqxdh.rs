@@ -4,6 +4,9 @@
 //! the whole handshake into its info string: addresses, all public keys with their types, all ids and the KEM
 //! ciphertext. Whoever sees any of them differently derives other keys, and the first MAC fails.
 
+use alloc::vec;
+use alloc::vec::Vec;
+
 use rcseal_crypto::hkdf::hkdf_sha256;
 use rcseal_crypto::{Secret, hash, x25519};
 use zeroize::Zeroizing;

@@ -7,7 +7,8 @@
 //!
 //! A native prekey signature covers `label || profile || kind || id || encoded key` (`docs/protocol/pqxdh.md`).
 
-use std::sync::Arc;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use rand_core::CryptoRng;
 use rcseal_crypto::{x25519, xeddsa};
@@ -302,7 +303,7 @@ fn sign(
 /// Whether `identity` vouched for this key under this kind and id.
 pub(crate) fn verify(
     suite: &Suite,
-    identity: &x25519::PublicKey,
+    identity: &xeddsa::VerifyingKey,
     kind: PreKeyKind,
     id: u32,
     encoded: &[u8],
@@ -311,10 +312,10 @@ pub(crate) fn verify(
     match suite.signature {
         PreKeySignature::Labelled(label) => {
             let message: [&[u8]; 4] = [label, &[suite.profile.code(), kind.code()], &id.to_be_bytes(), encoded];
-            xeddsa::verify(identity, &message, signature)
+            identity.verify(&message, signature)
         }
         #[cfg(feature = "signal-v4")]
-        PreKeySignature::KeyOnly => xeddsa::verify_with_sign_bit(identity, &[encoded], signature),
+        PreKeySignature::KeyOnly => identity.verify_with_sign_bit(&[encoded], signature),
     }
 }
 

@@ -4,8 +4,9 @@
 //! prekey header. The record holds secrets and is to be stored encrypted. Integers are big-endian. No state of a
 //! dependency is in it, only keys and counters.
 
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
-use std::sync::Arc;
 
 use rcseal_crypto::{Secret, x25519};
 use zeroize::Zeroize;

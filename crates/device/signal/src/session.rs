@@ -3,8 +3,9 @@
 //! Both steps take `&self`, so a step that fails, or whose delta is never stored, changes nothing. After the delta is
 //! durable, [`Session::apply`] moves on. A session can be dropped at any time and restored from its record.
 
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
-use std::sync::Arc;
 
 use rand_core::CryptoRng;
 use rcseal_crypto::hkdf::hkdf_sha256;

@@ -1,6 +1,7 @@
 //! All of a session's state, as types. Private: callers see [`crate::Session`], [`crate::Record`] and [`crate::Delta`].
 
-use std::sync::Arc;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use rcseal_crypto::{Secret, x25519};
 

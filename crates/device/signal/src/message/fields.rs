@@ -4,6 +4,8 @@
 //! give an attacker room for second spellings of a message, so this reader refuses them, and it borrows instead of
 //! copying. The tests hold it against `prost` as an independent encoder and decoder.
 
+use alloc::vec::Vec;
+
 use super::ParseError;
 
 /// The two wire types in use.
@@ -156,6 +158,8 @@ pub(crate) fn put_bytes(out: &mut Vec<u8>, field: u8, parts: &[&[u8]]) {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
+    use alloc::vec;
+
     use proptest::prelude::*;
 
     fn first(input: &[u8]) -> Result<Option<u32>, ParseError> {

@@ -6,6 +6,8 @@
 //! (both profiles). Field 5 is outside, because in `signal-v4` nothing authenticates it: whoever changed it on the way
 //! would otherwise make the genuine repetitions look foreign.
 
+use alloc::vec::Vec;
+
 use rcseal_crypto::{hash, x25519};
 
 use super::fields::{Reader, put_bytes, put_u32};

@@ -3,6 +3,8 @@
 //! `version(1) || protobuf { 1: ratchet key, 2: counter, 3: previous counter, 4: ciphertext, 5: post-quantum part, 6:
 //! addresses } || MAC`
 
+use alloc::vec::Vec;
+
 use rcseal_crypto::x25519;
 
 use super::fields::{Reader, put_bytes, put_u32};

@@ -1,6 +1,8 @@
 //! The keys of one message and what they do: AES-256-CBC, then HMAC-SHA256 over associated data and the message as
 //! sent.
 
+use alloc::vec::Vec;
+
 use rcseal_crypto::hkdf::hkdf_sha256;
 use rcseal_crypto::{Secret, cbc, ct_eq, hmac};
 

@@ -4,7 +4,8 @@ use crate::wire::Sent;
 use crate::world::{Initiator, Names, World};
 use crate::{Failure, Run, ensure};
 
-/// The longest jump that both sides accept.
+/// The longest jump that both sides accept, in the post-quantum chain: it counts from the last message that was read, the
+/// counter of the other chain from the first that was not, so of the two equal limits this one is reached first.
 const JUMP_MAX: usize = 25_000;
 /// Skipped keys that both sides keep.
 const SKIPPED: usize = 2_000;
@@ -50,13 +51,9 @@ fn read(world: &mut World, from: Initiator, sent: &Sent) -> Result<bool, Failure
 
 fn jump(run: &Run, from: Initiator) -> Result<(), Failure> {
     let mut world = established(run)?;
-    // Message n of the chain is n ahead of its beginning; the chain may be one further for the last message above.
-    let sent = send(&mut world, from, JUMP_MAX + 3)?;
-    let begins = sent[0].ratchet_proto()?.counter.ok_or("no counter")? as usize;
-    // `begins` messages of this chain have been read, so a message of index i is i ahead.
-    ensure(begins <= 1, "the chain is older than expected")?;
-    ensure(!read(&mut world, from, &sent[JUMP_MAX + 1])?, "a jump of 25,001 was accepted")?;
-    ensure(read(&mut world, from, &sent[JUMP_MAX])?, "a jump of 25,000 was refused")
+    let sent = send(&mut world, from, JUMP_MAX + 1)?;
+    ensure(!read(&mut world, from, &sent[JUMP_MAX])?, "a jump of 25,001 was accepted")?;
+    ensure(read(&mut world, from, &sent[JUMP_MAX - 1])?, "a jump of 25,000 was refused")
 }
 
 fn skipped(run: &Run, from: Initiator) -> Result<(), Failure> {

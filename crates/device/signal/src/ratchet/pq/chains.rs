@@ -233,6 +233,8 @@ fn derive(salt: &[u8; 32], key: &Secret<32>, label: &[u8], role: Role) -> (Arc<S
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
+    use alloc::vec::Vec;
+
     use super::super::labels::NATIVE;
     use super::*;
 

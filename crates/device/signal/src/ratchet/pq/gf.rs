@@ -64,6 +64,8 @@ pub(super) fn combine<'a>(terms: impl Iterator<Item = (u16, &'a [u16; LANES])> +
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::*;
     use proptest::prelude::*;
 
