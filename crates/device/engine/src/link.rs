@@ -215,6 +215,7 @@ impl Engine<'_> {
     /// [`LinkFailure`].
     pub fn link_offer(&mut self, request: &LinkRequest) -> Result<(LinkApproval, Vec<u8>), LinkFailure> {
         let account = self.account()?;
+        account.is_ours()?;
         if account.signer.is_none() {
             return Err(AccountError::NotPrimary.into());
         }
@@ -327,11 +328,7 @@ impl Engine<'_> {
     /// Signs a successor, to be published. One change at a time: the server's compare-and-swap decides, and a second change would have to
     /// follow the first.
     fn sign_key_set(&mut self, account: Account, builder: KeySetBuilder) -> Result<Vec<u8>, AccountError> {
-        if account.unpublished.is_some() {
-            return Err(AccountError::ChangeUnderWay);
-        }
-        let signer = account.signer.as_ref().ok_or(AccountError::NotPrimary)?;
-        let signed = builder.sign(signer)?;
+        let signed = builder.sign(account.signer_for_change()?)?;
         self.put_unpublished(account, &signed)?;
         Ok(signed.as_bytes().to_vec())
     }
@@ -351,6 +348,10 @@ impl Engine<'_> {
     pub fn handle_published(&mut self) -> Result<(), AccountError> {
         let mut account = self.account()?;
         self.need_met(NeedKind::Publish, account.address.account)?;
+        // A recovery or a reset is in force: the server shows its set as the account's.
+        if account.is_ours().is_err() {
+            return self.complete_takeover();
+        }
         let Some(bytes) = account.unpublished.take() else { return Ok(()) };
         let known = self.own_key_set(&account)?;
         let key_set =

@@ -66,9 +66,7 @@ impl Client {
         self.refuse_second_account().await?;
         let proof = recovery_proof(&RecoveryKey::from_seed(*recovery_seed.expose()));
         let basis = self.core.anonymous(&new.origin)?.key_set_by_proof(&account, &proof).await?;
-        self.core
-            .change(move |engine| engine.begin_recovery(account, &new, &recovery_seed, &basis.key_set.0))
-            .await
+        self.core.change(move |engine| engine.begin_recovery(account, &new, &recovery_seed, &basis.key_set.0)).await
     }
 
     /// Hands the recovery to the server and waits for its answer. May be repeated until it succeeds; [`Client::run`] does so too.
@@ -93,9 +91,7 @@ impl Client {
         let proof = KeySetProof { recovery_key: None, reset_ticket: Some(ticket.clone()) };
         let basis = self.core.anonymous(&new.origin)?.key_set_by_proof(&account, &proof).await?;
         self.core
-            .change(move |engine| {
-                engine.begin_reset(account, &new, &ticket, &basis.key_set.0, not_before_ms(&basis))
-            })
+            .change(move |engine| engine.begin_reset(account, &new, &ticket, &basis.key_set.0, not_before_ms(&basis)))
             .await
     }
 

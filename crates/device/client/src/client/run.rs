@@ -13,9 +13,9 @@ use std::future::Future;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use rcseal_engine::{Disposition, UnixMillis};
 use rcseal_engine::account::AccountState;
 use rcseal_engine::store::StoreErrorKind;
+use rcseal_engine::{Disposition, UnixMillis};
 use rcseal_wire::frame::Acks;
 use rcseal_wire::origin::Origin;
 use rcseal_wire::problem::ProblemCode;

@@ -173,6 +173,21 @@ impl Account {
         }
     }
 
+    /// Refuses what only a device of the account may do while the account is not this device's yet.
+    pub(crate) fn is_ours(&self) -> Result<(), AccountError> {
+        match self.state {
+            AccountState::Registering | AccountState::Active => Ok(()),
+            AccountState::Recovering | AccountState::Resetting => Err(AccountError::TakeoverUnderWay),
+        }
+    }
+
+    /// The account key, for a change of the key set; one at a time.
+    pub(crate) fn signer_for_change(&self) -> Result<&AccountSigner, AccountError> {
+        self.is_ours()?;
+        let signer = self.signer.as_ref().ok_or(AccountError::NotPrimary)?;
+        if self.unpublished.is_some() { Err(AccountError::ChangeUnderWay) } else { Ok(signer) }
+    }
+
     /// The key that opens first envelopes.
     pub(crate) fn sealing(&self) -> SealingSecretKey {
         SealingSecretKey::from_seed(*self.sealing_seed.expose())
@@ -233,9 +248,10 @@ impl Engine<'_> {
     /// The request that registers the account. Asking again gives the same keys.
     ///
     /// # Errors
-    /// [`AccountError::NoAccount`] before [`Engine::create_account`].
+    /// [`AccountError::NoAccount`] before [`Engine::create_account`], [`AccountError::TakeoverUnderWay`].
     pub fn registration_request(&mut self, invite: Option<String>) -> Result<RegisterRequest, AccountError> {
         let account = self.account()?;
+        account.is_ours()?;
         let key_set = self.own_key_set(&account)?;
         Ok(RegisterRequest {
             invite,
@@ -251,6 +267,7 @@ impl Engine<'_> {
     /// [`AccountError::NoAccount`].
     pub fn handle_registered(&mut self) -> Result<(), AccountError> {
         let mut account = self.account()?;
+        account.is_ours()?;
         account.state = AccountState::Active;
         self.put_account(&account)?;
         Ok(())
@@ -312,9 +329,10 @@ impl Engine<'_> {
     /// An invitation to write to this account.
     ///
     /// # Errors
-    /// [`AccountError::NoAccount`].
+    /// [`AccountError::NoAccount`], [`AccountError::TakeoverUnderWay`].
     pub fn invitation(&mut self) -> Result<Invitation, AccountError> {
         let account = self.account()?;
+        account.is_ours()?;
         let key_set = self.own_key_set(&account)?;
         Ok(Invitation {
             account: account.address.account,

@@ -79,7 +79,7 @@ impl Drop for AccountRecord {
 impl Engine<'_> {
     pub(crate) fn account(&self) -> Result<Account, AccountError> {
         let row = self.tx.get(Table::Account, KEY)?.ok_or(AccountError::NoAccount)?;
-        let row = zeroize::Zeroizing::new(row);
+        let row = Zeroizing::new(row);
         Ok(read(&AccountRecord::from_row(Table::Account, &row)?)?)
     }
 

@@ -22,14 +22,11 @@ impl Engine<'_> {
     /// had compared safety numbers have to do so again.
     ///
     /// # Errors
-    /// [`AccountError::NotPrimary`], [`AccountError::ChangeUnderWay`].
+    /// [`AccountError::NotPrimary`], [`AccountError::ChangeUnderWay`], [`AccountError::TakeoverUnderWay`].
     pub fn rotate_account_key(&mut self) -> Result<(), AccountError> {
         let account = self.account()?;
         let current = self.own_key_set(&account)?;
-        let signer = account.signer.as_ref().ok_or(AccountError::NotPrimary)?;
-        if account.unpublished.is_some() {
-            return Err(AccountError::ChangeUnderWay);
-        }
+        let signer = account.signer_for_change()?;
         let next = AccountSigner::generate(self.rng);
         let signed = KeySetBuilder::successor(&current).sign_migration(signer, &next)?;
         self.put_unpublished(Account { next_signer: Some(next), ..account }, &signed)

@@ -34,9 +34,10 @@ impl Engine<'_> {
     /// [`TOKEN_OVERLAP_MS`]; with 0 a contact that is offline meanwhile has to be invited again.
     ///
     /// # Errors
-    /// [`AccountError::NotPrimary`], [`AccountError::TokenUnderWay`].
+    /// [`AccountError::NotPrimary`], [`AccountError::TokenUnderWay`], [`AccountError::TakeoverUnderWay`].
     pub fn replace_delivery_token(&mut self, overlap_ms: u64) -> Result<(), AccountError> {
         let mut account = self.account()?;
+        account.is_ours()?;
         if account.signer.is_none() {
             return Err(AccountError::NotPrimary);
         }

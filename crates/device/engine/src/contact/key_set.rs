@@ -176,9 +176,9 @@ impl Engine<'_> {
         }
         let attempts = self.key_set_attempts(account)?;
         self.key_set_is_here(account)?;
-        // To keys that only a server vouches for nothing goes out, nor to one that the user has not taken for genuine.
-        if !is_claim && !self.is_kept_back(account)? {
-            self.release_waiting(account)?;
+        // To keys that only a server vouches for nothing goes out, nor to those that the user has not taken for genuine.
+        if !is_claim {
+            self.release_unless_kept_back(account)?;
         }
         self.take_parked(account, attempts)?;
         Ok(if is_new { KeySetOutcome::Accepted { counter: key_set.counter() } } else { KeySetOutcome::Unchanged })

@@ -272,7 +272,7 @@ impl Engine<'_> {
         contact.changed_how = None;
         self.put_contact(&contact)?;
         // What was kept back after a change goes out.
-        Ok(self.release_waiting(account)?)
+        Ok(self.release_unless_kept_back(account)?)
     }
 
     /// The user has scanned the contact's code.

@@ -116,7 +116,7 @@ impl Engine<'_> {
         contact.changed_how = None;
         self.put_contact(&contact)?;
         // What was kept back goes out.
-        Ok(self.release_waiting(account)?)
+        Ok(self.release_unless_kept_back(account)?)
     }
 
     /// Gives a contact another name; an empty one leaves what it calls itself.
@@ -139,7 +139,8 @@ impl Engine<'_> {
     pub fn block_contact(&mut self, account: AccountId, is_blocked: bool) -> Result<(), ContactError> {
         let mut contact = self.known_contact(account)?.ok_or(ContactError::Unknown)?;
         contact.is_blocked = is_blocked;
-        Ok(self.put_contact(&contact)?)
+        self.put_contact(&contact)?;
+        Ok(self.release_unless_kept_back(account)?)
     }
 
     /// Forgets a contact: its keys, sessions and mailboxes, and what waits to be sent to it. The conversation stays. On the primary device
@@ -217,10 +218,19 @@ impl Engine<'_> {
         Ok(contact.change_policy.map_or(of_account, |of_contact| of_contact.max(of_account)))
     }
 
-    /// Whether messages to an account are kept back because its key changed.
+    /// Whether messages to an account are kept back until the user decides, for whatever reason.
     pub(crate) fn is_kept_back(&self, account: AccountId) -> Result<bool, AccountError> {
         let Some(contact) = self.contact(account)? else { return Ok(false) };
-        Ok(contact.verification == Verification::Changed && self.effective_policy(&contact)? == ChangePolicy::Block)
+        Ok(contact.is_blocked || self.is_kept_back_by_change(&contact)?)
+    }
+
+    fn is_kept_back_by_change(&self, contact: &super::Contact) -> Result<bool, AccountError> {
+        Ok(contact.verification == Verification::Changed && self.effective_policy(contact)? == ChangePolicy::Block)
+    }
+
+    /// The user has decided something that may let messages go that were kept back.
+    pub(super) fn release_unless_kept_back(&mut self, account: AccountId) -> Result<(), AccountError> {
+        if self.is_kept_back(account)? { Ok(()) } else { self.release_waiting(account) }
     }
 
     /// Whether the user wants nothing to do with an account.
@@ -230,12 +240,10 @@ impl Engine<'_> {
 
     /// Whether a message may be sent to an account.
     pub(crate) fn check_recipient(&self, account: AccountId) -> Result<(), SendError> {
-        if self.is_blocked(account)? {
-            Err(SendError::ContactBlocked)
-        } else if self.is_kept_back(account)? {
-            Err(SendError::VerificationChanged)
-        } else {
-            Ok(())
+        match self.contact(account)? {
+            Some(contact) if contact.is_blocked => Err(SendError::ContactBlocked),
+            Some(contact) if self.is_kept_back_by_change(&contact)? => Err(SendError::VerificationChanged),
+            Some(_) | None => Ok(()),
         }
     }
 

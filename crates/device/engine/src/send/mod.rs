@@ -122,10 +122,6 @@ impl Engine<'_> {
         conversation: ConversationId,
         body: Body,
     ) -> Result<(), SendError> {
-        // Somebody who is blocked hears nothing of us.
-        if self.is_blocked(to)? {
-            return Ok(());
-        }
         let payload = self.notice(account, conversation, body)?;
         let participants = match self.conversation(conversation)? {
             Some(participants) => participants,
@@ -236,6 +232,10 @@ impl Engine<'_> {
         message: Option<MessageKey>,
     ) -> Result<(), SendError> {
         let Some(identity) = native_identity(key_set, device.device)? else { return Ok(()) };
+        // Somebody who is blocked hears nothing of us, no answers either that we would give by ourselves.
+        if message.is_none() && self.is_blocked(device.account)? {
+            return Ok(());
+        }
         if let Some(message) = message {
             self.set_delivery(message, device, DeliveryState::Queued)?;
         }

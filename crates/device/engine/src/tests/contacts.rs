@@ -60,7 +60,11 @@ fn the_stricter_policy_decides_what_is_sent_after_a_change() {
         ada.with(world.now, |engine| engine.set_contact_policy(account, of_contact)).unwrap();
         let sent = ada.with(world.now, |engine| engine.send(conversation, text("after"), None));
         let told = events(&mut ada).contains(&Event::VerificationSuggested { account });
-        assert_eq!(matches!(sent, Err(SendError::VerificationChanged)), effective == Block, "{of_account:?} {of_contact:?}");
+        assert_eq!(
+            matches!(sent, Err(SendError::VerificationChanged)),
+            effective == Block,
+            "{of_account:?} {of_contact:?}"
+        );
         assert_eq!(told, effective == Warn, "{of_account:?} {of_contact:?}");
     }
     assert_eq!(ada.with(0, |engine| engine.account_view()).unwrap().unwrap().change_policy, Allow);
@@ -155,6 +159,10 @@ fn a_blocked_contact_is_neither_written_to_nor_heard_nor_answered() {
     assert_eq!(world.deliver(&mut bob), [], "no receipt");
     let sent = messages(&mut bob, conversation).into_iter().find(|message| message.id == id).unwrap();
     assert!(matches!(sent.state, MessageState::Stored), "{:?}", sent.state);
+    // Nor does it hear of other things: a change of our key set, a session that is to turn.
+    ada.with(world.now, |engine| engine.rotate_account_key()).unwrap();
+    world.serve(&mut ada);
+    assert_eq!(world.deliver(&mut bob), [], "no notice");
     // Reading again later tells nothing of what was written before the block either.
     ada.with(world.now, |engine| engine.mark_read(conversation, u64::MAX)).unwrap();
     world.serve(&mut ada);
@@ -163,6 +171,22 @@ fn a_blocked_contact_is_neither_written_to_nor_heard_nor_answered() {
     world.send(&mut bob, conversation, text("thank you"));
     world.settle(&mut [&mut ada, &mut bob]);
     assert_eq!(texts(&mut ada, conversation), ["one", "two", "thank you"]);
+}
+
+#[test]
+fn what_was_written_before_a_block_waits_until_it_ends() {
+    let mut world = World::new();
+    let (mut ada, mut bob) = (world.phone(1, "Ada"), world.phone(2, "Bob"));
+    let conversation = world.introduce(&mut ada, &mut bob);
+    let account = bob.address.account;
+    world.send(&mut ada, conversation, text("before his keys are here"));
+    ada.with(world.now, |engine| engine.block_contact(account, true)).unwrap();
+    world.settle(&mut [&mut ada, &mut bob]);
+    assert!(ada.with(0, |engine| engine.contact_view(account)).unwrap().key_set_counter.is_some());
+    assert!(texts(&mut bob, conversation).is_empty());
+    ada.with(world.now, |engine| engine.block_contact(account, false)).unwrap();
+    world.settle(&mut [&mut ada, &mut bob]);
+    assert_eq!(texts(&mut bob, conversation), ["before his keys are here"]);
 }
 
 #[test]
@@ -189,13 +213,11 @@ fn nothing_stays_of_a_removed_contact_but_the_conversation() {
     ada.with(world.now, |engine| engine.remove_contact(account)).unwrap();
     let gone = ada.with(world.now, |engine| engine.contact_view(account)).unwrap_err();
     assert!(matches!(gone, ContactError::Unknown), "{gone:?}");
-    assert!(matches!(
-        ada.with(world.now, |engine| engine.remove_contact(account)).unwrap_err(),
-        ContactError::Unknown
-    ));
+    assert!(matches!(ada.with(world.now, |engine| engine.remove_contact(account)).unwrap_err(), ContactError::Unknown));
     let prefix = account.as_bytes();
     for table in [Table::Session, Table::ActiveSession, Table::Route, Table::Pending, Table::Contact, Table::KeySet] {
-        let rows = ada.with(0, |engine| engine.tx.scan(table, prefix, &prefix_end(prefix), 1, Order::Ascending)).unwrap();
+        let rows =
+            ada.with(0, |engine| engine.tx.scan(table, prefix, &prefix_end(prefix), 1, Order::Ascending)).unwrap();
         assert!(rows.is_empty(), "{table:?}");
     }
     assert_eq!(texts(&mut ada, conversation), ["one", "two", "on its way"]);
@@ -243,12 +265,7 @@ fn a_delivery_token_is_in_use_only_once_the_server_knows_it() {
     let invitation = ada.with(world.now, |engine| engine.invitation()).unwrap();
     assert_eq!(invitation.delivery_token.hash(), old);
     let now = world.now;
-    let next = ada
-        .with(now, |engine| engine.account())
-        .unwrap()
-        .next_token
-        .map(|token| token.hash())
-        .unwrap();
+    let next = ada.with(now, |engine| engine.account()).unwrap().next_token.map(|token| token.hash()).unwrap();
     let writes = with_every_crash(|write| {
         if let Some(write) = write {
             ada.store.fail_at_write(write);

@@ -161,12 +161,14 @@ fn a_crash_between_publication_and_storing_loses_no_account_key() {
             // It is published again.
             0 => {}
             // It comes back as the account's own before it is published again.
-            1 => drop(offer(&mut ada, now, account, &signed)),
+            1 => {
+                offer(&mut ada, now, account, &signed);
+            }
             // The directory calls the second publication a conflict.
             2 => ada.with(now, |engine| engine.handle_publish_refused()).unwrap(),
             // And says so after it has come back as the account's own.
             _ => {
-                drop(offer(&mut ada, now, account, &signed));
+                offer(&mut ada, now, account, &signed);
                 ada.with(now, |engine| engine.handle_publish_refused()).unwrap();
             }
         }
@@ -628,4 +630,29 @@ fn a_mailbox_that_is_gone_makes_a_contact_look_for_the_keys_of_now() {
     assert!(texts(&mut phone, conversation).is_empty());
     let message = messages(&mut bob, conversation).into_iter().find(|message| message.id == lost).unwrap();
     assert!(matches!(message.state, MessageState::Failed { .. }), "{:?}", message.state);
+}
+
+#[test]
+fn before_the_server_agrees_a_recovering_device_acts_for_nobody() {
+    let (world, ada, _, _) = acquainted();
+    let account = ada.address.account;
+    let code = recovery_seed(1, "Ada", world.now);
+    let basis = world.key_sets[&account].clone();
+    let (mut phone, now) = (blank(10, &ada), world.now);
+    phone.with(now, |engine| engine.begin_recovery(account, &new_account("Ada"), &code, &basis)).unwrap();
+    let refused = [
+        phone.with(now, |engine| engine.invitation().map(drop)),
+        phone.with(now, |engine| engine.registration_request(None).map(drop)),
+        phone.with(now, |engine| engine.handle_registered()),
+        phone.with(now, |engine| engine.rotate_account_key()),
+        phone.with(now, |engine| engine.replace_delivery_token(0)),
+    ];
+    for refused in refused {
+        assert!(matches!(refused, Err(AccountError::TakeoverUnderWay)), "{refused:?}");
+    }
+    // The answer to the recovery is lost, and the server shows its set as the account's: it is in force.
+    let signed = phone.with(now, |engine| engine.recovery_request()).unwrap().key_set.0;
+    let outcome = offer(&mut phone, now, account, &signed);
+    assert!(matches!(outcome, KeySetOutcome::Accepted { counter } if counter.get() == 2), "{outcome:?}");
+    assert_eq!(phone.with(now, |engine| engine.account_view()).unwrap().unwrap().state, AccountState::Active);
 }

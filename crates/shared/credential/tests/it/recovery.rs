@@ -239,7 +239,7 @@ fn a_reset_does_not_shake_off_the_recovery_key() {
     assert_eq!(reset_set.check_newer(&second), Ok(Succession::Recovered));
     // A contact that did not see the reset cannot know its key, and asks for the sets between.
     assert_eq!(account.first.check_newer(&second), Err(KeySetError::KeyChangeAcrossGap));
-    assert_eq!(account.first.check_chain(&[reset_set.clone(), second.clone()]), Ok(Succession::Reset));
+    assert_eq!(account.first.check_chain(&[reset_set, second]), Ok(Succession::Reset));
     assert_eq!(account.first.check_newer(&recovered), Ok(Succession::Recovered));
     // A reset that drops or replaces a commitment.
     for list in [vec![], vec![recovery_key(10).commitment()]] {
@@ -339,10 +339,10 @@ fn a_chain_says_the_most_that_happened_in_it() {
     let third = steal(&account, &second, 40);
     let fourth = KeySetBuilder::successor(&third).sign(&signer(40)).unwrap();
     let fifth = recover(&fourth, 9, 10, 50);
-    let chain = [second.clone(), third.clone(), fourth.clone(), fifth.clone()];
+    let chain = [second, third, fourth, fifth];
     assert_eq!(account.first.check_chain(&[]), Ok(Succession::Unchanged));
     assert_eq!(account.first.check_chain(&chain[..1]), Ok(Succession::SameAccountKey));
-    assert_eq!(account.first.check_newer(&fourth), Err(KeySetError::KeyChangeAcrossGap));
+    assert_eq!(account.first.check_newer(&chain[2]), Err(KeySetError::KeyChangeAcrossGap));
     assert_eq!(account.first.check_chain(&chain[..3]), Ok(Succession::Migrated));
     assert_eq!(account.first.check_chain(&chain), Ok(Succession::Recovered));
 }

@@ -72,7 +72,7 @@ fn key_sets_match_the_shared_vectors() {
 #[test]
 fn safety_numbers_match_the_shared_vectors() {
     let account = |seed| {
-        let signer = rcseal_credential::AccountSigner::from_seed([seed; 32]);
+        let signer = AccountSigner::from_seed([seed; 32]);
         let id = rcseal_wire::id::AccountId::from_bytes([seed; 16]);
         let set = KeySetBuilder::first(id, RecoveryCommitment::NONE)
             .add_device(Device::new(u64::from(seed)).entry(id, 1))
