@@ -41,6 +41,7 @@ mod record;
 pub mod rekey;
 pub mod renewal;
 pub mod resend;
+mod rollback;
 mod schedule;
 mod seal;
 pub mod send;

@@ -15,7 +15,6 @@ use rcseal_wire::id::DeviceAddress;
 use tls_codec::{TlsByteVecU16, TlsDeserializeBytes, TlsSerialize, TlsSize};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::account::AccountError;
 use crate::context::{Engine, Sequence, UnixMillis};
 use crate::record::{Record, key, trailing_u64};
 use crate::seal::{EPOCH_AGE_MS_MAX, EPOCH_MESSAGES_MAX, EPOCHS_AHEAD, EPOCHS_BEHIND, SealRoot};
@@ -24,16 +23,13 @@ use crate::store::{BadRow, Order, StoreError, Table, Tx, prefix_end};
 /// Sessions kept with one peer device: as many as deployed clients keep.
 const SESSIONS_MAX: usize = 40;
 /// Sessions read at once where all are looked at.
-const SESSIONS_PAGE: usize = 64;
+pub(crate) const SESSIONS_PAGE: usize = 64;
 
 /// Skipped keys read at once where many are dropped.
 const SKIPPED_PAGE: usize = 256;
 
 /// Base keys read at once where all are looked at.
 const BASE_KEYS_PAGE: usize = 512;
-
-/// Prekey ids skipped after a rollback: a hundred for each upload of a thousand that the lost life may have made.
-const PREKEY_IDS_SKIPPED: u32 = 100_000;
 
 const EXPORT_INITIATOR: &[u8] = b"rcseal/seal/initiator/v1";
 const EXPORT_RESPONDER: &[u8] = b"rcseal/seal/responder/v1";
@@ -50,7 +46,7 @@ impl SessionKey {
         key(&[&self.peer.to_bytes(), &self.number.to_be_bytes()])
     }
 
-    fn parse(table: Table, bytes: &[u8]) -> Result<Self, StoreError> {
+    pub(crate) fn parse(table: Table, bytes: &[u8]) -> Result<Self, StoreError> {
         let (peer, number) = bytes.split_at_checked(DeviceAddress::LEN).ok_or_else(|| BadRow::error(table))?;
         let number: [u8; 8] = number.try_into().map_err(|_| BadRow::error(table))?;
         Ok(Self {
@@ -540,45 +536,6 @@ impl Engine<'_> {
             self.tx.delete(Table::ActiveSession, &session_key.peer.to_bytes())?;
         }
         Ok(())
-    }
-
-    /// The store was rolled back or copied: message keys may have been used by the life that was lost. No session of it encrypts again;
-    /// they stay readable, and the next message to each device begins a new one.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub fn handle_store_rollback(&mut self) -> Result<(), AccountError> {
-        // The signed prekeys that the directory hands out may be the lost life's: new ones take their place with the next upload.
-        match self.account() {
-            Ok(mut account) => {
-                account.prekeys.drawn_at = UnixMillis(0);
-                // The lost life may have used the ids that would come next, with other keys behind them.
-                account.prekeys.next = account.prekeys.next.saturating_add(PREKEY_IDS_SKIPPED);
-                self.put_account(&account)?;
-                // So may the account's key set be: a primary device must not sign a second successor of the one it remembers.
-                self.need_key_set(account.address.account)?;
-            }
-            Err(AccountError::NoAccount) => {}
-            Err(error) => return Err(error),
-        }
-        self.tx.delete_range(Table::ActiveSession, &[], &prefix_end(&[]))?;
-        let mut renewed = None;
-        // A message that arrives on one of them would make it the one to send on again, so each is marked.
-        let mut from = Vec::new();
-        loop {
-            let rows = self.tx.scan(Table::Session, &from, &prefix_end(&[]), SESSIONS_PAGE, Order::Ascending)?;
-            let Some((last, _)) = rows.last() else { return Ok(()) };
-            from = key(&[last, &[0]]);
-            for (row_key, _) in &rows {
-                let Some(mut stored) = self.session(SessionKey::parse(Table::Session, row_key)?)? else { continue };
-                stored.is_archived = true;
-                self.save_session(&stored)?;
-                // Rows are in the order of devices.
-                if renewed.replace(stored.key.peer) != Some(stored.key.peer) {
-                    self.schedule_renewal(stored.key.peer)?;
-                }
-            }
-        }
     }
 }
 

@@ -234,6 +234,12 @@ impl Engine<'_> {
             for (_, row) in &rows {
                 let sent = SentRecord::from_row(Table::Sent, row)?.sent()?;
                 if devices.contains(&sent.recipient) {
+                    let state = self.delivery(sent.message, sent.recipient)?;
+                    if let Some(DeliveryState::Queued | DeliveryState::Stored | DeliveryState::Undecryptable(_)) = state
+                    {
+                        let failed = DeliveryState::Failed(FailureReason::NoKeys);
+                        self.set_delivery(sent.message, sent.recipient, failed)?;
+                    }
                     self.hold_undelivered(sent.message, sent.recipient)?;
                 }
             }

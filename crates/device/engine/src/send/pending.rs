@@ -110,6 +110,8 @@ impl Engine<'_> {
         key_set: &VerifiedKeySet,
     ) -> Result<(), AccountError> {
         match self.active_session(device)? {
+            // A blocked contact hears nothing, not even that its session was taken.
+            _ if self.is_blocked(device.account)? => Ok(()),
             Some(mut session) if self.is_waiting(device)? => self.flush_pending(account, &mut session, key_set),
             Some(_) | None => Ok(()),
         }

@@ -139,7 +139,7 @@ fn prekeys_of_lost_uploads_are_bounded() {
         let upload = ada.with(world.now, |engine| engine.prekey_upload(counts)).unwrap().unwrap();
         assert_eq!(upload.one_time.len(), 50);
     }
-    assert!(ada.store.len(crate::store::Table::Prekey) <= 400 + 50 + 20 + 2);
+    assert!(ada.store.len(Table::Prekey) <= 400 + 50 + 20 + 2);
 }
 
 #[test]

@@ -67,7 +67,8 @@ fn a_ping_and_a_pong_give_both_directions_new_keys() {
 #[test]
 fn nothing_is_shown_of_it_and_nothing_answers_but_the_pong() {
     let (mut world, mut ada, mut bob, conversation) = acquainted();
-    (events(&mut ada), events(&mut bob));
+    events(&mut ada);
+    events(&mut bob);
     let rows = (ada.store.len(Table::Message), bob.store.len(Table::Message));
     rekey_now(&world, &mut ada, conversation);
     world.serve(&mut ada);
