@@ -331,3 +331,26 @@ impl TakeoverStore for FjallStore {
         self.write(Need::Little, move |txn| settle(txn, now)).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_row_is_a_reset_or_corrupt(bytes: Vec<u8>, number: u32, id: Vec<u8>) {
+            let account = AccountId::from_bytes([1; 16]);
+            if let Ok(row) = rows::decode::<ResetRow>(&bytes, SPACE) {
+                let _ = record(account, &row);
+            }
+            let row = PendingResetRow { device: number, mailbox: id.clone(), hash: id.clone(), previous: id, ..PendingResetRow::default() };
+            // No id has the length of both a mailbox's and a hash.
+            prop_assert!(matches!(takeover_of(account, row), Err(StoreError::Corrupt { .. })));
+            let _ = rows::parse_reset_key(&bytes);
+        }
+    }
+}

@@ -6,3 +6,4 @@ mod disk_full;
 mod engine;
 mod model;
 mod power_cut;
+mod takeover_model;
