@@ -166,10 +166,9 @@ pub(crate) fn receive(state: &State, skipped: &dyn SkippedKeys, bytes: &[u8]) ->
         })?;
 
     // The message is authentic: from here on nothing fails.
-    let mut next = state.duplicate();
+    let mut next = state.with_pq(pq.next);
     next.step = next.step.saturating_add(1);
     next.pending = None;
-    next.pq = pq.next;
     let mut rows = Rows::default();
     rows.evict.epochs_below = pq.epochs_below;
     match salt {

@@ -142,6 +142,9 @@ impl Record {
         let skipped_pq = input.places()?;
         let exporter = input.secret()?;
         let pq = PqRatchet::decode(role, &input.take()?).ok_or(RecordError::Field { field: "post-quantum ratchet" })?;
+        if pending && (role == Role::Responder || pq.has_received()) {
+            return Err(RecordError::Field { field: "pending" });
+        }
         let pending = match pending {
             true => Some(Arc::new(read_header(&mut input, suite.kem, base_key, our_identity)?)),
             false => None,

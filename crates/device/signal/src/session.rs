@@ -20,7 +20,7 @@ use crate::initiate::{self, InitiateError, Local};
 use crate::message::{COUNTER_MAX, MessageForm, Outgoing, PreKeyMessage, encode_message, encode_prekey_message};
 use crate::profile::Profile;
 use crate::ratchet::pq::PqExhausted;
-use crate::ratchet::{MessageKeys, root_step};
+use crate::ratchet::{Chain, MessageKeys, root_step};
 use crate::receive::{self, DecryptError};
 use crate::record::{Record, RecordError};
 use crate::skipped::SkippedKeys;
@@ -131,16 +131,16 @@ impl Session {
         if plaintext.len() > PLAINTEXT_LEN_MAX {
             return Err(EncryptError::TooLong { max: PLAINTEXT_LEN_MAX, actual: plaintext.len() });
         }
-        let mut next = self.state.duplicate();
-        next.step = next.step.saturating_add(1);
-        let suite = next.suite;
-        let (pair, mut chain, previous_counter) = running(&mut next, rng)?;
+        let suite = self.state.suite;
+        let Running { pair, mut chain, previous_counter, root } = running(&self.state, rng)?;
         let counter = chain.counter();
         if counter > COUNTER_MAX {
             return Err(EncryptError::ChainExhausted);
         }
         let pq = self.state.pq.send(suite.pq, rng).map_err(|PqExhausted| EncryptError::ChainExhausted)?;
         let keys = MessageKeys::derive(suite, &pq.key, &chain.next());
+        let mut next = self.state.with_pq(pq.next);
+        next.step = next.step.saturating_add(1);
         let states_addresses = next.pending.as_ref().is_some_and(|header| header.states_addresses);
         let addresses = address_field(suite, &next.our_address, &next.their_address).filter(|_| states_addresses);
         let mut output = encode_message(
@@ -160,7 +160,7 @@ impl Session {
             output = encode_prekey_message(suite, header, &output);
         }
         next.sending = Sending::Running { pair, chain, previous_counter };
-        next.pq = pq.next;
+        next.root = root.unwrap_or(next.root);
         let mut delta = Delta::of(next);
         delta.evict.epochs_below = pq.epochs_below;
         Ok(Step { output, delta })
@@ -267,22 +267,29 @@ impl fmt::Debug for Session {
     }
 }
 
-/// The chain to send on; turns the ratchet first if the peer has turned its.
-fn running(
-    next: &mut State,
-    rng: &mut dyn CryptoRng,
-) -> Result<(Arc<x25519::KeyPair>, crate::ratchet::Chain, u32), EncryptError> {
-    match &next.sending {
-        Sending::Running { pair, chain, previous_counter } => {
-            Ok((Arc::clone(pair), chain.duplicate(), *previous_counter))
-        }
+/// The chain to send on, and the root key if it was turned for it.
+struct Running {
+    pair: Arc<x25519::KeyPair>,
+    chain: Chain,
+    previous_counter: u32,
+    root: Option<Secret<32>>,
+}
+
+/// Turns the ratchet first if the peer has turned its.
+fn running(state: &State, rng: &mut dyn CryptoRng) -> Result<Running, EncryptError> {
+    match &state.sending {
+        Sending::Running { pair, chain, previous_counter } => Ok(Running {
+            pair: Arc::clone(pair),
+            chain: chain.duplicate(),
+            previous_counter: *previous_counter,
+            root: None,
+        }),
         Sending::Turn { theirs, previous_counter } => {
             let pair = x25519::KeyPair::generate(rng);
-            let (root, chain) = root_step(next.suite, &next.root, &pair.secret, theirs)
+            let (root, chain) = root_step(state.suite, &state.root, &pair.secret, theirs)
                 .map_err(|source| EncryptError::KeyAgreement { source })?;
             let previous_counter = *previous_counter;
-            next.root = root;
-            Ok((Arc::new(pair), chain, previous_counter))
+            Ok(Running { pair: Arc::new(pair), chain, previous_counter, root: Some(root) })
         }
     }
 }

@@ -72,6 +72,11 @@ pub(crate) struct State {
 impl State {
     /// A second copy, to be changed and committed, or dropped.
     pub(crate) fn duplicate(&self) -> Self {
+        self.with_pq(self.pq.duplicate())
+    }
+
+    /// A second copy with another state of the post-quantum ratchet.
+    pub(crate) fn with_pq(&self, pq: PqRatchet) -> Self {
         Self {
             suite: self.suite,
             role: self.role,
@@ -88,7 +93,7 @@ impl State {
             skipped: self.skipped,
             skipped_pq: self.skipped_pq,
             exporter: self.exporter.duplicate(),
-            pq: self.pq.duplicate(),
+            pq,
             pending: self.pending.clone(),
         }
     }

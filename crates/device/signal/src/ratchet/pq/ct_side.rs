@@ -140,7 +140,7 @@ impl Ct1Sampled {
             // Edge 8.
             (Added::Incomplete(vector), true) => Braid::Ct1Acknowledged(Ct1Acknowledged { at, encaps, vector }),
             // Edge 9.
-            (Added::Complete(vector), true) => Ct2Sampled::new(encaps.finish(labels, &at, &vector)?, at),
+            (Added::Complete(vector), true) => Ct2Sampled::begin(encaps.finish(labels, &at, &vector)?, at),
             // Edge 10.
             (Added::Complete(vector), false) => {
                 let ct2 = Arc::new(encaps.finish(labels, &at, &vector)?);
@@ -205,7 +205,7 @@ impl Ct1Acknowledged {
         let Self { at, mut encaps, vector } = self;
         Ok(Received::nothing(match vector.add(chunk) {
             Added::Incomplete(vector) => Braid::Ct1Acknowledged(Self { at, encaps, vector }),
-            Added::Complete(vector) => Ct2Sampled::new(encaps.finish(labels, &at, &vector)?, at),
+            Added::Complete(vector) => Ct2Sampled::begin(encaps.finish(labels, &at, &vector)?, at),
         }))
     }
 }
@@ -219,7 +219,7 @@ pub(crate) struct Ct2Sampled {
 }
 
 impl Ct2Sampled {
-    fn new(ct2: Ct2AndMac, at: At) -> Braid {
+    fn begin(ct2: Ct2AndMac, at: At) -> Braid {
         Braid::Ct2Sampled(Self { at, ct2: Arc::new(ct2), next: Position::default() })
     }
 

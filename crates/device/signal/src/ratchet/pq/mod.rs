@@ -122,6 +122,11 @@ impl PqRatchet {
         self.chains.jump(part.epoch.saturating_sub(1), part.index)
     }
 
+    /// Whether the state can only be reached by receiving something.
+    pub(crate) fn has_received(&self) -> bool {
+        !matches!(self.braid, Braid::KeysUnsampled(_) | Braid::KeysSampled(_)) || self.braid.epoch() != 1
+    }
+
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         record::write(self, out);
     }

@@ -225,7 +225,7 @@ fn one_sided_traffic_goes_on_for_ever_and_never_heals() {
             }
             _ => assert_eq!(part.content, Content::None),
         }
-        if part.index % 10_000 == 0 {
+        if part.index.is_multiple_of(10_000) {
             world.deliver(message);
         }
     }
