@@ -5,28 +5,30 @@ use std::rc::Rc;
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
-use rcseal_crypto::hkdf::hkdf_sha256;
-use rcseal_crypto::hmac::hmac_sha256;
+use rcseal_crypto::hkdf::{hkdf_sha256, zero_salt};
+use rcseal_crypto::hmac::{self, hmac_sha256};
+use rcseal_crypto::mlkem768::split;
 use rcseal_crypto::{Secret, cbc, hash, mlkem1024, x25519, xeddsa};
 
 use crate::TEXT_LEN;
 use crate::timing::per_call;
 
 /// Associated data and a message of 1 KiB before its MAC.
-const AUTHENTICATED_LEN: usize = 101 + 44 + TEXT_LEN + 16;
+const AUTHENTICATED_LEN: usize = 101 + 82 + TEXT_LEN + 16;
 const LABEL: &[u8] = b"a label as long as the real ones are";
+/// Rounds in which the post-quantum ratchet completes one epoch when nothing is lost.
+const EPOCH_ROUNDS: usize = 42;
 
-fn chain_step(key: &[u8; 32]) -> ([u8; 32], [u8; 32]) {
-    (hmac_sha256(key, &[&[1]]), hmac_sha256(key, &[&[2]]))
-}
-
-fn message_keys(seed: &[u8; 32]) -> Secret<80> {
-    hkdf_sha256(&[0; 32], seed, &[LABEL])
+/// Seed and next key of the Double Ratchet's chain, and a step of the post-quantum chain: the keys of one message.
+fn message_keys() -> Secret<80> {
+    let chain = hmac::Key::new(black_box(&[5; 32]));
+    let (seed, _) = black_box((chain.mac(&[&[1]]), chain.mac(&[&[2]])));
+    let post_quantum: Secret<64> = zero_salt(black_box(&[6; 32]), &[&[0; 4], LABEL]);
+    hkdf_sha256(&post_quantum.expose()[32..], &seed, &[LABEL])
 }
 
 fn encrypt_once() -> (Vec<u8>, [u8; 32]) {
-    let (seed, _) = black_box(chain_step(&[5; 32]));
-    let keys = black_box(message_keys(&seed));
+    let keys = black_box(message_keys());
     let ciphertext = cbc::encrypt(&[1; 32], &[2; 16], black_box(&[7; TEXT_LEN]));
     let mac = hmac_sha256(&keys.expose()[32..64], &[black_box(&[7; AUTHENTICATED_LEN])]);
     (ciphertext, mac)
@@ -37,8 +39,7 @@ pub(crate) fn encrypt(count: usize) -> f64 {
 }
 
 fn decrypt_once(ciphertext: &[u8]) -> Vec<u8> {
-    let (seed, _) = black_box(chain_step(&[5; 32]));
-    let keys = black_box(message_keys(&seed));
+    let keys = black_box(message_keys());
     black_box(hmac_sha256(&keys.expose()[32..64], &[black_box(&[7; AUTHENTICATED_LEN])]));
     cbc::decrypt(&[1; 32], &[2; 16], black_box(ciphertext)).unwrap()
 }
@@ -48,12 +49,16 @@ pub(crate) fn decrypt(count: usize) -> f64 {
     per_call(count, |_| decrypt_once(&ciphertext))
 }
 
-/// Per direction: one key pair, two agreements, two root steps, one encryption and one decryption.
+/// Per direction: one key pair, two agreements, two root steps, one encryption and one decryption; and this round's share of a KEM
+/// epoch.
 pub(crate) fn ping_pong(count: usize) -> f64 {
     let mut rng = ChaCha20Rng::seed_from_u64(1);
     let theirs = x25519::KeyPair::generate(&mut rng);
     let ciphertext = cbc::encrypt(&[1; 32], &[2; 16], &[7; TEXT_LEN]);
-    per_call(count, |_| {
+    per_call(count, |round| {
+        if round % EPOCH_ROUNDS == 0 {
+            black_box(epoch());
+        }
         for _ in 0..2 {
             let pair = x25519::KeyPair::generate(&mut rng);
             let sent = pair.secret.diffie_hellman(&theirs.public).unwrap();
@@ -66,13 +71,23 @@ pub(crate) fn ping_pong(count: usize) -> f64 {
     })
 }
 
+/// One key pair, one encapsulation in two halves, one decapsulation.
+fn epoch() -> Secret<32> {
+    let pair = split::KeyPair::from_seed(&Secret::from_bytes([8; 64]));
+    let halves = split::Encapsulation::begin(pair.header(), &Secret::from_bytes([9; 32]));
+    let ct2 = halves.finish(pair.vector()).unwrap();
+    pair.decapsulate(halves.ct1(), &ct2)
+}
+
+/// The two chains that a jump walks, without a message's keys.
 pub(crate) fn chain_steps(count: u32) -> f64 {
     per_call(1, |_| {
-        let mut key = [5; 32];
-        for _ in 0..count {
+        let (mut key, mut post_quantum) = ([5; 32], Secret::from_bytes([6; 32]));
+        for index in 0..count {
             key = hmac_sha256(&key, &[&[2]]);
+            post_quantum = zero_salt::<32>(post_quantum.expose(), &[&index.to_be_bytes(), LABEL]);
         }
-        key
+        (key, post_quantum)
     })
 }
 
@@ -100,15 +115,16 @@ impl Handshake {
         Self(Rc::new(Keys { ours, theirs, stored: [9; 32], kem, ciphertext, key_signature, kem_signature }))
     }
 
-    /// Key check, two verifications, two key pairs, encapsulation, five agreements, the hashes of header and
-    /// transcript, two HKDFs.
+    /// Key check, two verifications by one key, two key pairs, encapsulation, five agreements, the hashes of header and
+    /// transcript, four HKDFs.
     pub(crate) fn initiate(&self, count: usize) -> f64 {
         let keys = &*self.0;
         let mut rng = ChaCha20Rng::seed_from_u64(3);
         per_call(count, |_| {
             let kem = mlkem1024::PublicKey::from_bytes(keys.kem.public_key().as_bytes()).unwrap();
-            xeddsa::verify(&keys.theirs.public, &[keys.ours.public.as_bytes()], &keys.key_signature).unwrap();
-            xeddsa::verify(&keys.theirs.public, &[kem.as_bytes()], &keys.kem_signature).unwrap();
+            let identity = xeddsa::VerifyingKey::new(&keys.theirs.public).unwrap();
+            identity.verify(&[keys.ours.public.as_bytes()], &keys.key_signature).unwrap();
+            identity.verify(&[kem.as_bytes()], &keys.kem_signature).unwrap();
             let (base, ratchet) = (x25519::KeyPair::generate(&mut rng), x25519::KeyPair::generate(&mut rng));
             black_box(kem.encapsulate(&mut rng));
             for secret in [&keys.ours.secret, &base.secret, &base.secret, &base.secret, &ratchet.secret] {
@@ -118,7 +134,7 @@ impl Handshake {
         })
     }
 
-    /// Two stored X25519 keys and one stored KEM key made ready, decapsulation, five agreements, hashes, two HKDFs.
+    /// Two stored X25519 keys and one stored KEM key made ready, decapsulation, five agreements, hashes, four HKDFs.
     pub(crate) fn respond(&self, count: usize) -> f64 {
         let keys = &*self.0;
         per_call(count, |_| {
@@ -134,9 +150,22 @@ impl Handshake {
     }
 }
 
-fn derive(keys: &Keys) -> (Secret<128>, Secret<64>) {
+/// The post-quantum ratchet's first message begins with a key pair and the MAC of its header.
+pub(crate) fn first_chunk(count: usize) -> f64 {
+    per_call(count, |_| {
+        let pair = split::KeyPair::from_seed(black_box(&Secret::from_bytes([8; 64])));
+        hmac_sha256(&[9; 32], &[LABEL, &[0; 8], pair.header()])
+    })
+}
+
+fn derive(keys: &Keys) -> (Secret<128>, Secret<64>, Secret<96>, Secret<64>) {
     let header =
         hash::sha256(&[keys.ours.public.as_bytes(), keys.theirs.public.as_bytes(), keys.ciphertext.as_bytes()]);
     let transcript = hash::sha256(&[keys.kem.public_key().as_bytes(), &header]);
-    (hkdf_sha256(&[0; 32], &[3; 192], &[LABEL, &transcript]), hkdf_sha256(&[4; 32], &[5; 32], &[LABEL]))
+    (
+        zero_salt(&[3; 192], &[LABEL, &transcript]),
+        hkdf_sha256(&[4; 32], &[5; 32], &[LABEL]),
+        zero_salt(&[6; 32], &[LABEL]),
+        zero_salt(&[7; 64], &[LABEL, &[0; 8]]),
+    )
 }
