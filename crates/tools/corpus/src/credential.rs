@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rcseal_credential::{
-    AccountSigner, DeviceClaims, DeviceEntry, IdentityProfile, KeySetBuilder, RecoveryKey, SafetyNumber,
-    UnverifiedKeySet, VerifiedKeySet, prove_device,
+    AccountSigner, DeviceClaims, DeviceEntry, IdentityProfile, KeySetBuilder, RecoveryKey, SafetyNumber, SignalV4Party,
+    SignalV4SafetyNumber, UnverifiedKeySet, VerifiedKeySet, prove_device,
 };
 use rcseal_crypto::seal::SealingSecretKey;
 use rcseal_crypto::{ed25519, x25519};
@@ -69,6 +69,32 @@ pub(crate) fn safety_number(bytes: &[u8]) -> Verdict {
 
 pub(crate) fn safety_number_seeds() -> Vec<Vec<u8>> {
     vec![theirs().qr_payload().into_bytes()]
+}
+
+/// What a device of the other profile's contacts shows: their scannable code. Only the right one is accepted.
+pub(crate) fn safety_number_v4(bytes: &[u8]) -> Verdict {
+    static OURS: OnceLock<SignalV4SafetyNumber> = OnceLock::new();
+    let (us, them) = parties_v4();
+    let ours = OURS.get_or_init(|| SignalV4SafetyNumber::new(&us, &them));
+    let scanned = ours.verify_scan(bytes);
+    if scanned.is_ok() {
+        let (local, remote) = (&ours.code()[6..38], &ours.code()[42..]);
+        assert!(bytes[6..38] == *remote && bytes[42..] == *local, "only the contact's own code is accepted");
+    }
+    Verdict::of(&scanned)
+}
+
+pub(crate) fn safety_number_v4_seeds() -> Vec<Vec<u8>> {
+    let (us, them) = parties_v4();
+    vec![SignalV4SafetyNumber::new(&them, &us).code().to_vec()]
+}
+
+fn parties_v4() -> (SignalV4Party, SignalV4Party) {
+    let party = |account, seed| {
+        let identity = x25519::SecretKey::from_bytes([seed; 32]).public_key();
+        SignalV4Party::from_aci([account; 16], identity)
+    };
+    (party(1, 11), party(2, 12))
 }
 
 /// Computed once: a fuzzer calls this a thousand times a second.

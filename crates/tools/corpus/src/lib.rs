@@ -10,8 +10,10 @@
 //! entry in [`TARGETS`]; seeds make sure that fuzzing starts behind the first length check. Nothing here is part of a product.
 
 mod api;
+mod archive;
 mod credential;
 mod signal;
+mod signal_world;
 mod two_party;
 mod wire;
 
@@ -41,6 +43,9 @@ pub struct Target {
     pub seeds: fn() -> Vec<Vec<u8>>,
 }
 
+/// Targets of the opt-in `signal-v4` profile begin with this. They exist with the feature of that name only, which the fuzzer turns on.
+pub const OPT_IN_PREFIX: &str = "v4_";
+
 /// Every parser that bytes of a peer reach.
 pub const TARGETS: &[Target] = &[
     Target { name: "envelope", run: wire::envelope, seeds: wire::envelope_seeds },
@@ -54,12 +59,24 @@ pub const TARGETS: &[Target] = &[
     Target { name: "frame_to_device", run: wire::frame_to_device, seeds: wire::frame_to_device_seeds },
     Target { name: "signal_message", run: signal::message, seeds: signal::message_seeds },
     Target { name: "signal_prekey_message", run: signal::prekey_message, seeds: signal::prekey_message_seeds },
+    Target { name: "signal_braid_message", run: signal::braid_message, seeds: signal::braid_message_seeds },
     Target { name: "prekey_bundle", run: signal::bundle, seeds: signal::bundle_seeds },
     Target { name: "session_record", run: signal::record, seeds: signal::record_seeds },
+    Target { name: "session_archive", run: archive::session_archive, seeds: archive::session_archive_seeds },
+    Target { name: "archive_message", run: archive::archive_message, seeds: archive::archive_message_seeds },
     Target { name: "two_party", run: two_party::two_party, seeds: two_party::two_party_seeds },
     Target { name: "key_set", run: credential::key_set, seeds: credential::key_set_seeds },
     Target { name: "device_entry", run: credential::device_entry, seeds: credential::device_entry_seeds },
     Target { name: "safety_number", run: credential::safety_number, seeds: credential::safety_number_seeds },
+    Target { name: "safety_number_v4", run: credential::safety_number_v4, seeds: credential::safety_number_v4_seeds },
+    #[cfg(feature = "signal-v4")]
+    Target { name: "v4_message", run: signal::v4::message, seeds: signal::v4::message_seeds },
+    #[cfg(feature = "signal-v4")]
+    Target { name: "v4_prekey_message", run: signal::v4::prekey_message, seeds: signal::v4::prekey_message_seeds },
+    #[cfg(feature = "signal-v4")]
+    Target { name: "v4_braid_message", run: signal::v4::braid_message, seeds: signal::v4::braid_message_seeds },
+    #[cfg(feature = "signal-v4")]
+    Target { name: "v4_two_party", run: two_party::two_party_v4, seeds: two_party::two_party_seeds },
     Target { name: "api_request", run: api::request, seeds: api::request_seeds },
     Target { name: "api_response", run: api::response, seeds: api::response_seeds },
 ];
