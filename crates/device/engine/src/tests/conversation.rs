@@ -264,6 +264,32 @@ fn lost_reordered_and_repeated_envelopes() {
 }
 
 #[test]
+fn skipped_post_quantum_keys_leave_the_store_with_their_epoch() {
+    let mut world = World::new();
+    let (mut ada, mut bob) = (world.phone(1, "Ada"), world.phone(2, "Bob"));
+    let conversation = world.introduce(&mut ada, &mut bob);
+    world.send(&mut ada, conversation, text("first"));
+    world.settle(&mut [&mut ada, &mut bob]);
+    world.send(&mut ada, conversation, text("lost"));
+    world.serve(&mut ada);
+    world.intercept(&bob);
+    world.send(&mut ada, conversation, text("next"));
+    world.settle(&mut [&mut ada, &mut bob]);
+    assert_eq!((bob.store.len(Table::Skipped), bob.store.len(Table::SkippedOrdinal)), (2, 2));
+    for _ in 0..80 {
+        for phone in [&mut ada, &mut bob] {
+            world.send(phone, conversation, text("round"));
+        }
+        world.settle(&mut [&mut ada, &mut bob]);
+        if bob.store.len(Table::Skipped) == 1 {
+            break;
+        }
+    }
+    // The message's seed stays for as long as two thousand others are not skipped after it.
+    assert_eq!((bob.store.len(Table::Skipped), bob.store.len(Table::SkippedOrdinal)), (1, 1));
+}
+
+#[test]
 fn a_content_of_a_later_version_is_kept() {
     let mut world = World::new();
     let (mut ada, mut bob) = (world.phone(1, "Ada"), world.phone(2, "Bob"));
