@@ -183,6 +183,9 @@ fn refused(error: ImageError) -> ScanPictureError {
 
 /// Grey, with what is transparent shown as paper would.
 fn on_white(picture: &DynamicImage) -> GrayImage {
+    if !picture.color().has_alpha() {
+        return picture.to_luma8();
+    }
     let grey = picture.to_luma_alpha8();
     GrayImage::from_fn(grey.width(), grey.height(), |x, y| {
         let [luma, alpha] = grey.get_pixel(x, y).0;

@@ -3,7 +3,7 @@
 use rcseal_client::client::SyncReport;
 use rcseal_credential::Succession;
 use rcseal_engine::account::{AccountView, DeviceView};
-use rcseal_engine::contact::{ChangePolicy, ContactView};
+use rcseal_engine::contact::{ChangePolicy, ContactView, Verification};
 use rcseal_engine::event::Event;
 use rcseal_engine::message::{MessageState, MessageView};
 use rcseal_wire::content::{Body, Content, Media};
@@ -198,6 +198,21 @@ pub const fn how_it_changed(how: Option<Succession>) -> &'static str {
     }
 }
 
+/// What somebody who is about to write to a contact should know; `None` when there is nothing.
+#[must_use]
+pub fn warning(contact: &ContactView) -> Option<String> {
+    let name = crate::device::name_of(contact);
+    if contact.is_blocked {
+        return Some(format!("note: {name} is blocked; `rcseal contact unblock` ends that"));
+    }
+    (contact.verification == Verification::Changed).then(|| {
+        format!(
+            "note: the account key of {name} has changed: {}\n      compare it with `rcseal verify`, or take it as it is with `rcseal contact accept`",
+            how_it_changed(contact.changed_how)
+        )
+    })
+}
+
 /// An age for people, in its largest whole unit.
 #[must_use]
 pub fn age(milliseconds: u64) -> String {
@@ -258,6 +273,8 @@ pub fn account_json(account: &AccountView) -> Value {
         "registered": account.state == rcseal_engine::account::AccountState::Active,
         "mailbox": account.mailbox.to_string(),
         "key_set_counter": account.key_set_counter,
+        "on_change": account.change_policy.as_str(),
+        "reset_effective_at_ms": account.reset_at.map(|at| at.0),
     })
 }
 
@@ -356,6 +373,11 @@ pub fn sync_json(event: &str, report: &SyncReport) -> Value {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use rcseal_engine::UnixMillis;
+    use rcseal_engine::event::KeySetReason;
+    use rcseal_wire::id::{AccountId, ConversationId, DeviceAddress, DeviceNumber, MessageId};
+
     use super::*;
 
     #[test]
@@ -369,6 +391,52 @@ mod tests {
             (4_107_542_400_000, "2100-03-01 00:00 UTC"),
         ] {
             assert_eq!(moment(milliseconds), expected);
+        }
+    }
+
+    /// One of each, with the name that its JSON has.
+    fn events() -> Vec<(Event, &'static str)> {
+        let account = AccountId::from_bytes([1; 16]);
+        let conversation = ConversationId::from_bytes([2; 16]);
+        let message = MessageId::from_bytes([3; 16]);
+        let device = DeviceAddress { account, device: DeviceNumber::PRIMARY };
+        let how = Succession::Reset;
+        vec![
+            (Event::Typing { conversation, account, active: true }, "typing"),
+            (Event::ContactAdded { account }, "contact_added"),
+            (Event::DevicesChanged { account }, "devices_changed"),
+            (Event::AccountKeyChanged { account, how }, "account_key_changed"),
+            (Event::KeySetRefused { account, reason: KeySetReason::Rollback }, "key_set_refused"),
+            (Event::VerificationSuggested { account }, "verification_suggested"),
+            (Event::ResetPending { effective_at: UnixMillis(0) }, "reset_pending"),
+            (Event::ResetCalledOff, "reset_called_off"),
+            (Event::ResendHeld { conversation, message, device }, "resend_held"),
+            (Event::DeviceRemoved, "device_removed"),
+        ]
+    }
+
+    #[test]
+    fn every_event_has_a_name_that_stands_in_the_manual_and_words() {
+        let manual = include_str!("../../../../docs/manual/cli.md");
+        for (happened, name) in events() {
+            let (json, words) = event(&happened, &Names::default()).unwrap();
+            assert_eq!(json["event"], name);
+            assert!(manual.contains(&format!("`{name}`")), "{name}");
+            assert_eq!(words.is_none(), name == "typing", "{name}");
+        }
+    }
+
+    #[test]
+    fn how_a_key_changed_is_told_in_words_and_in_json() {
+        let account = AccountId::from_bytes([1; 16]);
+        for (how, code, words) in [
+            (Succession::Migrated, "migrated", "the old key vouches"),
+            (Succession::Recovered, "recovered", "the recovery key vouches"),
+            (Succession::Reset, "reset", "no key vouches"),
+        ] {
+            let (json, text) = event(&Event::AccountKeyChanged { account, how }, &Names::default()).unwrap();
+            assert_eq!(json["how"], code);
+            assert!(text.unwrap().contains(words), "{code}");
         }
     }
 

@@ -33,13 +33,18 @@ pub(crate) async fn run(command: AccountCommand, profile: &Profile, output: Outp
             output.result(
                 || view::account_json(&account),
                 || {
+                    let reset = account.reset_at.map(|at| {
+                        let at = view::moment(at.0);
+                        format!("\n\na reset of this account is pending until {at}; `rcseal account reset veto` calls it off")
+                    });
                     format!(
-                        "account {}\ndevice  {}{}\nserver  {}\nname    {}",
+                        "account {}\ndevice  {}{}\nserver  {}\nname    {}{}",
                         account.address.account,
                         account.address.device.get(),
                         if account.is_primary { " (primary)" } else { "" },
                         account.origin,
-                        account.display_name
+                        account.display_name,
+                        reset.unwrap_or_default()
                     )
                 },
             );

@@ -24,6 +24,7 @@ use crate::error::{CliError, describe};
 use crate::output::Output;
 use crate::profile::Profile;
 use crate::serve::wait_for_stop;
+use crate::view;
 
 /// Messages of the past that a chat begins with.
 const HISTORY_LEN: usize = 10;
@@ -78,6 +79,9 @@ pub(crate) async fn run(args: ChatArgs, profile: &Profile, output: Output) -> Re
         if let Some(newest) = past.last() {
             client.mark_read(conversation, newest.order).await?;
         }
+    }
+    if let Some(warning) = view::warning(&contact) {
+        output.note(&warning);
     }
     let last_received = past.iter().rfind(|message| !message.is_outgoing).map(|message| message.id);
     let mut chat =

@@ -24,5 +24,8 @@ pub(crate) async fn run(args: HistoryArgs, profile: &Profile, output: Output) ->
             || format!("{}  {}", message.id, view::message_text(message, &names)),
         );
     }
+    if let Some(warning) = view::warning(&contact) {
+        output.note(&warning);
+    }
     Ok(())
 }

@@ -31,6 +31,9 @@ pub(crate) async fn run(args: SendArgs, profile: &Profile, output: Output) -> Re
         return react(&client, conversation, target, emoji, output).await;
     }
     let text = args.text.unwrap_or_default();
+    if let Some(warning) = view::warning(&contact) {
+        output.note(&warning);
+    }
     let id = match args.file {
         Some(file) => attach::send(&client, conversation, &file, text, output).await?,
         None => client.send(conversation, Body::Text(text), reply_to).await?,

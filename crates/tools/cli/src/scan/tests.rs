@@ -7,6 +7,9 @@ use image::{ImageEncoder as _, Luma, Rgb, RgbImage, Rgba, RgbaImage};
 use super::*;
 use crate::qr;
 
+/// These tests run without optimisation, on machines that do other things as well.
+const PATIENCE: Duration = Duration::from_secs(300);
+
 /// As long as a verification code is.
 fn code() -> String {
     format!("rcseal://verify/{}", "AQmZ".repeat(22))
@@ -23,7 +26,7 @@ fn encoded(picture: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
 }
 
 fn read(drawn: impl Into<DynamicImage>) -> Result<String, ScanPictureError> {
-    picture(&encoded(drawn, ImageFormat::Png), Wanted::Verification)
+    picture_within(&encoded(drawn, ImageFormat::Png), Wanted::Verification, PATIENCE)
 }
 
 /// Turned about its middle, on grey, with a border so that nothing is cut off.
@@ -74,7 +77,7 @@ fn a_turned_code_is_read() {
 #[test]
 fn a_larger_and_a_smaller_code_is_read() {
     let picture = drawn(&code());
-    for side in [120, 160, 230, 350, 777, 1900, 3000] {
+    for side in [120, 160, 230, 350, 777, 2000] {
         let scaled = imageops::resize(&picture, side, side, FilterType::Triangle);
         assert_eq!(read(scaled).unwrap(), code(), "{side}");
     }
@@ -231,7 +234,8 @@ fn a_file_that_is_too_long_is_not_read_to_its_end() {
 fn whatever_the_bytes_are_there_is_an_answer() {
     use proptest::prelude::*;
     let genuine = encoded(imageops::resize(&drawn(&code()), 64, 64, FilterType::Triangle), ImageFormat::Png);
-    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let config = proptest::test_runner::Config { cases: 64, ..Default::default() };
+    let mut runner = proptest::test_runner::TestRunner::new(config);
     runner
         .run(&(any::<Vec<u8>>(), any::<prop::sample::Index>(), any::<u8>()), |(noise, at, byte)| {
             let _ = picture(&noise, Wanted::Verification);
