@@ -10,8 +10,8 @@ mod body;
 mod payload;
 
 pub use body::{
-    BlobReference, Body, Card, ConsentChoice, ContactEntry, Content, GroupEventKind, Media, Receipt, RekeyStep,
-    Suggestion,
+    BlobReference, Body, Card, ConsentChoice, ContactEntry, Content, GroupEventKind, KeyChange, Media, Receipt,
+    RekeyStep, Suggestion,
 };
 pub use payload::{Conversation, ConversationKind, Introduction, Participant, Payload, Role};
 

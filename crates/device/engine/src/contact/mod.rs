@@ -15,7 +15,7 @@ pub use key_set::{KeySetOutcome, KeySetRefusal};
 pub use policy::{ChangePolicy, SUGGESTION_PAUSE_MS};
 
 use rcseal_credential::{SafetyNumber, Succession};
-use rcseal_wire::content::{ContactEntry, NAME_LEN_MAX};
+use rcseal_wire::content::{ContactEntry, KeyChange, NAME_LEN_MAX};
 use rcseal_wire::id::{AccountId, KeySetCounter, KeySetHash};
 use rcseal_wire::invitation::Invitation;
 use rcseal_wire::origin::Origin;
@@ -351,6 +351,11 @@ impl Engine<'_> {
                     .as_ref()
                     .map_or(contact.pin.account_key, |key_set| Some(*key_set.account_key().as_bytes())),
                 verified: contact.verification == Verification::Verified,
+                changed: match contact.verification {
+                    Verification::Changed => Some(key_change(contact.changed_how)),
+                    Verification::Unverified | Verification::Verified => None,
+                },
+                blocked: contact.is_blocked,
             });
         }
         Ok(entries)
@@ -373,19 +378,37 @@ impl Engine<'_> {
                 delivery_token: entry.delivery_token,
                 pin: Pin { counter: entry.key_set_counter, hash: entry.key_set_hash, account_key: entry.account_key },
                 // What was compared is the account key: without it there is nothing that could be verified.
-                verification: match entry.account_key {
-                    Some(_) if entry.verified => Verification::Verified,
-                    Some(_) | None => Verification::Unverified,
+                verification: match (entry.changed, entry.account_key) {
+                    (Some(_), _) => Verification::Changed,
+                    (None, Some(_)) if entry.verified => Verification::Verified,
+                    (None, Some(_) | None) => Verification::Unverified,
                 },
-                changed_how: None,
+                changed_how: entry.changed.map(succession),
                 change_policy: None,
-                is_blocked: false,
+                is_blocked: entry.blocked,
                 is_candidate: false,
             })?;
             self.emit(Event::ContactAdded { account: entry.account })?;
             self.need_key_set(entry.account)?;
         }
         Ok(())
+    }
+}
+
+/// How an account key changed, as the devices of one account tell each other.
+const fn key_change(how: Option<Succession>) -> KeyChange {
+    match how {
+        Some(Succession::Migrated) => KeyChange::Migrated,
+        Some(Succession::Recovered) => KeyChange::Recovered,
+        Some(Succession::Reset | Succession::Unchanged | Succession::SameAccountKey) | None => KeyChange::Reset,
+    }
+}
+
+const fn succession(change: KeyChange) -> Succession {
+    match change {
+        KeyChange::Migrated => Succession::Migrated,
+        KeyChange::Recovered => Succession::Recovered,
+        KeyChange::Reset => Succession::Reset,
     }
 }
 

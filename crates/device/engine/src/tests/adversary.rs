@@ -518,6 +518,8 @@ fn contacts_are_taken_from_the_primary_device_only() {
         key_set_hash: KeySetHash::from_bytes([1; 32]),
         account_key: Some([1; 32]),
         verified: true,
+        changed: None,
+        blocked: false,
     };
     tablet
         .with(world.now, |engine| {

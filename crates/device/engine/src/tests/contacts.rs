@@ -1,5 +1,6 @@
 //! What the user decides about contacts, and what that keeps from going out or coming in.
 
+use rcseal_credential::Succession;
 use rcseal_wire::id::{AccountId, ConversationId};
 
 use super::crash::with_every_crash;
@@ -364,4 +365,21 @@ fn a_device_that_was_away_reads_what_was_made_with_its_old_prekey() {
     ada.with(world.now, |engine| engine.prekey_upload(counts)).unwrap().unwrap();
     world.settle(&mut [&mut ada, &mut bob]);
     assert_eq!(texts(&mut ada, conversation), ["yesterday"]);
+}
+
+#[test]
+fn a_device_that_is_linked_knows_who_is_blocked_and_whose_key_changed() {
+    let (mut world, mut ada, mut bob, _) = acquainted();
+    let account = changed(&mut world, &mut ada, &mut bob);
+    let mut mallory = world.phone(3, "Mallory");
+    world.introduce(&mut ada, &mut mallory);
+    ada.with(world.now, |engine| engine.block_contact(mallory.address.account, true)).unwrap();
+    let mut tablet = link(&mut world, &mut ada, 5);
+    world.settle(&mut [&mut ada, &mut bob, &mut tablet]);
+    let view = tablet.with(0, |engine| engine.contact_view(account)).unwrap();
+    assert_eq!((view.verification, view.changed_how), (Verification::Changed, Some(Succession::Migrated)));
+    let conversation = tablet.with(world.now, |engine| engine.direct_conversation(account)).unwrap();
+    let refused = tablet.with(world.now, |engine| engine.send(conversation, text("is it you?"), None)).unwrap_err();
+    assert!(matches!(refused, SendError::VerificationChanged), "{refused:?}");
+    assert!(tablet.with(0, |engine| engine.contact_view(mallory.address.account)).unwrap().is_blocked);
 }

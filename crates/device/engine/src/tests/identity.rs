@@ -656,3 +656,30 @@ fn before_the_server_agrees_a_recovering_device_acts_for_nobody() {
     assert!(matches!(outcome, KeySetOutcome::Accepted { counter } if counter.get() == 2), "{outcome:?}");
     assert_eq!(phone.with(now, |engine| engine.account_view()).unwrap().unwrap().state, AccountState::Active);
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(12))]
+
+    #[test]
+    fn a_chain_of_any_bytes_changes_nothing(
+        chain in proptest::collection::vec(proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200), 0..4),
+        damage: usize,
+        with: u8,
+    ) {
+        let mut world = World::new();
+        let (mut ada, mut bob) = (world.phone(1, "Ada"), world.phone(2, "Bob"));
+        world.introduce(&mut bob, &mut ada);
+        world.settle(&mut [&mut bob]);
+        let account = ada.address.account;
+        rotate(&mut world, &mut ada, 1);
+        let before = bob.with(0, |engine| engine.contact_view(account)).unwrap().key_set_counter;
+        let outcome = bob.with(world.now, |engine| engine.handle_key_sets(account, &chain)).unwrap();
+        proptest::prop_assert!(matches!(outcome, KeySetOutcome::Refused(_)), "{outcome:?}");
+        let mut genuine = world.history[&account].last().unwrap().clone();
+        let at = damage % genuine.len();
+        genuine[at] ^= with.max(1);
+        let outcome = bob.with(world.now, |engine| engine.handle_key_sets(account, &[genuine])).unwrap();
+        proptest::prop_assert!(matches!(outcome, KeySetOutcome::Refused(_)), "{outcome:?}");
+        proptest::prop_assert_eq!(bob.with(0, |engine| engine.contact_view(account)).unwrap().key_set_counter, before);
+    }
+}

@@ -228,6 +228,21 @@ pub struct ContactEntry {
     pub account_key: Option<[u8; 32]>,
     /// The user compared safety numbers, over that account key.
     pub verified: bool,
+    /// The account key was replaced, and the user has not decided about that.
+    pub changed: Option<KeyChange>,
+    /// The user wants nothing to do with the contact.
+    pub blocked: bool,
+}
+
+/// By whose leave a contact's account key was replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyChange {
+    /// The key before signed.
+    Migrated,
+    /// The recovery key signed.
+    Recovered,
+    /// Nobody signed. What a later version may know beside these is taken for this one.
+    Reset,
 }
 
 impl Content {
@@ -597,6 +612,13 @@ impl ContactEntry {
             key_set_counter: self.key_set_counter.get(),
             key_set_hash: self.key_set_hash.as_bytes().to_vec(),
             verified: self.verified,
+            changed: match self.changed {
+                None => 0,
+                Some(KeyChange::Migrated) => 1,
+                Some(KeyChange::Recovered) => 2,
+                Some(KeyChange::Reset) => 3,
+            },
+            blocked: self.blocked,
             account_key: self.account_key.map(Vec::from).unwrap_or_default(),
         }
     }
@@ -615,6 +637,13 @@ impl ContactEntry {
                 key => Some(fixed("contact.account_key", key)?),
             },
             verified: contact.verified,
+            changed: match contact.changed {
+                0 => None,
+                1 => Some(KeyChange::Migrated),
+                2 => Some(KeyChange::Recovered),
+                _ => Some(KeyChange::Reset),
+            },
+            blocked: contact.blocked,
         })
     }
 }

@@ -67,6 +67,8 @@ fn every_body() -> Vec<Body> {
                 key_set_hash: KeySetHash::from_bytes([3; 32]),
                 account_key: Some([4; 32]),
                 verified: true,
+                changed: None,
+                blocked: false,
             },
             ContactEntry {
                 account: AccountId::from_bytes([5; 16]),
@@ -77,6 +79,8 @@ fn every_body() -> Vec<Body> {
                 key_set_hash: KeySetHash::from_bytes([7; 32]),
                 account_key: None,
                 verified: false,
+                changed: Some(KeyChange::Reset),
+                blocked: true,
             },
         ]),
     ]
