@@ -4,10 +4,10 @@
 //! follows and the library that does the work. The crate is sans-I/O: it owns no random generator and no clock, randomness is an
 //! argument (`rand_core` 0.10 `CryptoRng`), and no function blocks.
 //!
-//! **Back ends.** The deterministic operations (X25519, Ed25519, AES, SHA-2, HMAC, HKDF) exist twice: `backend::aws_lc` (feature
-//! `aws-lc`, default) and `backend::portable` (feature `portable`, pure Rust). The public API uses AWS-LC when it is compiled in.
-//! Shared vectors (`vectors/crypto`) and property tests hold the two to the same answers. ML-KEM and SHA-3 come from libcrux and
-//! Edwards arithmetic for XEdDSA from `curve25519-dalek` in both.
+//! **Back ends.** X25519, Ed25519, AES and SHA-2 exist twice: `backend::aws_lc` (feature `aws-lc`, default) and `backend::portable`
+//! (feature `portable`, pure Rust). The public API uses AWS-LC when it is compiled in. Shared vectors (`vectors/crypto`) and property
+//! tests hold the two to the same answers. The rest is the same in both: ML-KEM and SHA-3 from libcrux, HMAC and HKDF from RustCrypto,
+//! Edwards arithmetic for XEdDSA from `curve25519-dalek`.
 //!
 //! **Without the standard library.** The crate is `no_std` and needs `alloc`. With `default-features = false` and feature `portable` none
 //! of its dependencies needs more either, on any target that has pointer-sized atomics; the AWS-LC back end brings the standard library
