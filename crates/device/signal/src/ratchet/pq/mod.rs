@@ -23,6 +23,8 @@ mod labels;
 mod record;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;
 
 use alloc::vec::Vec;
 
