@@ -12,6 +12,9 @@ use rcseal_engine::account::{AccountError, AccountState, NewAccount};
 use rcseal_engine::contact::ContactError;
 use rcseal_engine::event::Event;
 use rcseal_engine::message::MessageState;
+use rcseal_engine::rekey::RekeyInterval;
+use rcseal_engine::renewal::Handshakes;
+use rcseal_engine::resend::ResendError;
 use rcseal_engine::send::SendError;
 use rcseal_wire::id::{ConversationId, Custody, Platform};
 use rcseal_wire::problem::ProblemCode;
@@ -269,4 +272,25 @@ async fn a_restored_client_says_so_and_goes_on() {
     assert!(client.account().await.unwrap().is_some());
     drop(client);
     assert!(!open(folder.path()).await.was_rolled_back());
+}
+
+#[tokio::test]
+async fn sessions_intervals_and_held_messages_are_there_without_a_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(|_| async {}).await;
+    let (ada, bob) = with_contact_on(&server, folder.path()).await;
+    let conversation = ada.direct_conversation(bob).await.unwrap();
+    assert_eq!(ada.sessions(bob).await.unwrap(), []);
+    assert_eq!(ada.handshakes().await.unwrap(), Handshakes::default());
+    assert_eq!(ada.rekey_now(conversation).await.unwrap(), 0);
+    assert_eq!(ada.rekey_interval(conversation).await.unwrap(), Some(RekeyInterval::DEFAULT));
+    ada.set_rekey_interval(conversation, None).await.unwrap();
+    assert_eq!(ada.rekey_interval(conversation).await.unwrap(), None);
+    let unknown = ada.rekey_now(ConversationId::from_bytes([1; 16])).await.unwrap_err();
+    assert!(matches!(unknown, ClientError::Send(SendError::UnknownConversation)), "{unknown:?}");
+    assert_eq!(ada.held_resends().await.unwrap(), []);
+    let message = ada.send_text(conversation, "one".to_owned()).await.unwrap();
+    let not_held = ada.approve_resend(conversation, message).await.unwrap_err();
+    assert!(matches!(not_held, ClientError::Resend(ResendError::NotHeld)), "{not_held:?}");
+    assert_eq!(not_held.code(), "resend_not_held");
 }

@@ -1,5 +1,9 @@
 //! Sessions between devices: they converge, however they began, and are begun anew for a reason only.
 
+use std::collections::BTreeSet;
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng as _, SeedableRng as _};
 use rcseal_credential::KeySetBuilder;
 use rcseal_signal::IdentityKeyPair;
 use rcseal_wire::content::Body;
@@ -478,4 +482,76 @@ fn the_overview_counts_and_names_no_key() {
     assert_eq!((after.sent, after.received), (before.sent + 1, before.received));
     let stranger = rcseal_wire::id::AccountId::from_bytes([9; 16]);
     assert_eq!(ada.with(0, |engine| engine.sessions(stranger)).unwrap(), []);
+}
+
+/// Damage, loss, crossing, stores that are put back with and without notice, days that pass: at the end both read each other again, nothing
+/// was shown twice, and no more handshakes were made than days and rollbacks allow.
+#[test]
+fn whatever_happens_sessions_converge() {
+    for seed in 0..6 {
+        let mut rng = ChaCha20Rng::seed_from_u64(seed);
+        let (mut world, mut ada, mut bob, conversation) = acquainted();
+        let (mut backup, mut rollbacks, began) = (bob.store.clone(), 0, world.now);
+        for step in 0..80 {
+            world.now += u64::from(rng.next_u32() % 7_200_000);
+            match rng.next_u32() % 12 {
+                0..=3 => drop(world.send(&mut ada, conversation, text(&format!("ada {step}")))),
+                4..=6 => drop(world.send(&mut bob, conversation, text(&format!("bob {step}")))),
+                7 => {
+                    world.serve(&mut ada);
+                    world.intercept(&bob);
+                }
+                8 => {
+                    world.serve(&mut ada);
+                    for (id, bytes) in world.intercept(&bob) {
+                        // What is in a session is damaged inside its seal, what is not yet, on the way.
+                        let is_known = matches!(Envelope::parse(&bytes), Ok(Envelope::Session { tag, .. })
+                            if bob.with(0, |engine| engine.session_by_tag(tag)).unwrap().is_some());
+                        let spoilt = if is_known { super::resend::spoil(&mut bob, &bytes) } else { vec![1; 600] };
+                        bob.with(world.now, |engine| engine.handle_envelope(id, &spoilt)).unwrap();
+                    }
+                }
+                9 => {
+                    bob.store = std::mem::replace(&mut backup, bob.store.clone());
+                    rollbacks += 1;
+                    if rng.next_u32() % 2 == 0 {
+                        bob.with(world.now, |engine| engine.handle_store_rollback()).unwrap();
+                    }
+                }
+                10 => backup = bob.store.clone(),
+                _ => drop(world.serve(&mut bob)),
+            }
+            if rng.next_u32() % 3 == 0 {
+                world.settle(&mut [&mut ada, &mut bob]);
+            }
+        }
+        for words in ["are you there?", "I am", "good"] {
+            for _ in 0..8 {
+                world.now += 4 * HOUR;
+                world.settle(&mut [&mut ada, &mut bob]);
+            }
+            world.send(&mut ada, conversation, text(&format!("{words} says ada")));
+            world.send(&mut bob, conversation, text(&format!("{words} says bob")));
+            world.settle(&mut [&mut ada, &mut bob]);
+        }
+        world.now += 2 * DAY;
+        world.settle(&mut [&mut ada, &mut bob]);
+        assert_eq!(
+            texts(&mut bob, conversation).iter().filter(|read| *read == "good says ada").count(),
+            1,
+            "seed {seed}"
+        );
+        assert_eq!(
+            texts(&mut ada, conversation).iter().filter(|read| *read == "good says bob").count(),
+            1,
+            "seed {seed}"
+        );
+        for phone in [&mut ada, &mut bob] {
+            let shown = texts(phone, conversation);
+            let different: BTreeSet<_> = shown.iter().collect();
+            assert_eq!(different.len(), shown.len(), "seed {seed}: shown twice");
+        }
+        let days = usize::try_from((world.now - began) / DAY).unwrap() + 1;
+        assert!(world.handed_out <= 2 * (days + rollbacks) + 1, "seed {seed}: {} in {days} days", world.handed_out);
+    }
 }
