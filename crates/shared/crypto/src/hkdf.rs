@@ -1,7 +1,8 @@
-//! HKDF with SHA-256 (RFC 5869), RustCrypto's with either back end (see [`crate::hmac`]).
+//! HKDF with SHA-256 (RFC 5869) over the HMAC of [`crate::hmac`], with either back end.
 
-use hkdf::Hkdf;
-use sha2::Sha256;
+use core::iter;
+
+use zeroize::Zeroize;
 
 use crate::Secret;
 use crate::hmac::{Key, prepared, tag};
@@ -51,9 +52,15 @@ pub fn expand<const N: usize>(prk: &Secret<32>, info: &[&[u8]]) -> Secret<N> {
         out.expose_mut().copy_from_slice(&block[..N]);
         return out;
     }
-    Hkdf::<Sha256>::from_prk(prk.expose())
-        .expect("32 bytes are a SHA-256 pseudorandom key")
-        .expand_multi_info(info, out.expose_mut())
-        .expect("the length is bounded at compile time");
+    let key = prepared(prk.expose());
+    let mut previous = [0; 32];
+    for (block, counter) in out.expose_mut().chunks_mut(32).zip(1..=255u8) {
+        let earlier: &[u8] = if counter > 1 { &previous } else { &[] };
+        let counter = [counter];
+        let parts = iter::once(earlier).chain(info.iter().copied()).chain(iter::once(counter.as_slice()));
+        previous = tag(key.clone(), parts);
+        block.copy_from_slice(&previous[..block.len()]);
+    }
+    previous.as_mut_slice().zeroize();
     out
 }

@@ -6,7 +6,7 @@
 //!
 //! **Back ends.** X25519, Ed25519, AES and SHA-2 exist twice: `backend::aws_lc` (feature `aws-lc`, default) and `backend::portable`
 //! (feature `portable`, pure Rust). The public API uses AWS-LC when it is compiled in. Shared vectors (`vectors/crypto`) and property
-//! tests hold the two to the same answers. The rest is the same in both: ML-KEM and SHA-3 from libcrux, HMAC and HKDF from RustCrypto,
+//! tests hold the two to the same answers. The rest is the same in both: ML-KEM and SHA-3 from libcrux, HMAC from RustCrypto,
 //! Edwards arithmetic for XEdDSA from `curve25519-dalek`.
 //!
 //! **Without the standard library.** The crate is `no_std` and needs `alloc`. With `default-features = false` and feature `portable` none
