@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod client;
+mod identity;
 mod net;
 mod store;
 mod support;
