@@ -97,6 +97,7 @@ impl PqRatchet {
         let mut chains = self.chains.duplicate();
         let mut epochs_below = None;
         if let Some(key) = &sent.key {
+            // A key out of turn would be a fault of this program; nothing is sent with it.
             chains.add(labels, key).map_err(|_| PqExhausted)?;
             epochs_below = Some(chains.oldest());
         }
