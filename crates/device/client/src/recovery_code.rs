@@ -75,7 +75,8 @@ mod tests {
     fn what_people_make_of_a_code_is_still_the_code() {
         let seed = Secret::from_bytes([0xa5; 32]);
         let code = expose(&seed);
-        for written in [code.to_uppercase(), code.replace('-', " "), code.replace('-', ""), format!("  {}\r\n", *code)] {
+        for written in [code.to_uppercase(), code.replace('-', " "), code.replace('-', ""), format!("  {}\r\n", *code)]
+        {
             assert!(parse(&written).unwrap().ct_eq(&seed), "{written}");
         }
     }
@@ -83,7 +84,9 @@ mod tests {
     #[test]
     fn what_is_no_code_is_refused() {
         let code = expose(&Secret::from_bytes([0xa5; 32]));
-        for wrong in ["", "not a code", &code[1..], &format!("{}0", *code), &code.replace('a', "g"), &code.replace('a', "ä")] {
+        for wrong in
+            ["", "not a code", &code[1..], &format!("{}0", *code), &code.replace('a', "g"), &code.replace('a', "ä")]
+        {
             assert_eq!(parse(wrong).unwrap_err(), RecoveryCodeError, "{wrong}");
         }
     }

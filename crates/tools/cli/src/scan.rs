@@ -2,8 +2,9 @@
 //!
 //! The picture may be a screenshot, a file that `--qr` wrote, or a photo, as PNG or JPEG; turned, smaller, noisy or inverted. It may also
 //! have been sent by somebody who means harm, so its size is looked at before it is decoded, decoding has a limit on memory, and looking
-//! for codes happens at a bounded size on a thread of its own: a picture that is made to take for ever, or to make the search panic, costs
-//! a bounded time and an error. The thread ends with the process.
+//! for codes happens at a bounded size on a thread of its own: a picture that is made to take for ever costs a bounded time and an error.
+//! The thread ends with the process. The search library is known to panic on some pictures, at one size and not at another: that size is
+//! passed over, and nobody is shown a stack trace.
 //!
 //! Only texts that begin as the wanted one does are answered. A poster beside the screen with a code of its own is no answer, and two
 //! different codes of the wanted kind are a question that the user has to decide.
@@ -11,7 +12,9 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Cursor, Read as _};
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
+use std::sync::Once;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -33,6 +36,9 @@ const SMALL_SIDE: u32 = 300;
 const TIME_MAX: Duration = Duration::from_secs(20);
 /// Codes that one picture may have. Whoever fills a picture with more wants to keep us busy.
 const CODES_MAX: usize = 64;
+
+/// The thread that searches.
+const THREAD: &str = "scan";
 
 /// What kind of code is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,10 +143,10 @@ fn picture_within(bytes: &[u8], wanted: Wanted, time: Duration) -> Result<String
         // Nobody waits any more when the time is up.
         let _ = answer.send(search(&grey, wanted.prefix(), Instant::now() + time));
     };
-    std::thread::Builder::new().name("scan".to_owned()).spawn(search).map_err(ScanPictureError::File)?;
+    std::thread::Builder::new().name(THREAD.to_owned()).spawn(search).map_err(ScanPictureError::File)?;
     let found = match answered.recv_timeout(time) {
         Ok(found) => found,
-        // A panic of the search drops its end of the channel.
+        // Only a thread that died without an answer drops its end of the channel.
         Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Err(ScanPictureError::TooHard),
     };
     let mut texts = found.wanted.into_iter();
@@ -203,12 +209,24 @@ struct Found {
     others: bool,
 }
 
+impl Found {
+    fn add(&mut self, texts: Vec<String>, prefix: &str) {
+        for text in texts {
+            if text.starts_with(prefix) {
+                self.wanted.insert(text);
+            } else {
+                self.others = true;
+            }
+        }
+    }
+}
+
 /// Looks at several sizes, as it is and inverted, and stops at the first view that shows a wanted code.
 fn search(grey: &GrayImage, prefix: &str, ends_at: Instant) -> Found {
     let mut found = Found::default();
     for mut view in views(grey) {
         for _ in ["as it is", "inverted"] {
-            read_codes(&view, prefix, &mut found);
+            found.add(guarded(|| read_codes(&view)).unwrap_or_default(), prefix);
             if !found.wanted.is_empty() || Instant::now() >= ends_at {
                 return found;
             }
@@ -238,7 +256,8 @@ fn at_size(grey: &GrayImage, longer: u32, side: u32) -> GrayImage {
     imageops::resize(grey, scaled(grey.width()), scaled(grey.height()), FilterType::Triangle)
 }
 
-fn read_codes(view: &GrayImage, prefix: &str, found: &mut Found) {
+/// The texts of the codes in a view.
+fn read_codes(view: &GrayImage) -> Vec<String> {
     let (width, height) = (view.width() as usize, view.height() as usize);
     // The picture stands on white: a code that reaches the edge has the margin that it was cut off from.
     let margin = (width.max(height) / 32).max(8);
@@ -247,16 +266,23 @@ fn read_codes(view: &GrayImage, prefix: &str, found: &mut Found) {
         view.as_raw().get(y * width + x).copied().filter(|_| x < width).unwrap_or(u8::MAX)
     };
     let mut prepared = rqrr::PreparedImage::prepare_from_greyscale(width + 2 * margin, height + 2 * margin, pixel);
-    for grid in prepared.detect_grids().into_iter().take(CODES_MAX) {
-        match grid.decode() {
-            Ok((_, text)) if text.starts_with(prefix) => {
-                found.wanted.insert(text);
+    // What cannot be decoded looks like a code and is none, or is one that this size does not show well.
+    prepared.detect_grids().iter().take(CODES_MAX).filter_map(|grid| grid.decode().ok()).map(|(_, text)| text).collect()
+}
+
+/// Runs a part of the search; `None` when it panicked, without a word of that on standard error.
+fn guarded<T>(part: impl FnOnce() -> T) -> Option<T> {
+    static QUIET: Once = Once::new();
+    QUIET.call_once(|| {
+        let others = panic::take_hook();
+        panic::set_hook(Box::new(move |panicked| {
+            if std::thread::current().name() != Some(THREAD) {
+                others(panicked);
             }
-            Ok(_) => found.others = true,
-            // Something that looks like a code, or one that this size does not show well.
-            Err(_) => {}
-        }
-    }
+        }));
+    });
+    // Nothing that the part could have left half done is looked at again.
+    panic::catch_unwind(AssertUnwindSafe(part)).ok()
 }
 
 #[cfg(test)]

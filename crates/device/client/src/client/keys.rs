@@ -168,7 +168,8 @@ fn compare(map: &KeyMap, account: &AccountView, hash: KeySetHash, upload: &Devic
 
 fn compare_device(listed: &KeyMapDevice, own: &OwnKeys, upload: &DeviceUpload) -> Vec<Disagreement> {
     let is_same = |listed: &Option<KeyMapPrekey>, own: Option<OwnPrekey>| {
-        listed.as_ref().map(|prekey| (prekey.id, prekey.fingerprint)) == own.map(|prekey| (prekey.id, prekey.fingerprint))
+        listed.as_ref().map(|prekey| (prekey.id, prekey.fingerprint))
+            == own.map(|prekey| (prekey.id, prekey.fingerprint))
     };
     let has_more = |listed: u32, own: usize| usize::try_from(listed).unwrap_or(usize::MAX) > own;
     [

@@ -46,6 +46,11 @@ pub(crate) async fn run(command: ContactCommand, profile: &Profile, output: Outp
             client.remove_contact(contact.account).await?;
             // On the primary device the server hears of the new delivery token now, or with the next command.
             let _ = client.sync_once().await;
+            if !device::account(&client).await?.is_primary {
+                output.note(
+                    "note: it knows the token to write to you; `rcseal contact token replace` on the primary device changes that",
+                );
+            }
             output.result(
                 || json!({ "event": "contact_removed", "account": contact.account.to_string() }),
                 || format!("{} is removed; what was said stays (`rcseal export`)", device::name_of(&contact)),

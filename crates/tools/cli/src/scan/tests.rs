@@ -248,6 +248,15 @@ fn whatever_the_bytes_are_there_is_an_answer() {
         .unwrap();
 }
 
+#[test]
+fn a_search_that_panics_at_one_size_goes_on_at_the_next() {
+    let parts = std::thread::Builder::new().name(THREAD.to_owned()).spawn(|| {
+        let nothing: Vec<u8> = Vec::new();
+        (guarded(|| nothing[7]), guarded(|| 7))
+    });
+    assert_eq!(parts.unwrap().join().unwrap(), (None, Some(7)));
+}
+
 /// The search itself, on what no decoder would refuse: a picture full of shapes like finder patterns, of which every three are a candidate.
 #[test]
 fn pictures_full_of_finder_patterns_take_a_bounded_time() {
