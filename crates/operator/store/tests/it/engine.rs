@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use rcseal_store::conformance::{self, BYTES_MAX, ENVELOPES_MAX, Fixture};
 use rcseal_store::directory::{PublishError, PublishKeySet, UploadPrekeys};
-use rcseal_store::takeover::{BeginReset, Settled};
+use rcseal_store::takeover::{BeginReset, Settled, TakeoverError};
 use rcseal_store::{
     DirectoryStore as _, EnqueueOutcome, FetchLimit, FjallStore, MailboxSeq, MailboxStore, ResetTicketHash, Store,
     StoreError, StoreLimits, StoredKeySet, Takeover, TakeoverStore as _, UnixMillis,
@@ -156,4 +156,37 @@ async fn a_pending_reset_survives_crashes_and_takes_effect_once() {
     assert_eq!(store.settle_reset(effective_at).await.unwrap(), Settled::Nothing { next: None });
     assert_eq!(store.key_set(bob.account).await.unwrap(), Some(key_set));
     assert_eq!(store.device(bob.device).await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_history_that_a_thief_has_filled_does_not_stop_a_takeover() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = FjallStore::open(folder.path(), StoreLimits { key_set_history_bytes_max: 100, ..limits() }).unwrap();
+    let bob = Fixture::registered(&store).await;
+    let first = store.key_set(bob.account).await.unwrap().unwrap();
+    let key_set = |counter: u64, len: usize| StoredKeySet {
+        counter: KeySetCounter::new(counter),
+        hash: KeySetHash::from_bytes([counter as u8; 32]),
+        bytes: vec![counter as u8; len].into(),
+    };
+    let full = PublishKeySet {
+        account: bob.account,
+        previous: first.hash,
+        key_set: key_set(2, 100 - first.bytes.len()),
+        devices: vec![bob.device.device],
+        now: NOW,
+    };
+    store.publish_key_set(full).await.unwrap();
+    let takeover = |counter: u64, len| Takeover {
+        account: bob.account,
+        previous: KeySetHash::from_bytes([counter as u8 - 1; 32]),
+        key_set: key_set(counter, len),
+        device: DeviceNumber::PRIMARY,
+        mailbox: rcseal_wire::id::MailboxId::from_bytes([counter as u8; 16]),
+        prekeys: UploadPrekeys::default(),
+    };
+    store.take_over(takeover(3, 60), NOW).await.unwrap();
+    let beyond = store.take_over(takeover(4, 41), NOW).await;
+    assert!(matches!(beyond, Err(TakeoverError::KeySet(PublishError::HistoryFull))), "{beyond:?}");
+    store.take_over(takeover(4, 40), NOW).await.expect("up to twice the limit");
 }
