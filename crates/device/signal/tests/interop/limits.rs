@@ -27,9 +27,9 @@ pub(crate) fn run(run: &mut Run) {
 fn established(run: &Run) -> Result<World, Failure> {
     let mut world = World::new(&run.folder, run.seed + 40, Names::Uuids)?;
     world.begin(Initiator::Ours, true)?;
-    world.to_them(b"one")?;
-    world.to_us(b"two")?;
-    world.to_them(b"three")?;
+    world.pass_to_them(b"one")?;
+    world.pass_to_us(b"two")?;
+    world.pass_to_them(b"three")?;
     Ok(world)
 }
 

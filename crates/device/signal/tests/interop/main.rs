@@ -7,7 +7,9 @@
 //!
 //! Every scenario runs on its own pair of devices. What does not hold counts in `failed` of the report, which is the
 //! last line of the output, and the exit code is 1.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::disallowed_methods)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
+#![allow(clippy::disallowed_types, reason = "the other implementation runs in a process of its own")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a report is printed, and why a promise broke")]
 
 mod limits;
 mod numbers;

@@ -1,5 +1,7 @@
 //! Replays, damage and prekeys that are gone: refused on both sides, with nothing changed.
 
+use rcseal_signal::Address;
+
 use crate::wire::Sent;
 use crate::world::{Initiator, Names, World};
 use crate::{Failure, Run, ensure};
@@ -23,6 +25,8 @@ pub(crate) fn run(run: &mut Run) {
     }
     let outcome = reflected(run);
     run.promise("reflected_messages_refused", outcome);
+    let outcome = other_addresses(run);
+    run.promise("other_addresses_refused", outcome);
     let outcome = bundles(run);
     run.promise("damaged_bundles_refused", outcome);
 }
@@ -30,9 +34,9 @@ pub(crate) fn run(run: &mut Run) {
 fn replays(run: &Run) -> Result<(), Failure> {
     let mut world = World::new(&run.folder, run.seed + 20, Names::Uuids)?;
     world.begin(Initiator::Ours, true)?;
-    let first = world.to_them(b"one")?;
-    world.to_us(b"two")?;
-    let (ours, theirs) = (world.to_them(b"three")?, world.to_us(b"four")?);
+    let first = world.pass_to_them(b"one")?;
+    world.pass_to_us(b"two")?;
+    let (ours, theirs) = (world.pass_to_them(b"three")?, world.pass_to_us(b"four")?);
     for sent in [&first, &ours] {
         let refusal = world.theirs_receive(sent)?.err().ok_or("libsignal read a message twice")?;
         ensure(refusal.name == "DuplicatedMessage", refusal.to_string())?;
@@ -45,14 +49,14 @@ fn prekey_replays(run: &Run, one_time: bool) -> Result<(), Failure> {
     // To libsignal: after its sessions are gone, its stores refuse the handshake.
     let mut world = World::new(&run.folder, run.seed + 21, Names::Uuids)?;
     world.begin(Initiator::Ours, one_time)?;
-    let first = world.to_them(b"one")?;
+    let first = world.pass_to_them(b"one")?;
     world.ask("delete", serde_json::json!({}))??;
     ensure(world.theirs_receive(&first)?.is_err(), "libsignal opened the same session twice")?;
     // To us: the same session again, while it is there, is a duplicate; when it is gone, its one-time prekey is too. Without
     // one the caller has to remember the base key; that is the engine's part and not the archive's.
     let mut world = World::new(&run.folder, run.seed + 22, Names::Uuids)?;
     world.begin(Initiator::Theirs, one_time)?;
-    let first = world.to_us(b"one")?;
+    let first = world.pass_to_us(b"one")?;
     let refusal = world.ours_receive(&first)?.err().ok_or("we read a handshake twice")?;
     ensure(refusal.code() == "duplicate_message", refusal.to_string())?;
     if one_time {
@@ -97,9 +101,9 @@ fn send(world: &mut World, from: Initiator, text: &[u8]) -> Result<Sent, Failure
 fn damage(run: &Run, from: Initiator) -> Result<(), Failure> {
     let mut world = World::new(&run.folder, run.seed + 23, Names::Uuids)?;
     world.begin(Initiator::Ours, true)?;
-    world.to_them(b"one")?;
-    world.to_us(b"two")?;
-    world.to_them(b"three")?;
+    world.pass_to_them(b"one")?;
+    world.pass_to_us(b"two")?;
+    world.pass_to_them(b"three")?;
     let sent = send(&mut world, from, b"genuine")?;
     let before = stored(&mut world, from)?;
     for at in 0..sent.bytes.len() {
@@ -143,13 +147,41 @@ fn damaged_handshake(run: &Run, from: Initiator) -> Result<(), Failure> {
 fn reflected(run: &Run) -> Result<(), Failure> {
     let mut world = World::new(&run.folder, run.seed + 25, Names::Uuids)?;
     world.begin(Initiator::Ours, true)?;
-    world.to_them(b"one")?;
-    world.to_us(b"two")?;
+    world.pass_to_them(b"one")?;
+    world.pass_to_us(b"two")?;
     let (ours, theirs) = (world.ours_send(b"three")?, world.theirs_send(b"four")?);
     ensure(world.ours_receive(&ours)?.is_err(), "we read our own message")?;
     ensure(world.theirs_receive(&theirs)?.is_err(), "libsignal read its own message")?;
     read(&mut world, Initiator::Ours, &ours, b"three")?;
     read(&mut world, Initiator::Theirs, &theirs, b"four")
+}
+
+/// A handshake between other accounts or devices than the two who think they speak.
+fn other_addresses(run: &Run) -> Result<(), Failure> {
+    for initiator in Initiator::BOTH {
+        for (theirs, device) in [(false, 1), (true, 1), (false, 2), (true, 2)] {
+            let mut world = World::new(&run.folder, run.seed + 27, Names::Uuids)?;
+            // Device 2 of the right account, or device 1 of another one; ours or theirs, as we see them.
+            let account = |known: [u8; 16]| if device == 2 { known } else { [9; 16] };
+            if theirs {
+                world.ours.their.address = Address::new(account(world.their_account), device);
+            } else {
+                world.ours.address = Address::new(account(*world.ours.address.account()), device);
+            }
+            world.begin(initiator, true)?;
+            let sent = send(&mut world, initiator, b"to somebody")?;
+            match initiator {
+                Initiator::Ours => {
+                    ensure(world.theirs_receive(&sent)?.is_err(), "libsignal read a message of other addresses")?;
+                }
+                Initiator::Theirs => {
+                    let refusal = world.ours_receive(&sent)?.err().ok_or("we read a message of other addresses")?;
+                    ensure(refusal.code() == "address_mismatch", refusal.to_string())?;
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A bundle whose signatures do not fit is refused on both sides.

@@ -70,19 +70,19 @@ fn begin_at_once(run: &Run, crossings: u8) -> Result<(), Failure> {
     world.begin(Initiator::Ours, true)?;
     world.begin(Initiator::Theirs, true)?;
     for round in 0..=crossings {
-        let (to_them, to_us) = (world.ours_send(&[1, round])?, world.theirs_send(&[2, round])?);
-        ensure(world.theirs_receive(&to_them)?? == [1, round], "libsignal read another text")?;
-        ensure(world.ours_receive(&to_us)?? == [2, round], "we read another text")?;
+        let (from_us, from_them) = (world.ours_send(&[1, round])?, world.theirs_send(&[2, round])?);
+        ensure(world.theirs_receive(&from_us)?? == [1, round], "libsignal read another text")?;
+        ensure(world.ours_receive(&from_them)?? == [2, round], "we read another text")?;
         world.ours.restart()?;
         world.restart_theirs()?;
     }
     // The first exchange that does not cross settles on one session.
-    world.to_them(b"settle")?;
-    world.to_us(b"settled")?;
+    world.pass_to_them(b"settle")?;
+    world.pass_to_us(b"settled")?;
     let active = world.ours.archive.active().ok_or("no active session")?.base_key();
     for round in 0..50u8 {
-        ensure(!world.to_them(&[round])?.prekey, "we still sent a handshake")?;
-        ensure(!world.to_us(&[round])?.prekey, "libsignal still sent a handshake")?;
+        ensure(!world.pass_to_them(&[round])?.prekey, "we still sent a handshake")?;
+        ensure(!world.pass_to_us(&[round])?.prekey, "libsignal still sent a handshake")?;
     }
     let still = world.ours.archive.active().ok_or("no active session")?.base_key();
     ensure(active == still, "the session changed after it was settled")
@@ -91,25 +91,25 @@ fn begin_at_once(run: &Run, crossings: u8) -> Result<(), Failure> {
 fn archived(run: &Run) -> Result<(), Failure> {
     let mut world = World::new(&run.folder, run.seed + 11, Names::Uuids)?;
     world.begin(Initiator::Ours, true)?;
-    world.to_them(b"one")?;
-    world.to_us(b"two")?;
+    world.pass_to_them(b"one")?;
+    world.pass_to_us(b"two")?;
     let late = world.theirs_send(b"late")?;
     // libsignal archives its session and can begin a new one; ours still reaches it.
     let archived = world.ask("archive", serde_json::json!({}))??;
     ensure(archived["archived"] == true, "libsignal had no session to archive")?;
     ensure(world.theirs_send(b"no session").is_err(), "libsignal sent without a session")?;
-    world.to_them(b"to an archived session")?;
-    world.to_us(b"which is active again")?;
+    world.pass_to_them(b"to an archived session")?;
+    world.pass_to_us(b"which is active again")?;
     // The same the other way.
     world.ours.close()?;
     ensure(world.ours_send(b"no session").is_err(), "we sent without a session")?;
-    world.to_us(b"to an archived session")?;
-    world.to_them(b"which is active again")?;
+    world.pass_to_us(b"to an archived session")?;
+    world.pass_to_them(b"which is active again")?;
     // A new session on top; the late message of the old one is still read.
     world.begin(Initiator::Theirs, false)?;
-    ensure(world.to_us(b"a new session")?.prekey, "no handshake")?;
+    ensure(world.pass_to_us(b"a new session")?.prekey, "no handshake")?;
     ensure(world.ours_receive(&late)?? == b"late", "we read another text")?;
-    world.to_them(b"answer in the old one")?;
-    world.to_us(b"and go on")?;
+    world.pass_to_them(b"answer in the old one")?;
+    world.pass_to_us(b"and go on")?;
     Ok(())
 }

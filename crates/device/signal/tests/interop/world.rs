@@ -122,7 +122,7 @@ impl World {
     }
 
     /// One message from us that must arrive.
-    pub(crate) fn to_them(&mut self, text: &[u8]) -> Result<Sent, Failure> {
+    pub(crate) fn pass_to_them(&mut self, text: &[u8]) -> Result<Sent, Failure> {
         let sent = self.ours_send(text)?;
         let read = self.theirs_receive(&sent)??;
         ensure(read == text, "libsignal read another text")?;
@@ -130,7 +130,7 @@ impl World {
     }
 
     /// One message from them that must arrive.
-    pub(crate) fn to_us(&mut self, text: &[u8]) -> Result<Sent, Failure> {
+    pub(crate) fn pass_to_us(&mut self, text: &[u8]) -> Result<Sent, Failure> {
         let sent = self.theirs_send(text)?;
         let read = self.ours_receive(&sent)??;
         ensure(read == text, "we read another text")?;
@@ -140,8 +140,8 @@ impl World {
     /// A message from `from` that must arrive.
     pub(crate) fn pass(&mut self, from: Initiator, text: &[u8]) -> Result<Sent, Failure> {
         match from {
-            Initiator::Ours => self.to_them(text),
-            Initiator::Theirs => self.to_us(text),
+            Initiator::Ours => self.pass_to_them(text),
+            Initiator::Theirs => self.pass_to_us(text),
         }
     }
 

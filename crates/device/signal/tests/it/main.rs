@@ -23,4 +23,6 @@ mod handshake;
 #[cfg(feature = "signal-v4")]
 mod libsignal_interop;
 mod model;
+#[cfg(feature = "signal-v4")]
+mod signal_v4;
 mod vectors;
