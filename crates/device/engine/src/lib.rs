@@ -8,11 +8,13 @@
 //! | when | the shell calls | and then |
 //! |---|---|---|
 //! | a user creates an account | [`Engine::create_account`], [`Engine::registration_request`] | registers, [`Engine::handle_registered`] |
+//! | a user takes a lost account back | [`Engine::begin_recovery`] or [`Engine::begin_reset`], [`Engine::recovery_request`] or [`Engine::reset_request`] | asks the server, [`Engine::complete_takeover`], or [`Engine::rebase_takeover`] |
 //! | it connects | [`Engine::login_request`] | logs in |
 //! | an envelope was delivered | [`Engine::handle_envelope`] | acknowledges by the [`Disposition`] |
 //! | a queue is empty, or something was delivered live | [`Engine::flush_receipts`] | polls the outbox |
 //! | a user sends | [`Engine::send`] | polls needs and outbox |
-//! | always | [`Engine::poll_needs`] | fetches or publishes; [`Engine::handle_key_set`], [`Engine::handle_bundles`], [`Engine::handle_published`], or [`Engine::handle_need_failed`] |
+//! | always | [`Engine::poll_needs`] | fetches or publishes; [`Engine::handle_key_set`], [`Engine::handle_key_sets`], [`Engine::handle_bundles`], [`Engine::handle_published`], [`Engine::handle_delivery_tokens`], [`Engine::handle_reset_vetoed`], or [`Engine::handle_need_failed`] |
+//! | the server speaks of a reset | [`Engine::handle_reset_notice`] | |
 //! | always | [`Engine::poll_outbox`] | submits; [`Engine::handle_submitted`] or [`Engine::handle_submit_lost`] |
 //! | always | [`Engine::poll_schedule_timeout`] | [`Engine::poll_schedule`] when it is time, then polls needs and outbox |
 //! | the server says how many prekeys are left | [`Engine::prekey_upload`] | uploads |
