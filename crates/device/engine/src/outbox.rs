@@ -98,10 +98,12 @@ impl Engine<'_> {
         self.tx.put(Table::Outbox, &number.to_be_bytes(), &record.to_row())
     }
 
-    /// Whether a device gets notices. One that has not taken the last [`NOTICES_MAX`] gets no further one: a peer that makes us send
-    /// receipts and takes none must not fill the outbox. A blocked contact's gets none at all.
+    /// Whether a device gets notices. One that has not taken the last [`NOTICES_MAX`], or for which as many wait until it has keys, gets no
+    /// further one: a peer that makes us send receipts and takes none must not fill the store. A blocked contact's gets none at all.
     pub(crate) fn may_notify(&self, device: DeviceAddress) -> Result<bool, StoreError> {
-        Ok(self.tally(Tally::Notices(device))? < NOTICES_MAX && !self.is_blocked(device.account)?)
+        Ok(self.tally(Tally::Notices(device))? < NOTICES_MAX
+            && !self.has_waiting(device, NOTICES_MAX)?
+            && !self.is_blocked(device.account)?)
     }
 
     pub(crate) fn put_route(&mut self, device: DeviceAddress, mailbox: MailboxId) -> Result<(), StoreError> {

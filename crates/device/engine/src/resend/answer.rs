@@ -10,7 +10,7 @@ use crate::account::Account;
 use crate::context::Engine;
 use crate::message::{DeliveryState, Message, MessageKey};
 use crate::send::{SendError, native_identity};
-use crate::store::{BadRow, Table};
+use crate::store::{BadRow, StoreError, Table};
 
 /// Messages that one device is sent again in an hour: as many as an honest one asks for.
 const RESENT_PER_HOUR_MAX: u16 = 64;
@@ -39,10 +39,20 @@ impl Engine<'_> {
             if &sent.identity == identity.as_bytes() && !self.is_kept_back(device.account)? {
                 self.resend(account, device, sent.message)?;
             } else {
-                self.hold(sent.message, device)?;
+                self.hold_asked(device, sent.message)?;
             }
         }
         Ok(())
+    }
+
+    /// Holds what a device asks for under other keys. Each tells the app something, so they count as answers do.
+    fn hold_asked(&mut self, device: DeviceAddress, message: MessageKey) -> Result<(), StoreError> {
+        let mut peer = self.peer(device)?;
+        if !peer.resent.take(self.now, RESENT_PER_HOUR_MAX) {
+            return Ok(());
+        }
+        self.put_peer(device, &peer)?;
+        self.hold(message, device)
     }
 
     fn resend(&mut self, account: &Account, device: DeviceAddress, message: MessageKey) -> Result<(), SendError> {

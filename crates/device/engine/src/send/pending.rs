@@ -98,8 +98,15 @@ impl Engine<'_> {
 
     /// Whether something waits for a session with a device.
     pub(crate) fn is_waiting(&self, device: DeviceAddress) -> Result<bool, StoreError> {
+        self.has_waiting(device, 1)
+    }
+
+    /// Whether this many payloads wait for a session with a device, or more.
+    pub(crate) fn has_waiting(&self, device: DeviceAddress, count: u64) -> Result<bool, StoreError> {
+        let limit = usize::try_from(count).unwrap_or(usize::MAX);
         let prefix = pending_prefix(device.account, device.device.get());
-        Ok(!self.tx.scan(Table::Pending, &prefix, &prefix_end(&prefix), 1, Order::Ascending)?.is_empty())
+        let rows = self.tx.scan(Table::Pending, &prefix, &prefix_end(&prefix), limit, Order::Ascending)?;
+        Ok(rows.len() >= limit)
     }
 
     /// A device has begun a session itself: what waited for one goes out on it, and no prekey is fetched.

@@ -1,6 +1,6 @@
 //! What could not be decrypted is sent again, to the device and the key it was sent to, within bounds; anything else is the user's decision.
 
-use rcseal_wire::content::Body;
+use rcseal_wire::content::{Body, Receipt};
 use rcseal_wire::envelope::Envelope;
 use rcseal_wire::id::{ConversationId, DeviceNumber, EnvelopeId, MessageId};
 
@@ -362,6 +362,46 @@ fn a_blocked_contact_is_asked_nothing_and_answered_nothing() {
     world.now += HOUR;
     world.serve(&mut ada);
     assert_eq!(world.intercept(&bob), []);
+}
+
+#[test]
+fn a_device_with_other_keys_cannot_flood_the_user_with_decisions() {
+    let (mut world, mut ada, mut bob, conversation) = acquainted();
+    for number in 0..100 {
+        world.send(&mut ada, conversation, text(&number.to_string()));
+    }
+    world.settle(&mut [&mut ada, &mut bob]);
+    let all = sent_envelopes(&mut ada);
+    install_anew(&mut world, &mut bob);
+    learn_keys(&world, &mut ada, &bob);
+    world.send(&mut ada, conversation, text("for the new keys"));
+    world.settle(&mut [&mut ada, &mut bob]);
+    events(&mut ada);
+    for ids in all.chunks(8) {
+        ask(&mut world, &mut bob, conversation, ids.to_vec());
+    }
+    world.deliver(&mut ada);
+    assert_eq!(events(&mut ada).iter().filter(|event| matches!(event, Event::ResendHeld { .. })).count(), 64);
+}
+
+#[test]
+fn notices_that_wait_for_keys_are_bounded() {
+    let (mut world, mut ada, mut bob, conversation) = acquainted();
+    // Bob's directory gives Ada no bundle, and his device asks and pings for days.
+    ada.with(world.now, |engine| engine.tx.delete_range(Table::ActiveSession, &[], &prefix_end(&[]))).unwrap();
+    for number in 0..300_u32 {
+        let id = MessageId::generate(&mut bob.rng);
+        let account = bob.address.account;
+        ada.with(world.now + u64::from(number), |engine| {
+            let own = engine.account()?;
+            let receipt = Body::Receipt(Receipt::Delivered(vec![id]));
+            engine.send_notice(&own, account, conversation, receipt)
+        })
+        .unwrap();
+    }
+    assert_eq!(ada.store.len(Table::Pending), 256);
+    world.settle(&mut [&mut ada, &mut bob]);
+    assert_eq!(ada.store.len(Table::Pending), 0);
 }
 
 #[test]
