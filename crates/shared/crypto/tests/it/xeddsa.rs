@@ -1,7 +1,7 @@
 //! XEdDSA in both sign-bit conventions, and everything that must not verify.
 
 use rcseal_crypto::x25519::{PublicKey, SecretKey};
-use rcseal_crypto::xeddsa::{Signature, SignatureError, sign, verify, verify_with_sign_bit};
+use rcseal_crypto::xeddsa::{Signature, SignatureError, VerifyingKey, sign, verify, verify_with_sign_bit};
 use serde::Deserialize;
 
 use crate::fixture::{Chosen, Hex, cases, rng};
@@ -49,6 +49,23 @@ fn signatures_of_deployed_clients_verify_with_their_sign_bit_only() {
         let mut toggled = signature;
         toggled.0[63] ^= 0x80;
         assert_eq!(verify_with_sign_bit(&public, &[&case.message.0], &toggled), Err(SignatureError));
+    }
+}
+
+#[test]
+fn a_prepared_key_verifies_what_the_key_verifies() {
+    for case in cases::<Case>("xeddsa") {
+        let public = PublicKey::from_bytes(&case.public.array()).unwrap();
+        let prepared = VerifyingKey::new(&public).unwrap();
+        let message: [&[u8]; 1] = [&case.message.0];
+        // Several signatures by one prepared key, of both conventions and in any order.
+        for bytes in [&case.signature, &case.signature_with_sign_bit, &case.signature] {
+            let signature = Signature(bytes.array());
+            assert_eq!(prepared.verify(&message, &signature), verify(&public, &message, &signature));
+            assert_eq!(prepared.verify_with_sign_bit(&message, &signature), Ok(()));
+            assert_eq!(prepared.verify_with_sign_bit(&[b"other"], &signature), Err(SignatureError));
+        }
+        assert!(format!("{prepared:?}").starts_with("xeddsa::VerifyingKey("));
     }
 }
 
