@@ -7,6 +7,7 @@
 
 extern crate std;
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use core::convert::Infallible;
 use std::path::PathBuf;
@@ -52,7 +53,7 @@ struct MessageVector {
 
 /// Draws from a seeded generator and remembers what was drawn, or hands out given bytes.
 enum Tape {
-    Record(ChaCha20Rng, Vec<u8>),
+    Record(Box<ChaCha20Rng>, Vec<u8>),
     Replay(Vec<u8>),
 }
 
@@ -139,11 +140,11 @@ fn write() {
     let mut messages = Vec::new();
     while sides.iter().any(|side| side.braid.epoch() < 4) {
         for from in [0, 1] {
-            let mut tape = Tape::Record(rng.clone(), Vec::new());
+            let mut tape = Tape::Record(Box::new(rng.clone()), Vec::new());
             let sent = sides[from].send(&NATIVE, &mut tape).unwrap();
             sides[from] = sent.next;
             let Tape::Record(next, drawn) = tape else { panic!("a recording") };
-            rng = next;
+            rng = *next;
             read(&mut sides, from, sent.field.as_bytes());
             messages.push(MessageVector {
                 from: NAMES[from].into(),
