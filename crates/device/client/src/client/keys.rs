@@ -185,3 +185,111 @@ fn compare_device(listed: &KeyMapDevice, own: &OwnKeys, upload: &DeviceUpload) -
     .filter_map(|(differs, disagreement)| differs.then_some(disagreement))
     .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use rcseal_engine::account::{AccountState, DeviceView};
+    use rcseal_engine::contact::ChangePolicy;
+    use rcseal_wire::api::{Base64, KemPreKey, OneTimePreKey, SignedPreKey};
+    use rcseal_wire::id::{AccountId, Custody, DeviceAddress, MailboxId, Platform};
+
+    use super::*;
+
+    const COUNTER: u64 = 7;
+
+    fn number(number: u8) -> DeviceNumber {
+        DeviceNumber::new(number).unwrap()
+    }
+
+    fn hash() -> KeySetHash {
+        KeySetHash::from_bytes([9; 32])
+    }
+
+    fn account() -> AccountView {
+        let device = |n| DeviceView { number: number(n), platform: Platform::Desktop, custody: Custody::User };
+        AccountView {
+            address: DeviceAddress { account: AccountId::from_bytes([1; 16]), device: number(1) },
+            origin: "https://localhost:8443".parse().unwrap(),
+            state: AccountState::Active,
+            display_name: String::new(),
+            is_primary: true,
+            mailbox: MailboxId::from_bytes([2; 16]),
+            devices: vec![device(1), device(2)],
+            key_set_counter: COUNTER,
+            change_policy: ChangePolicy::Block,
+            reset_at: None,
+        }
+    }
+
+    fn upload() -> DeviceUpload {
+        let (key, signature) = (|byte| Base64(vec![byte; 32]), Base64(vec![0; 64]));
+        DeviceUpload {
+            mailbox: MailboxId::from_bytes([2; 16]),
+            signed: Some(SignedPreKey { id: 3, key: key(3), signature: signature.clone() }),
+            last_resort: Some(KemPreKey { id: 4, key: key(4), signature: signature.clone() }),
+            one_time: vec![OneTimePreKey { id: 5, key: key(5) }; 2],
+            one_time_kem: vec![KemPreKey { id: 6, key: key(6), signature }; 2],
+        }
+    }
+
+    fn listed(device: u8, mailbox: u8) -> KeyMapDevice {
+        let prekey = |id: u8| {
+            let fingerprint = Digest::from_bytes(sha256(&[&[id; 32]]));
+            Some(KeyMapPrekey { id: u32::from(id), fingerprint, uploaded_at_ms: 0 })
+        };
+        KeyMapDevice {
+            device: number(device),
+            added_at_counter: 1,
+            listed_at_counter: COUNTER,
+            mailbox: Some(MailboxId::from_bytes([mailbox; 16])),
+            signed: prekey(3),
+            last_resort: prekey(4),
+            one_time: 2,
+            one_time_kem: 1,
+            one_time_uploaded_at_ms: None,
+        }
+    }
+
+    fn map() -> KeyMap {
+        KeyMap {
+            counter: COUNTER,
+            key_set_hash: hash(),
+            devices: vec![listed(1, 2), listed(2, 3)],
+            retired: Vec::new(),
+        }
+    }
+
+    /// What is found when a map that agrees is changed.
+    fn found(change: impl FnOnce(&mut KeyMap)) -> Vec<Disagreement> {
+        let mut map = map();
+        change(&mut map);
+        compare(&map, &account(), hash(), &upload())
+    }
+
+    #[test]
+    fn a_map_of_ones_own_keys_agrees() {
+        assert_eq!(found(|_| {}), []);
+    }
+
+    #[test]
+    fn every_difference_has_a_name() {
+        use Disagreement as D;
+        assert_eq!(found(|map| map.counter -= 1), [D::OlderKeySet]);
+        assert_eq!(found(|map| map.counter += 1), [D::NewerKeySet]);
+        assert_eq!(found(|map| map.key_set_hash = KeySetHash::from_bytes([8; 32])), [D::OtherKeySet]);
+        assert_eq!(found(|map| map.devices.push(listed(3, 4))), [D::UnknownDevice(number(3))]);
+        assert_eq!(found(|map| map.devices.truncate(1)), [D::MissingDevice(number(2))]);
+        assert_eq!(found(|map| map.devices[0].mailbox = None), [D::OtherMailbox]);
+        assert_eq!(found(|map| map.devices[0].signed = None), [D::SignedPrekey]);
+        assert_eq!(found(|map| map.devices[0].signed.as_mut().unwrap().id = 9), [D::SignedPrekey]);
+        let other = Digest::from_bytes([0; 32]);
+        assert_eq!(
+            found(|map| map.devices[0].last_resort.as_mut().unwrap().fingerprint = other),
+            [D::LastResortPrekey]
+        );
+        assert_eq!(found(|map| map.devices[0].one_time_kem = 3), [D::MoreOneTimePrekeys]);
+        // Those of another device are for that device to check.
+        assert_eq!(found(|map| map.devices[1].signed = None), []);
+    }
+}

@@ -1,5 +1,7 @@
 //! Contacts: their names, blocks, and the leave to write.
 
+use std::path::Path;
+
 use super::support::{Device, World};
 
 fn contact(device: &Device) -> serde_json::Value {
@@ -80,4 +82,34 @@ fn the_keys_that_the_server_hands_out_are_those_that_are_here() {
         assert!(device[kind]["id"].as_u64().is_some_and(|id| id > 0), "{kind}");
     }
     assert!(!answer.stdout.contains("secret"));
+}
+
+#[test]
+fn a_server_that_was_put_back_exits_with_7_when_its_keys_are_compared() {
+    let mut world = World::new();
+    let alice = world.device("alice");
+    world.stop_relay();
+    let (relay, before) = (world.relay_folder(), world.path("before"));
+    copy(&relay, &before);
+    world.start_relay();
+    alice.run(&["account", "rotate-key"]);
+    world.stop_relay();
+    std::fs::remove_dir_all(&relay).unwrap();
+    std::fs::rename(&before, &relay).unwrap();
+    world.start_relay();
+    let answer = alice.attempt(&["device", "keys"]);
+    answer.assert_refused(7, "keys_disagree");
+    assert_eq!(answer.lines[0]["disagreements"][0]["code"], "older_key_set");
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().flatten() {
+        let (path, target) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() {
+            copy(&path, &target);
+        } else if path.is_file() {
+            std::fs::copy(path, target).unwrap();
+        }
+    }
 }
