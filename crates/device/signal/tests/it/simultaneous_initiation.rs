@@ -273,6 +273,47 @@ fn a_forgery_changes_nothing_in_any_session() {
     assert_eq!(bob.read(&message).unwrap(), b"genuine");
 }
 
+/// Counts the look-ups: one for each session, and one more for each that is tried.
+struct Counting<'a>(&'a MemoryArchive, std::cell::Cell<usize>);
+
+impl ArchiveRows for Counting<'_> {
+    fn of<'a>(&'a self, session: SessionId) -> Box<dyn SkippedKeys + 'a> {
+        self.1.set(self.1.get() + 1);
+        self.0.of(session)
+    }
+}
+
+#[test]
+fn a_forged_jump_is_walked_in_two_sessions_at_most_however_many_there_are() {
+    let mut rng = rng(10);
+    let (mut alice, mut bob) = ends(&mut rng, Profile::Native);
+    let (alice_seen, bob_seen) = seen(10, Profile::Native);
+    for _ in 0..10 {
+        alice.begin(&mut rng, &bob_seen, 0);
+        let message = alice.send(&mut rng, 0, b"open");
+        assert_eq!(bob.receive(&alice_seen, &message), b"open");
+        let answer = bob.send(&mut rng, 0, b"answer");
+        assert_eq!(alice.receive(&bob_seen, &answer), b"answer");
+    }
+    let message = alice.send(&mut rng, 0, b"genuine");
+    let unknown = IdentityKeyPair::generate(&mut rng).public();
+    let tried = |counter: u32| {
+        let forged = tamper(Profile::Native, &message, |proto| {
+            proto.ratchet_key = Some([&[0x41][..], unknown.as_bytes()].concat());
+            proto.counter = Some(counter);
+        });
+        let rows = Counting(&bob.store, std::cell::Cell::new(0));
+        let error = bob.archive.decrypt(&rows, &forged).unwrap_err();
+        assert!(matches!(error, ArchiveDecryptError::Message(DecryptError::BadMac)), "{error:?}");
+        rows.1.get() - 10
+    };
+    assert_eq!(tried(0), 10, "without a walk every session is asked");
+    assert_eq!(tried(1_000), 10);
+    assert_eq!(tried(FORWARD_JUMP_MAX - 2), 2);
+    assert!(tried(FORWARD_JUMP_MAX / 2) <= 4);
+    assert_eq!(bob.read(&message).unwrap(), b"genuine");
+}
+
 #[test]
 fn a_change_applies_once_and_only_to_the_state_it_was_made_from() {
     let mut rng = rng(8);
