@@ -148,6 +148,7 @@ impl KeySetReason {
             KeySetRefusal::OlderThanPinned => Self::Rollback,
             KeySetRefusal::ChainEmpty => Self::Gap,
             KeySetRefusal::ResetTooEarly { .. } => Self::ResetTooEarly,
+            KeySetRefusal::OwnReset => Self::Unproven,
             KeySetRefusal::Invalid(error) => match error {
                 KeySetError::AccountSignature
                 | KeySetError::DeviceProof { .. }

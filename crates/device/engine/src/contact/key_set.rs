@@ -62,6 +62,10 @@ pub enum KeySetRefusal {
         /// The time in the set, in milliseconds since 1970.
         not_before_ms: u64,
     },
+    /// A reset of this device's own account. Nobody with a key of the account signed it, so a server could make every device give up its
+    /// keys by one; a device that was really left behind is told at its login.
+    #[error("somebody has reset this account")]
+    OwnReset,
     /// The sets between were asked for, and none came.
     #[error("the key sets between are not there")]
     ChainEmpty,
@@ -79,6 +83,7 @@ impl KeySetRefusal {
             Self::OlderThanPinned => "key_set_older_than_pinned",
             Self::Unknown => "key_set_unknown_account",
             Self::ResetTooEarly { .. } => "key_set_reset_too_early",
+            Self::OwnReset => "key_set_own_reset",
             Self::ChainEmpty => "key_set_chain_empty",
         }
     }
@@ -197,8 +202,10 @@ impl Engine<'_> {
         if let Some(known) = self.key_set(account)? {
             let checked = known.check_newer(&offered).map_err(KeySetRefusal::Invalid);
             return Ok(checked
-                .and_then(|succession| {
-                    if succession == Succession::Reset { self.in_force(&offered) } else { Ok(()) }.map(|()| succession)
+                .and_then(|succession| match succession {
+                    Succession::Reset if account == own => Err(KeySetRefusal::OwnReset),
+                    Succession::Reset => self.in_force(&offered).map(|()| succession),
+                    _ => Ok(succession),
                 })
                 .map(|succession| Judged { key_set: offered, succession }));
         }
@@ -241,10 +248,10 @@ impl Engine<'_> {
             (None, Some(_), _) => return Ok(Err(KeySetRefusal::Unknown)),
         };
         let Some(last) = offered.last().cloned() else { return Ok(Err(KeySetRefusal::ChainEmpty)) };
-        let checked = known
-            .check_chain(rest)
-            .map_err(KeySetRefusal::Invalid)
-            .and_then(|succession| rest.iter().try_for_each(|key_set| self.in_force(key_set)).map(|()| succession));
+        let checked = known.check_chain(rest).map_err(KeySetRefusal::Invalid).and_then(|succession| match succession {
+            Succession::Reset if account == own => Err(KeySetRefusal::OwnReset),
+            _ => rest.iter().try_for_each(|key_set| self.in_force(key_set)).map(|()| succession),
+        });
         Ok(checked.map(|succession| Judged {
             // The first set that is known of a contact is news, even where it is the one that was named.
             succession: if rest.is_empty() { Succession::SameAccountKey } else { succession },

@@ -575,6 +575,39 @@ fn a_reset_is_the_weakest_change_and_has_its_time() {
 }
 
 #[test]
+fn a_device_gives_its_keys_up_for_no_reset_of_its_own_account() {
+    let (mut world, mut ada, mut bob, conversation) = acquainted();
+    let account = ada.address.account;
+    let mut tablet = link(&mut world, &mut ada, 5);
+    world.settle(&mut [&mut ada, &mut bob, &mut tablet]);
+    // A server that has turned makes a reset by itself, and shows it to the account's devices.
+    let mut server = blank(10, &ada);
+    let genuine = world.key_sets[&account].clone();
+    server.with(world.now, |engine| engine.begin_reset(account, &new_account("Ada"), "t", &genuine, 0)).unwrap();
+    let reset = server.with(world.now, |engine| engine.reset_request()).unwrap().key_set.0;
+    for device in [&mut ada, &mut tablet] {
+        events(device);
+        let outcome = offer(device, world.now, account, &reset);
+        assert!(matches!(outcome, KeySetOutcome::Refused(KeySetRefusal::OwnReset)), "{outcome:?}");
+        let chain = [reset.clone()];
+        let outcome = device.with(world.now, |engine| engine.handle_key_sets(account, &chain)).unwrap();
+        assert!(matches!(outcome, KeySetOutcome::Refused(KeySetRefusal::OwnReset)), "{outcome:?}");
+        assert!(
+            events(device)
+                .iter()
+                .all(|event| *event == Event::KeySetRefused { account, reason: KeySetReason::Unproven })
+        );
+    }
+    // It still has the account key, and who was not deceived hears of it.
+    rotate(&mut world, &mut ada, 1);
+    world.settle(&mut [&mut ada, &mut bob, &mut tablet]);
+    bob.with(world.now, |engine| engine.mark_verified(account)).unwrap();
+    world.send(&mut ada, conversation, text("still me"));
+    world.settle(&mut [&mut ada, &mut bob, &mut tablet]);
+    assert_eq!(texts(&mut bob, conversation).last().unwrap(), "still me");
+}
+
+#[test]
 fn a_reset_in_a_chain_has_its_time_too() {
     let (mut world, mut ada, mut bob, _) = acquainted();
     let account = ada.address.account;
