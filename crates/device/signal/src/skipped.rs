@@ -10,7 +10,7 @@
 //! with their key epoch. There are never more than 2,000 rows of a kind, a range deletes what leaves, and the key of a
 //! message that never comes does not stay for ever.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
 use rcseal_crypto::Secret;
@@ -154,8 +154,80 @@ pub trait SkippedKeys {
 /// Skipped keys in memory, for tests, tools and engines that load a session's rows at once.
 #[derive(Debug, Default)]
 pub struct MemorySkippedKeys {
-    rows: BTreeMap<SkippedId, (u64, Secret<32>)>,
-    by_ordinal: BTreeMap<(SkippedKind, u64), SkippedId>,
+    messages: Rows<[u8; 32]>,
+    post_quantum: Rows<u64>,
+}
+
+/// The rows of one kind. The first half of an id is the same for many rows, so it is compared once and not with every
+/// row; ordinals are consecutive, so a row's place is found by counting.
+#[derive(Debug)]
+struct Rows<K> {
+    keys: BTreeMap<K, BTreeMap<u32, (u64, Secret<32>)>>,
+    /// Ids by ordinal, from `first` on; none where a row was removed.
+    places: VecDeque<Option<(K, u32)>>,
+    first: u64,
+    len: usize,
+}
+
+impl<K> Default for Rows<K> {
+    fn default() -> Self {
+        Self { keys: BTreeMap::new(), places: VecDeque::new(), first: 0, len: 0 }
+    }
+}
+
+impl<K: Ord + Copy> Rows<K> {
+    fn get(&self, (key, number): (K, u32)) -> Option<(u64, Secret<32>)> {
+        self.keys.get(&key)?.get(&number).map(|(ordinal, secret)| (*ordinal, secret.duplicate()))
+    }
+
+    fn insert(&mut self, id: (K, u32), ordinal: u64, secret: Secret<32>) {
+        self.remove(id);
+        if self.places.is_empty() {
+            self.first = ordinal;
+        }
+        // A session hands out ordinals in ascending order and inserts its rows in that order.
+        let Some(place) = ordinal.checked_sub(self.first).and_then(|place| usize::try_from(place).ok()) else { return };
+        while self.places.len() <= place {
+            self.places.push_back(None);
+        }
+        self.places[place] = Some(id);
+        self.keys.entry(id.0).or_default().insert(id.1, (ordinal, secret));
+        self.len += 1;
+    }
+
+    fn remove(&mut self, (key, number): (K, u32)) {
+        let Some(numbers) = self.keys.get_mut(&key) else { return };
+        let Some((ordinal, _)) = numbers.remove(&number) else { return };
+        if numbers.is_empty() {
+            self.keys.remove(&key);
+        }
+        self.len -= 1;
+        if let Some(place) = usize::try_from(ordinal - self.first).ok().and_then(|place| self.places.get_mut(place)) {
+            *place = None;
+        }
+    }
+
+    fn evict_below(&mut self, ordinal: u64) {
+        while self.first < ordinal {
+            let Some(id) = self.places.pop_front() else { return };
+            self.first += 1;
+            if let Some((key, number)) = id
+                && let Some(numbers) = self.keys.get_mut(&key)
+            {
+                self.len -= usize::from(numbers.remove(&number).is_some());
+                if numbers.is_empty() {
+                    self.keys.remove(&key);
+                }
+            }
+        }
+    }
+}
+
+impl Rows<u64> {
+    fn evict_epochs_below(&mut self, epoch: u64) {
+        let leaving: Vec<_> = self.keys.range(..epoch).flat_map(|(key, rows)| rows.keys().map(|at| (*key, *at))).collect();
+        leaving.into_iter().for_each(|id| self.remove(id));
+    }
 }
 
 impl MemorySkippedKeys {
@@ -166,53 +238,59 @@ impl MemorySkippedKeys {
 
     /// How many rows are stored.
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.messages.len + self.post_quantum.len
     }
 
     /// How many rows of a kind are stored.
     pub fn count(&self, kind: SkippedKind) -> usize {
-        self.by_ordinal.range((kind, 0)..=(kind, u64::MAX)).count()
+        match kind {
+            SkippedKind::Message => self.messages.len,
+            SkippedKind::PostQuantum => self.post_quantum.len,
+        }
     }
 
     /// Whether none is stored.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.len() == 0
     }
 
     /// Does what a store does with a delta, in the order a store must keep: evict, remove, insert.
     pub fn apply(&mut self, delta: &Delta) {
         let evict = delta.evict();
-        for (kind, below) in
-            [(SkippedKind::Message, evict.messages_below), (SkippedKind::PostQuantum, evict.post_quantum_below)]
-        {
-            if let Some(below) = below {
-                let leaving: Vec<_> = self.by_ordinal.range((kind, 0)..(kind, below)).map(|(_, id)| *id).collect();
-                leaving.iter().for_each(|id| self.remove(id));
-            }
+        if let Some(ordinal) = evict.messages_below {
+            self.messages.evict_below(ordinal);
+        }
+        if let Some(ordinal) = evict.post_quantum_below {
+            self.post_quantum.evict_below(ordinal);
         }
         if let Some(epoch) = evict.epochs_below {
-            let first = SkippedId::PostQuantum { epoch: 0, index: 0 };
-            let end = SkippedId::PostQuantum { epoch, index: 0 };
-            let leaving: Vec<_> = self.rows.range(first..end).map(|(id, _)| *id).collect();
-            leaving.iter().for_each(|id| self.remove(id));
+            self.post_quantum.evict_epochs_below(epoch);
         }
-        delta.remove().iter().for_each(|id| self.remove(id));
+        for id in delta.remove() {
+            match *id {
+                SkippedId::Message { chain, counter } => self.messages.remove((chain, counter)),
+                SkippedId::PostQuantum { epoch, index } => self.post_quantum.remove((epoch, index)),
+            }
+        }
         for row in delta.insert() {
-            self.rows.insert(row.id, (row.ordinal, row.key.duplicate()));
-            self.by_ordinal.insert((row.id.kind(), row.ordinal), row.id);
-        }
-    }
-
-    fn remove(&mut self, id: &SkippedId) {
-        if let Some((ordinal, _)) = self.rows.remove(id) {
-            self.by_ordinal.remove(&(id.kind(), ordinal));
+            let secret = row.key.duplicate();
+            match row.id {
+                SkippedId::Message { chain, counter } => self.messages.insert((chain, counter), row.ordinal, secret),
+                SkippedId::PostQuantum { epoch, index } => {
+                    self.post_quantum.insert((epoch, index), row.ordinal, secret);
+                }
+            }
         }
     }
 }
 
 impl SkippedKeys for MemorySkippedKeys {
     fn get(&self, id: &SkippedId) -> Result<Option<SkippedRow>, LookupFailed> {
-        Ok(self.rows.get(id).map(|(ordinal, key)| SkippedRow { id: *id, ordinal: *ordinal, key: key.duplicate() }))
+        let found = match *id {
+            SkippedId::Message { chain, counter } => self.messages.get((chain, counter)),
+            SkippedId::PostQuantum { epoch, index } => self.post_quantum.get((epoch, index)),
+        };
+        Ok(found.map(|(ordinal, key)| SkippedRow { id: *id, ordinal, key }))
     }
 }
 
