@@ -108,7 +108,6 @@ pub struct Accepting {
 }
 
 /// A session that its first message has proven.
-#[derive(Debug)]
 #[must_use = "the session exists only once the delta is stored"]
 pub struct Accepted {
     /// The session after the first message.
@@ -117,6 +116,13 @@ pub struct Accepted {
     pub plaintext: Vec<u8>,
     /// To be stored with it: the session's record, and rows for messages that the first one overtook.
     pub delta: Delta,
+}
+
+/// Leaves the plaintext out.
+impl core::fmt::Debug for Accepted {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Accepted").field("session", &self.session).field("delta", &self.delta).finish_non_exhaustive()
+    }
 }
 
 impl Accepting {

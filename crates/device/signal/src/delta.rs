@@ -12,13 +12,19 @@ use crate::skipped::{Evict, SkippedId, SkippedRow};
 use crate::state::State;
 
 /// A step's output together with what it changes.
-#[derive(Debug)]
 #[must_use = "a step has no effect until its delta is stored and applied"]
 pub struct Step<T> {
     /// The ciphertext or the plaintext.
     pub output: T,
     /// To be stored in the same transaction as the output.
     pub delta: Delta,
+}
+
+/// Leaves the output out: it may be a plaintext.
+impl<T> fmt::Debug for Step<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Step").field("delta", &self.delta).finish_non_exhaustive()
+    }
 }
 
 /// The change of one step. Stored in this order: `evict`, `remove`, `insert`, `record`.

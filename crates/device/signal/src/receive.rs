@@ -6,6 +6,9 @@
 //! rows of what was jumped over. Before the MAC a forged header costs at most one Diffie-Hellman, one restored chunk
 //! payload with one decapsulation or encapsulation, [`FORWARD_JUMP_MAX`] steps of each of two chains, and no memory.
 
+#[cfg(test)]
+mod tests;
+
 use alloc::vec::Vec;
 
 use rcseal_crypto::{Secret, x25519};

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use rcseal_crypto::{Secret, x25519};
-use zeroize::Zeroize;
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::address::Address;
 use crate::identity::IdentityKey;
@@ -50,6 +50,8 @@ impl Drop for Record {
         self.0.as_mut_slice().zeroize();
     }
 }
+
+impl ZeroizeOnDrop for Record {}
 
 impl Record {
     /// Length of an established session's record.

@@ -51,6 +51,8 @@ impl Chain {
 
     /// Counters above [`crate::message::COUNTER_MAX`] are refused before a chain gets there.
     fn step_to(&mut self, key: Secret<32>) {
+        #[cfg(test)]
+        super::work::step();
         self.key = key;
         self.counter = self.counter.saturating_add(1);
     }

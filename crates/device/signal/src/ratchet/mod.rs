@@ -6,6 +6,8 @@ mod chain;
 mod message_keys;
 pub(crate) mod pq;
 mod root;
+#[cfg(test)]
+pub(crate) mod work;
 
 pub(crate) use chain::Chain;
 pub(crate) use message_keys::{MessageKeys, OpenError};

@@ -24,21 +24,58 @@ fn unknown_version_bytes_are_refused() {
     let mut message = pair.alice.send(&mut pair.rng, b"text");
     for version in [0x33, 0x34, 0x43, 0x44, 0x54, 0xA0, 0xA2] {
         message[0] = version;
-        let error = pair.bob.receive(&message).unwrap_err();
+        let error = pair.bob.refuses(&message);
         assert!(matches!(error, DecryptError::Parse(ParseError::UnknownVersion { found }) if found == version));
     }
 }
 
 #[test]
+fn a_new_session_of_an_older_version_is_refused() {
+    // What a version 3 client sends: the old version byte, and no KEM fields.
+    for profile in PROFILES {
+        let mut pair = Pair::accepted(*profile, 8);
+        let message = pair.alice.send(&mut pair.rng, b"text");
+        let stripped = tamper_prekey(&message, |proto| (proto.kem_prekey_id, proto.kem_ciphertext) = (None, None));
+        for version in [0x33, 0x34, 0x43, 0x54, 0x04, 0x40] {
+            for form in [&message, &stripped] {
+                let old = [&[version], &form[1..]].concat();
+                let error = PreKeyMessage::parse(&old).unwrap_err();
+                assert!(matches!(error, ParseError::UnknownVersion { found } if found == version));
+                let error = pair.bob.refuses(&old);
+                assert!(matches!(error, DecryptError::Parse(ParseError::UnknownVersion { found }) if found == version));
+            }
+        }
+        assert_eq!(pair.bob.receive(&message).unwrap(), b"text");
+    }
+}
+
+#[test]
 fn a_new_session_needs_its_post_quantum_fields() {
-    let mut pair = Pair::accepted(Profile::Native, 3);
-    let message = pair.alice.send(&mut pair.rng, b"text");
-    let stripped = tamper_prekey(&message, |proto| proto.kem_ciphertext = None);
-    assert!(matches!(PreKeyMessage::parse(&stripped).unwrap_err(), ParseError::MissingField { field: 8 }));
-    let stripped = tamper_prekey(&message, |proto| proto.kem_prekey_id = None);
-    assert!(matches!(PreKeyMessage::parse(&stripped).unwrap_err(), ParseError::MissingField { field: 7 }));
-    let stripped = tamper_prekey(&message, |proto| (proto.kem_prekey_id, proto.kem_ciphertext) = (None, None));
-    assert!(PreKeyMessage::parse(&stripped).is_err());
+    for profile in PROFILES {
+        let mut rng = rng(3);
+        let (alice, bob) = (Device::new(&mut rng, *profile, 1), Device::new(&mut rng, *profile, 2));
+        let message = alice.initiate(&mut rng, &bob, true).encrypt(&mut rng, b"text").unwrap().output;
+        let stripped = tamper_prekey(&message, |proto| proto.kem_ciphertext = None);
+        assert!(matches!(PreKeyMessage::parse(&stripped).unwrap_err(), ParseError::MissingField { field: 8 }));
+        let stripped = tamper_prekey(&message, |proto| proto.kem_prekey_id = None);
+        assert!(matches!(PreKeyMessage::parse(&stripped).unwrap_err(), ParseError::MissingField { field: 7 }));
+        let stripped = tamper_prekey(&message, |proto| (proto.kem_prekey_id, proto.kem_ciphertext) = (None, None));
+        assert!(matches!(PreKeyMessage::parse(&stripped).unwrap_err(), ParseError::MissingField { field: 7 }));
+        let empty = tamper_prekey(&message, |proto| proto.kem_ciphertext = Some(Vec::new()));
+        assert!(matches!(PreKeyMessage::parse(&empty).unwrap_err(), ParseError::FieldLength { field: 8, actual: 0 }));
+        // The post-quantum ratchet is part of the very first message already.
+        let part = |part: Option<Vec<u8>>| tamper_any(*profile, &message, |proto| proto.pq_ratchet = part);
+        let error = bob.accept(&alice, &part(None), true).unwrap_err();
+        assert!(matches!(error, DecryptError::PqRatchet(PqRefusal::Missing)));
+        for field in [vec![], vec![0], vec![0, 1, 1, 0]] {
+            let error = bob.accept(&alice, &part(Some(field)), true).unwrap_err();
+            assert!(matches!(error, DecryptError::PqRatchet(PqRefusal::Malformed)));
+        }
+        // One that takes no part in the braid is well-formed, and not what was sent.
+        let error = bob.accept(&alice, &part(Some(vec![1, 1, 1, 0])), true).unwrap_err();
+        assert!(matches!(error, DecryptError::BadMac));
+        assert_eq!(bob.accept(&alice, &message, true).unwrap().plaintext, b"text");
+    }
 }
 
 #[test]
@@ -50,7 +87,11 @@ fn a_post_quantum_part_that_is_stripped_or_of_another_version_is_refused() {
         assert!(matches!(pair.bob.receive(&stripped).unwrap_err(), DecryptError::PqRatchet(PqRefusal::Missing)));
         for field in [vec![], vec![0], vec![0, 1, 1, 0], vec![2, 1, 1, 0]] {
             let forged = tamper(*profile, &message, |proto| proto.pq_ratchet = Some(field));
-            assert!(matches!(pair.bob.receive(&forged).unwrap_err(), DecryptError::PqRatchet(PqRefusal::Malformed)));
+            assert!(matches!(pair.bob.refuses(&forged), DecryptError::PqRatchet(PqRefusal::Malformed)));
+        }
+        for version in (0..=u8::MAX).filter(|version| *version != 1) {
+            let forged = tamper(*profile, &message, |proto| proto.pq_ratchet.as_mut().unwrap()[0] = version);
+            assert!(matches!(pair.bob.refuses(&forged), DecryptError::PqRatchet(PqRefusal::Malformed)));
         }
         assert_eq!(pair.bob.receive(&message).unwrap(), b"text");
     }

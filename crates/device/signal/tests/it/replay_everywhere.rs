@@ -50,6 +50,69 @@ fn a_prekey_message_cannot_be_replayed_once_its_one_time_prekey_is_gone() {
     assert!(matches!(bob.accept(&alice, &stripped, false).unwrap_err(), DecryptError::BadMac));
 }
 
+#[cfg(feature = "signal-v4")]
+#[test]
+fn a_signal_v4_prekey_message_cannot_be_replayed_once_its_one_time_prekey_is_gone() {
+    let v4 = Profile::SignalV4;
+    let mut rng = rng(5);
+    let (alice, bob) = (Device::new(&mut rng, v4, 1), Device::new(&mut rng, v4, 2));
+    let first = alice.initiate(&mut rng, &bob, true).encrypt(&mut rng, b"once").unwrap().output;
+    let message = PreKeyMessage::parse(&first).unwrap();
+    let error = Session::accept(v4, &bob.identity, bob.address, alice.peer(), message, bob.keys(false)).unwrap_err();
+    assert!(matches!(error, AcceptError::PreKeyMismatch { kind: PreKeyKind::OneTime, .. }));
+    let stripped = tamper_prekey(&first, |proto| proto.one_time_id = None);
+    assert!(matches!(bob.accept(&alice, &stripped, false).unwrap_err(), DecryptError::BadMac));
+}
+
+#[test]
+fn a_first_message_is_a_duplicate_while_its_session_is_archived_and_has_the_same_name_when_it_is_gone() {
+    for profile in PROFILES {
+        let mut rng = rng(6);
+        let (alice, bob) = (Device::new(&mut rng, *profile, 1), Device::new(&mut rng, *profile, 2));
+        // Without a one-time prekey: nothing but Bob's memory of base keys stands against a replay.
+        let first = alice.initiate(&mut rng, &bob, false).encrypt(&mut rng, b"first").unwrap().output;
+        let (mut store, mut archive) = (MemoryArchive::new(), Archive::new());
+        let change = archive.accept(bob.accept(&alice, &first, false).unwrap(), 1).unwrap().change;
+        store.store(&change);
+        archive.apply(change).unwrap();
+        let change = archive.close().unwrap();
+        store.store(&change);
+        archive.apply(change).unwrap();
+        let before = store.stored();
+        for archive in [&archive, &store.restore().unwrap()] {
+            let error = archive.decrypt(&store, &first).unwrap_err();
+            assert!(matches!(error, ArchiveDecryptError::Message(DecryptError::DuplicateMessage { counter: 0 })));
+        }
+        assert_eq!(store.stored(), before);
+        // Taken in once more it is refused by its name, and where the session is gone the name is what a caller compares.
+        let again = bob.accept(&alice, &first, false).unwrap();
+        assert!(matches!(archive.accept(again, 2), Err(AddError::Known)));
+        let error = Archive::new().decrypt(&store, &first).unwrap_err();
+        let ArchiveDecryptError::NewSession { message } = error else { panic!("{error:?}") };
+        assert!(archive.contains(SessionId(message.base_key())));
+    }
+}
+
+#[test]
+fn a_message_that_carries_a_chunk_is_read_once_in_every_state_of_the_post_quantum_ratchet() {
+    for profile in PROFILES {
+        let mut pair = Pair::established(*profile, 7);
+        let mut last: [Option<Vec<u8>>; 2] = [None, None];
+        for _ in 0..90 {
+            for from_alice in [true, false] {
+                let (from, to) =
+                    if from_alice { (&mut pair.alice, &mut pair.bob) } else { (&mut pair.bob, &mut pair.alice) };
+                let message = from.send(&mut pair.rng, b"chunk");
+                assert_eq!(to.receive(&message).unwrap(), b"chunk");
+                let earlier = last[usize::from(from_alice)].replace(message.clone());
+                for replayed in [Some(message), earlier].into_iter().flatten() {
+                    assert!(matches!(to.refuses(&replayed), DecryptError::DuplicateMessage { .. }));
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn a_base_key_with_torsion_is_no_second_name_for_a_native_session() {
     // Adding the point of order 2 turns u into 1/u and leaves every clamped agreement as it is.
@@ -67,7 +130,7 @@ fn a_base_key_with_torsion_is_no_second_name_for_a_native_session() {
 }
 
 /// 1/u modulo 2^255 - 19, by Fermat, with sixteen 16-bit limbs. Slow and only for this test.
-fn inverse(u: &[u8; 32]) -> [u8; 32] {
+pub(crate) fn inverse(u: &[u8; 32]) -> [u8; 32] {
     type Limbs = [u64; 16];
     fn reduce(wide: &mut [u64; 32]) -> Limbs {
         let mut out = [0u64; 16];

@@ -7,14 +7,16 @@ use crate::support::*;
 
 #[test]
 fn two_encryptions_from_one_state_cannot_both_be_committed() {
-    let mut pair = Pair::established(Profile::Native, 1);
-    let one = pair.alice.session.encrypt(&mut pair.rng, b"one").unwrap();
-    let two = pair.alice.session.encrypt(&mut pair.rng, b"two").unwrap();
-    assert_eq!(one.delta.step(), two.delta.step());
-    pair.alice.commit(&one.delta);
-    let step = one.delta.step();
-    assert_eq!(pair.alice.session.apply(&two.delta).unwrap_err(), StaleDelta { expected: step + 1, found: step });
-    assert_eq!(pair.bob.receive(&one.output).unwrap(), b"one");
+    for profile in PROFILES {
+        let mut pair = Pair::established(*profile, 1);
+        let one = pair.alice.session.encrypt(&mut pair.rng, b"one").unwrap();
+        let two = pair.alice.session.encrypt(&mut pair.rng, b"two").unwrap();
+        assert_eq!(one.delta.step(), two.delta.step());
+        pair.alice.commit(&one.delta);
+        let step = one.delta.step();
+        assert_eq!(pair.alice.session.apply(&two.delta).unwrap_err(), StaleDelta { expected: step + 1, found: step });
+        assert_eq!(pair.bob.receive(&one.output).unwrap(), b"one");
+    }
 }
 
 #[test]
@@ -37,4 +39,43 @@ fn the_step_survives_a_restart() {
     pair.alice.send(&mut pair.rng, b"sent");
     pair.alice.restart();
     assert!(pair.alice.session.apply(&stale.delta).is_err());
+}
+
+#[test]
+fn no_state_of_the_post_quantum_ratchet_is_left_twice() {
+    // A copy of every state goes on beside the original: what the copy encrypts names the same keys, and its delta is stale.
+    for profile in PROFILES {
+        let mut pair = Pair::established(*profile, 5);
+        for round in 0..60 {
+            for from_alice in [true, false] {
+                let (from, to) =
+                    if from_alice { (&mut pair.alice, &mut pair.bob) } else { (&mut pair.bob, &mut pair.alice) };
+                let copy = Session::from_record(&from.record()).unwrap();
+                let message = from.send(&mut pair.rng, b"first life");
+                let second = copy.encrypt(&mut pair.rng, b"second life").unwrap();
+                assert!(from.session.apply(&second.delta).is_err(), "round {round}");
+                assert_eq!(to.receive(&message).unwrap(), b"first life");
+                // The peer, too, takes one of the two only.
+                to.refuses(&second.output);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_receiver_restored_from_a_backup_moves_on_alone_from_where_the_backup_was() {
+    // What the crate shows of a rollback: the record says its step, and a delta made after it does not fit.
+    for profile in PROFILES {
+        let mut pair = Pair::established(*profile, 6);
+        let backup = pair.bob.record();
+        let message = pair.alice.send(&mut pair.rng, b"read once");
+        let step = pair.bob.session.decrypt(&pair.bob.skipped, &message).unwrap();
+        pair.bob.commit(&step.delta);
+        let later = pair.bob.session.encrypt(&mut pair.rng, b"after it").unwrap();
+        let mut restored = Session::from_record(&backup).unwrap();
+        assert_eq!(restored.step() + 1, pair.bob.session.step());
+        let expected = restored.step() + 1;
+        assert_eq!(restored.apply(&later.delta).unwrap_err(), StaleDelta { expected, found: expected + 1 });
+        assert_eq!(restored.record().as_bytes(), backup);
+    }
 }

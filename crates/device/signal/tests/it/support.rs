@@ -93,6 +93,19 @@ impl Side {
         Ok(step.output)
     }
 
+    /// Refuses the message, and shows that this changed neither the session nor its rows.
+    pub(crate) fn refuses(&mut self, message: &[u8]) -> DecryptError {
+        let before = (self.record(), self.rows());
+        let error = self.receive(message).unwrap_err();
+        assert!((self.record(), self.rows()) == before, "a refusal changed what is stored: {error:?}");
+        error
+    }
+
+    /// What is stored beside the session: ids and places; the keys print nothing.
+    pub(crate) fn rows(&self) -> String {
+        format!("{:?}", self.skipped)
+    }
+
     pub(crate) fn commit(&mut self, delta: &Delta) {
         self.skipped.apply(delta);
         for kind in [SkippedKind::Message, SkippedKind::PostQuantum] {
@@ -217,4 +230,33 @@ pub(crate) fn tamper_prekey(message: &[u8], change: impl FnOnce(&mut PreKeyProto
     let mut proto = PreKeyProto::decode(&message[1..]).unwrap();
     change(&mut proto);
     [&message[..1], &proto.encode_to_vec()].concat()
+}
+
+/// As [`tamper`], for a message of either form.
+pub(crate) fn tamper_any(profile: Profile, message: &[u8], change: impl FnOnce(&mut RatchetProto)) -> Vec<u8> {
+    match PreKeyMessage::form_of(profile, message).unwrap() {
+        MessageForm::Regular => tamper(profile, message, change),
+        MessageForm::PreKey => tamper_prekey(message, |proto| {
+            proto.message = Some(tamper(profile, &proto.message.clone().unwrap(), change));
+        }),
+    }
+}
+
+/// A post-quantum part: epoch and index as given, what follows them as it was.
+pub(crate) fn renumbered(part: &[u8], epoch: u64, index: u64) -> Vec<u8> {
+    let mut rest = &part[1..];
+    prost::encoding::decode_varint(&mut rest).unwrap();
+    prost::encoding::decode_varint(&mut rest).unwrap();
+    let mut out = vec![part[0]];
+    prost::encoding::encode_varint(epoch, &mut out);
+    prost::encoding::encode_varint(index, &mut out);
+    [&out[..], rest].concat()
+}
+
+/// The type byte in front of an X25519 key.
+pub(crate) fn ec_type(profile: Profile) -> u8 {
+    match profile {
+        Profile::Native => 0x41,
+        Profile::SignalV4 => 0x05,
+    }
 }

@@ -56,12 +56,59 @@ fn an_identity_key_cannot_be_swapped_under_a_signature() {
 }
 
 #[test]
-fn every_bit_of_a_native_signature_counts() {
-    let device = Device::new(&mut rng(5), Profile::Native, 1);
-    for bit in 0..512 {
+fn every_bit_of_a_signature_counts() {
+    for profile in PROFILES {
+        let device = Device::new(&mut rng(5), *profile, 1);
+        for bit in 0..512 {
+            let mut bundle = device.bundle(false);
+            bundle.signed_prekey.signature.0[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(refused_kind(bundle, *profile), PreKeyKind::Signed, "bit {bit}");
+            let mut bundle = device.bundle(false);
+            bundle.kem_prekey.signature.0[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(refused_kind(bundle, *profile), PreKeyKind::Kem, "bit {bit}");
+        }
+    }
+}
+
+#[test]
+fn a_signature_over_one_key_vouches_for_no_other_of_its_kind() {
+    for profile in PROFILES {
+        let device = Device::new(&mut rng(8), *profile, 1);
+        let mut rng = rng(9);
+        let signed = SignedPreKey::generate(&mut rng, *profile, 7, &device.identity).unwrap().public();
+        let kem = KemPreKey::generate(&mut rng, *profile, 300, &device.identity).unwrap().public();
         let mut bundle = device.bundle(false);
-        bundle.signed_prekey.signature.0[bit / 8] ^= 1 << (bit % 8);
-        assert_eq!(refused_kind(bundle, Profile::Native), PreKeyKind::Signed, "bit {bit}");
+        bundle.signed_prekey.key = signed.key;
+        assert_eq!(refused_kind(bundle, *profile), PreKeyKind::Signed);
+        let mut bundle = device.bundle(false);
+        bundle.kem_prekey.key = kem.key;
+        assert_eq!(refused_kind(bundle, *profile), PreKeyKind::Kem);
+        // A one-time prekey is published without a signature; none of the others fits it into another place.
+        let mut bundle = device.bundle(false);
+        bundle.signed_prekey.key = device.one_time.public().key;
+        assert_eq!(refused_kind(bundle, *profile), PreKeyKind::Signed);
+    }
+}
+
+#[test]
+fn r_has_one_spelling() {
+    // y and y + p name the same point where both fit 255 bits, and the sign of a point with x = 0 can be set: R is compared as bytes.
+    for profile in PROFILES {
+        let device = Device::new(&mut rng(10), *profile, 1);
+        for r in [
+            "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+            "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+            "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+            "0100000000000000000000000000000000000000000000000000000000000080",
+            "0100000000000000000000000000000000000000000000000000000000000000",
+            "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        ] {
+            let mut bundle = device.bundle(false);
+            bundle.signed_prekey.signature.0[..32].copy_from_slice(&hex::decode(r).unwrap());
+            assert_eq!(refused_kind(bundle.clone(), *profile), PreKeyKind::Signed);
+            bundle.signed_prekey.signature.0[32..].fill(0);
+            assert_eq!(refused_kind(bundle, *profile), PreKeyKind::Signed);
+        }
     }
 }
 

@@ -44,6 +44,8 @@ impl PqChain {
     /// The key of the next message; `None` behind the last index.
     fn next(&mut self, labels: &PqLabels) -> Option<Secret<32>> {
         let index = self.index.checked_add(1)?;
+        #[cfg(test)]
+        crate::ratchet::work::step();
         let info: [&[u8]; 2] = [&index.to_be_bytes(), labels.chain_next];
         let output: Secret<64> = zero_salt(self.key.expose(), &info);
         let [next, key] = parts(&output);
@@ -53,6 +55,8 @@ impl PqChain {
 
     /// One message further, without its key: the first half of the same derivation.
     fn skip(&mut self, labels: &PqLabels) {
+        #[cfg(test)]
+        crate::ratchet::work::step();
         let index = self.index.saturating_add(1);
         *self = Self { key: zero_salt(self.key.expose(), &[&index.to_be_bytes(), labels.chain_next]), index };
     }

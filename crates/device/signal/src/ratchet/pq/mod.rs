@@ -35,6 +35,8 @@ use braid::Braid;
 use chains::Chains;
 pub use chains::PQ_FORWARD_JUMP_MAX;
 pub(crate) use chains::{KeySource, Skipped};
+#[cfg(test)]
+pub(crate) use codec::Content;
 pub(crate) use codec::{PqField, PqPart};
 pub use error::PqRefusal;
 #[cfg(feature = "signal-v4")]
