@@ -153,6 +153,10 @@ impl Engine<'_> {
                 continue;
             }
             let (message, device) = parse(&row_key)?;
+            // Of a contact that was removed there is nothing left to decide.
+            if self.known_contact(device.account)?.is_none() {
+                continue;
+            }
             if let Some(known) = self.message(message)?.filter(Message::may_be_sent_again) {
                 held.push(HeldResend {
                     conversation: message.conversation,
