@@ -225,7 +225,8 @@ impl<K: Ord + Copy> Rows<K> {
 
 impl Rows<u64> {
     fn evict_epochs_below(&mut self, epoch: u64) {
-        let leaving: Vec<_> = self.keys.range(..epoch).flat_map(|(key, rows)| rows.keys().map(|at| (*key, *at))).collect();
+        let leaving: Vec<_> =
+            self.keys.range(..epoch).flat_map(|(key, rows)| rows.keys().map(|at| (*key, *at))).collect();
         leaving.into_iter().for_each(|id| self.remove(id));
     }
 }
