@@ -58,9 +58,12 @@ impl Lost {
     }
 }
 
+/// The end of a path, and the body.
+type Question = (String, Vec<u8>);
+
 /// What a server was asked, in order.
 #[derive(Clone, Default)]
-struct Asked(Arc<Mutex<Vec<(String, Vec<u8>)>>>);
+struct Asked(Arc<Mutex<Vec<Question>>>);
 
 impl Asked {
     fn note(&self, request: &Received) -> usize {
