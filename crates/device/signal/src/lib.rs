@@ -1,10 +1,11 @@
 //! PQXDH, the Double Ratchet and the sparse post-quantum ratchet as pure state machines.
 //!
 //! What two devices need to write to each other end to end: an asynchronous handshake that a quantum computer does not
-//! break (X25519 + ML-KEM-1024), and a ratchet that gives every message its own key and heals from a stolen state, also against
-//! a quantum computer (ML-KEM-768 over many messages). Sans-I/O: randomness is an
-//! argument, storage is a returned [`Delta`], there is no clock. The formats are one-page specifications:
-//! `docs/protocol/pqxdh.md`, `docs/protocol/ratchet.md`, `docs/protocol/spqr.md`.
+//! break (X25519 + ML-KEM-1024), and a ratchet that gives every message its own key and heals from a stolen state, also
+//! against a quantum computer (ML-KEM-768 over many messages). Sans-I/O: randomness is an argument, storage is a
+//! returned [`Delta`], there is no clock. The formats are one-page specifications: `docs/protocol/pqxdh.md`,
+//! `docs/protocol/ratchet.md`, `docs/protocol/spqr.md`, and `docs/protocol/signal-v4.md` for the opt-in profile that talks
+//! to libsignal.
 //!
 //! The way in, one type per step:
 //!
@@ -13,6 +14,8 @@
 //! responder   bytes --PreKeyMessage::parse--> PreKeyMessage --Session::accept--> Accepting --decrypt_first--> Accepted { session, .. }
 //! ever after  session.encrypt / session.decrypt --> Step; store the delta; session.apply(&delta)
 //! ```
+//!
+//! Where nothing outside tells which session a message belongs to, an [`Archive`] holds all sessions with one device.
 //!
 //! ```
 //! use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
@@ -50,6 +53,120 @@
 //! What the crate never does: create state for a message that did not authenticate, reuse a message key, fall back to
 //! another profile, print a secret, panic on a peer's bytes. It is own cryptographic protocol code and has not been
 //! audited.
+//!
+//! ## What does not compile
+//!
+//! The chains of types above are meant to be walked in one direction, and the compiler sees to it. A bundle that nobody has verified
+//! begins no session:
+//!
+//! ```compile_fail,E0308
+//! # use rcseal_signal::*;
+//! # fn wrong(rng: &mut dyn rand_core::CryptoRng, ours: &IdentityKeyPair, at: Address, peer: Peer, bundle: PreKeyBundle) {
+//! let session = Session::initiate(rng, Profile::Native, ours, at, peer, bundle);
+//! # }
+//! ```
+//!
+//! and nobody but [`PreKeyBundle::verify`] makes a verified one:
+//!
+//! ```compile_fail,E0451
+//! # use rcseal_signal::*;
+//! # fn wrong(bundle: PreKeyBundle) {
+//! let verified = VerifiedBundle { profile: Profile::Native, bundle };
+//! # }
+//! ```
+//!
+//! A handshake whose first message has not been authenticated is no session, and it is used up by the attempt:
+//!
+//! ```compile_fail,E0599
+//! # use rcseal_signal::*;
+//! # fn wrong(rng: &mut dyn rand_core::CryptoRng, accepting: Accepting) {
+//! accepting.encrypt(rng, b"too early");
+//! # }
+//! ```
+//!
+//! ```compile_fail,E0382
+//! # use rcseal_signal::*;
+//! # fn wrong(accepting: Accepting) {
+//! let _ = accepting.decrypt_first();
+//! let _ = accepting.decrypt_first();
+//! # }
+//! ```
+//!
+//! A step whose delta is dropped has not happened, and the compiler warns; so does one whose output is taken out of it:
+//!
+//! ```compile_fail
+//! #![deny(unused_must_use)]
+//! # use rcseal_signal::*;
+//! # fn wrong(rng: &mut dyn rand_core::CryptoRng, session: &Session) -> Result<(), EncryptError> {
+//! session.encrypt(rng, b"never stored")?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! ```compile_fail
+//! #![deny(unused_must_use)]
+//! # use rcseal_signal::*;
+//! # fn wrong(archive: &Archive, rows: &dyn ArchiveRows, message: &[u8]) -> Result<(), ArchiveDecryptError> {
+//! archive.decrypt(rows, message)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A change is not made up, and that of an archive is applied once. (Of a session's delta, which is borrowed because a store reads it as
+//! well, [`Session::apply`] checks whose it is and that it is the next one.)
+//!
+//! ```compile_fail,E0451
+//! # use rcseal_signal::*;
+//! # fn wrong(delta: Delta) {
+//! let other = Delta { insert: Vec::new(), ..delta };
+//! # }
+//! ```
+//!
+//! ```compile_fail,E0382
+//! # use rcseal_signal::*;
+//! # fn wrong(archive: &mut Archive, change: ArchiveChange) {
+//! let _ = archive.apply(change);
+//! let _ = archive.apply(change);
+//! # }
+//! ```
+//!
+//! Nothing with a secret in it is copied or written out by accident, and secrets are not compared with `==`:
+//!
+//! ```compile_fail,E0277
+//! # use rcseal_signal::*;
+//! fn copied<T: Clone>() {}
+//! copied::<Session>();
+//! ```
+//!
+//! ```compile_fail,E0277
+//! # use rcseal_signal::*;
+//! fn written<T: serde::Serialize>() {}
+//! written::<Session>();
+//! ```
+//!
+//! ```compile_fail,E0277
+//! # use rcseal_signal::*;
+//! fn copied<T: Clone>() {}
+//! copied::<IdentityKeyPair>();
+//! ```
+//!
+//! ```compile_fail,E0277
+//! # use rcseal_signal::*;
+//! fn copied<T: Clone>() {}
+//! copied::<Record>();
+//! ```
+//!
+//! ```compile_fail,E0277
+//! # use rcseal_signal::*;
+//! fn copied<T: Clone>() {}
+//! copied::<SkippedRow>();
+//! ```
+//!
+//! ```compile_fail,E0369
+//! # fn wrong(one: rcseal_crypto::Secret<32>, other: rcseal_crypto::Secret<32>) -> bool {
+//! one == other
+//! # }
+//! ```
 
 #![no_std]
 

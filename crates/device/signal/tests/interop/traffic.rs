@@ -33,8 +33,8 @@ const CLASSES: &[Class] = &[
     Class { name: "bursts_of_ours", loss: 10, duplicate: 5, delay: 1, burst: [40, 1], rounds_per_epoch: 90 },
 ];
 
-/// One restart of either side in so many rounds.
-const RESTART_EVERY: u32 = 60;
+/// One restart of each side in so many messages sent or delivered.
+const RESTART_EVERY: u32 = 250;
 
 /// What one run saw.
 #[derive(Default)]
@@ -108,22 +108,28 @@ fn talk(run: &Run, class: &Class, initiator: Initiator, messages: usize, counts:
             // Each side answers what has arrived by then, so that every burst is a turn.
             deliver(&mut world, &mut flights, counts.rounds, &mut seen, &mut can_send, counts)?;
         }
-        if world.rng.next_u32().is_multiple_of(RESTART_EVERY) {
-            world.ours.restart()?;
-            counts.restarts += 1;
-        }
-        if world.rng.next_u32().is_multiple_of(RESTART_EVERY) {
-            world.restart_theirs()?;
-            counts.restarts += 1;
-        }
         counts.rounds += 1;
         ensure(counts.rounds < 50 * messages as u64 + 100, "nothing gets through")?;
     }
     deliver(&mut world, &mut flights, u64::MAX, &mut seen, &mut can_send, counts)
 }
 
+/// Ends one side or the other now and then, and starts it again from what it had stored.
+fn restart_sometimes(world: &mut World, counts: &mut Counts) -> Result<(), Failure> {
+    if world.rng.next_u32().is_multiple_of(RESTART_EVERY) {
+        world.ours.restart()?;
+        counts.restarts += 1;
+    }
+    if world.rng.next_u32().is_multiple_of(RESTART_EVERY) {
+        world.restart_theirs()?;
+        counts.restarts += 1;
+    }
+    Ok(())
+}
+
 /// Encrypts one message and puts none, one or two copies of it on their way.
 fn send(world: &mut World, class: &Class, from: Initiator, counts: &mut Counts) -> Result<Vec<Flight>, Failure> {
+    restart_sometimes(world, counts)?;
     let mut text = vec![0; (world.rng.next_u32() % 200) as usize];
     world.rng.fill_bytes(&mut text);
     let sent = match from {
@@ -168,6 +174,7 @@ fn deliver(
     let mut due: Vec<Flight> = flights.extract_if(.., |flight| flight.due <= now).collect();
     due.sort_by_key(|flight| (flight.due, flight.order));
     for flight in due {
+        restart_sometimes(world, counts)?;
         let again = std::mem::replace(&mut seen[flight.number], true);
         let name = format!("message {} in round {}", flight.number, counts.rounds);
         let (read, refused_as_duplicate) = match flight.from {

@@ -1,6 +1,7 @@
 //! What the `signal-v4` profile has of its own: encodings behind type bytes, round-3 Kyber, signatures with a sign bit, a
 //! base key that must not carry torsion. That it talks to libsignal is shown elsewhere.
 
+use proptest::prelude::*;
 use rcseal_signal::*;
 
 use crate::support::*;
@@ -146,5 +147,22 @@ fn field_three_names_the_last_message_of_the_chain_before() {
         let expected = if sent == 1 { 1 } else { sent };
         assert_eq!(previous(&next), expected);
         pair.bob.receive(&next).unwrap();
+    }
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_are_a_key_or_a_typed_error(
+        key in proptest::collection::vec(any::<u8>(), 0..40),
+        signature in proptest::collection::vec(any::<u8>(), 0..70),
+        kem_key in proptest::collection::vec(any::<u8>(), KEM_PUBLIC_KEY_LEN..KEM_PUBLIC_KEY_LEN + 3),
+    ) {
+        for type_byte in [None, Some(0x05), Some(0x08)] {
+            let encoded = |body: &[u8]| [type_byte.as_slice(), body].concat();
+            let _ = IdentityKey::from_encoded(V4, &encoded(&key));
+            let _ = OneTimePreKeyPublic::from_encoded(V4, 1, &encoded(&key));
+            let _ = SignedPreKeyPublic::from_encoded(V4, 1, &encoded(&key), &signature);
+            let _ = KemPreKeyPublic::from_encoded(V4, 1, &encoded(&kem_key), &signature);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Two sides that begin at once, devices that begin again and again, and prekeys that rotate under messages in flight:
 //! the archive of sessions reads what can be read and converges.
 
+use proptest::prelude::*;
 use rand_chacha::ChaCha20Rng;
 use rcseal_signal::*;
 
@@ -361,5 +362,37 @@ fn a_stored_index_restores_or_is_refused_by_name() {
         let mut other = index.clone();
         other[at] = value;
         assert_eq!(Archive::restore(&other, |_| Some(record.clone())).unwrap_err(), RestoreError::Index);
+    }
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_are_an_archive_or_a_typed_error(
+        index in proptest::collection::vec(any::<u8>(), 0..200),
+        record in proptest::collection::vec(any::<u8>(), 0..100),
+    ) {
+        let _ = Archive::restore(&index, |_| Some(record.clone()));
+    }
+
+    #[test]
+    fn an_index_of_the_right_form_is_an_archive_or_a_typed_error(
+        active in 0..3u8,
+        entries in proptest::collection::vec(any::<([u8; 32], u64)>(), 0..44),
+    ) {
+        let mut index = vec![1, active, entries.len() as u8];
+        for (session, began) in &entries {
+            index.extend_from_slice(session);
+            index.extend_from_slice(&began.to_be_bytes());
+        }
+        let restored = Archive::restore(&index, |_| None);
+        match entries.first() {
+            None => prop_assert_eq!(restored.is_ok(), active == 0),
+            Some((session, _)) => {
+                let kept = ARCHIVED_MAX + usize::from(active);
+                let missing = RestoreError::Missing { session: SessionId(*session) };
+                let expected = if active > 1 || entries.len() > kept { RestoreError::Index } else { missing };
+                prop_assert_eq!(restored.unwrap_err(), expected);
+            }
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use proptest::prelude::*;
 use rcseal_credential::{
     BuildError, IdentityProfile, KeySetBuilder, KeySetError, Party, SIGNAL_V4_CODE_LEN, SafetyNumber, ScanError,
     SignalV4Party, SignalV4SafetyNumber, SignalV4ScanError,
@@ -138,5 +139,23 @@ fn digits_and_codes_equal_libsignals() {
         assert_eq!(ours.code().as_slice(), bytes("our_code"));
         assert_eq!(theirs.code().as_slice(), bytes("their_code"));
         assert_eq!(ours.verify_scan(&bytes("their_code")), Ok(()));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn arbitrary_codes_are_refused_with_a_typed_error(mut code in proptest::collection::vec(any::<u8>(), 0..80)) {
+        let number = SignalV4SafetyNumber::new(&v4_party(12), &v4_party(13));
+        prop_assert!(number.verify_scan(&code).is_err());
+        if let [tag, version, ..] = code.as_mut_slice() {
+            (*tag, *version) = (0x08, 2);
+            let expected = match code.len() {
+                SIGNAL_V4_CODE_LEN => vec![SignalV4ScanError::Malformed, SignalV4ScanError::Mismatch],
+                _ => vec![SignalV4ScanError::Malformed],
+            };
+            prop_assert!(expected.contains(&number.verify_scan(&code).unwrap_err()));
+        }
     }
 }
