@@ -1,7 +1,8 @@
 //! `vectors/signal/native-v1.json`: one whole session as data, shared by every language.
 //!
 //! Each step lists the random bytes it draws, what goes in, what comes out and the record after it, so an
-//! implementation can be checked step by step. `RCSEAL_WRITE_VECTORS=1` writes the file anew from a seeded generator;
+//! implementation can be checked step by step. The steps are followed by an exchange that takes the post-quantum ratchet
+//! through an epoch of either side, with digests in place of whole records. `RCSEAL_WRITE_VECTORS=1` writes the file anew from a seeded generator;
 //! without it the file is replayed.
 
 use std::convert::Infallible;
@@ -30,6 +31,7 @@ struct Vectors {
     steps: Vec<StepVector>,
     refused: Vec<Refused>,
     exports: Vec<Export>,
+    exchange: Vec<Exchanged>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -81,6 +83,60 @@ struct Refused {
 struct Export {
     label: String,
     key: String,
+}
+
+/// A message that is written and read at once.
+#[derive(Serialize, Deserialize)]
+struct Exchanged {
+    from: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    random: String,
+    plaintext: String,
+    message: String,
+    /// SHA-256 of the sender's record after it, and of the receiver's.
+    records: [String; 2],
+    /// Where either side's step begins a key epoch: rows of key epochs below this go.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    epochs_below: [Option<u64>; 2],
+}
+
+fn is_nothing(epochs: &[Option<u64>; 2]) -> bool {
+    *epochs == [None, None]
+}
+
+fn digest(delta: &Delta) -> String {
+    hex::encode(rcseal_crypto::hash::sha256(&[delta.record().as_bytes()]))
+}
+
+/// The epoch of the post-quantum ratchet, where `docs/protocol/spqr.md` puts it in a record.
+fn epoch(side: &Side) -> u64 {
+    u64::from_be_bytes(side.record()[738..746].try_into().unwrap())
+}
+
+/// Both write in turns, every message arrives, until each has made one key pair and one ciphertext.
+fn exchange(sides: &mut [Option<Side>; 2], tape: &mut TapeRng) -> Vec<Exchanged> {
+    let mut out = Vec::new();
+    while sides.iter().flatten().any(|side| epoch(side) < 3) {
+        for (from, name) in [(0, "alice"), (1, "bob")] {
+            let plaintext = format!("exchange {}", out.len()).into_bytes();
+            let sender = sides[from].as_mut().unwrap();
+            let sent = sender.session.encrypt(tape, &plaintext).unwrap();
+            sender.commit(&sent.delta);
+            let receiver = sides[1 - from].as_mut().unwrap();
+            let read = receiver.session.decrypt(&receiver.skipped, &sent.output).unwrap();
+            assert_eq!(read.output, plaintext);
+            receiver.commit(&read.delta);
+            out.push(Exchanged {
+                from: name.into(),
+                random: tape.drawn(),
+                plaintext: hex::encode(&plaintext),
+                message: hex::encode(&sent.output),
+                records: [digest(&sent.delta), digest(&read.delta)],
+                epochs_below: [sent.delta.evict().epochs_below, read.delta.evict().epochs_below],
+            });
+        }
+    }
+    out
 }
 
 /// Draws from a seeded generator and remembers what was drawn, or hands out given bytes.
@@ -258,10 +314,12 @@ fn write() {
         label: label.into(),
         key: hex::encode(bob_side.session.export(label.as_bytes()).expose()),
     });
+    let exchange = exchange(&mut sides, &mut tape);
     let vectors = Vectors {
         about:
             "One native session, step by step. Byte strings in hexadecimal; prekeys in their stored form; formats in \
-                docs/protocol/pqxdh.md, ratchet.md and spqr.md. `refused` is given to bob after the last step."
+                docs/protocol/pqxdh.md, ratchet.md and spqr.md. `refused` is given to bob after the last step. `exchange` goes \
+                on from there: every message arrives at once, records are given as SHA-256."
                 .into(),
         profile: Profile::Native.to_string(),
         alice: party(&alice),
@@ -276,6 +334,7 @@ fn write() {
         steps,
         refused,
         exports: exports.into(),
+        exchange,
     };
     std::fs::create_dir_all(path().parent().unwrap()).unwrap();
     std::fs::write(path(), serde_json::to_string_pretty(&vectors).unwrap() + "\n").unwrap();
@@ -368,4 +427,24 @@ fn the_native_session_replays() {
             assert_eq!(hex::encode(side.session.export(export.label.as_bytes()).expose()), export.key);
         }
     }
+    let mut sides = [alice_side, bob_side];
+    for (number, step) in vectors.exchange.iter().enumerate() {
+        let from = usize::from(step.from == "bob");
+        for side in &mut sides {
+            side.restart();
+        }
+        let mut random = TapeRng::Replay(bytes(&step.random));
+        let sent = sides[from].session.encrypt(&mut random, &bytes(&step.plaintext)).unwrap();
+        assert!(matches!(random, TapeRng::Replay(left) if left.is_empty()), "message {number} draws less");
+        assert_eq!(hex::encode(&sent.output), step.message, "message {number}");
+        sides[from].commit(&sent.delta);
+        let receiver = &mut sides[1 - from];
+        let read = receiver.session.decrypt(&receiver.skipped, &sent.output).unwrap();
+        assert_eq!(hex::encode(&read.output), step.plaintext, "message {number}");
+        receiver.commit(&read.delta);
+        assert_eq!([digest(&sent.delta), digest(&read.delta)], step.records, "records after message {number}");
+        let evicted = [&sent.delta, &read.delta].map(|delta| delta.evict().epochs_below);
+        assert_eq!(evicted, step.epochs_below, "rows after message {number}");
+    }
+    assert!(sides.iter().all(|side| epoch(side) >= 3), "each side has made a key pair and a ciphertext");
 }

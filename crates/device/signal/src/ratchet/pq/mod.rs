@@ -20,6 +20,8 @@ mod erasure;
 mod error;
 mod gf;
 mod labels;
+#[cfg(test)]
+mod prints;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -142,7 +144,7 @@ impl PqRatchet {
     }
 }
 
-#[cfg(feature = "audit")]
+#[cfg(any(feature = "audit", test))]
 impl PqRatchet {
     /// Names every secret of the state.
     pub(crate) fn audit_secrets(&self, add: &mut dyn FnMut(&'static str, &[u8])) {
