@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 use rcseal_report::{Format, Report, Row};
 use rcseal_signal::Record;
-use timing::{Group, median};
+use timing::{Group, least, median};
 
 /// Length of the measured plaintext.
 const TEXT_LEN: usize = 1024;
@@ -50,6 +50,11 @@ fn main() -> ExitCode {
     ExitCode::from(report.finish(Format::from_json_flag(given("--json"))))
 }
 
+/// A row of a median, and beside it the least disturbed batch.
+fn time(id: &str, times: &[f64]) -> Row {
+    Row::lower(id, median(times), "µs").peer("least", least(times))
+}
+
 fn messages(report: &mut Report) {
     let (mut encrypt, mut decrypt) = (ours::one_way(), ours::one_way());
     let (mut peer_encrypt, mut peer_decrypt) = (peer::one_way(), peer::one_way());
@@ -68,7 +73,7 @@ fn messages(report: &mut Report) {
     let times = group.run(BATCHES);
     for (id, goal) in [("encrypt", MESSAGE_GOAL), ("decrypt", MESSAGE_GOAL), ("ping_pong", PING_PONG_GOAL)] {
         let floor = median(&times[&format!("{id}_floor")]);
-        let row = Row::lower(&format!("{id}_1kib"), median(&times[id]), "µs").goal(goal);
+        let row = time(&format!("{id}_1kib"), &times[id]).goal(goal);
         report.measure(row.peer("floor", floor).peer("vodozemac", median(&times[&format!("{id}_peer")])));
     }
 }
@@ -113,7 +118,7 @@ fn handshakes(report: &mut Report) {
     let times = group.run(BATCHES);
     let row = |id: &str, name: &str| {
         let floor = median(&times[&format!("{name}_floor")]);
-        Row::lower(id, median(&times[name]), "µs").peer("floor", floor)
+        time(id, &times[name]).peer("floor", floor)
     };
     report.measure(row("initiator_set_up", "initiate").goal(INITIATOR_GOAL));
     let outbound = median(&times["peer"]);
@@ -130,8 +135,8 @@ fn skipped_keys(report: &mut Report) {
     group.add("peer", Box::new(|| peer::with_stored(40).out_of_order(20)));
     let times = group.run(BATCHES);
     let in_order = median(&times["in_order"]);
-    report.measure(Row::lower("decrypt_in_order_2000_stored", in_order, "µs"));
-    let row = Row::lower("decrypt_out_of_order_2000_stored", median(&times["out_of_order"]), "µs");
+    report.measure(time("decrypt_in_order_2000_stored", &times["in_order"]));
+    let row = time("decrypt_out_of_order_2000_stored", &times["out_of_order"]);
     report.measure(row.goal(OUT_OF_ORDER_GOAL * in_order).peer("vodozemac_40_stored", median(&times["peer"])));
 
     let mut jump = ours::Jump::new(rcseal_signal::FORWARD_JUMP_MAX);
@@ -142,9 +147,9 @@ fn skipped_keys(report: &mut Report) {
     group.add("floor", Box::new(|| floor::chain_steps(rcseal_signal::FORWARD_JUMP_MAX)));
     let times = group.run(5);
     let (floor, valid) = (median(&times["floor"]), median(&times["valid"]));
-    report.measure(Row::lower("decrypt_after_jump_of_25000", valid, "µs").goal(JUMP_GOAL).peer("floor", floor));
+    report.measure(time("decrypt_after_jump_of_25000", &times["valid"]).goal(JUMP_GOAL).peer("floor", floor));
     // What a stranger can make us do is at most what a peer can.
-    let forged = Row::lower("refuse_forged_jump_of_25000", median(&times["forged"]), "µs");
+    let forged = time("refuse_forged_jump_of_25000", &times["forged"]);
     report.measure(forged.goal(valid).peer("floor", floor));
 }
 
