@@ -1,7 +1,7 @@
-//! Checks what documents claim and a program can see: that the tests which the threat model names exist, and that links lead
-//! somewhere.
+//! Checks what documents claim and a program can see: that the tests which the threat model and the manual's list of failures name
+//! exist, and that links lead somewhere.
 //!
-//! A threat model that says "cannot, and this test shows it" is worth as much as the test; a test that was renamed or removed
+//! A page that says "cannot, and this test shows it" is worth as much as the test; a test that was renamed or removed
 //! must not leave the claim standing. A test is named as `` `crate: name_of_the_test` ``.
 
 use std::collections::BTreeSet;
@@ -12,12 +12,16 @@ use super::{Context, Outcome, PartError};
 use crate::process::say;
 use crate::workspace::Workspace;
 
-const THREAT_MODEL: &str = "docs/threat-model.md";
+/// Pages that name tests.
+const CLAIMING: [&str; 2] = ["docs/threat-model.md", "docs/manual/failures.md"];
 
 /// Runs the part.
 pub(crate) fn run(context: &Context) -> Result<Outcome, PartError> {
     let root = &context.workspace.root;
-    let mut complaints = missing_tests(&context.workspace)?;
+    let mut complaints = Vec::new();
+    for page in CLAIMING {
+        complaints.extend(missing_tests(&context.workspace, page)?);
+    }
     for document in documents(root)? {
         let text = context.workspace.read(&document)?;
         complaints.extend(dead_links(root, &document, &text));
@@ -29,11 +33,11 @@ pub(crate) fn run(context: &Context) -> Result<Outcome, PartError> {
     })
 }
 
-fn missing_tests(workspace: &Workspace) -> Result<Vec<String>, PartError> {
-    let claims = claims(&workspace.read(THREAT_MODEL)?);
+fn missing_tests(workspace: &Workspace, page: &str) -> Result<Vec<String>, PartError> {
+    let claims = claims(&workspace.read(page)?);
     let mut complaints = Vec::new();
     if claims.is_empty() {
-        complaints.push(format!("{THREAT_MODEL} names no test at all"));
+        complaints.push(format!("{page} names no test at all"));
     }
     for (short, test) in claims {
         let package = if short == "xtask" { short.clone() } else { format!("rcseal-{short}") };
@@ -43,7 +47,7 @@ fn missing_tests(workspace: &Workspace) -> Result<Vec<String>, PartError> {
             None => false,
         };
         if !found {
-            complaints.push(format!("{THREAT_MODEL} names `{short}: {test}`, which does not exist"));
+            complaints.push(format!("{page} names `{short}: {test}`, which does not exist"));
         }
     }
     Ok(complaints)

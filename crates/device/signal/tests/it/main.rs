@@ -6,6 +6,7 @@ mod support;
 
 mod crash_between_store_writes;
 mod downgrade_refused;
+mod fingerprint_ambiguity;
 mod identity_misbinding;
 mod kem_misuse;
 mod low_order_and_noncanonical_points;
