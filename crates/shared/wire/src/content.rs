@@ -7,13 +7,16 @@
 //! Limits are those of a message that a person writes; anything larger is a blob.
 
 mod body;
+mod contact;
+mod media;
 mod payload;
+mod receipt;
 
-pub use body::{
-    BlobReference, Body, Card, ConsentChoice, ContactEntry, Content, GroupEventKind, KeyChange, Media, Receipt,
-    RekeyStep, Suggestion,
-};
+pub use body::{Body, ConsentChoice, Content, GroupEventKind, RekeyStep};
+pub use contact::{ContactEntry, KeyChange};
+pub use media::{BlobReference, Card, Media, Suggestion};
 pub use payload::{Conversation, ConversationKind, Introduction, Participant, Payload, Role};
+pub use receipt::Receipt;
 
 use crate::id::IdError;
 
@@ -88,6 +91,11 @@ fn field<T>(field: &'static str) -> impl FnOnce(IdError) -> Result<T, ContentErr
 /// Parses an id field.
 fn id<T>(name: &'static str, parsed: Result<T, IdError>) -> Result<T, ContentError> {
     parsed.or_else(field(name))
+}
+
+/// Takes a field of exactly `N` bytes.
+fn fixed<const N: usize>(field: &'static str, bytes: &[u8]) -> Result<[u8; N], ContentError> {
+    bytes.try_into().map_err(|_| ContentError::Field { field })
 }
 
 /// Checks a text field's length in bytes.

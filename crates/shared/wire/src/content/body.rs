@@ -3,15 +3,14 @@
 use std::fmt;
 
 use prost::Message as _;
-use rcseal_crypto::secret::Secret;
 
+use super::contact::ContactEntry;
+use super::media::{Card, Media};
+use super::receipt::Receipt;
 use super::{
-    CONTACTS_MAX, ContentError, EMOJI_LEN_MAX, MEDIA_LEN_MAX, NAME_LEN_MAX, RECEIPT_LEN_MAX, RESEND_LEN_MAX,
-    SUGGESTIONS_MAX, TEXT_LEN_MAX, id, limited, proto,
+    CONTACTS_MAX, ContentError, EMOJI_LEN_MAX, NAME_LEN_MAX, RESEND_LEN_MAX, TEXT_LEN_MAX, fixed, id, limited, proto,
 };
-use crate::id::{AccountId, BlobId, Digest, EnvelopeId, KeySetCounter, KeySetHash, MessageId};
-use crate::origin::Origin;
-use crate::token::DeliveryToken;
+use crate::id::{AccountId, EnvelopeId, MessageId};
 
 /// A content, with the bytes it was made of.
 pub struct Content {
@@ -106,85 +105,6 @@ pub enum RekeyStep {
     },
 }
 
-/// What became of messages.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Receipt {
-    /// They reached a device and were decrypted there.
-    Delivered(Vec<MessageId>),
-    /// Somebody saw them.
-    Read(Vec<MessageId>),
-    /// Envelopes that reached a device and could not be decrypted.
-    Undecryptable {
-        /// Which envelopes; the sender knows which message was in them.
-        envelopes: Vec<EnvelopeId>,
-        /// A code of `docs/protocol/envelope.md`.
-        reason: u32,
-    },
-}
-
-/// An encrypted blob and the key to it.
-pub struct BlobReference {
-    /// Where it is at the server.
-    pub id: BlobId,
-    /// Opens it.
-    pub key: Secret<32>,
-    /// SHA-256 of the ciphertext.
-    pub digest: Digest,
-    /// Bytes of plaintext.
-    pub size: u64,
-    /// The server that has it.
-    pub origin: Origin,
-}
-
-impl fmt::Debug for BlobReference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BlobReference").field("size", &self.size).field("origin", &self.origin).finish_non_exhaustive()
-    }
-}
-
-/// A picture, a film, a file.
-#[derive(Debug)]
-pub struct Media {
-    /// The thing itself.
-    pub blob: BlobReference,
-    /// Its media type.
-    pub content_type: String,
-    /// Its name; never a path.
-    pub file_name: String,
-    /// Words with it; may be empty.
-    pub caption: String,
-    /// Pixels, or 0.
-    pub width: u32,
-    /// Pixels, or 0.
-    pub height: u32,
-    /// A small picture that the sender made.
-    pub thumbnail: Option<BlobReference>,
-}
-
-/// A card with suggestions.
-#[derive(Debug)]
-pub struct Card {
-    /// Its title.
-    pub title: String,
-    /// Its words.
-    pub text: String,
-    /// Its picture.
-    pub media: Option<Media>,
-    /// What one may choose.
-    pub suggestions: Vec<Suggestion>,
-}
-
-/// One thing to choose.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Suggestion {
-    /// Comes back in [`Body::Suggested`].
-    pub id: [u8; 16],
-    /// What it says.
-    pub label: String,
-    /// What it opens; empty for a reply.
-    pub url: String,
-}
-
 /// What happened to a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GroupEventKind {
@@ -207,42 +127,6 @@ pub enum ConsentChoice {
     EndToEnd,
     /// A transcript is kept.
     Retained,
-}
-
-/// A contact, as devices of one account tell each other.
-#[derive(Debug)]
-pub struct ContactEntry {
-    /// The account.
-    pub account: AccountId,
-    /// The leave to write to it.
-    pub delivery_token: DeliveryToken,
-    /// Where its mailboxes are.
-    pub origin: Origin,
-    /// What the user calls it.
-    pub name: String,
-    /// The key set last seen.
-    pub key_set_counter: KeySetCounter,
-    /// Its hash.
-    pub key_set_hash: KeySetHash,
-    /// The account key behind it, without which a later key set could be anybody's; `None` where it is not known yet.
-    pub account_key: Option<[u8; 32]>,
-    /// The user compared safety numbers, over that account key.
-    pub verified: bool,
-    /// The account key was replaced, and the user has not decided about that.
-    pub changed: Option<KeyChange>,
-    /// The user wants nothing to do with the contact.
-    pub blocked: bool,
-}
-
-/// By whose leave a contact's account key was replaced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyChange {
-    /// The key before signed.
-    Migrated,
-    /// The recovery key signed.
-    Recovered,
-    /// Nobody signed. What a later version may know beside these is taken for this one.
-    Reset,
 }
 
 impl Content {
@@ -346,20 +230,7 @@ impl Body {
             Self::Receipt(receipt) => P::Receipt(receipt.to_proto()),
             Self::Typing(active) => P::Typing(proto::Typing { active: *active }),
             Self::Media(media) => P::Media(media.to_proto()),
-            Self::Card(card) => P::Card(proto::Card {
-                title: card.title.clone(),
-                text: card.text.clone(),
-                media: card.media.as_ref().map(Media::to_proto),
-                suggestions: card
-                    .suggestions
-                    .iter()
-                    .map(|suggestion| proto::Suggestion {
-                        id: suggestion.id.to_vec(),
-                        label: suggestion.label.clone(),
-                        url: suggestion.url.clone(),
-                    })
-                    .collect(),
-            }),
+            Self::Card(card) => P::Card(card.to_proto()),
             Self::Suggested { card, suggestion } => {
                 P::Suggested(proto::Suggested { card: card.as_bytes().to_vec(), suggestion: suggestion.to_vec() })
             }
@@ -476,174 +347,6 @@ impl Body {
                     .collect::<Result<_, _>>()?;
                 Self::ResendRequest { envelopes }
             }
-        })
-    }
-}
-
-fn fixed<const N: usize>(field: &'static str, bytes: &[u8]) -> Result<[u8; N], ContentError> {
-    bytes.try_into().map_err(|_| ContentError::Field { field })
-}
-
-impl Receipt {
-    fn to_proto(&self) -> proto::Receipt {
-        let (kind, messages, reason) = match self {
-            Self::Delivered(ids) => {
-                (proto::ReceiptKind::Delivered, ids.iter().map(|id| id.as_bytes().to_vec()).collect(), 0)
-            }
-            Self::Read(ids) => (proto::ReceiptKind::Read, ids.iter().map(|id| id.as_bytes().to_vec()).collect(), 0),
-            Self::Undecryptable { envelopes, reason } => (
-                proto::ReceiptKind::Undecryptable,
-                envelopes.iter().map(|id| id.as_bytes().to_vec()).collect(),
-                *reason,
-            ),
-        };
-        proto::Receipt { kind: kind.into(), messages, reason }
-    }
-
-    /// `None` for a kind of a later version.
-    fn from_proto(receipt: &proto::Receipt) -> Result<Option<Self>, ContentError> {
-        if receipt.messages.len() > RECEIPT_LEN_MAX {
-            return Err(ContentError::TooLong { field: "messages" });
-        }
-        let messages = || {
-            receipt.messages.iter().map(|bytes| id("messages", MessageId::parse(bytes))).collect::<Result<Vec<_>, _>>()
-        };
-        Ok(match receipt.kind() {
-            proto::ReceiptKind::Delivered => Some(Self::Delivered(messages()?)),
-            proto::ReceiptKind::Read => Some(Self::Read(messages()?)),
-            proto::ReceiptKind::Undecryptable => {
-                let envelopes = receipt
-                    .messages
-                    .iter()
-                    .map(|bytes| id("messages", EnvelopeId::parse(bytes)))
-                    .collect::<Result<_, _>>()?;
-                Some(Self::Undecryptable { envelopes, reason: receipt.reason })
-            }
-            proto::ReceiptKind::Unspecified => None,
-        })
-    }
-}
-
-impl BlobReference {
-    fn to_proto(&self) -> proto::Blob {
-        proto::Blob {
-            id: self.id.as_bytes().to_vec(),
-            key: self.key.expose().to_vec(),
-            digest: self.digest.as_bytes().to_vec(),
-            size: self.size,
-            origin: self.origin.to_string(),
-        }
-    }
-
-    fn from_proto(blob: &proto::Blob) -> Result<Self, ContentError> {
-        // A sender names the size, and whoever fetches the blob reserves and writes as much.
-        if blob.size > MEDIA_LEN_MAX {
-            return Err(ContentError::TooLong { field: "blob.size" });
-        }
-        Ok(Self {
-            id: id("blob.id", BlobId::parse(&blob.id))?,
-            key: Secret::from_slice(&blob.key).ok_or(ContentError::Field { field: "blob.key" })?,
-            digest: id("blob.digest", Digest::parse(&blob.digest))?,
-            size: blob.size,
-            origin: blob.origin.parse().map_err(|_| ContentError::Field { field: "blob.origin" })?,
-        })
-    }
-}
-
-impl Media {
-    fn to_proto(&self) -> proto::Media {
-        proto::Media {
-            blob: Some(self.blob.to_proto()),
-            content_type: self.content_type.clone(),
-            file_name: self.file_name.clone(),
-            caption: self.caption.clone(),
-            width: self.width,
-            height: self.height,
-            thumbnail: self.thumbnail.as_ref().map(BlobReference::to_proto),
-        }
-    }
-
-    fn from_proto(media: proto::Media) -> Result<Self, ContentError> {
-        let file_name = limited("file_name", media.file_name, NAME_LEN_MAX)?;
-        // A name that walks the recipient's folders is not a name.
-        if file_name.contains(['/', '\\', '\0']) || file_name == ".." || file_name == "." {
-            return Err(ContentError::Field { field: "file_name" });
-        }
-        Ok(Self {
-            blob: BlobReference::from_proto(&media.blob.ok_or(ContentError::Field { field: "blob" })?)?,
-            content_type: limited("content_type", media.content_type, NAME_LEN_MAX)?,
-            file_name,
-            caption: limited("caption", media.caption, TEXT_LEN_MAX)?,
-            width: media.width,
-            height: media.height,
-            thumbnail: media.thumbnail.as_ref().map(BlobReference::from_proto).transpose()?,
-        })
-    }
-}
-
-impl Card {
-    fn from_proto(card: proto::Card) -> Result<Self, ContentError> {
-        if card.suggestions.len() > SUGGESTIONS_MAX {
-            return Err(ContentError::TooLong { field: "suggestions" });
-        }
-        let suggestion = |suggestion: proto::Suggestion| {
-            Ok(Suggestion {
-                id: fixed("suggestion.id", &suggestion.id)?,
-                label: limited("suggestion.label", suggestion.label, NAME_LEN_MAX)?,
-                url: limited("suggestion.url", suggestion.url, TEXT_LEN_MAX)?,
-            })
-        };
-        Ok(Self {
-            title: limited("title", card.title, NAME_LEN_MAX)?,
-            text: limited("text", card.text, TEXT_LEN_MAX)?,
-            media: card.media.map(Media::from_proto).transpose()?,
-            suggestions: card.suggestions.into_iter().map(suggestion).collect::<Result<_, _>>()?,
-        })
-    }
-}
-
-impl ContactEntry {
-    fn to_proto(&self) -> proto::Contact {
-        proto::Contact {
-            account: self.account.as_bytes().to_vec(),
-            delivery_token: self.delivery_token.expose().to_vec(),
-            origin: self.origin.to_string(),
-            name: self.name.clone(),
-            key_set_counter: self.key_set_counter.get(),
-            key_set_hash: self.key_set_hash.as_bytes().to_vec(),
-            verified: self.verified,
-            changed: match self.changed {
-                None => 0,
-                Some(KeyChange::Migrated) => 1,
-                Some(KeyChange::Recovered) => 2,
-                Some(KeyChange::Reset) => 3,
-            },
-            blocked: self.blocked,
-            account_key: self.account_key.map(Vec::from).unwrap_or_default(),
-        }
-    }
-
-    fn from_proto(contact: proto::Contact) -> Result<Self, ContentError> {
-        Ok(Self {
-            account: id("contact.account", AccountId::parse(&contact.account))?,
-            delivery_token: DeliveryToken::parse(&contact.delivery_token)
-                .map_err(|_| ContentError::Field { field: "contact.delivery_token" })?,
-            origin: contact.origin.parse().map_err(|_| ContentError::Field { field: "contact.origin" })?,
-            name: limited("contact.name", contact.name, NAME_LEN_MAX)?,
-            key_set_counter: KeySetCounter::new(contact.key_set_counter),
-            key_set_hash: id("contact.key_set_hash", KeySetHash::parse(&contact.key_set_hash))?,
-            account_key: match contact.account_key.as_slice() {
-                [] => None,
-                key => Some(fixed("contact.account_key", key)?),
-            },
-            verified: contact.verified,
-            changed: match contact.changed {
-                0 => None,
-                1 => Some(KeyChange::Migrated),
-                2 => Some(KeyChange::Recovered),
-                _ => Some(KeyChange::Reset),
-            },
-            blocked: contact.blocked,
         })
     }
 }
