@@ -8,6 +8,7 @@
 //! | [`config`], [`init`] | the operator's file; a development set-up |
 //! | `net`, `tls` | sockets, handshakes, limits per connection |
 //! | `app`, `body`, `refusal`, `linger` | the router; bodies within limits; problem documents, and making sure that they are heard |
+//! | `carried_out` | what is done to its end although the caller hung up |
 //! | `auth`, `account`, `admission` | login, registration, who may register |
 //! | `directory`, `blob`, `link` | key sets and prekeys, encrypted media, linking slots |
 //! | `takeover` | recovery and reset of accounts without their devices |
@@ -24,6 +25,7 @@ mod app;
 mod auth;
 mod blob;
 mod body;
+mod carried_out;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -7,7 +7,7 @@
 //! | anonymous requests | IPv4 address or IPv6 /64 | `rate_limited` |
 //! | requests of a logged-in device | device | `rate_limited` |
 //! | recoveries and resets, and reading for them | IPv4 address or IPv6 /64 | `rate_limited` |
-//! | recoveries and resets that show the right key or ticket | target account | `rate_limited` |
+//! | recoveries signed by the right key, and resets with the right ticket | target account | `rate_limited` |
 //! | submissions | IPv4 address or IPv6 /64 | `rate_limited`, per batch |
 //!
 //! The state is in memory: after a restart everybody starts with a full burst.
@@ -89,7 +89,7 @@ impl Limiters {
         check(&self.anonymous, &subscriber(peer), TAKEOVER_COST)
     }
 
-    /// Whether `target` may be taken over now by somebody who has shown a recovery key or a ticket.
+    /// Whether `target` may be taken over now by somebody who has signed with its recovery key or shown a ticket for it.
     pub(crate) fn takeover_of(&self, target: AccountId) -> Result<(), Refusal> {
         check(&self.takeovers, &target, NonZeroU32::MIN)
     }

@@ -249,9 +249,9 @@ pub struct ClaimedBundle {
 /// Delivery tokens were not set.
 #[derive(Debug, thiserror::Error)]
 pub enum SetTokensError {
-    /// There is no such account.
-    #[error("the account is not known")]
-    UnknownAccount,
+    /// There is no such device, or another one has its number by now.
+    #[error("the device is not known")]
+    UnknownDevice,
     /// More than [`crate::limits::DELIVERY_TOKENS_MAX`].
     #[error("more than {limit} delivery tokens")]
     TooMany {
@@ -268,7 +268,7 @@ impl SetTokensError {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::UnknownAccount => "not_found",
+            Self::UnknownDevice => "device_unknown",
             Self::TooMany { .. } => "out_of_range",
             Self::Store(source) => source.code(),
         }
@@ -310,10 +310,12 @@ pub trait DirectoryStore: Send + Sync {
     /// the key is lost. `None`: no such device, or it has not uploaded its prekeys.
     async fn claim_bundle(&self, device: DeviceAddress, claim: Claim) -> Result<Option<ClaimedBundle>, StoreError>;
 
-    /// Replaces the delivery tokens that open an account's mailboxes.
+    /// Replaces the delivery tokens that open an account's mailboxes, for a device that the key set `added_at` brought and that is still
+    /// there: one that was removed while its request was on its way does not shut the account's contacts out.
     async fn set_delivery_tokens(
         &self,
-        account: AccountId,
+        device: DeviceAddress,
+        added_at: KeySetCounter,
         tokens: Vec<DeliveryTokenHash>,
     ) -> Result<(), SetTokensError>;
 

@@ -93,10 +93,12 @@ async fn verify_login(
         return Err(AuthError::NoChallenge);
     }
     let signature = signature.try_into().map(Signature).map_err(|_| AuthError::LoginRefused)?;
-    let key = directory::device_auth_key(state, address).await?.ok_or(AuthError::LoginRefused)?;
+    let (key, listed_at) = directory::device_auth_key(state, address).await?.ok_or(AuthError::LoginRefused)?;
     let signed = login_bytes(&state.origin, connection.exporter(), address, &pending.nonce);
     key.verify(&[&signed], &signature).map_err(|_| AuthError::LoginRefused)?;
     // Nobody but a device of the account comes this far, so it may hear that it left it a moment ago.
-    let record = state.store.device(address).await?.ok_or(AuthError::DeviceUnknown)?;
-    Ok(Bearer { address, added_at: record.added_at })
+    // A row that is younger than the key set is another device's, which has had the number since the account was taken over meanwhile.
+    let record = state.store.device(address).await?.filter(|record| record.added_at <= listed_at);
+    let added_at = record.ok_or(AuthError::DeviceUnknown)?.added_at;
+    Ok(Bearer { address, added_at })
 }

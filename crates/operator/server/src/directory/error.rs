@@ -104,7 +104,7 @@ impl From<DirectoryError> for Refusal {
                 CreateMailboxError::Store(source) => source.into(),
             },
             DirectoryError::Tokens(error) => match error {
-                SetTokensError::UnknownAccount => ProblemCode::DeviceUnknown.into(),
+                SetTokensError::UnknownDevice => ProblemCode::DeviceUnknown.into(),
                 SetTokensError::TooMany { .. } => {
                     Self::with_detail(ProblemCode::OutOfRange, "too many delivery tokens")
                 }

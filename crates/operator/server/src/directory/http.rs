@@ -17,6 +17,7 @@ use utoipa_axum::routes;
 use super::{DirectoryError, VerifiedKeySet, parse_upload, prekey};
 use crate::auth::{AuthenticatedDevice, DirectoryReader};
 use crate::body::ApiJson;
+use crate::carried_out::carried_out;
 use crate::log::LogId;
 use crate::metrics::{Outcome, PrekeyKind};
 use crate::refusal::{ApiPath, ApiQuery, Refusal};
@@ -53,13 +54,16 @@ async fn publish_key_set(
     ApiJson(body): ApiJson<KeySetBody>,
 ) -> Result<StatusCode, Refusal> {
     state.limiters.publication(device.address())?;
-    let outcome = publish(&state, device.account(), body.key_set.0).await;
-    state.metrics.key_set_published(match &outcome {
-        Ok(()) => Outcome::Accepted,
-        Err(DirectoryError::Store(_)) => Outcome::Failed,
-        Err(_) => Outcome::Refused,
-    });
-    outcome?;
+    carried_out(async move {
+        let outcome = publish(&state, device.account(), body.key_set.0).await;
+        state.metrics.key_set_published(match &outcome {
+            Ok(()) => Outcome::Accepted,
+            Err(DirectoryError::Store(_)) => Outcome::Failed,
+            Err(_) => Outcome::Refused,
+        });
+        outcome
+    })
+    .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -248,8 +252,7 @@ async fn count_prekeys(
     State(state): State<AppState>,
     device: AuthenticatedDevice,
 ) -> Result<Json<PrekeyCounts>, Refusal> {
-    let record = state.store.device(device.address()).await?.ok_or(ProblemCode::DeviceUnknown)?;
-    Ok(Json(counts(record.prekeys)))
+    Ok(Json(counts(device.record(&state).await?.prekeys)))
 }
 
 fn counts(stored: StoredCounts) -> PrekeyCounts {
@@ -272,7 +275,8 @@ async fn set_delivery_tokens(
     device: AuthenticatedDevice,
     ApiJson(tokens): ApiJson<DeliveryTokens>,
 ) -> Result<StatusCode, Refusal> {
-    state.store.set_delivery_tokens(device.account(), tokens.hashes).await.map_err(DirectoryError::Tokens)?;
+    let (address, added_at) = (device.address(), device.added_at());
+    state.store.set_delivery_tokens(address, added_at, tokens.hashes).await.map_err(DirectoryError::Tokens)?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -101,50 +101,42 @@ fn misplaced(error: &KeySetError, current: &Credential, next: &Credential) -> Di
     }
 }
 
-/// A key set that would take an account over: parsed and looked at, but no signature checked, since anybody may send one.
-pub(crate) struct TakeoverClaim {
+/// A key set that would take an account over: parsed, but no signature checked, since anybody may send one. Making it needs nothing that is
+/// stored, so that what is wrong with it does not say whether the account exists.
+pub(crate) struct TakeoverSet {
     claimed: UnverifiedKeySet,
-    current: Credential,
     expected: Succession,
     not_before_ms: u64,
 }
 
-impl TakeoverClaim {
-    /// One by a recovery key that `current` commits to.
-    pub(crate) async fn recovery(
-        bytes: Vec<u8>,
-        account: AccountId,
-        current: StoredKeySet,
-    ) -> Result<Self, TakeoverRefusal> {
+impl TakeoverSet {
+    /// One that shows a recovery key.
+    pub(crate) async fn recovery(bytes: Vec<u8>, account: AccountId) -> Result<Self, TakeoverRefusal> {
         blocking(move || {
             let claimed = parse_takeover(&bytes, account)?;
-            let current = trusted(&current)?;
-            let SuccessionProof::Recovery { key, .. } = claimed.proof() else {
+            let SuccessionProof::Recovery { .. } = claimed.proof() else {
                 return Err(DirectoryError::KeySetInvalid.into());
             };
-            if !current.recovery_commitments().iter().any(|commitment| commitment.is_for(key)) {
-                return Err(TakeoverRefusal::Recovery);
-            }
-            Ok(Self { claimed, current, expected: Succession::Recovered, not_before_ms: 0 })
+            Ok(Self { claimed, expected: Succession::Recovered, not_before_ms: 0 })
         })
         .await
     }
 
-    /// One by nobody.
-    pub(crate) async fn reset(
-        bytes: Vec<u8>,
-        account: AccountId,
-        current: StoredKeySet,
-    ) -> Result<Self, TakeoverRefusal> {
+    /// One that shows nothing.
+    pub(crate) async fn reset(bytes: Vec<u8>, account: AccountId) -> Result<Self, TakeoverRefusal> {
         blocking(move || {
             let claimed = parse_takeover(&bytes, account)?;
-            let current = trusted(&current)?;
             let SuccessionProof::Reset { not_before_ms } = *claimed.proof() else {
                 return Err(DirectoryError::KeySetInvalid.into());
             };
-            Ok(Self { claimed, current, expected: Succession::Reset, not_before_ms })
+            Ok(Self { claimed, expected: Succession::Reset, not_before_ms })
         })
         .await
+    }
+
+    /// Whether it is this one.
+    pub(crate) fn is(&self, stored: &StoredKeySet) -> bool {
+        self.claimed.hash() == stored.hash
     }
 
     /// Before when nobody takes a reset for valid, in milliseconds since 1970.
@@ -152,10 +144,17 @@ impl TakeoverClaim {
         self.not_before_ms
     }
 
-    /// Checks every signature and the place in the succession. Answers the one device, and what to store.
-    pub(crate) async fn verify(self) -> Result<(DeviceNumber, StoredKeySet), TakeoverRefusal> {
+    /// Checks the recovery key, where one is shown; then every signature, and the place in the succession. Answers the one device, and
+    /// what to store.
+    pub(crate) async fn verify(&self, current: StoredKeySet) -> Result<(DeviceNumber, StoredKeySet), TakeoverRefusal> {
+        let (claimed, expected) = (self.claimed.clone(), self.expected);
         blocking(move || {
-            let Self { claimed, current, expected, .. } = self;
+            let current = trusted(&current)?;
+            if let SuccessionProof::Recovery { key, .. } = claimed.proof()
+                && current.recovery_rank(key).is_none()
+            {
+                return Err(TakeoverRefusal::Recovery);
+            }
             let next = claimed.verify().map_err(|_| DirectoryError::KeySetInvalid)?;
             match current.check_successor(&next) {
                 Ok(succession) if succession == expected => {}

@@ -15,22 +15,23 @@ mod prekey;
 
 use rcseal_crypto::ed25519::VerifyingKey;
 use rcseal_store::StoreError;
-use rcseal_wire::id::DeviceAddress;
+use rcseal_wire::id::{DeviceAddress, KeySetCounter};
 
 pub(crate) use error::DirectoryError;
 pub(crate) use http::{put_device, routes};
-pub(crate) use key_set::{TakeoverClaim, VerifiedKeySet, commits_to};
+pub(crate) use key_set::{TakeoverSet, VerifiedKeySet, commits_to};
 pub(crate) use prekey::parse_upload;
 
 use crate::state::AppState;
 
-/// The key that `device` logs in with, according to its account's current key set.
+/// The key that `device` logs in with, according to its account's current key set, and that set's counter.
 pub(crate) async fn device_auth_key(
     state: &AppState,
     device: DeviceAddress,
-) -> Result<Option<VerifyingKey>, StoreError> {
+) -> Result<Option<(VerifyingKey, KeySetCounter)>, StoreError> {
     let Some(stored) = state.store.key_set(device.account).await? else {
         return Ok(None);
     };
-    key_set::auth_key(stored, device.device).await
+    let counter = stored.counter;
+    Ok(key_set::auth_key(stored, device.device).await?.map(|key| (key, counter)))
 }

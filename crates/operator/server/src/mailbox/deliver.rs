@@ -62,14 +62,13 @@ pub(super) async fn connect(
 ) -> Response {
     // Before the device is looked up, so that a removal in between is not missed.
     let departures = state.departures.subscribe();
-    let (mailbox, prekeys) = match state.store.device(device.address()).await {
-        Ok(Some(record)) => match record.mailbox {
+    let (mailbox, prekeys) = match device.record(&state).await {
+        Ok(record) => match record.mailbox {
             Some(mailbox) => (mailbox, record.prekeys),
             None => {
                 return Refusal::with_detail(ProblemCode::NotFound, "the device has no mailbox yet").into_response();
             }
         },
-        Ok(None) => return Refusal::new(ProblemCode::DeviceUnknown).into_response(),
         Err(error) => return Refusal::from(error).into_response(),
     };
     let device = device.address();
@@ -90,6 +89,7 @@ pub(super) async fn connect(
                 cursor: MailboxSeq::START,
                 in_flight: HashSet::new(),
                 is_drained: false,
+                reset_told: None,
             };
             delivery.serve(prekeys).await;
         })
@@ -110,6 +110,8 @@ struct Delivering {
     in_flight: HashSet<EnvelopeId>,
     /// Whether `QueueEmpty` was said.
     is_drained: bool,
+    /// When the reset takes effect that the device was told of last.
+    reset_told: Option<u64>,
 }
 
 impl Delivering {
@@ -142,9 +144,7 @@ impl Delivering {
         if is_low(prekeys) {
             self.send_prekeys_low(prekeys).await?;
         }
-        if let Some(effective_at_ms) = self.pending_reset().await? {
-            self.send_reset(Some(effective_at_ms)).await?;
-        }
+        self.look_at_reset().await?;
         // Whether the store may hold something that did not go out yet.
         let mut is_due = true;
         let mut asked = false;
@@ -177,8 +177,7 @@ impl Delivering {
                         self.look_at_prekeys().await?;
                     }
                     if woken.reset_changed {
-                        let effective_at_ms = self.pending_reset().await?;
-                        self.send_reset(effective_at_ms).await?;
+                        self.look_at_reset().await?;
                     }
                 }
                 () = sleep_until(deadline) => {
@@ -187,9 +186,10 @@ impl Delivering {
                     }
                     asked = true;
                     deadline = Instant::now() + ANSWER_MAX;
-                    // Should a signal ever get lost, this is when it is noticed; of the device's removal as well.
+                    // Should a signal ever get lost, this is when it is noticed; of the device's removal or of a reset as well.
                     is_due = true;
                     self.check_departure(Err(RecvError::Lagged(0))).await?;
+                    self.look_at_reset().await?;
                     socket::ping(&mut self.socket).await?;
                 }
                 // Keeps a long backlog going without leaving anything above unheard.
@@ -285,12 +285,14 @@ impl Delivering {
         if is_low(record.prekeys) { self.send_prekeys_low(record.prekeys).await } else { Ok(()) }
     }
 
-    /// When a reset of the account takes effect that somebody asked for.
-    async fn pending_reset(&mut self) -> Result<Option<u64>, Ending> {
-        takeover::pending_until(&self.state, self.device.account).await.map_err(|_| Ending::Unavailable)
-    }
-
-    async fn send_reset(&mut self, effective_at_ms: Option<u64>) -> Result<(), Ending> {
+    /// Tells the device when a reset of the account takes effect that somebody asked for, or that it was called off, if that is news.
+    async fn look_at_reset(&mut self) -> Result<(), Ending> {
+        let pending = takeover::pending_until(&self.state, self.device.account).await;
+        let effective_at_ms = pending.map_err(|_| Ending::Unavailable)?;
+        if self.reset_told == effective_at_ms {
+            return Ok(());
+        }
+        self.reset_told = effective_at_ms;
         let notice =
             ResetNotice { pending: effective_at_ms.is_some(), effective_at_ms: effective_at_ms.unwrap_or_default() };
         self.send(Event::Reset(notice)).await

@@ -77,8 +77,11 @@ pub(super) async fn submit(
 }
 
 async fn mailbox_of(state: &AppState, device: AuthenticatedDevice) -> Result<MailboxId, Refusal> {
-    let record = state.store.device(device.address()).await?.ok_or(Refusal::new(ProblemCode::DeviceUnknown))?;
-    record.mailbox.ok_or(Refusal::with_detail(ProblemCode::NotFound, "the device has no mailbox yet"))
+    device
+        .record(state)
+        .await?
+        .mailbox
+        .ok_or(Refusal::with_detail(ProblemCode::NotFound, "the device has no mailbox yet"))
 }
 
 /// Fetches what waits, oldest first, without removing it. Answer `Deliveries` (frame.proto); `more` says that acknowledging these and

@@ -12,7 +12,8 @@ use rcseal_wire::problem::Problem;
 
 use super::{ResetTicket, TakeoverRefusal, announce, look_for_departures, parse_device, settle_due};
 use crate::body::ApiJson;
-use crate::directory::{self, TakeoverClaim};
+use crate::carried_out::carried_out;
+use crate::directory::{self, TakeoverSet};
 use crate::log::LogId;
 use crate::metrics::TakeoverEvent;
 use crate::net::ConnectionInfo;
@@ -101,34 +102,37 @@ pub(super) async fn recover(
 ) -> Result<StatusCode, Refusal> {
     state.limiters.takeover_request(connection.peer().ip())?;
     settle_due(&state).await;
-    let outcome = take_back(&state, account, request).await;
-    state.metrics.takeover(match &outcome {
-        Ok(()) => TakeoverEvent::Recovered,
-        Err(error) if error.is_failure() => TakeoverEvent::RecoveryFailed,
-        Err(_) => TakeoverEvent::RecoveryRefused,
-    });
-    outcome?;
+    carried_out(async move {
+        let outcome = take_back(&state, account, request).await;
+        state.metrics.takeover(match &outcome {
+            Ok(()) => TakeoverEvent::Recovered,
+            Err(error) if error.is_failure() => TakeoverEvent::RecoveryFailed,
+            Err(_) => TakeoverEvent::RecoveryRefused,
+        });
+        outcome
+    })
+    .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn take_back(state: &AppState, account: AccountId, request: RecoveryRequest) -> Result<(), TakeoverRefusal> {
     let (mailbox, prekeys) = parse_device(request.device)?;
+    let set = TakeoverSet::recovery(request.key_set.0, account).await?;
     let mut attempt = 0;
     loop {
         attempt += 1;
         let current = state.store.key_set(account).await?.ok_or(TakeoverRefusal::Recovery)?;
-        if request.key_set.0 == current.bytes {
+        if set.is(&current) {
             // If the store had no answer the first time, the old devices have not heard of it.
             look_for_departures(state, account);
             return Ok(());
         }
         let previous = current.hash;
-        let claim = TakeoverClaim::recovery(request.key_set.0.clone(), account, current).await?;
+        let (device, key_set) = set.verify(current).await?;
         if attempt == 1 {
-            // Only whoever knows the recovery key comes this far, so a stranger cannot use up what the owner needs.
+            // Only whoever has signed with the recovery key comes this far, so a stranger cannot use up what the owner needs.
             state.limiters.takeover_of(account).map_err(TakeoverRefusal::RateLimited)?;
         }
-        let (device, key_set) = claim.verify().await?;
         let takeover = Takeover { account, previous, key_set, device, mailbox, prekeys: prekeys.clone() };
         match state.store.take_over(takeover, state.clock.now()).await {
             Ok(published) => {

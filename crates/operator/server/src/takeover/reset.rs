@@ -12,7 +12,8 @@ use rcseal_wire::problem::Problem;
 use super::{ResetTicket, TakeoverRefusal, announce, parse_device, settle_due};
 use crate::auth::AuthenticatedDevice;
 use crate::body::ApiJson;
-use crate::directory::TakeoverClaim;
+use crate::carried_out::carried_out;
+use crate::directory::TakeoverSet;
 use crate::log::LogId;
 use crate::metrics::TakeoverEvent;
 use crate::net::ConnectionInfo;
@@ -48,22 +49,27 @@ pub(super) async fn request(
 ) -> Result<Json<ResetAccepted>, Refusal> {
     state.limiters.takeover_request(connection.peer().ip())?;
     settle_due(&state).await;
-    let outcome = begin(&state, account, request).await;
-    state.metrics.takeover(match &outcome {
-        Ok(_) => TakeoverEvent::ResetRequested,
-        Err(error) if error.is_failure() => TakeoverEvent::ResetFailed,
-        Err(_) => TakeoverEvent::ResetRefused,
-    });
-    Ok(Json(outcome?))
+    let accepted = carried_out(async move {
+        let outcome = begin(&state, account, request).await;
+        state.metrics.takeover(match &outcome {
+            Ok(_) => TakeoverEvent::ResetRequested,
+            Err(error) if error.is_failure() => TakeoverEvent::ResetFailed,
+            Err(_) => TakeoverEvent::ResetRefused,
+        });
+        outcome
+    })
+    .await?;
+    Ok(Json(accepted))
 }
 
 async fn begin(state: &AppState, account: AccountId, request: ResetRequest) -> Result<ResetAccepted, TakeoverRefusal> {
     let ticket = request.ticket.parse::<ResetTicket>()?.hash();
     let now = state.clock.now();
     let (mailbox, prekeys) = parse_device(request.device)?;
+    let set = TakeoverSet::reset(request.key_set.0.clone(), account).await?;
     let current = state.store.key_set(account).await?.ok_or(TakeoverRefusal::Ticket)?;
-    if request.key_set.0 == current.bytes {
-        // Whoever shows the account's own key set learns nothing from hearing that it is the current one.
+    if set.is(&current) {
+        // Its ticket is gone, and who has the bytes of the set that a reset has brought hears no more than that it is the newest.
         return Ok(ResetAccepted { effective_at_ms: now.get(), in_force: true });
     }
     if !state.store.is_reset_ticket(account, ticket, now).await? {
@@ -77,13 +83,12 @@ async fn begin(state: &AppState, account: AccountId, request: ResetRequest) -> R
     }
     state.limiters.takeover_of(account).map_err(TakeoverRefusal::RateLimited)?;
     let previous = current.hash;
-    let claim = TakeoverClaim::reset(request.key_set.0, account, current).await?;
     let soonest = now.plus_seconds(state.config.reset.delay_seconds);
-    let effective_at = soonest.max(UnixMillis::new(claim.not_before_ms()));
+    let effective_at = soonest.max(UnixMillis::new(set.not_before_ms()));
     if effective_at > soonest.plus_seconds(NOT_BEFORE_SLACK_SECONDS) {
         return Err(TakeoverRefusal::NotBefore);
     }
-    let (device, key_set) = claim.verify().await?;
+    let (device, key_set) = set.verify(current).await?;
     let takeover = Takeover { account, previous, key_set, device, mailbox, prekeys };
     let effective_at = state.store.begin_reset(BeginReset { ticket, takeover, effective_at, now }).await?;
     state.resets.enter(effective_at).await;
@@ -134,13 +139,17 @@ pub(super) async fn status(
     responses((status = 204, description = "no reset is pending")),
 )]
 pub(super) async fn veto(State(state): State<AppState>, device: AuthenticatedDevice) -> Result<StatusCode, Refusal> {
-    let account = device.account();
+    carried_out(async move { call_off(&state, device.account()).await }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn call_off(state: &AppState, account: AccountId) -> Result<(), StoreError> {
     if state.store.cancel_reset(account, CancelReset::Pending).await? {
         state.metrics.takeover(TakeoverEvent::ResetVetoed);
         tracing::info!(event = "reset_vetoed", account = %LogId::of(account.as_bytes()));
-        announce(&state, account).await?;
+        announce(state, account).await?;
     }
-    Ok(StatusCode::NO_CONTENT)
+    Ok(())
 }
 
 /// The operator allows one reset of an account, by whoever shows `ticket` before `expires_at`.

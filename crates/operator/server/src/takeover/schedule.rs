@@ -10,6 +10,7 @@ use rcseal_store::{StoreError, UnixMillis};
 use tokio::sync::Mutex;
 
 use super::look_for_departures;
+use crate::carried_out::carried_out;
 use crate::log::LogId;
 use crate::metrics::TakeoverEvent;
 use crate::state::AppState;
@@ -56,7 +57,8 @@ pub(crate) async fn settle_due(state: &AppState) {
     if state.clock.now().get() < state.resets.next.load(Ordering::Acquire) {
         return;
     }
-    if let Err(error) = settle(state).await {
+    let settling = state.clone();
+    if let Err(error) = carried_out(async move { settle(&settling).await }).await {
         tracing::warn!(event = "reset_settling_failed", code = error.code());
     }
 }

@@ -23,3 +23,4 @@ mod reset;
 mod support;
 #[cfg(unix)]
 mod takeover_crash;
+mod takeover_races;

@@ -129,6 +129,53 @@ async fn another_recovery_key_and_an_account_that_does_not_exist_look_alike() {
 }
 
 #[tokio::test]
+async fn what_is_wrong_with_a_recovery_does_not_say_whether_the_account_exists() {
+    let server = TestServer::start().await;
+    let (owner, _) = server.registered().await;
+    let nobody = Owner::new();
+    let mut stranger = server.connect().await;
+    let mut long = vec![0; 9000];
+    let mut devices = nobody.with_linked_device().0.as_bytes().to_vec();
+    // Each as it would be for the account it is sent to, which a stranger can arrange.
+    for account in [owner.account, nobody.account] {
+        long[1..17].copy_from_slice(account.as_bytes());
+        devices[1..17].copy_from_slice(account.as_bytes());
+        let own = Owner::of_account(account);
+        let sets = [
+            (vec![], "key_set_invalid"),
+            (b"no key set".to_vec(), "key_set_invalid"),
+            (long.clone(), "key_set_invalid"),
+            (devices.clone(), "key_set_invalid"),
+            (own.key_set.as_bytes().to_vec(), "key_set_invalid"),
+            (own.reset(&own.key_set, 0).key_set.as_bytes().to_vec(), "key_set_invalid"),
+            (Owner::new().key_set.as_bytes().to_vec(), "forbidden"),
+            (own.recovered(&own.key_set).key_set.as_bytes().to_vec(), "recovery_refused"),
+        ];
+        for (set, code) in sets {
+            let mut request = own.recovered(&own.key_set).recovery_request();
+            request.key_set = Base64(set);
+            assert_eq!(stranger.post(&recovery(account), &request).await.code(), code, "{account}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_has_seen_a_key_set_does_not_learn_from_a_recovery_or_a_reset_whether_it_is_the_newest() {
+    let server = TestServer::start().await;
+    let (owner, _) = server.registered().await;
+    let mut stranger = server.connect().await;
+    // A contact that was removed knows the bytes, and no token that opens the account.
+    let seen = Owner::of_account(owner.account);
+    let mut request = seen.recovered(&seen.key_set).recovery_request();
+    request.key_set = Base64(owner.key_set.as_bytes().to_vec());
+    assert_eq!(stranger.post(&recovery(owner.account), &request).await.code(), "key_set_invalid");
+    let mut request = seen.reset_request("rst-AAAAAAAAAAAAAAAAAAAAAA");
+    request.key_set = Base64(owner.key_set.as_bytes().to_vec());
+    let path = format!("/v1/accounts/{}/reset", owner.account);
+    assert_eq!(stranger.post(&path, &request).await.code(), "key_set_invalid");
+}
+
+#[tokio::test]
 async fn what_is_not_a_recovery_of_the_stored_set_is_refused_by_its_reason() {
     let server = TestServer::start().await;
     let (mut owner, mut client) = server.registered().await;
@@ -207,10 +254,13 @@ async fn strangers_do_not_use_up_what_an_account_may_try() {
         let impostor = impostor.recovered(&impostor.key_set);
         assert_eq!(client.post(&path, &impostor.recovery_request()).await.code(), "recovery_refused");
     }
+    // Nor does whoever knows the public half of the key, from a recovery that kept it, and cannot sign with it.
     let mut flipped = owner.recovered(&owner.key_set).recovery_request();
     *flipped.key_set.0.last_mut().unwrap() ^= 1;
     assert_eq!(client.post(&path, &flipped).await.code(), "key_set_invalid");
-    let limited = client.post(&path, &owner.recovered(&owner.key_set).recovery_request()).await;
+    let back = owner.recovered(&owner.key_set);
+    assert_eq!(client.post(&path, &back.recovery_request()).await.status, 204);
+    let limited = client.post(&path, &back.recovered(&back.key_set).recovery_request()).await;
     assert_eq!(limited.code(), "rate_limited");
     assert!(limited.header("retry-after").parse::<u64>().unwrap() > 60);
 }

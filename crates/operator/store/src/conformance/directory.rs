@@ -199,12 +199,21 @@ async fn delivery_tokens_are_replaced(store: &dyn Store) {
     let token = DeliveryTokenHash::from_bytes([5; 32]);
     assert!(store.is_delivery_token(bob.account, bob.token).await.unwrap());
     assert!(!store.is_delivery_token(bob.account, token).await.unwrap());
-    store.set_delivery_tokens(bob.account, vec![token]).await.unwrap();
+    store.set_delivery_tokens(bob.device, KeySetCounter::FIRST, vec![token]).await.unwrap();
     assert!(!store.is_delivery_token(bob.account, bob.token).await.unwrap());
     assert!(store.is_delivery_token(bob.account, token).await.unwrap());
     let many = vec![token; DELIVERY_TOKENS_MAX + 1];
-    assert!(matches!(store.set_delivery_tokens(bob.account, many).await, Err(SetTokensError::TooMany { .. })));
+    assert!(matches!(
+        store.set_delivery_tokens(bob.device, KeySetCounter::FIRST, many).await,
+        Err(SetTokensError::TooMany { .. })
+    ));
     let stranger = Fixture::new();
-    assert!(matches!(store.set_delivery_tokens(stranger.account, vec![]).await, Err(SetTokensError::UnknownAccount)));
+    let elsewhere = DeviceAddress { account: bob.account, device: device_number(9) };
+    // Nobody, a device that is not there, and one of that number that another key set brought.
+    for (device, added_at) in [(stranger.device, 1), (elsewhere, 1), (bob.device, 2)] {
+        let refused = store.set_delivery_tokens(device, KeySetCounter::new(added_at), vec![]).await;
+        assert!(matches!(refused, Err(SetTokensError::UnknownDevice)), "{refused:?}");
+    }
+    assert!(store.is_delivery_token(bob.account, token).await.unwrap());
     assert!(!store.is_delivery_token(stranger.account, token).await.unwrap());
 }

@@ -1,7 +1,8 @@
-//! A store that fails at its n-th call.
+//! A store that fails at its n-th call, or holds its answer back.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use rcseal_crypto::secret::Secret;
 use rcseal_wire::id::{
     AccountId, BlobId, DeliveryTokenHash, DeviceAddress, EnvelopeId, KeySetCounter, LinkId, MailboxId,
 };
+use tokio::sync::Notify;
 
 use crate::account::{AccountRecord, AccountStore, AddInviteError, InviteHash, Register, RegisterError};
 use crate::blob::{BeginBlobError, BlobIndex, BlobRecord, NewBlob};
@@ -35,6 +37,8 @@ pub enum FaultKind {
     Before,
     /// It was done, but the caller is not told.
     After,
+    /// It was done, and the caller is told so when [`FaultyStore::release`] is called: others may do something in between.
+    Late,
 }
 
 /// Wraps a store; one of its calls fails, all others pass.
@@ -42,7 +46,8 @@ pub struct FaultyStore {
     inner: Arc<dyn Store>,
     /// Calls until the one that fails; 0 when there is none to come.
     left: AtomicU64,
-    fails_after: AtomicBool,
+    kind: Mutex<FaultKind>,
+    released: Notify,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -53,13 +58,18 @@ impl FaultyStore {
     /// Passes everything until it is armed.
     #[must_use]
     pub fn new(inner: Arc<dyn Store>) -> Self {
-        Self { inner, left: AtomicU64::new(0), fails_after: AtomicBool::new(false) }
+        Self { inner, left: AtomicU64::new(0), kind: Mutex::new(FaultKind::Before), released: Notify::new() }
     }
 
     /// Lets the `nth` call from now on fail (1 is the next).
     pub fn arm(&self, nth: u64, kind: FaultKind) {
-        self.fails_after.store(kind == FaultKind::After, Ordering::SeqCst);
+        *self.kind.lock().unwrap_or_else(PoisonError::into_inner) = kind;
         self.left.store(nth, Ordering::SeqCst);
+    }
+
+    /// Lets the call that is held back answer.
+    pub fn release(&self) {
+        self.released.notify_one();
     }
 
     /// Whether no fault is to come: the armed one has happened.
@@ -71,8 +81,7 @@ impl FaultyStore {
     /// Counts a call; how it fails, if it is the one.
     fn fault(&self) -> Option<FaultKind> {
         let before = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
-        let kind = if self.fails_after.load(Ordering::SeqCst) { FaultKind::After } else { FaultKind::Before };
-        (before == Ok(1)).then_some(kind)
+        (before == Ok(1)).then(|| *self.kind.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -88,10 +97,16 @@ macro_rules! delegate_impl {
                         return Err(StoreError::Unavailable.into());
                     }
                     let result = self.inner.$name($($arg),*).await;
-                    if fault == Some(FaultKind::After) && result.is_ok() {
-                        return Err(StoreError::InDoubt(Box::new(Injected)).into());
+                    match fault {
+                        Some(FaultKind::After) if result.is_ok() => {
+                            Err(StoreError::InDoubt(Box::new(Injected)).into())
+                        }
+                        Some(FaultKind::Late) => {
+                            self.released.notified().await;
+                            result
+                        }
+                        _ => result,
                     }
-                    result
                 }
             )*
             $($plain)*
@@ -120,7 +135,7 @@ delegate_impl!(DirectoryStore {
     async fn key_map(account: AccountId) -> Result<Option<KeyMapRecord>, StoreError>;
     async fn upload_prekeys(device: DeviceAddress, upload: UploadPrekeys, now: UnixMillis) -> Result<Uploaded, UploadError>;
     async fn claim_bundle(device: DeviceAddress, claim: Claim) -> Result<Option<ClaimedBundle>, StoreError>;
-    async fn set_delivery_tokens(account: AccountId, tokens: Vec<DeliveryTokenHash>) -> Result<(), SetTokensError>;
+    async fn set_delivery_tokens(device: DeviceAddress, added_at: KeySetCounter, tokens: Vec<DeliveryTokenHash>) -> Result<(), SetTokensError>;
     async fn is_delivery_token(account: AccountId, token: DeliveryTokenHash) -> Result<bool, StoreError>;
 });
 

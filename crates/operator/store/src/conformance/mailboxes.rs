@@ -1,6 +1,6 @@
 use std::sync::{Arc, Mutex};
 
-use rcseal_wire::id::{DeliveryTokenHash, EnvelopeId, MailboxId};
+use rcseal_wire::id::{DeliveryTokenHash, EnvelopeId, KeySetCounter, MailboxId};
 use rcseal_wire::padding::ENVELOPE_LEN_MAX;
 
 use super::fixture::{DAY_MILLIS, Fixture, START, device_number, envelope_id, key_set, unique};
@@ -128,7 +128,7 @@ async fn only_an_active_token_opens_a_mailbox(store: &dyn Store) {
     };
     assert_eq!(store.enqueue(START, with(Authority::Token(other))).await.unwrap(), [EnqueueOutcome::Forbidden]);
     assert_eq!(store.enqueue(START, with(Authority::Granted)).await.unwrap(), [EnqueueOutcome::Stored]);
-    store.set_delivery_tokens(bob.account, vec![other]).await.unwrap();
+    store.set_delivery_tokens(bob.device, KeySetCounter::FIRST, vec![other]).await.unwrap();
     assert_eq!(store.enqueue(START, with(Authority::Token(other))).await.unwrap(), [EnqueueOutcome::Stored]);
     assert_eq!(store.enqueue(START, with(Authority::Token(bob.token))).await.unwrap(), [EnqueueOutcome::Forbidden]);
     let stranger = Fixture::new();

@@ -412,16 +412,20 @@ impl DirectoryStore for FjallStore {
 
     async fn set_delivery_tokens(
         &self,
-        account: AccountId,
+        device: DeviceAddress,
+        added_at: KeySetCounter,
         tokens: Vec<DeliveryTokenHash>,
     ) -> Result<(), SetTokensError> {
         if tokens.len() > DELIVERY_TOKENS_MAX {
             return Err(SetTokensError::TooMany { limit: DELIVERY_TOKENS_MAX });
         }
         self.write(Need::Little, move |txn| {
-            let Some(mut row) = account_row(txn, account)? else { return Ok(Err(SetTokensError::UnknownAccount)) };
+            let is_there = device_row(txn, device)?.is_some_and(|row| row.added_at_counter == added_at.get());
+            let Some(mut row) = account_row(txn, device.account)?.filter(|_| is_there) else {
+                return Ok(Err(SetTokensError::UnknownDevice));
+            };
             row.delivery_tokens = tokens.iter().map(|token| token.as_bytes().to_vec()).collect();
-            txn.put(Space::Records, rows::account_key(account), rows::encode(&row));
+            txn.put(Space::Records, rows::account_key(device.account), rows::encode(&row));
             Ok(Ok(()))
         })
         .await?
