@@ -15,9 +15,13 @@ mod limits;
 mod numbers;
 mod ours;
 mod peer;
+#[path = "../shared/proto.rs"]
+mod proto;
 mod recording;
 mod refusals;
 mod setup;
+#[path = "../shared/tape.rs"]
+mod tape;
 mod traffic;
 mod wire;
 mod world;

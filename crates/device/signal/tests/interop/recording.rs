@@ -3,14 +3,14 @@
 //! libsignal draws its own keys, so a recording holds its messages as they came, and of our side everything: keys, the
 //! random bytes each step draws, and what it sends. The keys are made for the recording and used for nothing else.
 
-use std::convert::Infallible;
 use std::fmt::Write;
 use std::path::Path;
 
 use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng, TryCryptoRng, TryRng};
+use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
+use crate::tape::Recorder;
 use crate::world::{Initiator, Names, World};
 use crate::{Failure, ensure};
 
@@ -46,7 +46,7 @@ pub(crate) fn write(folder: &Path, file: &Path) -> Result<(), Failure> {
 /// One conversation: what it needs to start, and its steps.
 fn converse(folder: &Path, initiator: Initiator) -> Result<(Value, Vec<Value>), Failure> {
     let mut world = World::new(folder, SEED + u64::from(initiator == Initiator::Ours), Names::Uuids)?;
-    let mut tape = Tape { rng: ChaCha20Rng::seed_from_u64(world.rng.next_u64()), drawn: Vec::new() };
+    let mut tape = Recorder::new(ChaCha20Rng::seed_from_u64(world.rng.next_u64()));
     let mut steps = Vec::new();
     let mut head = json!({
         "role": initiator.word(),
@@ -68,7 +68,7 @@ fn converse(folder: &Path, initiator: Initiator) -> Result<(Value, Vec<Value>), 
             bundle.as_object_mut().ok_or("no bundle")?.remove("ok");
             world.ours.begin(&mut tape, &bundle)?;
             head["bundle"] = bundle;
-            head["random"] = tape.take().into();
+            head["random"] = tape.drawn().into();
         }
         Initiator::Theirs => {
             let bundle = world.ours.bundle(&mut world.rng, true)?;
@@ -83,7 +83,7 @@ fn converse(folder: &Path, initiator: Initiator) -> Result<(Value, Vec<Value>), 
         ensure(world.theirs_receive(&sent)?? == text, "libsignal read another text")?;
         steps.push(json!({
             "action": "encrypt",
-            "random": tape.take(),
+            "random": tape.drawn(),
             "plaintext": hex::encode(&text),
             "message": hex::encode(&sent.bytes),
         }));
@@ -116,35 +116,3 @@ fn receive_in_disorder(world: &mut World, steps: &mut Vec<Value>) -> Result<(), 
     steps.push(json!({"action": "refuse", "message": hex::encode(&first.bytes), "code": refusal.code()}));
     Ok(())
 }
-
-/// Draws from a seeded generator and remembers what was drawn.
-struct Tape {
-    rng: ChaCha20Rng,
-    drawn: Vec<u8>,
-}
-
-impl Tape {
-    fn take(&mut self) -> String {
-        hex::encode(std::mem::take(&mut self.drawn))
-    }
-}
-
-impl TryRng for Tape {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        panic!("keys are drawn as bytes");
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        panic!("keys are drawn as bytes");
-    }
-
-    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
-        self.rng.fill_bytes(out);
-        self.drawn.extend_from_slice(out);
-        Ok(())
-    }
-}
-
-impl TryCryptoRng for Tape {}

@@ -1,47 +1,12 @@
-//! Messages as an ordinary protobuf codec sees them: to look at what went over the wire, and to damage it.
+//! Messages as they travel, and what an ordinary protobuf codec sees in them.
 
 use prost::Message;
 
 use crate::Failure;
+use crate::proto::{PreKeyProto, RatchetProto};
 
 /// Length of the message code that trails a ratchet message.
 const MAC_LEN: usize = 8;
-
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct RatchetProto {
-    #[prost(bytes = "vec", optional, tag = "1")]
-    pub(crate) ratchet_key: Option<Vec<u8>>,
-    #[prost(uint32, optional, tag = "2")]
-    pub(crate) counter: Option<u32>,
-    #[prost(uint32, optional, tag = "3")]
-    pub(crate) previous_counter: Option<u32>,
-    #[prost(bytes = "vec", optional, tag = "4")]
-    pub(crate) ciphertext: Option<Vec<u8>>,
-    #[prost(bytes = "vec", optional, tag = "5")]
-    pub(crate) pq_ratchet: Option<Vec<u8>>,
-    #[prost(bytes = "vec", optional, tag = "6")]
-    pub(crate) addresses: Option<Vec<u8>>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct PreKeyProto {
-    #[prost(uint32, optional, tag = "1")]
-    pub(crate) one_time_id: Option<u32>,
-    #[prost(bytes = "vec", optional, tag = "2")]
-    pub(crate) base_key: Option<Vec<u8>>,
-    #[prost(bytes = "vec", optional, tag = "3")]
-    pub(crate) identity: Option<Vec<u8>>,
-    #[prost(bytes = "vec", optional, tag = "4")]
-    pub(crate) message: Option<Vec<u8>>,
-    #[prost(uint32, optional, tag = "5")]
-    pub(crate) registration_id: Option<u32>,
-    #[prost(uint32, optional, tag = "6")]
-    pub(crate) signed_prekey_id: Option<u32>,
-    #[prost(uint32, optional, tag = "7")]
-    pub(crate) kem_prekey_id: Option<u32>,
-    #[prost(bytes = "vec", optional, tag = "8")]
-    pub(crate) kem_ciphertext: Option<Vec<u8>>,
-}
 
 /// A message of either form, as it travels.
 #[derive(Clone, Debug)]

@@ -2,38 +2,15 @@
 //! of libsignal's is read once and refused the second time. `cargo xtask interop libsignal` runs against libsignal itself;
 //! with `--record` it writes the file anew.
 
-use std::convert::Infallible;
 use std::path::PathBuf;
 
-use rand_chacha::rand_core::{TryCryptoRng, TryRng};
 use rcseal_signal::*;
 use serde_json::Value;
 
 use crate::support::Side;
+use crate::tape::Replay;
 
 const V4: Profile = Profile::SignalV4;
-
-/// Hands out recorded bytes.
-struct Replay(Vec<u8>);
-
-impl TryRng for Replay {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        panic!("keys are drawn as bytes");
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        panic!("keys are drawn as bytes");
-    }
-
-    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
-        out.copy_from_slice(&self.0.drain(..out.len()).collect::<Vec<_>>());
-        Ok(())
-    }
-}
-
-impl TryCryptoRng for Replay {}
 
 fn bytes(value: &Value) -> Vec<u8> {
     hex::decode(value.as_str().unwrap()).unwrap()
@@ -76,9 +53,9 @@ fn replay(conversation: &Value) {
             let verified = bundle(&conversation["bundle"]).verify(V4).unwrap();
             let registration_id = Some(id(&conversation["ours"]["registration_id"]));
             let local = Local { identity: &ours, address: our_address, registration_id, states_addresses: true };
-            let mut random = Replay(bytes(&conversation["random"]));
+            let mut random = Replay::new(conversation["random"].as_str().unwrap());
             let session = Session::initiate_from(&mut random, V4, local, theirs, verified).unwrap();
-            assert!(random.0.is_empty());
+            assert!(random.is_used_up());
             Some(Side::new(session))
         }
         "responder" => None,
@@ -107,9 +84,9 @@ fn replay(conversation: &Value) {
         side.restart();
         match step["action"].as_str().unwrap() {
             "encrypt" => {
-                let mut random = Replay(bytes(&step["random"]));
+                let mut random = Replay::new(step["random"].as_str().unwrap());
                 let made = side.session.encrypt(&mut random, &bytes(&step["plaintext"])).unwrap();
-                assert!(random.0.is_empty(), "step {number} draws less than was recorded");
+                assert!(random.is_used_up(), "step {number} draws less than was recorded");
                 assert_eq!(made.output, message, "step {number}");
                 side.commit(&made.delta);
             }

@@ -2,7 +2,11 @@
 //! two-party model and the vectors.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
 
+#[path = "../shared/proto.rs"]
+mod proto;
 mod support;
+#[path = "../shared/tape.rs"]
+mod tape;
 
 mod crash_between_store_writes;
 mod downgrade_refused;

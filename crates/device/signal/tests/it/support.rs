@@ -1,9 +1,11 @@
-//! Devices, sessions and an independent protobuf codec for the tests.
+//! Devices and sessions for the tests, and messages that were changed on their way.
 
 use prost::Message;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rcseal_signal::*;
+
+pub(crate) use crate::proto::{PreKeyProto, RatchetProto};
 
 /// Every profile this build can make sessions of.
 #[cfg(not(feature = "signal-v4"))]
@@ -170,44 +172,6 @@ impl Pair {
     pub(crate) fn alice_sends(&mut self, count: usize) -> Vec<Vec<u8>> {
         (0..count).map(|number| self.alice.send(&mut self.rng, number.to_string().as_bytes())).collect()
     }
-}
-
-/// The ratchet message's protobuf as an ordinary codec sees it.
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct RatchetProto {
-    #[prost(bytes = "vec", optional, tag = "1")]
-    pub(crate) ratchet_key: Option<Vec<u8>>,
-    #[prost(uint32, optional, tag = "2")]
-    pub(crate) counter: Option<u32>,
-    #[prost(uint32, optional, tag = "3")]
-    pub(crate) previous_counter: Option<u32>,
-    #[prost(bytes = "vec", optional, tag = "4")]
-    pub(crate) ciphertext: Option<Vec<u8>>,
-    #[prost(bytes = "vec", optional, tag = "5")]
-    pub(crate) pq_ratchet: Option<Vec<u8>>,
-    #[prost(bytes = "vec", optional, tag = "6")]
-    pub(crate) addresses: Option<Vec<u8>>,
-}
-
-/// The prekey message's protobuf.
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct PreKeyProto {
-    #[prost(uint32, optional, tag = "1")]
-    pub(crate) one_time_id: Option<u32>,
-    #[prost(bytes = "vec", optional, tag = "2")]
-    pub(crate) base_key: Option<Vec<u8>>,
-    #[prost(bytes = "vec", optional, tag = "3")]
-    pub(crate) identity: Option<Vec<u8>>,
-    #[prost(bytes = "vec", optional, tag = "4")]
-    pub(crate) message: Option<Vec<u8>>,
-    #[prost(uint32, optional, tag = "5")]
-    pub(crate) registration_id: Option<u32>,
-    #[prost(uint32, optional, tag = "6")]
-    pub(crate) signed_prekey_id: Option<u32>,
-    #[prost(uint32, optional, tag = "7")]
-    pub(crate) kem_prekey_id: Option<u32>,
-    #[prost(bytes = "vec", optional, tag = "8")]
-    pub(crate) kem_ciphertext: Option<Vec<u8>>,
 }
 
 pub(crate) fn mac_len(profile: Profile) -> usize {

@@ -2,18 +2,16 @@
 //!
 //! Each step lists the random bytes it draws, what goes in, what comes out and the record after it, so an
 //! implementation can be checked step by step. The steps are followed by an exchange that takes the post-quantum ratchet
-//! through an epoch of either side, with digests in place of whole records. `RCSEAL_WRITE_VECTORS=1` writes the file anew from a seeded generator;
-//! without it the file is replayed.
+//! through an epoch of either side, with digests in place of whole records. `RCSEAL_WRITE_VECTORS=1` writes the file anew
+//! from a seeded generator; without it the file is replayed.
 
-use std::convert::Infallible;
 use std::path::PathBuf;
 
-use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::{Rng, TryCryptoRng, TryRng};
 use rcseal_signal::*;
 use serde::{Deserialize, Serialize};
 
 use crate::support::*;
+use crate::tape::{Recorder, Replay};
 
 #[derive(Serialize, Deserialize)]
 struct Vectors {
@@ -114,7 +112,7 @@ fn epoch(side: &Side) -> u64 {
 }
 
 /// Both write in turns, every message arrives, until each has made one key pair and one ciphertext.
-fn exchange(sides: &mut [Option<Side>; 2], tape: &mut TapeRng) -> Vec<Exchanged> {
+fn exchange(sides: &mut [Option<Side>; 2], tape: &mut Recorder) -> Vec<Exchanged> {
     let mut out = Vec::new();
     while sides.iter().flatten().any(|side| epoch(side) < 3) {
         for (from, name) in [(0, "alice"), (1, "bob")] {
@@ -137,46 +135,6 @@ fn exchange(sides: &mut [Option<Side>; 2], tape: &mut TapeRng) -> Vec<Exchanged>
         }
     }
     out
-}
-
-/// Draws from a seeded generator and remembers what was drawn, or hands out given bytes.
-enum TapeRng {
-    Record(Box<ChaCha20Rng>, Vec<u8>),
-    Replay(Vec<u8>),
-}
-
-impl TryRng for TapeRng {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        panic!("keys are drawn as bytes");
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        panic!("keys are drawn as bytes");
-    }
-
-    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
-        match self {
-            Self::Record(rng, drawn) => {
-                rng.fill_bytes(out);
-                drawn.extend_from_slice(out);
-            }
-            Self::Replay(given) => out.copy_from_slice(&given.drain(..out.len()).collect::<Vec<_>>()),
-        }
-        Ok(())
-    }
-}
-
-impl TryCryptoRng for TapeRng {}
-
-impl TapeRng {
-    fn drawn(&mut self) -> String {
-        match self {
-            Self::Record(_, drawn) => hex::encode(std::mem::take(drawn)),
-            Self::Replay(left) => panic!("{} bytes left of a replay", left.len()),
-        }
-    }
 }
 
 fn path() -> PathBuf {
@@ -213,7 +171,7 @@ fn write() {
         identity_secret: hex::encode(device.identity.expose_secret()),
         identity: hex::encode(device.identity.public().as_bytes()),
     };
-    let mut tape = TapeRng::Record(Box::new(rng), Vec::new());
+    let mut tape = Recorder::new(rng);
     let verified = bob.bundle(true).verify(Profile::Native).unwrap();
     let session =
         Session::initiate(&mut tape, Profile::Native, &alice.identity, alice.address, bob.peer(), verified).unwrap();
@@ -376,7 +334,7 @@ fn the_native_session_replays() {
         one_time: Some(one_time.public()),
     };
     let verified = bundle.verify(Profile::Native).unwrap();
-    let mut random = TapeRng::Replay(bytes(&vectors.initiate.random));
+    let mut random = Replay::new(&vectors.initiate.random);
     let session = Session::initiate(&mut random, Profile::Native, &alice, alice_address, bob_device, verified).unwrap();
     assert_eq!(hex::encode(session.record().as_bytes()), vectors.initiate.record);
     let mut alice_side = Side::new(session);
@@ -402,7 +360,7 @@ fn the_native_session_replays() {
                 side.restart();
                 let (step, expected) = match action {
                     "encrypt" => {
-                        let mut random = TapeRng::Replay(bytes(&step.random));
+                        let mut random = Replay::new(&step.random);
                         (side.session.encrypt(&mut random, &bytes(&step.plaintext)).unwrap(), &step.message)
                     }
                     "decrypt" => (side.session.decrypt(&side.skipped, &message).unwrap(), &step.plaintext),
@@ -433,9 +391,9 @@ fn the_native_session_replays() {
         for side in &mut sides {
             side.restart();
         }
-        let mut random = TapeRng::Replay(bytes(&step.random));
+        let mut random = Replay::new(&step.random);
         let sent = sides[from].session.encrypt(&mut random, &bytes(&step.plaintext)).unwrap();
-        assert!(matches!(random, TapeRng::Replay(left) if left.is_empty()), "message {number} draws less");
+        assert!(random.is_used_up(), "message {number} draws less");
         assert_eq!(hex::encode(&sent.output), step.message, "message {number}");
         sides[from].commit(&sent.delta);
         let receiver = &mut sides[1 - from];

@@ -5,17 +5,17 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
 
-extern crate std;
+#[path = "../../../tests/shared/tape.rs"]
+mod tape;
 
-use alloc::boxed::Box;
 use alloc::string::String;
-use core::convert::Infallible;
 use std::path::PathBuf;
 
 use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng, TryCryptoRng, TryRng};
+use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
+use self::tape::{Recorder, Replay};
 use super::erasure::{CHUNK_LEN, Payload, encode};
 use super::*;
 
@@ -50,37 +50,6 @@ struct MessageVector {
     field: String,
     key: String,
 }
-
-/// Draws from a seeded generator and remembers what was drawn, or hands out given bytes.
-enum Tape {
-    Record(Box<ChaCha20Rng>, Vec<u8>),
-    Replay(Vec<u8>),
-}
-
-impl TryRng for Tape {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        panic!("keys are drawn as bytes");
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        panic!("keys are drawn as bytes");
-    }
-
-    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
-        match self {
-            Self::Record(rng, drawn) => {
-                rng.fill_bytes(out);
-                drawn.extend_from_slice(out);
-            }
-            Self::Replay(given) => out.copy_from_slice(&given.drain(..out.len()).collect::<Vec<_>>()),
-        }
-        Ok(())
-    }
-}
-
-impl TryCryptoRng for Tape {}
 
 fn path() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../vectors/signal/spqr-v1.json")
@@ -136,19 +105,17 @@ fn write() {
     });
     let mut auth_key = [0; 32];
     rng.fill_bytes(&mut auth_key);
+    let mut tape = Recorder::new(rng);
     let mut sides = sides(auth_key);
     let mut messages = Vec::new();
     while sides.iter().any(|side| side.braid.epoch() < 4) {
         for from in [0, 1] {
-            let mut tape = Tape::Record(Box::new(rng.clone()), Vec::new());
             let sent = sides[from].send(&NATIVE, &mut tape).unwrap();
             sides[from] = sent.next;
-            let Tape::Record(next, drawn) = tape else { panic!("a recording") };
-            rng = *next;
             read(&mut sides, from, sent.field.as_bytes());
             messages.push(MessageVector {
                 from: NAMES[from].into(),
-                random: hex::encode(drawn),
+                random: tape.drawn(),
                 field: hex::encode(sent.field.as_bytes()),
                 key: hex::encode(sent.key.expose()),
             });
@@ -182,9 +149,9 @@ fn the_post_quantum_vectors_replay() {
     let mut sides = sides(hex::decode(&vectors.auth_key).unwrap().try_into().unwrap());
     for (number, message) in vectors.messages.iter().enumerate() {
         let from = NAMES.iter().position(|name| *name == message.from).unwrap();
-        let mut random = Tape::Replay(hex::decode(&message.random).unwrap());
+        let mut random = Replay::new(&message.random);
         let sent = sides[from].send(&NATIVE, &mut random).unwrap();
-        assert!(matches!(random, Tape::Replay(left) if left.is_empty()), "message {number} draws what it needs");
+        assert!(random.is_used_up(), "message {number} draws what it needs");
         sides[from] = sent.next;
         assert_eq!(hex::encode(sent.field.as_bytes()), message.field, "field of message {number}");
         assert_eq!(hex::encode(sent.key.expose()), message.key, "key of message {number}");
