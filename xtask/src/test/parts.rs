@@ -125,6 +125,8 @@ pub(crate) const PARTS: &[Part] = &[
 
 /// The crate that replays the fuzz corpus; it has a part of its own, so that `--only corpus` exists.
 const CORPUS: &str = "rcseal-corpus";
+/// Its targets of the opt-in profile begin like this.
+const OPT_IN_TARGETS: &str = "v4_";
 
 fn format(context: &Context) -> Result<Outcome, PartError> {
     // Only the names of the files: `cargo fmt` shows the rest by doing it.
@@ -146,8 +148,8 @@ fn lints(context: &Context) -> Result<Outcome, PartError> {
     one_check(context, &[&["clippy"], &SHIPPED[..], &["--all-targets", "--", "-D", "warnings"]].concat())
 }
 
-/// What is off in what is shipped: lints over all features at once, the pure-Rust back end alone, and the tests of the profile
-/// that is opt-in.
+/// What is off in what is shipped: lints over all features at once, the pure-Rust back end alone, and the tests and the corpus of the
+/// profile that is opt-in.
 fn features(context: &Context) -> Result<Outcome, PartError> {
     let deny = ["--all-targets", "--", "-D", "warnings"];
     let all = ["clippy", "--workspace", "--locked", "--all-features"];
@@ -164,6 +166,11 @@ fn features(context: &Context) -> Result<Outcome, PartError> {
     let built = one_check(context, &no_std)?;
     if !matches!(built, Outcome::Passed) {
         return Ok(built);
+    }
+    let replay = ["test", "--package", CORPUS, "--locked", "--features", "signal-v4,rcseal-crypto/portable"];
+    let replayed = one_check(context, &[&replay[..], &["--test", "corpus", "--", OPT_IN_TARGETS]].concat())?;
+    if !matches!(replayed, Outcome::Passed) {
+        return Ok(replayed);
     }
     let opt_in = ["test", "--package", "rcseal-signal", "--locked", "--features", "signal-v4,rcseal-crypto/portable"];
     count_tests(context, &[&opt_in[..], &["--lib", "--tests", "--no-fail-fast"]].concat())

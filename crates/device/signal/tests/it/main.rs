@@ -24,6 +24,7 @@ mod skipped_key_dos;
 mod spqr_hostile_channel;
 mod xeddsa_malleability;
 
+mod counter_limits;
 mod handshake;
 #[cfg(feature = "signal-v4")]
 mod libsignal_interop;
