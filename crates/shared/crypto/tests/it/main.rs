@@ -5,6 +5,8 @@
 mod back_ends_agree;
 mod fixture;
 mod hostile;
+#[cfg(all(feature = "aws-lc", feature = "portable"))]
+mod hostile_signatures;
 mod kem;
 mod mac;
 mod points;
