@@ -38,6 +38,7 @@ pub mod message;
 pub mod need;
 pub mod outbox;
 pub mod overview;
+mod pages;
 mod peer;
 mod record;
 pub mod rekey;

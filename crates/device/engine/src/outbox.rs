@@ -14,8 +14,9 @@ use tls_codec::{TlsByteVecU32, TlsDeserializeBytes, TlsSerialize, TlsSize};
 use crate::account::{Account, AccountError};
 use crate::context::{Engine, Sequence, Tally, UnixMillis};
 use crate::message::{DeliveryState, FailureReason, MessageKey};
+use crate::pages::Pages;
 use crate::record::{Record, trailing_u64};
-use crate::store::{BadRow, Order, StoreError, Table, prefix_end};
+use crate::store::{BadRow, StoreError, Table};
 use rcseal_wire::id::ConversationId;
 
 /// How long a relay is asked to keep an envelope: as long as it will.
@@ -123,12 +124,11 @@ impl Engine<'_> {
     pub fn poll_outbox(&mut self, limit: usize) -> Result<Vec<Outgoing>, AccountError> {
         let own = self.account()?;
         let mut held_back = BTreeSet::new();
-        let (mut due, mut from) = (Vec::new(), Vec::new());
+        let (mut due, mut pages) = (Vec::new(), Pages::new(Table::Outbox, &[], PAGE));
         // Every row is looked at where it has to be: those of a mailbox that takes nothing must not hide the others.
-        while due.len() < limit {
-            let rows = self.tx.scan(Table::Outbox, &from, &prefix_end(&[]), PAGE, Order::Ascending)?;
-            let Some((last, _)) = rows.last() else { break };
-            from = [last.as_slice(), &[0]].concat();
+        while due.len() < limit
+            && let Some(rows) = pages.next(self.tx)?
+        {
             for (key, row) in rows {
                 if due.len() < limit {
                     due.extend(self.outgoing(&own, &mut held_back, &key, &row)?);
@@ -182,16 +182,15 @@ impl Engine<'_> {
     /// # Errors
     /// Those of the store.
     pub fn poll_outbox_timeout(&self) -> Result<Option<UnixMillis>, StoreError> {
-        let (mut next, mut from) = (None::<UnixMillis>, Vec::new());
-        loop {
-            let rows = self.tx.scan(Table::Outbox, &from, &prefix_end(&[]), PAGE, Order::Ascending)?;
-            let Some((last, _)) = rows.last() else { return Ok(next) };
-            from = [last.as_slice(), &[0]].concat();
+        let mut pages = Pages::new(Table::Outbox, &[], PAGE);
+        let mut next = None::<UnixMillis>;
+        while let Some(rows) = pages.next(self.tx)? {
             for (_, row) in &rows {
                 let due = UnixMillis(OutboxRecord::from_row(Table::Outbox, row)?.due_at_ms);
                 next = Some(next.map_or(due, |next| next.min(due)));
             }
         }
+        Ok(next)
     }
 
     /// The relay answered a submission.
@@ -249,11 +248,8 @@ impl Engine<'_> {
 
     /// These devices were taken out of their account: what is still here goes to them no more.
     pub(crate) fn drop_outgoing(&mut self, devices: &[DeviceAddress]) -> Result<(), StoreError> {
-        let mut from = Vec::new();
-        loop {
-            let rows = self.tx.scan(Table::Outbox, &from, &prefix_end(&[]), PAGE, Order::Ascending)?;
-            let Some((last, _)) = rows.last() else { return Ok(()) };
-            from = [last.as_slice(), &[0]].concat();
+        let mut pages = Pages::new(Table::Outbox, &[], PAGE);
+        while let Some(rows) = pages.next(self.tx)? {
             for (key, row) in &rows {
                 let record = OutboxRecord::from_row(Table::Outbox, row)?;
                 if devices.contains(&record.recipient()?) {
@@ -261,5 +257,6 @@ impl Engine<'_> {
                 }
             }
         }
+        Ok(())
     }
 }

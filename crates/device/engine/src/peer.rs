@@ -7,8 +7,9 @@ use rcseal_wire::id::DeviceAddress;
 use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
 
 use crate::context::{Engine, UnixMillis};
+use crate::pages::Pages;
 use crate::record::{Record, key};
-use crate::store::{Order, StoreError, Table, prefix_end};
+use crate::store::{StoreError, Table};
 
 /// First byte of the keys of these rows, in the table of rekeys.
 const PREFIX: u8 = 2;
@@ -101,11 +102,8 @@ impl Engine<'_> {
 
     /// Forgets devices with which nothing has happened for so long that no bound remembers it.
     pub(crate) fn forget_idle_peers(&mut self) -> Result<(), StoreError> {
-        let mut from = vec![PREFIX];
-        loop {
-            let rows = self.tx.scan(Table::Rekey, &from, &prefix_end(&[PREFIX]), PAGE, Order::Ascending)?;
-            let Some((last, _)) = rows.last() else { return Ok(()) };
-            from = key(&[last, &[0]]);
+        let mut pages = Pages::new(Table::Rekey, &[PREFIX], PAGE);
+        while let Some(rows) = pages.next(self.tx)? {
             for (row_key, row) in &rows {
                 let peer = PeerRecord::from_row(Table::Rekey, row)?;
                 if self.now.since(UnixMillis(peer.changed_at_ms())) > IDLE_MS_MAX {
@@ -113,6 +111,7 @@ impl Engine<'_> {
                 }
             }
         }
+        Ok(())
     }
 }
 

@@ -5,9 +5,9 @@
 
 use crate::account::AccountError;
 use crate::context::{Engine, UnixMillis};
-use crate::record::key;
+use crate::pages::Pages;
 use crate::session::{SESSIONS_PAGE, SessionKey};
-use crate::store::{Order, Table, prefix_end};
+use crate::store::{Table, prefix_end};
 
 /// Prekey ids skipped after a rollback: a hundred for each upload of a thousand that the lost life may have made.
 const PREKEY_IDS_SKIPPED: u32 = 100_000;
@@ -35,11 +35,8 @@ impl Engine<'_> {
         self.tx.delete_range(Table::ActiveSession, &[], &prefix_end(&[]))?;
         let mut renewed = None;
         // A message that arrives on one of them would make it the one to send on again, so each is marked.
-        let mut from = Vec::new();
-        loop {
-            let rows = self.tx.scan(Table::Session, &from, &prefix_end(&[]), SESSIONS_PAGE, Order::Ascending)?;
-            let Some((last, _)) = rows.last() else { return Ok(()) };
-            from = key(&[last, &[0]]);
+        let mut pages = Pages::new(Table::Session, &[], SESSIONS_PAGE);
+        while let Some(rows) = pages.next(self.tx)? {
             for (row_key, _) in &rows {
                 let Some(mut stored) = self.session(SessionKey::parse(Table::Session, row_key)?)? else { continue };
                 stored.is_archived = true;
@@ -50,5 +47,6 @@ impl Engine<'_> {
                 }
             }
         }
+        Ok(())
     }
 }

@@ -16,6 +16,7 @@ use tls_codec::{TlsByteVecU16, TlsDeserializeBytes, TlsSerialize, TlsSize};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::context::{Engine, Sequence, UnixMillis};
+use crate::pages::Pages;
 use crate::record::{Record, key, trailing_u64};
 use crate::seal::{EPOCH_AGE_MS_MAX, EPOCH_MESSAGES_MAX, EPOCHS_AHEAD, EPOCHS_BEHIND, SealRoot};
 use crate::store::{BadRow, Order, StoreError, Table, Tx, prefix_end};
@@ -288,11 +289,8 @@ impl Engine<'_> {
 
     /// Forgets base keys whose session is gone and whose prekey is as well: a replay of their message is refused without them.
     pub(crate) fn forget_base_keys_before(&mut self, oldest_prekey: UnixMillis) -> Result<(), StoreError> {
-        let mut from = Vec::new();
-        loop {
-            let rows = self.tx.scan(Table::BaseKey, &from, &prefix_end(&[]), BASE_KEYS_PAGE, Order::Ascending)?;
-            let Some((last, _)) = rows.last() else { return Ok(()) };
-            from = key(&[last, &[0]]);
+        let mut pages = Pages::new(Table::BaseKey, &[], BASE_KEYS_PAGE);
+        while let Some(rows) = pages.next(self.tx)? {
             for (row_key, row) in &rows {
                 let record = BaseKeyRecord::from_row(Table::BaseKey, row)?;
                 let session = key(&[&record.peer, &record.number.to_be_bytes()]);
@@ -301,6 +299,7 @@ impl Engine<'_> {
                 }
             }
         }
+        Ok(())
     }
 
     /// What a first message's base key has made before.
@@ -398,11 +397,8 @@ impl Engine<'_> {
     /// Drops sessions that nothing can arrive in any more: not the one to send on, and silent for longer than an envelope is on its way.
     /// What a stolen store could read with them is gone then.
     pub(crate) fn drop_silent_sessions(&mut self, heard_before_ms: u64) -> Result<(), StoreError> {
-        let mut from = Vec::new();
-        loop {
-            let rows = self.tx.scan(Table::Session, &from, &prefix_end(&[]), SESSIONS_PAGE, Order::Ascending)?;
-            let Some((last, _)) = rows.last() else { return Ok(()) };
-            from = key(&[last, &[0]]);
+        let mut pages = Pages::new(Table::Session, &[], SESSIONS_PAGE);
+        while let Some(rows) = pages.next(self.tx)? {
             for (row_key, row) in rows {
                 let session_key = SessionKey::parse(Table::Session, &row_key)?;
                 let record = SessionRecord::from_row(Table::Session, &Zeroizing::new(row))?;
@@ -413,6 +409,7 @@ impl Engine<'_> {
                 }
             }
         }
+        Ok(())
     }
 
     /// Writes what changed round the ratchet: counters of the seal, not the ratchet itself.

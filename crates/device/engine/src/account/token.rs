@@ -14,8 +14,9 @@ use rcseal_wire::token::DeliveryToken;
 use super::{Account, AccountError};
 use crate::context::Engine;
 use crate::need::NeedKind;
+use crate::pages::Pages;
 use crate::send::as_account_error;
-use crate::store::{BadRow, Order, Table, prefix_end};
+use crate::store::{BadRow, Table};
 
 /// How long a replaced token stays good: a week, in which a contact that is seldom online hears of the new one.
 pub const TOKEN_OVERLAP_MS: u64 = 7 * 24 * 3600 * 1000;
@@ -94,11 +95,8 @@ impl Engine<'_> {
 
     /// Every session carries the introduction again, which holds the token, and a notice carries it at once.
     fn tell_delivery_token(&mut self, account: &Account) -> Result<(), AccountError> {
-        let mut from = Vec::new();
-        loop {
-            let rows = self.tx.scan(Table::ActiveSession, &from, &prefix_end(&[]), PAGE, Order::Ascending)?;
-            let Some((last, _)) = rows.last() else { break };
-            from = [last.as_slice(), &[0]].concat();
+        let mut pages = Pages::new(Table::ActiveSession, &[], PAGE);
+        while let Some(rows) = pages.next(self.tx)? {
             for (row_key, _) in &rows {
                 let peer = DeviceAddress::parse(row_key).map_err(|_| BadRow::error(Table::ActiveSession))?;
                 if let Some(mut session) = self.active_session(peer)? {

@@ -14,6 +14,7 @@ use crate::account::AccountError;
 use crate::contact::{Contact, Pin, Verification};
 use crate::context::{Engine, Sequence, Tally, UnixMillis};
 use crate::event::Event;
+use crate::pages::Pages;
 use crate::record::{Record, trailing_u64};
 use crate::store::{BadRow, Order, Row, StoreError, Table, prefix_end};
 
@@ -169,11 +170,8 @@ impl Engine<'_> {
 
     /// Gives up on key sets that never came.
     pub(crate) fn drop_expired_parked(&mut self) -> Result<(), AccountError> {
-        let mut from = Vec::new();
-        loop {
-            let rows = self.tx.scan(Table::Parked, &from, &prefix_end(&[]), PARKED_PAGE, Order::Ascending)?;
-            let Some((last, _)) = rows.last() else { return Ok(()) };
-            from = [last.as_slice(), &[0]].concat();
+        let mut pages = Pages::new(Table::Parked, &[], PARKED_PAGE);
+        while let Some(rows) = pages.next(self.tx)? {
             for (key, row) in rows {
                 let record = KeptRecord::from_row(Table::Parked, &row)?;
                 if self.now.since(UnixMillis(record.received_at_ms)) > PARKED_MS_MAX {
@@ -184,6 +182,7 @@ impl Engine<'_> {
                 }
             }
         }
+        Ok(())
     }
 
     /// Gives up on a key set that the directory has denied often enough.

@@ -7,8 +7,9 @@
 use rcseal_crypto::hash::sha256;
 
 use crate::context::Engine;
-use crate::record::{Number, Record as _, key};
-use crate::store::{Order, StoreError, Table, prefix_end};
+use crate::pages::Pages;
+use crate::record::{Number, Record as _};
+use crate::store::{StoreError, Table};
 
 const LABEL: &[u8] = b"rcseal/seen/v1";
 /// Rows that one step of housekeeping reads at a time.
@@ -31,16 +32,14 @@ impl Engine<'_> {
 
     /// Forgets ciphertexts that no relay keeps any more.
     pub(crate) fn forget_seen_before(&mut self, at_ms: u64) -> Result<(), StoreError> {
-        let mut from = Vec::new();
-        loop {
-            let rows = self.tx.scan(Table::Seen, &from, &prefix_end(&[]), PAGE, Order::Ascending)?;
-            let Some((last, _)) = rows.last() else { return Ok(()) };
-            from = key(&[last, &[0]]);
+        let mut pages = Pages::new(Table::Seen, &[], PAGE);
+        while let Some(rows) = pages.next(self.tx)? {
             for (seen_key, row) in &rows {
                 if Number::from_row(Table::Seen, row)?.0 < at_ms {
                     self.tx.delete(Table::Seen, seen_key)?;
                 }
             }
         }
+        Ok(())
     }
 }

@@ -8,6 +8,7 @@ use super::{FailureReason, MessageState};
 use crate::context::Engine;
 use crate::event::Event;
 use crate::inbox::Undecryptable;
+use crate::pages::Pages;
 use crate::record::Record;
 use crate::store::{BadRow, Order, StoreError, Table, prefix_end};
 
@@ -226,11 +227,8 @@ impl Engine<'_> {
 
     /// Devices are gone or have other keys: what a relay still keeps for them will not be read, and the user decides about it.
     pub(crate) fn hold_on_its_way(&mut self, devices: &[DeviceAddress]) -> Result<(), StoreError> {
-        let mut from = Vec::new();
-        loop {
-            let rows = self.tx.scan(Table::Sent, &from, &prefix_end(&[]), SENT_PAGE, Order::Ascending)?;
-            let Some((last, _)) = rows.last() else { return Ok(()) };
-            from = [last.as_slice(), &[0]].concat();
+        let mut pages = Pages::new(Table::Sent, &[], SENT_PAGE);
+        while let Some(rows) = pages.next(self.tx)? {
             for (_, row) in &rows {
                 let sent = SentRecord::from_row(Table::Sent, row)?.sent()?;
                 if devices.contains(&sent.recipient) {
@@ -244,21 +242,20 @@ impl Engine<'_> {
                 }
             }
         }
+        Ok(())
     }
 
     /// Forgets envelopes that no relay keeps any more.
     pub(crate) fn forget_sent_before(&mut self, at_ms: u64) -> Result<(), StoreError> {
-        let mut from = Vec::new();
-        loop {
-            let rows = self.tx.scan(Table::Sent, &from, &prefix_end(&[]), SENT_PAGE, Order::Ascending)?;
-            let Some((last, _)) = rows.last() else { return Ok(()) };
-            from = [last.as_slice(), &[0]].concat();
+        let mut pages = Pages::new(Table::Sent, &[], SENT_PAGE);
+        while let Some(rows) = pages.next(self.tx)? {
             for (row_key, row) in &rows {
                 if SentRecord::from_row(Table::Sent, row)?.at_ms < at_ms {
                     self.tx.delete(Table::Sent, row_key)?;
                 }
             }
         }
+        Ok(())
     }
 }
 

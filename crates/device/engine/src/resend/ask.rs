@@ -9,6 +9,7 @@ use crate::account::{Account, AccountError};
 use crate::context::{Engine, UnixMillis};
 use crate::conversation::direct_conversation_id;
 use crate::inbox::Undecryptable;
+use crate::pages::Pages;
 use crate::record::{Number, Record as _, key};
 use crate::renewal::When;
 use crate::send::{SendError, as_account_error, native_identity};
@@ -136,11 +137,8 @@ impl Engine<'_> {
 
     /// Forgets what was asked for so long ago that it will not come any more.
     pub(crate) fn forget_asked(&mut self) -> Result<(), StoreError> {
-        let mut from = vec![ASKED];
-        loop {
-            let rows = self.tx.scan(Table::Resend, &from, &[ASKED + 1], PAGE, Order::Ascending)?;
-            let Some((last, _)) = rows.last() else { return Ok(()) };
-            from = key(&[last, &[0]]);
+        let mut pages = Pages::new(Table::Resend, &[ASKED], PAGE);
+        while let Some(rows) = pages.next(self.tx)? {
             for (row_key, row) in &rows {
                 let asked_at = UnixMillis(Number::from_row(Table::Resend, row)?.0);
                 if self.now.since(asked_at) > ASKED_KEPT_MS {
@@ -148,5 +146,6 @@ impl Engine<'_> {
                 }
             }
         }
+        Ok(())
     }
 }

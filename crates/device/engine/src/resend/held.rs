@@ -10,6 +10,7 @@ use crate::context::{Engine, UnixMillis};
 use crate::conversation::devices_in_scope;
 use crate::event::Event;
 use crate::message::{DeliveryState, Message, MessageKey};
+use crate::pages::Pages;
 use crate::record::{Record, key};
 use crate::send::SendError;
 use crate::store::{BadRow, Order, StoreError, Table, prefix_end};
@@ -247,17 +248,15 @@ impl Engine<'_> {
 
     /// Forgets what was done so long ago that no envelope of the message is known any more.
     pub(crate) fn forget_again_before(&mut self, at_ms: u64) -> Result<(), StoreError> {
-        let mut from = vec![AGAIN];
-        loop {
-            let rows = self.tx.scan(Table::Resend, &from, &[AGAIN + 1], PAGE, Order::Ascending)?;
-            let Some((last, _)) = rows.last() else { return Ok(()) };
-            from = key(&[last, &[0]]);
+        let mut pages = Pages::new(Table::Resend, &[AGAIN], PAGE);
+        while let Some(rows) = pages.next(self.tx)? {
             for (row_key, row) in &rows {
                 if AgainRecord::from_row(Table::Resend, row)?.at_ms < at_ms {
                     self.tx.delete(Table::Resend, row_key)?;
                 }
             }
         }
+        Ok(())
     }
 }
 

@@ -14,6 +14,7 @@ use crate::account::{Account, AccountError};
 use crate::context::{Engine, Sequence, UnixMillis};
 use crate::message::{DeliveryState, FailureReason, MessageKey};
 use crate::need::NeedKind;
+use crate::pages::Pages;
 use crate::record::Record;
 use crate::session::{StoredSession, signal_address};
 use crate::store::{BadRow, Order, StoreError, Table, prefix_end};
@@ -290,11 +291,8 @@ impl Engine<'_> {
 
     /// Gives up on keys that never came.
     pub(crate) fn drop_expired_pending(&mut self) -> Result<(), StoreError> {
-        let mut from = Vec::new();
-        loop {
-            let rows = self.tx.scan(Table::Pending, &from, &prefix_end(&[]), PAGE, Order::Ascending)?;
-            let Some((last, _)) = rows.last() else { return Ok(()) };
-            from = [last.as_slice(), &[0]].concat();
+        let mut pages = Pages::new(Table::Pending, &[], PAGE);
+        while let Some(rows) = pages.next(self.tx)? {
             for (row_key, row) in &rows {
                 let record = PendingRecord::from_row(Table::Pending, row)?;
                 if self.now.since(UnixMillis(record.queued_at_ms)) <= PENDING_MS_MAX {
@@ -312,6 +310,7 @@ impl Engine<'_> {
                 }
             }
         }
+        Ok(())
     }
 }
 
