@@ -168,6 +168,12 @@ impl Engine<'_> {
             }
             (Some(_) | None, Some(_) | None) => {}
         }
+        if known.is_some() {
+            // Whoever gives another invitation may have removed this account, and its sessions with it. Unless something more comes
+            // in one of those, what is sent next begins a new one.
+            let prefix = invitation.account.as_bytes();
+            self.tx.delete_range(Table::ActiveSession, prefix, &prefix_end(prefix))?;
+        }
         let contact = match known {
             Some(contact) => Contact {
                 name: if name.is_empty() { contact.name } else { name.to_owned() },

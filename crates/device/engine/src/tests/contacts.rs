@@ -237,6 +237,35 @@ fn nothing_stays_of_a_removed_contact_but_the_conversation() {
 }
 
 #[test]
+fn whoever_was_removed_and_is_invited_again_is_read_again() {
+    let (mut world, mut ada, mut bob, conversation) = acquainted();
+    bob.with(world.now, |engine| engine.remove_contact(ada.address.account)).unwrap();
+    world.settle(&mut [&mut ada, &mut bob]);
+    // Ada's session is one that Bob has forgotten: taking his invitation in makes her begin another.
+    assert_eq!(world.introduce(&mut ada, &mut bob), conversation);
+    world.send(&mut ada, conversation, text("here again"));
+    world.settle(&mut [&mut ada, &mut bob]);
+    assert_eq!(texts(&mut bob, conversation), ["one", "two", "here again"]);
+    world.send(&mut bob, conversation, text("welcome back"));
+    world.settle(&mut [&mut ada, &mut bob]);
+    assert_eq!(texts(&mut ada, conversation), ["one", "two", "here again", "welcome back"]);
+}
+
+#[test]
+fn a_second_invitation_of_somebody_who_still_writes_costs_nothing() {
+    let (mut world, mut ada, mut bob, conversation) = acquainted();
+    let begun = |phone: &mut Phone| phone.with(0, |engine| engine.handshakes()).unwrap().begun;
+    let before = begun(&mut ada);
+    world.introduce(&mut ada, &mut bob);
+    world.send(&mut bob, conversation, text("still here"));
+    world.settle(&mut [&mut ada, &mut bob]);
+    world.send(&mut ada, conversation, text("I see"));
+    world.settle(&mut [&mut ada, &mut bob]);
+    assert_eq!(texts(&mut bob, conversation), ["one", "two", "still here", "I see"]);
+    assert_eq!(begun(&mut ada), before);
+}
+
+#[test]
 fn removing_a_contact_fails_whole_at_every_write() {
     let (world, mut ada, bob, _) = acquainted();
     let (now, account) = (world.now, bob.address.account);
