@@ -255,6 +255,26 @@ impl Engine<'_> {
         }
     }
 
+    /// Whether something is due, or has been tried and has to be tried again. What is only planned for later, such as the end of an old
+    /// delivery token, is not.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn has_unmet_needs(&self) -> Result<bool, StoreError> {
+        let mut from = Vec::new();
+        loop {
+            let rows = self.tx.scan(Table::Need, &from, &prefix_end(&[]), PAGE, Order::Ascending)?;
+            let Some((last, _)) = rows.last() else { return Ok(false) };
+            from = [last.as_slice(), &[0]].concat();
+            for (_, row) in &rows {
+                let need = NeedRecord::from_row(Table::Need, row)?;
+                if need.attempts > 0 || need.due_at_ms <= self.now.0 {
+                    return Ok(true);
+                }
+            }
+        }
+    }
+
     /// What is to be done now.
     ///
     /// # Errors

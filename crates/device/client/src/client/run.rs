@@ -66,7 +66,7 @@ pub struct SyncReport {
     pub duplicates: usize,
     /// Envelopes that a relay now has.
     pub submitted: usize,
-    /// Whether something is left for later.
+    /// Whether nothing is left that could not be done. What is planned for later is not left over.
     pub is_complete: bool,
 }
 
@@ -243,7 +243,7 @@ impl Core {
                 break;
             }
         }
-        report.is_complete = self.next_due().await?.is_none();
+        report.is_complete = !self.is_anything_left().await?;
         Ok(report)
     }
 

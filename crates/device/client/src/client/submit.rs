@@ -94,6 +94,14 @@ impl Core {
         Ok(Some(due.max(self.next_gate().unwrap_or_default())))
     }
 
+    /// Whether something waits that was tried or could be.
+    pub(super) async fn is_anything_left(&self) -> Result<bool, ClientError> {
+        self.engine(|engine| {
+            Ok::<_, ClientError>(engine.poll_outbox_timeout()?.is_some() || engine.has_unmet_needs()?)
+        })
+        .await
+    }
+
     /// One round; `None` when there was nothing to do.
     pub(super) async fn work(&self) -> Result<Option<Round>, ClientError> {
         let account = self.account().await?;

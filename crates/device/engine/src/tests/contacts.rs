@@ -266,6 +266,18 @@ fn a_second_invitation_of_somebody_who_still_writes_costs_nothing() {
 }
 
 #[test]
+fn what_is_planned_for_the_end_of_an_overlap_is_not_left_over() {
+    let (mut world, mut ada, mut bob, _) = acquainted();
+    let unmet = |phone: &mut Phone, now| phone.with(now, |engine| engine.has_unmet_needs()).unwrap();
+    ada.with(world.now, |engine| engine.replace_delivery_token(TOKEN_OVERLAP_MS)).unwrap();
+    assert!(unmet(&mut ada, world.now), "the server is to be told");
+    world.settle(&mut [&mut ada, &mut bob]);
+    assert!(!unmet(&mut ada, world.now));
+    assert!(ada.with(world.now, |engine| engine.poll_needs_timeout()).unwrap().is_some());
+    assert!(unmet(&mut ada, world.now + TOKEN_OVERLAP_MS));
+}
+
+#[test]
 fn removing_a_contact_fails_whole_at_every_write() {
     let (world, mut ada, bob, _) = acquainted();
     let (now, account) = (world.now, bob.address.account);
