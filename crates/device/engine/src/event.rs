@@ -48,7 +48,7 @@ pub enum Event {
         /// Who.
         account: AccountId,
     },
-    /// A contact's devices changed.
+    /// The devices of a contact, or of the own account, are others than before, or have other keys.
     DevicesChanged {
         /// Whose.
         account: AccountId,

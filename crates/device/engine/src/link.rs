@@ -362,7 +362,9 @@ impl Engine<'_> {
         self.put_account(&account)?;
         self.adopt_own_key_set(&key_set, succession)?;
         let account = self.account()?;
-        self.emit(crate::event::Event::DevicesChanged { account: account.address.account })?;
+        if known.devices() != key_set.devices() {
+            self.emit(crate::event::Event::DevicesChanged { account: account.address.account })?;
+        }
         self.announce_key_set(&account).map_err(crate::send::as_account_error)
     }
 

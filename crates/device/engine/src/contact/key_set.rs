@@ -166,13 +166,15 @@ impl Engine<'_> {
         if is_new {
             let replaced = self.key_set(account)?;
             self.put_key_set(key_set)?;
+            // The first set of an account changes nothing: there was none to change.
+            let are_other_devices = replaced.as_ref().is_some_and(|replaced| replaced.devices() != key_set.devices());
             if let Some(replaced) = replaced {
                 self.forget_removed_devices(&replaced, key_set)?;
             }
             if account != own && succession.changes_account_key() {
                 self.account_key_changed(account, *succession)?;
             }
-            if !is_claim {
+            if are_other_devices && !is_claim {
                 self.emit(Event::DevicesChanged { account })?;
             }
         }

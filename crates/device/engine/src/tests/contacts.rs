@@ -278,6 +278,22 @@ fn what_is_planned_for_the_end_of_an_overlap_is_not_left_over() {
 }
 
 #[test]
+fn devices_have_changed_only_where_devices_did() {
+    let (mut world, mut ada, mut bob, _) = acquainted();
+    let changes = |phone: &mut Phone| {
+        events(phone).into_iter().filter(|event| matches!(event, Event::DevicesChanged { .. })).collect::<Vec<_>>()
+    };
+    bob.with(world.now, |engine| engine.rotate_account_key()).unwrap();
+    world.settle(&mut [&mut ada, &mut bob]);
+    assert_eq!((changes(&mut ada), changes(&mut bob)), (vec![], vec![]), "only the account key is another");
+    let mut tablet = link(&mut world, &mut bob, 5);
+    world.settle(&mut [&mut ada, &mut bob, &mut tablet]);
+    let expected = [Event::DevicesChanged { account: bob.address.account }];
+    assert_eq!(changes(&mut ada), expected);
+    assert_eq!(changes(&mut bob), expected);
+}
+
+#[test]
 fn removing_a_contact_fails_whole_at_every_write() {
     let (world, mut ada, bob, _) = acquainted();
     let (now, account) = (world.now, bob.address.account);
