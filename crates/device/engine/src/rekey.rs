@@ -102,10 +102,14 @@ impl Engine<'_> {
     /// Pings every device in a conversation's scope with which there is a session. Answers how many were pinged: a device whose last ping is a minute old or less is not pinged again.
     ///
     /// # Errors
-    /// [`SendError::UnknownConversation`].
+    /// [`SendError::UnknownConversation`]; [`SendError::ContactBlocked`] and [`SendError::VerificationChanged`] where a message would be
+    /// refused with them.
     pub fn rekey_now(&mut self, conversation: ConversationId) -> Result<usize, SendError> {
         let account = self.account()?;
         let participants = self.conversation(conversation)?.ok_or(SendError::UnknownConversation)?;
+        for participant in &participants.participants {
+            self.check_recipient(participant.account)?;
+        }
         self.ping_all(&account, conversation, &participants, Pace::Demanded)
     }
 

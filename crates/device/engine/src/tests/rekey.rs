@@ -30,6 +30,16 @@ fn due(world: &World, phone: &mut Phone) -> usize {
 }
 
 #[test]
+fn a_rekey_is_refused_where_a_message_would_be() {
+    let (world, mut ada, bob, conversation) = acquainted();
+    ada.with(world.now, |engine| engine.block_contact(bob.address.account, true)).unwrap();
+    let refused = ada.with(world.now, |engine| engine.rekey_now(conversation)).unwrap_err();
+    assert!(matches!(refused, SendError::ContactBlocked), "{refused:?}");
+    ada.with(world.now, |engine| engine.block_contact(bob.address.account, false)).unwrap();
+    assert_eq!(rekey_now(&world, &mut ada, conversation), 1);
+}
+
+#[test]
 fn a_ping_and_a_pong_give_both_directions_new_keys() {
     let (mut world, mut ada, mut bob, conversation) = acquainted();
     one_way(&mut world, &mut ada, &mut bob, conversation, "one");
