@@ -14,6 +14,7 @@ mod builder;
 mod codec;
 mod device;
 mod error;
+mod fingerprint;
 mod key_set;
 mod proof;
 mod recovery;

@@ -11,13 +11,11 @@
 
 use core::fmt;
 
-use rcseal_crypto::ct_eq;
-use rcseal_crypto::hash::sha512;
 use rcseal_crypto::x25519;
 use rcseal_wire::id::AccountId;
 use thiserror::Error;
 
-use crate::safety_number::{FINGERPRINT_LEN, ITERATIONS, digits};
+use crate::fingerprint::{Fingerprint, Fingerprints, fingerprint};
 
 /// The version of the scannable code: ids are ACIs.
 pub const SIGNAL_V4_NUMBER_VERSION: u8 = 2;
@@ -49,16 +47,10 @@ impl SignalV4Party {
         Self { account: AccountId::from_bytes(aci), identity }
     }
 
-    fn fingerprint(&self) -> [u8; FINGERPRINT_LEN] {
+    fn fingerprint(&self) -> Fingerprint {
         let mut key = [KEY_TYPE; 33];
         key[1..].copy_from_slice(self.identity.as_bytes());
-        let mut hash = sha512(&[&HASH_VERSION, &key, self.account.as_bytes(), &key]);
-        for _ in 1..ITERATIONS {
-            hash = sha512(&[&hash, &key]);
-        }
-        let mut fingerprint = [0; FINGERPRINT_LEN];
-        fingerprint.copy_from_slice(&hash[..FINGERPRINT_LEN]);
-        fingerprint
+        fingerprint(&[&HASH_VERSION, &key, self.account.as_bytes(), &key], &key)
     }
 }
 
@@ -93,23 +85,19 @@ impl SignalV4ScanError {
 
 /// The safety number between us and one contact in the `signal-v4` profile.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct SignalV4SafetyNumber {
-    ours: [u8; FINGERPRINT_LEN],
-    theirs: [u8; FINGERPRINT_LEN],
-}
+pub struct SignalV4SafetyNumber(Fingerprints);
 
 impl SignalV4SafetyNumber {
     /// Computes both fingerprints: twice 5,200 hashes, a few milliseconds on a phone.
     #[must_use]
     pub fn new(ours: &SignalV4Party, theirs: &SignalV4Party) -> Self {
-        Self { ours: ours.fingerprint(), theirs: theirs.fingerprint() }
+        Self(Fingerprints { ours: ours.fingerprint(), theirs: theirs.fingerprint() })
     }
 
     /// Sixty digits without spaces, as libsignal gives them; apps show them in twelve groups of five. Both sides see the same.
     #[must_use]
     pub fn numeric(&self) -> String {
-        let (ours, theirs) = (digits(&self.ours, ""), digits(&self.theirs, ""));
-        if ours <= theirs { ours + &theirs } else { theirs + &ours }
+        self.0.numeric("")
     }
 
     /// The content of the QR code that the contact scans.
@@ -118,9 +106,9 @@ impl SignalV4SafetyNumber {
         let mut code = [0; SIGNAL_V4_CODE_LEN];
         code[..2].copy_from_slice(&[VERSION_TAG, SIGNAL_V4_NUMBER_VERSION]);
         code[2..6].copy_from_slice(&LOCAL_TAG);
-        code[6..38].copy_from_slice(&self.ours);
+        code[6..38].copy_from_slice(&self.0.ours);
         code[38..42].copy_from_slice(&REMOTE_TAG);
-        code[42..].copy_from_slice(&self.theirs);
+        code[42..].copy_from_slice(&self.0.theirs);
         code
     }
 
@@ -138,12 +126,7 @@ impl SignalV4SafetyNumber {
         if code[2..6] != LOCAL_TAG || code[38..42] != REMOTE_TAG {
             return Err(SignalV4ScanError::Malformed);
         }
-        // Both halves are compared before either result is looked at.
-        if ct_eq(&code[6..38], &self.theirs) & ct_eq(&code[42..], &self.ours) {
-            Ok(())
-        } else {
-            Err(SignalV4ScanError::Mismatch)
-        }
+        if self.0.match_scanned(&code[6..38], &code[42..]) { Ok(()) } else { Err(SignalV4ScanError::Mismatch) }
     }
 }
 
