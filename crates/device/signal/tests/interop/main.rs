@@ -15,6 +15,8 @@ mod limits;
 mod numbers;
 mod ours;
 mod peer;
+#[path = "../shared/pipe.rs"]
+mod pipe;
 #[path = "../shared/proto.rs"]
 mod proto;
 mod recording;

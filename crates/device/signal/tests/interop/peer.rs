@@ -1,12 +1,17 @@
 //! The other process: requests and answers of `xtask/peers/libsignal/peer.mjs`, one JSON object a line.
 
-use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Command;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::Failure;
+use crate::pipe::Pipe;
+
+/// How long one answer may take. The slowest is the first, which waits for Node to load the package: seconds on a busy machine. A peer
+/// that needs longer hangs, and the run fails with it instead of hanging too.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// libsignal refused, in its own words.
 #[derive(Clone, Debug)]
@@ -23,50 +28,30 @@ impl std::fmt::Display for PeerRefusal {
 
 impl std::error::Error for PeerRefusal {}
 
-/// A running peer. It ends when its standard input closes.
+/// A running peer. It ends when this is dropped.
 pub(crate) struct Peer {
-    process: Child,
-    input: Option<ChildStdin>,
-    output: BufReader<ChildStdout>,
+    pipe: Pipe,
 }
 
 impl Peer {
     pub(crate) fn start(folder: &Path) -> Result<Self, Failure> {
-        let mut process = Command::new("node")
-            .arg("peer.mjs")
-            .current_dir(folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let input = process.stdin.take();
-        let output = BufReader::new(process.stdout.take().ok_or("the peer has no output")?);
-        Ok(Self { process, input, output })
+        let mut command = Command::new("node");
+        Ok(Self { pipe: Pipe::start(command.arg("peer.mjs").current_dir(folder))? })
     }
 
     /// One request. The outer error is a broken peer, the inner one a refusal.
     pub(crate) fn ask(&mut self, op: &str, mut request: Value) -> Result<Result<Value, PeerRefusal>, Failure> {
         request["op"] = json!(op);
-        let input = self.input.as_mut().ok_or("the peer has ended")?;
-        writeln!(input, "{request}")?;
-        input.flush()?;
-        let mut line = String::new();
-        if self.output.read_line(&mut line)? == 0 {
-            return Err(format!("the peer ended at {op}").into());
-        }
+        let line = self
+            .pipe
+            .ask(request.to_string(), ANSWER_TIME_MAX)
+            .map_err(|error| format!("libsignal's process, asked to {op}: {error}"))?;
         let answer: Value = serde_json::from_str(&line)?;
         let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
         Ok(match answer["ok"] {
             Value::Bool(true) => Ok(answer),
             _ => Err(PeerRefusal { name: text("name"), message: text("message") }),
         })
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        // Closing its input lets it end; waiting leaves no zombie.
-        self.input = None;
-        let _ = self.process.wait();
     }
 }
 

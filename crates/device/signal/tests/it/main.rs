@@ -2,6 +2,8 @@
 //! two-party model and the vectors.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
 
+#[path = "../shared/pipe.rs"]
+mod pipe;
 #[path = "../shared/proto.rs"]
 mod proto;
 mod support;
@@ -31,4 +33,5 @@ mod libsignal_interop;
 mod model;
 #[cfg(feature = "signal-v4")]
 mod signal_v4;
+mod silent_peer;
 mod vectors;
