@@ -250,6 +250,12 @@ impl Session {
         self.state.pending.is_none()
     }
 
+    /// The key epoch of the post-quantum ratchet that the next message is sent in: how often both sides have agreed on a fresh ML-KEM
+    /// secret, 0 in a session that has only its handshake's. It stands still while only one side writes.
+    pub fn pq_epoch(&self) -> u64 {
+        self.state.pq.agreed_epoch()
+    }
+
     /// Number of committed steps; see [`Delta::step`].
     pub fn step(&self) -> u64 {
         self.state.step

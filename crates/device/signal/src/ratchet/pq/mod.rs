@@ -129,6 +129,11 @@ impl PqRatchet {
         self.chains.jump(part.epoch.saturating_sub(1), part.index)
     }
 
+    /// The last key epoch whose key the peer has for certain, which is the one we send in.
+    pub(crate) fn agreed_epoch(&self) -> u64 {
+        self.braid.epoch().saturating_sub(1)
+    }
+
     /// Whether the state can only be reached by receiving something.
     pub(crate) fn has_received(&self) -> bool {
         !matches!(self.braid, Braid::KeysUnsampled(_) | Braid::KeysSampled(_)) || self.braid.epoch() != 1
