@@ -1,7 +1,7 @@
 //! Limits that take thousands of messages to reach.
 
 use crate::wire::Sent;
-use crate::world::{Initiator, Names, World};
+use crate::world::{Side, World};
 use crate::{Failure, Run, ensure};
 
 /// The longest jump that both sides accept, in the post-quantum chain: it counts from the last message that was read, the
@@ -11,11 +11,8 @@ const JUMP_MAX: usize = 25_000;
 const SKIPPED: usize = 2_000;
 
 pub(crate) fn run(run: &mut Run) {
-    for from in Initiator::BOTH {
-        let reader = match from {
-            Initiator::Ours => "libsignal",
-            Initiator::Theirs => "us",
-        };
+    for from in Side::BOTH {
+        let reader = from.reader();
         let outcome = jump(run, from);
         run.promise(&format!("jump_of_25000_accepted_and_25001_refused_by_{reader}"), outcome);
         let outcome = skipped(run, from);
@@ -23,41 +20,23 @@ pub(crate) fn run(run: &mut Run) {
     }
 }
 
-/// A session in which both have read something.
-fn established(run: &Run) -> Result<World, Failure> {
-    let mut world = World::new(&run.folder, run.seed + 40, Names::Uuids)?;
-    world.begin(Initiator::Ours, true)?;
-    world.pass_to_them(b"one")?;
-    world.pass_to_us(b"two")?;
-    world.pass_to_them(b"three")?;
-    Ok(world)
+fn send(world: &mut World, from: Side, count: usize) -> Result<Vec<Sent>, Failure> {
+    (0..count).map(|number| world.send(from, &number.to_be_bytes())).collect()
 }
 
-fn send(world: &mut World, from: Initiator, count: usize) -> Result<Vec<Sent>, Failure> {
-    (0..count)
-        .map(|number| match from {
-            Initiator::Ours => world.ours_send(&number.to_be_bytes()),
-            Initiator::Theirs => world.theirs_send(&number.to_be_bytes()),
-        })
-        .collect()
+fn read(world: &mut World, from: Side, sent: &Sent) -> Result<bool, Failure> {
+    Ok(world.receive(from, sent)?.is_ok())
 }
 
-fn read(world: &mut World, from: Initiator, sent: &Sent) -> Result<bool, Failure> {
-    Ok(match from {
-        Initiator::Ours => world.theirs_receive(sent)?.is_ok(),
-        Initiator::Theirs => world.ours_receive(sent)?.is_ok(),
-    })
-}
-
-fn jump(run: &Run, from: Initiator) -> Result<(), Failure> {
-    let mut world = established(run)?;
+fn jump(run: &Run, from: Side) -> Result<(), Failure> {
+    let mut world = World::established(&run.folder, run.seed + 40)?;
     let sent = send(&mut world, from, JUMP_MAX + 1)?;
     ensure(!read(&mut world, from, &sent[JUMP_MAX])?, "a jump of 25,001 was accepted")?;
     ensure(read(&mut world, from, &sent[JUMP_MAX - 1])?, "a jump of 25,000 was refused")
 }
 
-fn skipped(run: &Run, from: Initiator) -> Result<(), Failure> {
-    let mut world = established(run)?;
+fn skipped(run: &Run, from: Side) -> Result<(), Failure> {
+    let mut world = World::established(&run.folder, run.seed + 40)?;
     let sent = send(&mut world, from, SKIPPED + 1)?;
     ensure(read(&mut world, from, &sent[SKIPPED])?, "the jump was refused")?;
     for number in (0..SKIPPED).step_by(97).chain([SKIPPED - 1]) {

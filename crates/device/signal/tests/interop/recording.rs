@@ -11,7 +11,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
 use crate::tape::Recorder;
-use crate::world::{Initiator, Names, World};
+use crate::world::{Names, Side, World};
 use crate::{Failure, ensure};
 
 const SEED: u64 = 20_261_123;
@@ -29,7 +29,7 @@ pub(crate) fn write(folder: &Path, file: &Path) -> Result<(), Failure> {
     writeln!(out, "  \"source\": \"@signalapp/libsignal-client 0.103.0, run as a black box\",")?;
     writeln!(out, "  \"profile\": \"signal-v4\",")?;
     writeln!(out, "  \"conversations\": [")?;
-    for (number, initiator) in Initiator::BOTH.into_iter().enumerate() {
+    for (number, initiator) in Side::BOTH.into_iter().enumerate() {
         let (head, steps) = converse(folder, initiator)?;
         let head = head.to_string();
         writeln!(out, "    {},", &head[..head.len() - 1])?;
@@ -44,12 +44,12 @@ pub(crate) fn write(folder: &Path, file: &Path) -> Result<(), Failure> {
 }
 
 /// One conversation: what it needs to start, and its steps.
-fn converse(folder: &Path, initiator: Initiator) -> Result<(Value, Vec<Value>), Failure> {
-    let mut world = World::new(folder, SEED + u64::from(initiator == Initiator::Ours), Names::Uuids)?;
+fn converse(folder: &Path, initiator: Side) -> Result<(Value, Vec<Value>), Failure> {
+    let mut world = World::new(folder, SEED + u64::from(initiator == Side::Ours), Names::Uuids)?;
     let mut tape = Recorder::new(ChaCha20Rng::seed_from_u64(world.rng.next_u64()));
     let mut steps = Vec::new();
     let mut head = json!({
-        "role": initiator.word(),
+        "role": initiator.our_role(),
         "ours": {
             "account": hex::encode(world.ours.address.account()),
             "device": 1,
@@ -63,14 +63,14 @@ fn converse(folder: &Path, initiator: Initiator) -> Result<(Value, Vec<Value>), 
         },
     });
     match initiator {
-        Initiator::Ours => {
+        Side::Ours => {
             let mut bundle = world.ask("bundle", json!({"oneTime": true}))??;
             bundle.as_object_mut().ok_or("no bundle")?.remove("ok");
             world.ours.begin(&mut tape, &bundle)?;
             head["bundle"] = bundle;
             head["random"] = tape.drawn().into();
         }
-        Initiator::Theirs => {
+        Side::Theirs => {
             let bundle = world.ours.bundle(&mut world.rng, true)?;
             world.ask("process", json!({"bundle": bundle}))??;
             head["prekeys"] = world.ours.stored_prekeys();

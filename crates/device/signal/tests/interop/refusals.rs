@@ -3,7 +3,7 @@
 use rcseal_signal::Address;
 
 use crate::wire::Sent;
-use crate::world::{Initiator, Names, World};
+use crate::world::{Names, Side, World};
 use crate::{Failure, Run, ensure};
 
 pub(crate) fn run(run: &mut Run) {
@@ -13,11 +13,8 @@ pub(crate) fn run(run: &mut Run) {
     run.promise("handshake_replays_refused_with_one_time_prekey", outcome);
     let outcome = prekey_replays(run, false);
     run.promise("handshake_replays_refused_on_the_last_resort_key", outcome);
-    for from in Initiator::BOTH {
-        let reader = match from {
-            Initiator::Ours => "libsignal",
-            Initiator::Theirs => "us",
-        };
+    for from in Side::BOTH {
+        let reader = from.reader();
         let outcome = damage(run, from);
         run.promise(&format!("damaged_messages_refused_by_{reader}"), outcome);
         let outcome = damaged_handshake(run, from);
@@ -33,29 +30,29 @@ pub(crate) fn run(run: &mut Run) {
 
 fn replays(run: &Run) -> Result<(), Failure> {
     let mut world = World::new(&run.folder, run.seed + 20, Names::Uuids)?;
-    world.begin(Initiator::Ours, true)?;
+    world.begin(Side::Ours, true)?;
     let first = world.pass_to_them(b"one")?;
     world.pass_to_us(b"two")?;
     let (ours, theirs) = (world.pass_to_them(b"three")?, world.pass_to_us(b"four")?);
-    for sent in [&first, &ours] {
-        let refusal = world.theirs_receive(sent)?.err().ok_or("libsignal read a message twice")?;
-        ensure(refusal.name == "DuplicatedMessage", refusal.to_string())?;
+    for (from, sent) in [(Side::Ours, &first), (Side::Ours, &ours), (Side::Theirs, &theirs)] {
+        let reader = from.reader();
+        let refusal = world.receive(from, sent)?.err().ok_or(format!("a message was read twice by {reader}"))?;
+        ensure(refusal.is_duplicate(), refusal.to_string())?;
     }
-    let refusal = world.ours_receive(&theirs)?.err().ok_or("we read a message twice")?;
-    ensure(refusal.code() == "duplicate_message", refusal.to_string())
+    Ok(())
 }
 
 fn prekey_replays(run: &Run, one_time: bool) -> Result<(), Failure> {
     // To libsignal: after its sessions are gone, its stores refuse the handshake.
     let mut world = World::new(&run.folder, run.seed + 21, Names::Uuids)?;
-    world.begin(Initiator::Ours, one_time)?;
+    world.begin(Side::Ours, one_time)?;
     let first = world.pass_to_them(b"one")?;
     world.ask("delete", serde_json::json!({}))??;
     ensure(world.theirs_receive(&first)?.is_err(), "libsignal opened the same session twice")?;
     // To us: the same session again, while it is there, is a duplicate; when it is gone, its one-time prekey is too. Without
     // one the caller has to remember the base key; that is the engine's part and not the archive's.
     let mut world = World::new(&run.folder, run.seed + 22, Names::Uuids)?;
-    world.begin(Initiator::Theirs, one_time)?;
+    world.begin(Side::Theirs, one_time)?;
     let first = world.pass_to_us(b"one")?;
     let refusal = world.ours_receive(&first)?.err().ok_or("we read a handshake twice")?;
     ensure(refusal.code() == "duplicate_message", refusal.to_string())?;
@@ -68,43 +65,25 @@ fn prekey_replays(run: &Run, one_time: bool) -> Result<(), Failure> {
 }
 
 /// Whether somebody has changed anything. Compared as stored bytes.
-fn stored(world: &mut World, reader: Initiator) -> Result<Vec<Vec<u8>>, Failure> {
+fn stored(world: &mut World, reader: Side) -> Result<Vec<Vec<u8>>, Failure> {
     Ok(match reader {
-        Initiator::Ours => vec![world.their_session()?.to_string().into_bytes()],
-        Initiator::Theirs => world.ours.store.stored(),
+        Side::Ours => vec![world.their_session()?.to_string().into_bytes()],
+        Side::Theirs => world.ours.store.stored(),
     })
 }
 
-fn refused(world: &mut World, from: Initiator, sent: &Sent) -> Result<bool, Failure> {
-    Ok(match from {
-        Initiator::Ours => world.theirs_receive(sent)?.is_err(),
-        Initiator::Theirs => world.ours_receive(sent)?.is_err(),
-    })
+fn refused(world: &mut World, from: Side, sent: &Sent) -> Result<bool, Failure> {
+    Ok(world.receive(from, sent)?.is_err())
 }
 
-fn read(world: &mut World, from: Initiator, sent: &Sent, text: &[u8]) -> Result<(), Failure> {
-    let read = match from {
-        Initiator::Ours => world.theirs_receive(sent)??,
-        Initiator::Theirs => world.ours_receive(sent)??,
-    };
-    ensure(read == text, "the genuine message read as something else")
-}
-
-fn send(world: &mut World, from: Initiator, text: &[u8]) -> Result<Sent, Failure> {
-    match from {
-        Initiator::Ours => world.ours_send(text),
-        Initiator::Theirs => world.theirs_send(text),
-    }
+fn read(world: &mut World, from: Side, sent: &Sent, text: &[u8]) -> Result<(), Failure> {
+    ensure(world.receive(from, sent)?? == text, "the genuine message read as something else")
 }
 
 /// Every byte of an ordinary message, each with one bit flipped; and every truncation.
-fn damage(run: &Run, from: Initiator) -> Result<(), Failure> {
-    let mut world = World::new(&run.folder, run.seed + 23, Names::Uuids)?;
-    world.begin(Initiator::Ours, true)?;
-    world.pass_to_them(b"one")?;
-    world.pass_to_us(b"two")?;
-    world.pass_to_them(b"three")?;
-    let sent = send(&mut world, from, b"genuine")?;
+fn damage(run: &Run, from: Side) -> Result<(), Failure> {
+    let mut world = World::established(&run.folder, run.seed + 23)?;
+    let sent = world.send(from, b"genuine")?;
     let before = stored(&mut world, from)?;
     for at in 0..sent.bytes.len() {
         let mut flipped = sent.clone();
@@ -120,10 +99,10 @@ fn damage(run: &Run, from: Initiator) -> Result<(), Failure> {
 }
 
 /// Bytes of the handshake. The registration id is the one field that nothing authenticates.
-fn damaged_handshake(run: &Run, from: Initiator) -> Result<(), Failure> {
+fn damaged_handshake(run: &Run, from: Side) -> Result<(), Failure> {
     let mut world = World::new(&run.folder, run.seed + 24, Names::Uuids)?;
     world.begin(from, true)?;
-    let sent = send(&mut world, from, b"genuine")?;
+    let sent = world.send(from, b"genuine")?;
     let genuine = sent.prekey_proto()?;
     for at in (0..sent.bytes.len()).filter(|at| at % 7 == 0 || *at < 90) {
         let mut flipped = sent.clone();
@@ -135,7 +114,7 @@ fn damaged_handshake(run: &Run, from: Initiator) -> Result<(), Failure> {
             }
         }
         // The handshake's version byte is under no code; libsignal looks at the upper half of it only.
-        if at == 0 && from == Initiator::Ours {
+        if at == 0 && from == Side::Ours {
             continue;
         }
         ensure(refused(&mut world, from, &flipped)?, format!("byte {at} does not count"))?;
@@ -146,19 +125,19 @@ fn damaged_handshake(run: &Run, from: Initiator) -> Result<(), Failure> {
 /// A message given back to its sender, and one given to it under the other form.
 fn reflected(run: &Run) -> Result<(), Failure> {
     let mut world = World::new(&run.folder, run.seed + 25, Names::Uuids)?;
-    world.begin(Initiator::Ours, true)?;
+    world.begin(Side::Ours, true)?;
     world.pass_to_them(b"one")?;
     world.pass_to_us(b"two")?;
     let (ours, theirs) = (world.ours_send(b"three")?, world.theirs_send(b"four")?);
     ensure(world.ours_receive(&ours)?.is_err(), "we read our own message")?;
     ensure(world.theirs_receive(&theirs)?.is_err(), "libsignal read its own message")?;
-    read(&mut world, Initiator::Ours, &ours, b"three")?;
-    read(&mut world, Initiator::Theirs, &theirs, b"four")
+    read(&mut world, Side::Ours, &ours, b"three")?;
+    read(&mut world, Side::Theirs, &theirs, b"four")
 }
 
 /// A handshake between other accounts or devices than the two who think they speak.
 fn other_addresses(run: &Run) -> Result<(), Failure> {
-    for initiator in Initiator::BOTH {
+    for initiator in Side::BOTH {
         for (theirs, device) in [(false, 1), (true, 1), (false, 2), (true, 2)] {
             let mut world = World::new(&run.folder, run.seed + 27, Names::Uuids)?;
             // Device 2 of the right account, or device 1 of another one; ours or theirs, as we see them.
@@ -169,12 +148,12 @@ fn other_addresses(run: &Run) -> Result<(), Failure> {
                 world.ours.address = Address::new(account(*world.ours.address.account()), device);
             }
             world.begin(initiator, true)?;
-            let sent = send(&mut world, initiator, b"to somebody")?;
+            let sent = world.send(initiator, b"to somebody")?;
             match initiator {
-                Initiator::Ours => {
+                Side::Ours => {
                     ensure(world.theirs_receive(&sent)?.is_err(), "libsignal read a message of other addresses")?;
                 }
-                Initiator::Theirs => {
+                Side::Theirs => {
                     let refusal = world.ours_receive(&sent)?.err().ok_or("we read a message of other addresses")?;
                     ensure(refusal.code() == "address_mismatch", refusal.to_string())?;
                 }
@@ -207,8 +186,8 @@ fn bundles(run: &Run) -> Result<(), Failure> {
     // libsignal's signatures carry a sign bit, ours never: over many keys both conventions meet.
     for seed in 0..12 {
         let mut world = World::new(&run.folder, run.seed + 260 + seed, Names::Uuids)?;
-        world.begin(Initiator::Ours, false)?;
-        world.begin(Initiator::Theirs, false)?;
+        world.begin(Side::Ours, false)?;
+        world.begin(Side::Theirs, false)?;
     }
     Ok(())
 }

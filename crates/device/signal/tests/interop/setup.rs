@@ -1,12 +1,12 @@
 //! Sets sessions up in every way there is, and looks at the first messages.
 
-use crate::world::{Initiator, Names, World};
+use crate::world::{Names, Side, World};
 use crate::{Failure, Run, ensure};
 
 /// Both roles, with and without one-time prekeys, with and without addresses.
 pub(crate) fn run(run: &mut Run) {
     for names in [Names::Uuids, Names::Others] {
-        for initiator in Initiator::BOTH {
+        for initiator in Side::BOTH {
             for one_time in [true, false] {
                 let outcome = one(run, names, initiator, one_time);
                 let prekey = if one_time { "with_one_time" } else { "without_one_time" };
@@ -14,13 +14,13 @@ pub(crate) fn run(run: &mut Run) {
                     Names::Uuids => "",
                     Names::Others => "_no_addresses",
                 };
-                run.promise(&format!("set_up_as_{}_{prekey}{addresses}", initiator.word()), outcome);
+                run.promise(&format!("set_up_as_{}_{prekey}{addresses}", initiator.our_role()), outcome);
             }
         }
     }
 }
 
-fn one(run: &Run, names: Names, initiator: Initiator, one_time: bool) -> Result<(), Failure> {
+fn one(run: &Run, names: Names, initiator: Side, one_time: bool) -> Result<(), Failure> {
     let mut world = World::new(&run.folder, run.seed, names)?;
     world.begin(initiator, one_time)?;
     // The handshake is repeated until there is an answer.
@@ -30,14 +30,14 @@ fn one(run: &Run, names: Names, initiator: Initiator, one_time: bool) -> Result<
         let proto = sent.prekey_proto()?;
         ensure(proto.one_time_id.is_some() == one_time, "one-time prekey id")?;
         let registration = match initiator {
-            Initiator::Ours => world.ours.registration,
-            Initiator::Theirs => world.their_registration,
+            Side::Ours => world.ours.registration,
+            Side::Theirs => world.their_registration,
         };
         ensure(proto.registration_id == Some(registration), "registration id")?;
         let has_addresses = sent.ratchet_proto()?.addresses.is_some();
         ensure(has_addresses == (names == Names::Uuids), "addresses in the handshake")?;
     }
-    let answerer = other(initiator);
+    let answerer = initiator.other();
     for round in 0..20u8 {
         for from in [answerer, initiator] {
             let sent = world.pass(from, &[round; 100])?;
@@ -46,13 +46,6 @@ fn one(run: &Run, names: Names, initiator: Initiator, one_time: bool) -> Result<
         }
     }
     Ok(())
-}
-
-fn other(initiator: Initiator) -> Initiator {
-    match initiator {
-        Initiator::Ours => Initiator::Theirs,
-        Initiator::Theirs => Initiator::Ours,
-    }
 }
 
 /// Both sides begin at once; sessions are archived and come back.
@@ -67,8 +60,8 @@ pub(crate) fn simultaneous(run: &mut Run) {
 
 fn begin_at_once(run: &Run, crossings: u8) -> Result<(), Failure> {
     let mut world = World::new(&run.folder, run.seed + 10, Names::Uuids)?;
-    world.begin(Initiator::Ours, true)?;
-    world.begin(Initiator::Theirs, true)?;
+    world.begin(Side::Ours, true)?;
+    world.begin(Side::Theirs, true)?;
     for round in 0..=crossings {
         let (from_us, from_them) = (world.ours_send(&[1, round])?, world.theirs_send(&[2, round])?);
         ensure(world.theirs_receive(&from_us)?? == [1, round], "libsignal read another text")?;
@@ -90,7 +83,7 @@ fn begin_at_once(run: &Run, crossings: u8) -> Result<(), Failure> {
 
 fn archived(run: &Run) -> Result<(), Failure> {
     let mut world = World::new(&run.folder, run.seed + 11, Names::Uuids)?;
-    world.begin(Initiator::Ours, true)?;
+    world.begin(Side::Ours, true)?;
     world.pass_to_them(b"one")?;
     world.pass_to_us(b"two")?;
     let late = world.theirs_send(b"late")?;
@@ -106,7 +99,7 @@ fn archived(run: &Run) -> Result<(), Failure> {
     world.pass_to_us(b"to an archived session")?;
     world.pass_to_them(b"which is active again")?;
     // A new session on top; the late message of the old one is still read.
-    world.begin(Initiator::Theirs, false)?;
+    world.begin(Side::Theirs, false)?;
     ensure(world.pass_to_us(b"a new session")?.prekey, "no handshake")?;
     ensure(world.ours_receive(&late)?? == b"late", "we read another text")?;
     world.pass_to_them(b"answer in the old one")?;

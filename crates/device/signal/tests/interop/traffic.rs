@@ -6,7 +6,7 @@ use rand_chacha::rand_core::Rng;
 use rcseal_report::Row;
 
 use crate::wire::Sent;
-use crate::world::{Initiator, Names, World};
+use crate::world::{Names, Side, World};
 use crate::{Failure, Run, ensure};
 
 /// A channel and a way to talk.
@@ -53,7 +53,7 @@ struct Counts {
 struct Flight {
     due: u64,
     order: u32,
-    from: Initiator,
+    from: Side,
     sent: Sent,
     text: Vec<u8>,
     /// Which message it is; of two copies the second must be refused.
@@ -62,8 +62,8 @@ struct Flight {
 
 pub(crate) fn run(run: &mut Run, messages: usize) {
     for class in CLASSES {
-        for initiator in Initiator::BOTH {
-            let id = format!("{}_as_{}", class.name, initiator.word());
+        for initiator in Side::BOTH {
+            let id = format!("{}_as_{}", class.name, initiator.our_role());
             let since = Instant::now();
             let mut counts = Counts::default();
             let outcome = talk(run, class, initiator, messages, &mut counts);
@@ -89,15 +89,15 @@ pub(crate) fn run(run: &mut Run, messages: usize) {
     }
 }
 
-fn talk(run: &Run, class: &Class, initiator: Initiator, messages: usize, counts: &mut Counts) -> Result<(), Failure> {
+fn talk(run: &Run, class: &Class, initiator: Side, messages: usize, counts: &mut Counts) -> Result<(), Failure> {
     let mut world = World::new(&run.folder, run.seed + 100 + u64::from(class.loss), Names::Uuids)?;
     world.begin(initiator, true)?;
     let mut seen = vec![false; messages];
     let mut flights: Vec<Flight> = Vec::new();
     // The responder has no session before it has read something.
-    let mut can_send = [initiator == Initiator::Ours, initiator == Initiator::Theirs];
+    let mut can_send = [initiator == Side::Ours, initiator == Side::Theirs];
     while counts.sent < messages {
-        for (side, from) in Initiator::BOTH.into_iter().enumerate() {
+        for (side, from) in Side::BOTH.into_iter().enumerate() {
             let burst = 1 + world.rng.next_u32() % class.burst[side];
             for _ in 0..burst {
                 if !can_send[side] || counts.sent == messages {
@@ -128,14 +128,11 @@ fn restart_sometimes(world: &mut World, counts: &mut Counts) -> Result<(), Failu
 }
 
 /// Encrypts one message and puts none, one or two copies of it on their way.
-fn send(world: &mut World, class: &Class, from: Initiator, counts: &mut Counts) -> Result<Vec<Flight>, Failure> {
+fn send(world: &mut World, class: &Class, from: Side, counts: &mut Counts) -> Result<Vec<Flight>, Failure> {
     restart_sometimes(world, counts)?;
     let mut text = vec![0; (world.rng.next_u32() % 200) as usize];
     world.rng.fill_bytes(&mut text);
-    let sent = match from {
-        Initiator::Ours => world.ours_send(&text)?,
-        Initiator::Theirs => world.theirs_send(&text)?,
-    };
+    let sent = world.send(from, &text)?;
     let number = counts.sent;
     counts.sent += 1;
     counts.epoch = counts.epoch.max(sent.epoch()?);
@@ -177,28 +174,16 @@ fn deliver(
         restart_sometimes(world, counts)?;
         let again = std::mem::replace(&mut seen[flight.number], true);
         let name = format!("message {} in round {}", flight.number, counts.rounds);
-        let (read, refused_as_duplicate) = match flight.from {
-            Initiator::Ours => match world.theirs_receive(&flight.sent)? {
-                Ok(text) => (Some(text), false),
-                Err(refusal) if again && refusal.name == "DuplicatedMessage" => (None, true),
-                Err(refusal) => return Err(format!("{name}: {refusal}").into()),
-            },
-            Initiator::Theirs => match world.ours_receive(&flight.sent)? {
-                Ok(text) => (Some(text), false),
-                Err(refusal) if again && refusal.code() == "duplicate_message" => (None, true),
-                Err(refusal) => return Err(format!("{name}: {refusal}").into()),
-            },
-        };
-        match (again, read) {
-            (false, Some(text)) => {
+        match (again, world.receive(flight.from, &flight.sent)?) {
+            (false, Ok(text)) => {
                 ensure(text == flight.text, format!("{name}: another text was read"))?;
                 counts.delivered += 1;
                 // Who has read something can answer.
-                can_send[usize::from(flight.from == Initiator::Ours)] = true;
+                can_send[usize::from(flight.from == Side::Ours)] = true;
             }
-            (true, None) if refused_as_duplicate => counts.duplicates += 1,
-            (true, _) => return Err(format!("{name}: its second copy was read").into()),
-            (false, None) => return Err(format!("{name}: was not read").into()),
+            (true, Err(refusal)) if refusal.is_duplicate() => counts.duplicates += 1,
+            (true, Ok(_)) => return Err(format!("{name}: its second copy was read").into()),
+            (_, Err(refusal)) => return Err(format!("{name}: {refusal}").into()),
         }
     }
     Ok(())

@@ -21,24 +21,67 @@ pub(crate) enum Names {
     Others,
 }
 
-/// Who begins a session.
+/// One of the two: who begins a session, or who sends a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Initiator {
+pub(crate) enum Side {
     Ours,
     Theirs,
 }
 
-impl Initiator {
+impl Side {
     pub(crate) const BOTH: [Self; 2] = [Self::Ours, Self::Theirs];
 
-    /// For names of rows.
-    pub(crate) fn word(self) -> &'static str {
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Ours => Self::Theirs,
+            Self::Theirs => Self::Ours,
+        }
+    }
+
+    /// Our role in a session that this side begins, for names of rows.
+    pub(crate) fn our_role(self) -> &'static str {
         match self {
             Self::Ours => "initiator",
             Self::Theirs => "responder",
         }
     }
+
+    /// Who reads what this side sends, for names of rows.
+    pub(crate) fn reader(self) -> &'static str {
+        match self {
+            Self::Ours => "libsignal",
+            Self::Theirs => "us",
+        }
+    }
 }
+
+/// Why a message was not read.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    ByUs(Refusal),
+    ByThem(PeerRefusal),
+}
+
+impl Refused {
+    /// Whether the reader says that it has read the message before.
+    pub(crate) fn is_duplicate(&self) -> bool {
+        match self {
+            Self::ByUs(refusal) => refusal.code() == "duplicate_message",
+            Self::ByThem(refusal) => refusal.name == "DuplicatedMessage",
+        }
+    }
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::ByUs(refusal) => refusal.fmt(f),
+            Self::ByThem(refusal) => refusal.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Refused {}
 
 pub(crate) struct World {
     pub(crate) rng: ChaCha20Rng,
@@ -79,6 +122,16 @@ impl World {
         })
     }
 
+    /// Two devices and a session in which both have read something.
+    pub(crate) fn established(folder: &Path, seed: u64) -> Result<Self, Failure> {
+        let mut world = Self::new(folder, seed, Names::Uuids)?;
+        world.begin(Side::Ours, true)?;
+        world.pass_to_them(b"one")?;
+        world.pass_to_us(b"two")?;
+        world.pass_to_them(b"three")?;
+        Ok(world)
+    }
+
     /// A request about us to libsignal.
     pub(crate) fn ask(&mut self, op: &str, mut request: Value) -> Result<Result<Value, PeerRefusal>, Failure> {
         request["peer"] = self.our_name.clone();
@@ -86,13 +139,13 @@ impl World {
     }
 
     /// Gives the initiator the other's bundle.
-    pub(crate) fn begin(&mut self, initiator: Initiator, one_time: bool) -> Result<(), Failure> {
+    pub(crate) fn begin(&mut self, initiator: Side, one_time: bool) -> Result<(), Failure> {
         match initiator {
-            Initiator::Ours => {
+            Side::Ours => {
                 let bundle = self.ask("bundle", json!({"oneTime": one_time}))??;
                 self.ours.begin(&mut self.rng, &bundle)
             }
-            Initiator::Theirs => {
+            Side::Theirs => {
                 let bundle = self.ours.bundle(&mut self.rng, one_time)?;
                 self.ask("process", json!({"bundle": bundle}))??;
                 Ok(())
@@ -121,6 +174,21 @@ impl World {
         }
     }
 
+    pub(crate) fn send(&mut self, from: Side, text: &[u8]) -> Result<Sent, Failure> {
+        match from {
+            Side::Ours => self.ours_send(text),
+            Side::Theirs => self.theirs_send(text),
+        }
+    }
+
+    /// Gives a message that `from` has sent to the other side.
+    pub(crate) fn receive(&mut self, from: Side, sent: &Sent) -> Result<Result<Vec<u8>, Refused>, Failure> {
+        Ok(match from {
+            Side::Ours => self.theirs_receive(sent)?.map_err(Refused::ByThem),
+            Side::Theirs => self.ours_receive(sent)?.map_err(Refused::ByUs),
+        })
+    }
+
     /// One message from us that must arrive.
     pub(crate) fn pass_to_them(&mut self, text: &[u8]) -> Result<Sent, Failure> {
         let sent = self.ours_send(text)?;
@@ -138,10 +206,10 @@ impl World {
     }
 
     /// A message from `from` that must arrive.
-    pub(crate) fn pass(&mut self, from: Initiator, text: &[u8]) -> Result<Sent, Failure> {
+    pub(crate) fn pass(&mut self, from: Side, text: &[u8]) -> Result<Sent, Failure> {
         match from {
-            Initiator::Ours => self.pass_to_them(text),
-            Initiator::Theirs => self.pass_to_us(text),
+            Side::Ours => self.pass_to_them(text),
+            Side::Theirs => self.pass_to_us(text),
         }
     }
 
