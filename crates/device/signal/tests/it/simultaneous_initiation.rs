@@ -76,10 +76,13 @@ fn ends(rng: &mut ChaCha20Rng, profile: Profile) -> (End, End) {
     (End::new(Device::new(rng, profile, 0xA1)), End::new(Device::new(rng, profile, 0xB0)))
 }
 
-/// A copy of a device as the other side sees it: the parts of it that are public, and the same secrets for accepting.
-fn seen(rng_seed: u64, profile: Profile) -> (Device, Device) {
-    let mut rng = rng(rng_seed);
-    (Device::new(&mut rng, profile, 0xA1), Device::new(&mut rng, profile, 0xB0))
+/// Alice begins a session, and each reads a message of the other in it.
+fn open(rng: &mut ChaCha20Rng, alice: &mut End, bob: &mut End) {
+    alice.begin(rng, &bob.device, 0);
+    let message = alice.send(rng, 0, b"open");
+    assert_eq!(bob.receive(&alice.device, &message), b"open");
+    let answer = bob.send(rng, 0, b"answer");
+    assert_eq!(alice.receive(&bob.device, &answer), b"answer");
 }
 
 #[test]
@@ -88,12 +91,11 @@ fn two_sides_that_begin_at_once_read_each_other_and_settle_on_one_session() {
         for restarts in [false, true] {
             let mut rng = rng(1);
             let (mut alice, mut bob) = ends(&mut rng, *profile);
-            let (alice_seen, bob_seen) = seen(1, *profile);
-            alice.begin(&mut rng, &bob_seen, 0);
-            bob.begin(&mut rng, &alice_seen, 0);
+            alice.begin(&mut rng, &bob.device, 0);
+            bob.begin(&mut rng, &alice.device, 0);
             let (from_alice, from_bob) = (alice.send(&mut rng, 0, b"a"), bob.send(&mut rng, 0, b"b"));
-            assert_eq!(alice.receive(&bob_seen, &from_bob), b"b");
-            assert_eq!(bob.receive(&alice_seen, &from_alice), b"a");
+            assert_eq!(alice.receive(&bob.device, &from_bob), b"b");
+            assert_eq!(bob.receive(&alice.device, &from_alice), b"a");
             assert_ne!(alice.active(), bob.active(), "each took the other's session");
             for round in 0..4u8 {
                 if restarts {
@@ -102,15 +104,15 @@ fn two_sides_that_begin_at_once_read_each_other_and_settle_on_one_session() {
                 }
                 let (from_alice, from_bob) = (alice.send(&mut rng, 0, &[round]), bob.send(&mut rng, 0, &[round, 1]));
                 // Both cross on the wire every time; the messages of the other side's older session still arrive.
-                assert_eq!(alice.receive(&bob_seen, &from_bob), [round, 1]);
-                assert_eq!(bob.receive(&alice_seen, &from_alice), [round]);
+                assert_eq!(alice.receive(&bob.device, &from_bob), [round, 1]);
+                assert_eq!(bob.receive(&alice.device, &from_alice), [round]);
             }
             // The first exchange that does not cross settles it.
             let from_alice = alice.send(&mut rng, 0, b"settle");
-            assert_eq!(bob.receive(&alice_seen, &from_alice), b"settle");
+            assert_eq!(bob.receive(&alice.device, &from_alice), b"settle");
             assert_eq!(alice.active(), bob.active());
             let from_bob = bob.send(&mut rng, 0, b"settled");
-            assert_eq!(alice.receive(&bob_seen, &from_bob), b"settled");
+            assert_eq!(alice.receive(&bob.device, &from_bob), b"settled");
             assert_eq!(alice.active(), bob.active());
             assert_eq!((alice.archive.archived().count(), bob.archive.archived().count()), (1, 1));
         }
@@ -121,19 +123,18 @@ fn two_sides_that_begin_at_once_read_each_other_and_settle_on_one_session() {
 fn a_late_message_of_an_archived_session_is_read_and_makes_it_active_again() {
     let mut rng = rng(2);
     let (mut alice, mut bob) = ends(&mut rng, Profile::Native);
-    let (alice_seen, bob_seen) = seen(2, Profile::Native);
-    alice.begin(&mut rng, &bob_seen, 0);
+    alice.begin(&mut rng, &bob.device, 0);
     let first = alice.send(&mut rng, 0, b"first");
-    assert_eq!(bob.receive(&alice_seen, &first), b"first");
+    assert_eq!(bob.receive(&alice.device, &first), b"first");
     let answer = bob.send(&mut rng, 0, b"answer");
-    assert_eq!(alice.receive(&bob_seen, &answer), b"answer");
+    assert_eq!(alice.receive(&bob.device, &answer), b"answer");
     let old = alice.active();
     let late = alice.send(&mut rng, 0, b"late");
     let later = alice.send(&mut rng, 0, b"later");
     // Alice begins anew; Bob follows.
-    alice.begin(&mut rng, &bob_seen, 1);
+    alice.begin(&mut rng, &bob.device, 1);
     let anew = alice.send(&mut rng, 1, b"anew");
-    assert_eq!(bob.receive(&alice_seen, &anew), b"anew");
+    assert_eq!(bob.receive(&alice.device, &anew), b"anew");
     assert_ne!(bob.active(), old);
     bob.restart();
     assert_eq!(bob.read(&later).unwrap(), b"later");
@@ -147,24 +148,23 @@ fn a_late_message_of_an_archived_session_is_read_and_makes_it_active_again() {
 fn the_archive_keeps_forty_sessions_and_forgets_the_oldest_with_its_rows() {
     let mut rng = rng(3);
     let (mut alice, mut bob) = ends(&mut rng, Profile::Native);
-    let (alice_seen, bob_seen) = seen(3, Profile::Native);
-    alice.begin(&mut rng, &bob_seen, 0);
+    alice.begin(&mut rng, &bob.device, 0);
     let _lost = alice.send(&mut rng, 0, b"lost");
     let first = alice.send(&mut rng, 0, b"first");
-    assert_eq!(bob.receive(&alice_seen, &first), b"first");
+    assert_eq!(bob.receive(&alice.device, &first), b"first");
     assert_eq!(bob.store.skipped(), expected_rows());
     let oldest = bob.active();
     for number in 0..ARCHIVED_MAX {
-        alice.begin(&mut rng, &bob_seen, 0);
+        alice.begin(&mut rng, &bob.device, 0);
         let message = alice.send(&mut rng, 0, b"again");
-        assert_eq!(bob.receive(&alice_seen, &message), b"again");
+        assert_eq!(bob.receive(&alice.device, &message), b"again");
         assert!(bob.archive.contains(oldest), "{number}");
     }
     assert_eq!(bob.archive.archived().count(), ARCHIVED_MAX);
     bob.restart();
-    alice.begin(&mut rng, &bob_seen, 0);
+    alice.begin(&mut rng, &bob.device, 0);
     let message = alice.send(&mut rng, 0, b"one more");
-    assert_eq!(bob.receive(&alice_seen, &message), b"one more");
+    assert_eq!(bob.receive(&alice.device, &message), b"one more");
     assert!(!bob.archive.contains(oldest));
     assert_eq!(bob.archive.archived().count(), ARCHIVED_MAX);
     assert_eq!(bob.store.sessions(), ARCHIVED_MAX + 1);
@@ -185,8 +185,7 @@ fn expected_rows() -> usize {
 fn a_signed_prekey_may_be_deleted_only_after_the_messages_that_use_it_have_had_their_time() {
     let mut rng = rng(4);
     let (mut alice, mut bob) = ends(&mut rng, Profile::Native);
-    let (alice_seen, bob_seen) = seen(4, Profile::Native);
-    alice.begin(&mut rng, &bob_seen, 0);
+    alice.begin(&mut rng, &bob.device, 0);
     let (first, second) = (alice.send(&mut rng, 0, b"first"), alice.send(&mut rng, 0, b"second"));
 
     // Bob rotates while the message is on its way. With the old key kept it opens the session.
@@ -196,11 +195,11 @@ fn a_signed_prekey_may_be_deleted_only_after_the_messages_that_use_it_have_had_t
     // With the new key alone it is refused by name, before anything is derived, and nothing is stored.
     let keys = ResponderKeys { signed: &rotated, ..bob.device.keys(false) };
     let (ours, at) = (&bob.device.identity, bob.device.address);
-    let error = Session::accept(Profile::Native, ours, at, alice_seen.peer(), *message, keys).unwrap_err();
+    let error = Session::accept(Profile::Native, ours, at, alice.device.peer(), *message, keys).unwrap_err();
     assert!(matches!(error, AcceptError::PreKeyMismatch { kind: PreKeyKind::Signed, named: Some(7), given: Some(8) }));
     assert_eq!(bob.store.sessions(), 0);
 
-    assert_eq!(bob.receive(&alice_seen, &first), b"first");
+    assert_eq!(bob.receive(&alice.device, &first), b"first");
     // From here on the prekey is not needed: a repetition of the handshake belongs to the session.
     assert_eq!(bob.read(&second).unwrap(), b"second");
 }
@@ -209,8 +208,7 @@ fn a_signed_prekey_may_be_deleted_only_after_the_messages_that_use_it_have_had_t
 fn an_initiation_without_an_answer_is_given_up_after_the_age_the_caller_names() {
     let mut rng = rng(5);
     let (mut alice, mut bob) = ends(&mut rng, Profile::Native);
-    let (alice_seen, bob_seen) = seen(5, Profile::Native);
-    alice.begin(&mut rng, &bob_seen, 100 * DAY);
+    alice.begin(&mut rng, &bob.device, 100 * DAY);
     let first = alice.send(&mut rng, 130 * DAY, b"on the last day");
     let stored = alice.store.stored();
     let error = alice.archive.encrypt(&mut rng, 130 * DAY + 1, UNANSWERED_AGE_MAX, b"too late").unwrap_err();
@@ -223,9 +221,9 @@ fn an_initiation_without_an_answer_is_given_up_after_the_age_the_caller_names() 
     alice.restart();
     alice.send(&mut rng, 0, b"still young");
     // An answer, however late, ends the limit.
-    assert_eq!(bob.receive(&alice_seen, &first), b"on the last day");
+    assert_eq!(bob.receive(&alice.device, &first), b"on the last day");
     let answer = bob.send(&mut rng, 500 * DAY, b"answer");
-    assert_eq!(alice.receive(&bob_seen, &answer), b"answer");
+    assert_eq!(alice.receive(&bob.device, &answer), b"answer");
     alice.send(&mut rng, 1_000 * DAY, b"established");
 }
 
@@ -233,13 +231,12 @@ fn an_initiation_without_an_answer_is_given_up_after_the_age_the_caller_names() 
 fn without_an_active_session_nothing_is_sent_and_the_archived_one_still_reads() {
     let mut rng = rng(6);
     let (mut alice, mut bob) = ends(&mut rng, Profile::Native);
-    let (alice_seen, bob_seen) = seen(6, Profile::Native);
     let error = alice.archive.encrypt(&mut rng, 0, UNANSWERED_AGE_MAX, b"none").unwrap_err();
     assert!(matches!(error, ArchiveEncryptError::NoSession));
     assert!(alice.archive.close().is_none());
-    alice.begin(&mut rng, &bob_seen, 0);
+    alice.begin(&mut rng, &bob.device, 0);
     let first = alice.send(&mut rng, 0, b"first");
-    assert_eq!(bob.receive(&alice_seen, &first), b"first");
+    assert_eq!(bob.receive(&alice.device, &first), b"first");
     let close = alice.archive.close().unwrap();
     alice.commit(close);
     alice.restart();
@@ -255,13 +252,8 @@ fn without_an_active_session_nothing_is_sent_and_the_archived_one_still_reads() 
 fn a_forgery_changes_nothing_in_any_session() {
     let mut rng = rng(7);
     let (mut alice, mut bob) = ends(&mut rng, Profile::Native);
-    let (alice_seen, bob_seen) = seen(7, Profile::Native);
     for _ in 0..3 {
-        alice.begin(&mut rng, &bob_seen, 0);
-        let message = alice.send(&mut rng, 0, b"open");
-        assert_eq!(bob.receive(&alice_seen, &message), b"open");
-        let answer = bob.send(&mut rng, 0, b"answer");
-        assert_eq!(alice.receive(&bob_seen, &answer), b"answer");
+        open(&mut rng, &mut alice, &mut bob);
     }
     let message = alice.send(&mut rng, 0, b"genuine");
     let stored = bob.store.stored();
@@ -288,13 +280,8 @@ impl ArchiveRows for Counting<'_> {
 fn a_forged_jump_is_walked_in_two_sessions_at_most_however_many_there_are() {
     let mut rng = rng(10);
     let (mut alice, mut bob) = ends(&mut rng, Profile::Native);
-    let (alice_seen, bob_seen) = seen(10, Profile::Native);
     for _ in 0..10 {
-        alice.begin(&mut rng, &bob_seen, 0);
-        let message = alice.send(&mut rng, 0, b"open");
-        assert_eq!(bob.receive(&alice_seen, &message), b"open");
-        let answer = bob.send(&mut rng, 0, b"answer");
-        assert_eq!(alice.receive(&bob_seen, &answer), b"answer");
+        open(&mut rng, &mut alice, &mut bob);
     }
     let message = alice.send(&mut rng, 0, b"genuine");
     let unknown = IdentityKeyPair::generate(&mut rng).public();
@@ -318,9 +305,8 @@ fn a_forged_jump_is_walked_in_two_sessions_at_most_however_many_there_are() {
 #[test]
 fn a_change_applies_once_and_only_to_the_state_it_was_made_from() {
     let mut rng = rng(8);
-    let (mut alice, _) = ends(&mut rng, Profile::Native);
-    let (_, bob_seen) = seen(8, Profile::Native);
-    alice.begin(&mut rng, &bob_seen, 0);
+    let (mut alice, bob) = ends(&mut rng, Profile::Native);
+    alice.begin(&mut rng, &bob.device, 0);
     let one = alice.archive.encrypt(&mut rng, 0, UNANSWERED_AGE_MAX, b"one").unwrap();
     let two = alice.archive.encrypt(&mut rng, 0, UNANSWERED_AGE_MAX, b"two").unwrap();
     alice.archive.apply(one.change).unwrap();
@@ -337,9 +323,8 @@ fn a_change_applies_once_and_only_to_the_state_it_was_made_from() {
 #[test]
 fn a_stored_index_restores_or_is_refused_by_name() {
     let mut rng = rng(9);
-    let (mut alice, _) = ends(&mut rng, Profile::Native);
-    let (_, bob_seen) = seen(9, Profile::Native);
-    let session = alice.device.initiate(&mut rng, &bob_seen, false);
+    let (mut alice, bob) = ends(&mut rng, Profile::Native);
+    let session = alice.device.initiate(&mut rng, &bob.device, false);
     let record = session.record().as_bytes().to_vec();
     let id = SessionId::of(&session);
     let change = alice.archive.begin(session, 77).unwrap();
@@ -352,7 +337,7 @@ fn a_stored_index_restores_or_is_refused_by_name() {
     assert_eq!(missing, RestoreError::Missing { session: id });
     let damaged = Archive::restore(&index, |_| Some(vec![9])).unwrap_err();
     assert!(matches!(damaged, RestoreError::Record { source: RecordError::Version { found: 9 }, .. }));
-    let other = alice.device.initiate(&mut rng, &bob_seen, false).record().as_bytes().to_vec();
+    let other = alice.device.initiate(&mut rng, &bob.device, false).record().as_bytes().to_vec();
     let other = Archive::restore(&index, |_| Some(other.clone())).unwrap_err();
     assert_eq!(other, RestoreError::OtherSession { session: id });
     for len in 0..index.len() {
