@@ -39,7 +39,8 @@ pub struct StoreLimits {
     /// Bytes of blobs that one account may keep.
     pub account_blob_bytes_max: u64,
     /// Bytes of all key sets that one account has published: they are kept for ever, so that contacts can check every link. A recovery or a
-    /// reset may go up to twice as far, so that a thief cannot keep the owner out by filling it.
+    /// reset may go up to twice as far, so that a thief cannot keep the owner out by filling it, and after each the devices may go on for
+    /// a little, up to one and a half times as far.
     pub key_set_history_bytes_max: u64,
     /// Rendezvous that may be open at a time: they are opened by devices that nobody knows yet.
     pub live_links_max: u64,

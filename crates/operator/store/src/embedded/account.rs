@@ -76,6 +76,7 @@ fn register(txn: &mut Txn<'_>, register: &Register) -> Result<Result<(), Registe
         used_numbers: vec![register.device.get()],
         blob_bytes: 0,
         key_set_bytes: register.key_set.bytes.len() as u64,
+        key_set_bytes_at_takeover: 0,
     };
     txn.put(Space::Records, rows::account_key(register.account), rows::encode(&account));
     txn.put(

@@ -21,6 +21,10 @@ use crate::limits::{
 };
 use crate::{StoreError, UnixMillis};
 
+/// What part of the limit of an account's history is there for its devices after each takeover: two mebibytes of the default, which is a
+/// few hundred key sets of an ordinary account.
+const KEY_SET_HISTORY_ANEW_PART: u64 = 64;
+
 pub(super) fn account_row(txn: &Txn<'_>, account: AccountId) -> Result<Option<AccountRow>, StoreError> {
     txn.get(Space::Records, &rows::account_key(account))?.map(|row| rows::decode(&row, "accounts")).transpose()
 }
@@ -90,10 +94,15 @@ impl PublishKind {
         }
     }
 
-    /// Bytes of history that it may fill.
-    const fn history_bytes_max(self, limit: u64) -> u64 {
+    /// Bytes of history that it may fill. After a takeover the devices may fill a little more than there is: the account may have come to
+    /// its owner with a full history, and the owner links devices. Half of what lies beyond the limit is left to takeovers alone.
+    fn history_bytes_max(self, limit: u64, at_takeover: u64) -> u64 {
         match self {
-            Self::Device => limit,
+            Self::Device if at_takeover == 0 => limit,
+            Self::Device => {
+                let anew = at_takeover.saturating_add(limit / KEY_SET_HISTORY_ANEW_PART);
+                limit.max(anew.min(limit.saturating_add(limit / 2)))
+            }
             Self::Takeover => limit.saturating_mul(2),
         }
     }
@@ -128,7 +137,7 @@ pub(super) fn publish(
         return Ok(Err(PublishError::TooLarge));
     }
     row.key_set_bytes = row.key_set_bytes.saturating_add(key_set.bytes.len() as u64);
-    if row.key_set_bytes > kind.history_bytes_max(txn.limits.key_set_history_bytes_max) {
+    if row.key_set_bytes > kind.history_bytes_max(txn.limits.key_set_history_bytes_max, row.key_set_bytes_at_takeover) {
         return Ok(Err(PublishError::HistoryFull));
     }
 
@@ -144,6 +153,7 @@ pub(super) fn publish(
             published.removed.push((device, removed.mailbox()?));
         }
         row.used_numbers.clear();
+        row.key_set_bytes_at_takeover = row.key_set_bytes;
     }
     for device in devices {
         if present.contains(device) || published.added.contains(device) {

@@ -444,6 +444,9 @@ pub(super) struct AccountRow {
     /// Bytes of all key sets in the history.
     #[prost(uint64, tag = "6")]
     pub(super) key_set_bytes: u64,
+    /// What [`Self::key_set_bytes`] was after the last takeover; 0 where there was none.
+    #[prost(uint64, tag = "7")]
+    pub(super) key_set_bytes_at_takeover: u64,
 }
 
 /// A key set of the history.

@@ -190,3 +190,56 @@ async fn a_history_that_a_thief_has_filled_does_not_stop_a_takeover() {
     assert!(matches!(beyond, Err(TakeoverError::KeySet(PublishError::HistoryFull))), "{beyond:?}");
     store.take_over(takeover(4, 40), NOW).await.expect("up to twice the limit");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_who_took_a_full_account_back_can_publish_again_within_bounds() {
+    const LIMIT: u64 = 12_800;
+    let folder = tempfile::tempdir().unwrap();
+    let store = FjallStore::open(folder.path(), StoreLimits { key_set_history_bytes_max: LIMIT, ..limits() }).unwrap();
+    let bob = Fixture::registered(&store).await;
+    let first = store.key_set(bob.account).await.unwrap().unwrap();
+    let mut published = first.bytes.len() as u64;
+    let mut current = first;
+    let mut counter = 1u64;
+    let next = |counter: u64, len: usize| StoredKeySet {
+        counter: KeySetCounter::new(counter),
+        hash: KeySetHash::parse(&[&counter.to_be_bytes()[..], &[7; 24]].concat()).unwrap(),
+        bytes: vec![7; len].into(),
+    };
+    let mut own_share = Vec::new();
+    for _ in 0..60 {
+        // Whoever has the devices publishes until the history is full.
+        let before = published;
+        loop {
+            let key_set = next(counter + 1, 50);
+            let publish = PublishKeySet {
+                account: bob.account,
+                previous: current.hash,
+                key_set: key_set.clone(),
+                devices: vec![DeviceNumber::PRIMARY],
+                now: NOW,
+            };
+            match store.publish_key_set(publish).await {
+                Ok(_) => (counter, published, current) = (counter + 1, published + 50, key_set),
+                Err(PublishError::HistoryFull) => break,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        own_share.push(published - before);
+        let takeover = Takeover {
+            account: bob.account,
+            previous: current.hash,
+            key_set: next(counter + 1, 20),
+            device: DeviceNumber::PRIMARY,
+            mailbox: rcseal_wire::id::MailboxId::generate(&mut rand::rng()),
+            prekeys: UploadPrekeys::default(),
+        };
+        current = takeover.key_set.clone();
+        store.take_over(takeover, NOW).await.expect("and is thrown out every time");
+        (counter, published) = (counter + 1, published + 20);
+    }
+    // Each time there is room for a few more, until half of what lies beyond the limit is used up: the rest is for takeovers.
+    assert!(own_share[1..20].iter().all(|share| (150..=200).contains(share)), "{own_share:?}");
+    assert_eq!(own_share[59], 0);
+    assert!(published <= LIMIT * 3 / 2 + 60 * 20, "{published}");
+}
