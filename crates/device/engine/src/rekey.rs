@@ -21,7 +21,7 @@ use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
 
 use crate::account::Account;
 use crate::context::{Engine, UnixMillis};
-use crate::conversation::devices_in_scope;
+use crate::conversation::{devices_in_scope, direct_conversation_id};
 use crate::record::{Record, key};
 use crate::schedule::Task;
 use crate::send::{SendError, native_identity};
@@ -243,7 +243,6 @@ impl Engine<'_> {
         &mut self,
         account: &Account,
         device: DeviceAddress,
-        conversation: ConversationId,
         step: RekeyStep,
     ) -> Result<(), SendError> {
         let mut peer = self.peer(device)?;
@@ -254,6 +253,9 @@ impl Engine<'_> {
                 }
                 self.put_peer(device, &peer)?;
                 let Some(key_set) = self.key_set(device.account)? else { return Ok(()) };
+                // Between the two, whatever conversation the ping names: an introduction says who takes part in a conversation, and
+                // whoever pings may have guessed one of somebody else's.
+                let conversation = direct_conversation_id(account.address.account, device.account);
                 let payload = self.notice(account, conversation, Body::Rekey(RekeyStep::Pong { id }))?;
                 self.dispatch_to_device(account, device, &key_set, &payload, None)
             }

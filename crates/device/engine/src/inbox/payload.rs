@@ -54,7 +54,7 @@ impl Engine<'_> {
                 return Ok(());
             }
             Body::Rekey(step) => {
-                let taken = self.take_rekey(account, sender, payload.conversation_id, *step);
+                let taken = self.take_rekey(account, sender, *step);
                 return Ok(taken.map_err(as_account_error)?);
             }
             Body::ResendRequest { envelopes } => {

@@ -1,11 +1,13 @@
 //! Sessions turn, whoever writes, and nothing else comes of it.
 
-use rcseal_wire::content::{Body, RekeyStep};
+use rcseal_wire::content::{Body, Payload, RekeyStep};
+use rcseal_wire::envelope::Envelope;
 use rcseal_wire::id::ConversationId;
 
 use super::linking::link;
 use super::sessions::{DAY, HOUR, acquainted, handshakes, sessions};
 use super::world::{Phone, World, events, messages, text, texts};
+use crate::conversation::direct_conversation_id;
 use crate::rekey::RekeyInterval;
 use crate::send::SendError;
 use crate::store::{Table, prefix_end};
@@ -187,6 +189,42 @@ fn pings_are_answered_within_bounds() {
     // Pongs that nobody asked for do nothing.
     world.settle(&mut [&mut ada, &mut bob]);
     assert_eq!(texts(&mut bob, conversation), ["hello"]);
+}
+
+#[test]
+fn a_ping_learns_nothing_of_the_conversations_of_the_device_that_answers() {
+    let (mut world, mut mallory, mut bob, with_bob) = acquainted();
+    let mut carol = world.phone(3, "Carol");
+    world.introduce(&mut bob, &mut carol);
+    // In a new session the pong comes with an introduction. Mallory has guessed whom Bob writes to.
+    mallory.with(world.now, |engine| engine.handle_store_rollback()).unwrap();
+    let guessed = direct_conversation_id(bob.address.account, carol.address.account);
+    mallory
+        .with(world.now, |engine| {
+            let account = engine.account()?;
+            let key_set = engine.key_set(bob.address.account)?.unwrap();
+            let payload = engine.notice(&account, guessed, Body::Rekey(RekeyStep::Ping { id: [7; 16] }))?;
+            engine.dispatch_to_device(&account, bob.address, &key_set, &payload, None)
+        })
+        .unwrap();
+    world.serve(&mut mallory);
+    world.deliver(&mut bob);
+    world.serve(&mut bob);
+    let (_, pong) = world.intercept(&mallory).remove(0);
+    let Ok(Envelope::Session { tag, nonce, ciphertext }) = Envelope::parse(&pong) else { panic!("no session's") };
+    let answer = mallory
+        .with(world.now, |engine| {
+            let (session, epoch) = engine.session_by_tag(tag)?.unwrap();
+            let message = session.seal_receive().open(epoch, &nonce, tag, ciphertext).unwrap();
+            let step = session.session.decrypt(&engine.skipped(&session), &message).unwrap();
+            Ok::<_, crate::store::StoreError>(Payload::parse(&step.output).unwrap())
+        })
+        .unwrap();
+    assert!(matches!(answer.content.body(), Body::Rekey(RekeyStep::Pong { id: [7, ..] })));
+    assert!(answer.introduction.is_some());
+    assert_eq!(answer.conversation_id, with_bob);
+    let named = answer.conversation.unwrap().participants;
+    assert!(named.iter().all(|participant| participant.account != carol.address.account), "{named:?}");
 }
 
 #[test]
