@@ -33,6 +33,9 @@ pub struct SessionView {
     pub turned_at: UnixMillis,
     /// When something was last decrypted in it; when it began, if nothing was.
     pub heard_at: UnixMillis,
+    /// The key epoch of its post-quantum ratchet: how often both devices have agreed on a fresh ML-KEM secret. It takes some hundred
+    /// messages, of both sides, to get to the next.
+    pub post_quantum_epoch: u64,
     /// Messages of any kind encrypted in it.
     pub sent: u64,
     /// Messages of any kind decrypted in it.
@@ -77,6 +80,7 @@ fn view(stored: &StoredSession, is_active: bool) -> SessionView {
         created_at: stored.created_at,
         turned_at: stored.turned_at,
         heard_at: stored.heard_at,
+        post_quantum_epoch: stored.session.pq_epoch(),
         sent: stored.sent,
         received: stored.received,
         failures: stored.failures,

@@ -67,6 +67,7 @@ fn session_json(session: &SessionView) -> Value {
         "created_at_ms": session.created_at.0,
         "turned_at_ms": session.turned_at.0,
         "heard_at_ms": session.heard_at.0,
+        "post_quantum_epoch": session.post_quantum_epoch,
         "sent": session.sent,
         "received": session.received,
         "failures": session.failures,
@@ -84,9 +85,10 @@ fn device_text(device: &DeviceSessions, names: &Names, held: usize, now_ms: u64)
     for session in &device.sessions {
         let age = |since: u64| view::age(now_ms.saturating_sub(since));
         text.push_str(&format!(
-            "\n    {} old, new keys {} ago, {} sent, {} received",
+            "\n    {} old, new keys {} ago, post-quantum epoch {}, {} sent, {} received",
             age(session.created_at.0),
             age(session.turned_at.0),
+            session.post_quantum_epoch,
             session.sent,
             session.received
         ));
