@@ -60,7 +60,8 @@ pub enum Event {
         /// By whose leave.
         how: Succession,
     },
-    /// The server offered a key set that is not believed. Nothing was changed by it.
+    /// The server offered a key set that is not believed. Nothing was changed by it. Told once for each reason until a set of the account is
+    /// believed again, however often the server is asked meanwhile.
     KeySetRefused {
         /// Whose.
         account: AccountId,
@@ -200,6 +201,11 @@ impl KeySetReason {
             Self::Changed => 9,
             Self::ResetTooEarly => 10,
         }
+    }
+
+    /// Its place in a set of reasons: their numbers stay below 64.
+    pub(crate) const fn bit(self) -> u64 {
+        1 << self.number()
     }
 
     fn from_number(number: u32) -> Option<Self> {

@@ -72,11 +72,13 @@ pub enum Table {
     Rekey = 29,
     /// What the user set for a conversation, by its id.
     ConversationSettings = 30,
+    /// For which reasons key sets were refused that the app was told of, by account.
+    RefusalTold = 31,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::Account,
         Self::Prekey,
         Self::KeySet,
@@ -107,6 +109,7 @@ impl Table {
         Self::Resend,
         Self::Rekey,
         Self::ConversationSettings,
+        Self::RefusalTold,
     ];
 
     /// The number that stands for the table on disk. Never reused.
@@ -146,6 +149,7 @@ impl Table {
             Self::Counter => "counter",
             Self::EarlyChange => "early_change",
             Self::ConversationSettings => "conversation_settings",
+            Self::RefusalTold => "refusal_told",
             Self::Seen => "seen",
             Self::Resend => "resend",
             Self::Rekey => "rekey",

@@ -11,6 +11,8 @@ use crate::account::AccountError;
 use crate::context::Engine;
 use crate::event::{Event, KeySetReason};
 use crate::need::NeedKind;
+use crate::record::{Number, Record as _};
+use crate::store::Table;
 
 /// Key sets of one answer that are looked at; what follows them is asked for again. Four times what our relay sends at once.
 const CHAIN_LEN_MAX: usize = 64;
@@ -146,12 +148,28 @@ impl Engine<'_> {
         account: AccountId,
         refusal: KeySetRefusal,
     ) -> Result<KeySetOutcome, AccountError> {
-        // Of somebody who has shown nothing yet the app hears nothing.
-        if !self.is_claim(account)? {
-            self.emit(Event::KeySetRefused { account, reason: KeySetReason::of(&refusal) })?;
-        }
+        self.tell_refusal(account, KeySetReason::of(&refusal))?;
         self.handle_need_failed(kind, account)?;
         Ok(KeySetOutcome::Refused(refusal))
+    }
+
+    /// Tells the app, once for each reason until a set of the account is believed again: the server is asked again and again.
+    fn tell_refusal(&mut self, account: AccountId, reason: KeySetReason) -> Result<(), AccountError> {
+        // Of somebody who has shown nothing yet, or is gone, the app hears nothing, and nothing is kept.
+        let is_own = account == self.account()?.address.account;
+        if self.is_claim(account)? || !is_own && self.contact(account)?.is_none() {
+            return Ok(());
+        }
+        let mut told = match self.tx.get(Table::RefusalTold, account.as_bytes())? {
+            Some(row) => Number::from_row(Table::RefusalTold, &row)?,
+            None => Number(0),
+        };
+        if told.0 & reason.bit() != 0 {
+            return Ok(());
+        }
+        told.0 |= reason.bit();
+        self.tx.put(Table::RefusalTold, account.as_bytes(), &told.to_row())?;
+        Ok(self.emit(Event::KeySetRefused { account, reason })?)
     }
 
     fn accept_key_set(
@@ -183,6 +201,7 @@ impl Engine<'_> {
         }
         let attempts = self.key_set_attempts(account)?;
         self.key_set_is_here(account)?;
+        self.tx.delete(Table::RefusalTold, account.as_bytes())?;
         // To keys that only a server vouches for nothing goes out, nor to those that the user has not taken for genuine.
         if !is_claim {
             self.release_unless_kept_back(account)?;

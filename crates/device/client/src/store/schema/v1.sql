@@ -191,3 +191,9 @@ CREATE TABLE conversation_settings (
     key   BLOB NOT NULL PRIMARY KEY,
     value BLOB NOT NULL
 ) STRICT;
+
+-- For which reasons key sets were refused that the app was told of, by account.
+CREATE TABLE refusal_told (
+    key   BLOB NOT NULL PRIMARY KEY,
+    value BLOB NOT NULL
+) STRICT;

@@ -76,16 +76,46 @@ fn a_chain_that_does_not_hold_changes_nothing() {
         (vec![chain[1].clone(), stranger[0].clone()], KeySetReason::OtherAccount),
         (vec![chain[1].clone(), b"no key set".to_vec()], KeySetReason::Invalid),
     ];
+    let mut told = Vec::new();
+    events(&mut bob);
     for (case, expected) in cases {
-        events(&mut bob);
         let outcome = bob.with(world.now, |engine| engine.handle_key_sets(account, &case)).unwrap();
-        assert!(matches!(outcome, KeySetOutcome::Refused(_)), "{outcome:?}");
-        assert_eq!(events(&mut bob), [Event::KeySetRefused { account, reason: expected }]);
+        assert!(matches!(outcome, KeySetOutcome::Refused(refusal) if KeySetReason::of(&refusal) == expected), "{outcome:?}");
+        if !told.contains(&expected) {
+            assert_eq!(events(&mut bob), [Event::KeySetRefused { account, reason: expected }]);
+            told.push(expected);
+        }
+        assert_eq!(events(&mut bob), [], "each reason is told once");
         let now = bob.with(0, |engine| engine.contact_view(account)).unwrap();
         assert_eq!((now.key_set_counter, now.verification), (before.key_set_counter, Verification::Verified));
     }
     let outcome = bob.with(world.now, |engine| engine.handle_key_sets(account, &chain[1..])).unwrap();
     assert!(matches!(outcome, KeySetOutcome::Accepted { counter } if counter.get() == 4), "{outcome:?}");
+}
+
+#[test]
+fn a_refusal_is_told_once_however_often_the_server_is_asked_until_a_set_is_believed_again() {
+    let (mut world, mut ada, mut bob, _) = acquainted();
+    let account = ada.address.account;
+    let (old, refused) = (world.key_sets[&account].clone(), Event::KeySetRefused { account, reason: KeySetReason::Rollback });
+    rotate(&mut world, &mut ada, 1);
+    world.settle(&mut [&mut ada, &mut bob]);
+    let genuine = world.key_sets[&account].clone();
+    events(&mut bob);
+    let mut expected = vec![refused];
+    for _ in 0..5 {
+        let outcome = bob.with(world.now, |engine| engine.handle_key_set(account, &old)).unwrap();
+        assert!(matches!(outcome, KeySetOutcome::Refused(_)), "{outcome:?}");
+        assert_eq!(events(&mut bob), std::mem::take(&mut expected));
+    }
+    let invalid = Event::KeySetRefused { account, reason: KeySetReason::Invalid };
+    bob.with(world.now, |engine| engine.handle_key_set(account, b"no key set")).unwrap();
+    assert_eq!(events(&mut bob), [invalid], "another reason is news");
+    bob.with(world.now, |engine| engine.handle_key_set(account, &genuine)).unwrap();
+    for offered in [old.as_slice(), b"no key set"] {
+        bob.with(world.now, |engine| engine.handle_key_set(account, offered)).unwrap();
+    }
+    assert_eq!(events(&mut bob), [refused, invalid], "it has begun again");
 }
 
 #[test]
