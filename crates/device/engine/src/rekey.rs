@@ -99,7 +99,8 @@ fn row_key(conversation: ConversationId) -> Vec<u8> {
 }
 
 impl Engine<'_> {
-    /// Pings every device in a conversation's scope with which there is a session. Answers how many were pinged: a device whose last ping is a minute old or less is not pinged again.
+    /// Pings every device in a conversation's scope that there is a session to send in with, one that it has not answered yet included. Answers how
+    /// many were pinged: none where there is no session, and a device whose last ping is unanswered and less than a minute old is not pinged again.
     ///
     /// # Errors
     /// [`SendError::UnknownConversation`]; [`SendError::ContactBlocked`] and [`SendError::VerificationChanged`] where a message would be
@@ -198,7 +199,7 @@ impl Engine<'_> {
         Ok(pinged)
     }
 
-    /// Pings a device, if its session can turn and has not lately. Answers whether it did.
+    /// Pings a device, if there is a session to send in and none of the bounds forbids it. Answers whether it did.
     fn ping(
         &mut self,
         account: &Account,

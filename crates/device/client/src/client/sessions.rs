@@ -25,10 +25,11 @@ impl Client {
         self.core.engine(|engine| engine.handshakes()).await
     }
 
-    /// Gives the sessions of a conversation new ratchet keys. Answers how many devices are asked; the keys are new when they have answered.
+    /// Asks the devices of a conversation for new ratchet keys. Answers how many are asked: those that there is a session with, whether or not
+    /// they have ever answered in it, less those that were asked within the last minute. The keys are new when they have answered.
     ///
     /// # Errors
-    /// [`ClientError::Send`] when there is no such conversation.
+    /// [`ClientError::Send`] when there is no such conversation, or nothing may be sent to its contact.
     pub async fn rekey_now(&self, conversation: ConversationId) -> Result<usize, ClientError> {
         self.core.change(move |engine| engine.rekey_now(conversation)).await
     }
