@@ -183,6 +183,7 @@ mod bundle;
 mod delta;
 mod identity;
 mod initiate;
+mod kdf;
 mod kem;
 mod message;
 mod pqxdh;

@@ -7,12 +7,13 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use rcseal_crypto::hkdf::hkdf_sha256;
+use rcseal_crypto::hkdf::zero_salt;
 use rcseal_crypto::{Secret, hash, x25519};
 use zeroize::Zeroizing;
 
 use crate::address::Address;
 use crate::identity::IdentityKey;
+use crate::kdf;
 use crate::kem::KemPublicKey;
 use crate::prekey::encode_kem_key;
 use crate::profile::{Binding, Suite};
@@ -20,7 +21,6 @@ use crate::profile::{Binding, Suite};
 /// No EC key encodes to 32 bytes of 0xFF, so this prefix separates the input from what a signature's hash takes (PQXDH
 /// 2.2).
 const IKM_PREFIX: [u8; 32] = [0xFF; 32];
-const ZERO_SALT: [u8; 32] = [0; 32];
 const TRANSCRIPT_LABEL: &[u8] = b"rcseal/signal/native/v1/transcript";
 #[cfg(feature = "signal-v4")]
 const V4_EXPORTER_LABEL: &[u8] = b"rcseal/signal/signal-v4/v1/exporter";
@@ -94,31 +94,17 @@ pub(crate) fn derive(suite: &Suite, agreement: &Agreement, transcript: &Transcri
     ikm.extend_from_slice(agreement.kem.expose());
     match suite.binding {
         Binding::Transcript => {
-            let output: Secret<128> = hkdf_sha256(&ZERO_SALT, &ikm, &[suite.handshake_label, &transcript.hash(suite)]);
-            HandshakeSecrets {
-                root: part(&output, 0),
-                chain: part(&output, 1),
-                pq_auth_key: part(&output, 2),
-                exporter: part(&output, 3),
-            }
+            let output: Secret<128> = zero_salt(&ikm, &[suite.handshake_label, &transcript.hash(suite)]);
+            let [root, chain, pq_auth_key, exporter] = kdf::keys(&output);
+            HandshakeSecrets { root, chain, pq_auth_key, exporter }
         }
         // The public derivation has no exporter, so that one is derived beside it under a label of ours.
         #[cfg(feature = "signal-v4")]
         Binding::IdentitiesAndAddressField => {
-            let output: Secret<96> = hkdf_sha256(&ZERO_SALT, &ikm, &[suite.handshake_label]);
-            let exporter = hkdf_sha256(&ZERO_SALT, &ikm, &[V4_EXPORTER_LABEL]);
-            HandshakeSecrets {
-                root: part(&output, 0),
-                chain: part(&output, 1),
-                pq_auth_key: part(&output, 2),
-                exporter,
-            }
+            let output: Secret<96> = zero_salt(&ikm, &[suite.handshake_label]);
+            let exporter = zero_salt(&ikm, &[V4_EXPORTER_LABEL]);
+            let [root, chain, pq_auth_key] = kdf::keys(&output);
+            HandshakeSecrets { root, chain, pq_auth_key, exporter }
         }
     }
-}
-
-fn part<const N: usize>(output: &Secret<N>, index: usize) -> Secret<32> {
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(&output.expose()[index * 32..index * 32 + 32]);
-    Secret::from_bytes(bytes)
 }

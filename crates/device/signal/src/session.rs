@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use rand_core::CryptoRng;
-use rcseal_crypto::hkdf::hkdf_sha256;
+use rcseal_crypto::hkdf::zero_salt;
 use rcseal_crypto::{Secret, x25519};
 
 use crate::accept::{self, AcceptError, Accepting, ResponderKeys};
@@ -201,7 +201,7 @@ impl Session {
     /// A key for another purpose, bound to this session: both sides get the same 32 bytes for the same label, now and
     /// later.
     pub fn export(&self, label: &[u8]) -> Secret<32> {
-        hkdf_sha256(&[0; 32], self.state.exporter.expose(), &[EXPORT_LABEL, &[self.state.suite.profile.code()], label])
+        zero_salt(self.state.exporter.expose(), &[EXPORT_LABEL, &[self.state.suite.profile.code()], label])
     }
 
     /// The session's profile.

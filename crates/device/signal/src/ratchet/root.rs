@@ -4,6 +4,7 @@ use rcseal_crypto::hkdf::hkdf_sha256;
 use rcseal_crypto::{Secret, x25519};
 
 use super::Chain;
+use crate::kdf;
 use crate::profile::Suite;
 
 /// `HKDF(salt = root, ikm = DH(ours, theirs), info = label, 64)` = next root key, first key of a chain.
@@ -15,13 +16,6 @@ pub(crate) fn root_step(
 ) -> Result<(Secret<32>, Chain), x25519::KeyError> {
     let shared = ours.diffie_hellman(theirs)?;
     let output: Secret<64> = hkdf_sha256(root.expose(), shared.expose(), &[suite.root_label]);
-    let (root, chain) = halves(&output);
+    let [root, chain] = kdf::keys(&output);
     Ok((root, Chain::new(chain)))
-}
-
-fn halves(output: &Secret<64>) -> (Secret<32>, Secret<32>) {
-    let (mut first, mut second) = ([0; 32], [0; 32]);
-    first.copy_from_slice(&output.expose()[..32]);
-    second.copy_from_slice(&output.expose()[32..]);
-    (Secret::from_bytes(first), Secret::from_bytes(second))
 }

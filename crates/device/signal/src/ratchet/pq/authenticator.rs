@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::chains::EpochKey;
 use super::labels::PqLabels;
+use crate::kdf;
 
 pub(crate) const MAC_LEN: usize = 32;
 
@@ -36,7 +37,7 @@ impl Authenticator {
         ikm[..32].copy_from_slice(root.expose());
         ikm[32..].copy_from_slice(key.expose());
         let output: Secret<64> = zero_salt(&ikm[..], &[labels.authenticator_update, &epoch.to_be_bytes()]);
-        let [root, mac_key] = super::parts(&output);
+        let [root, mac_key] = kdf::keys(&output);
         Self { root, mac_key }
     }
 

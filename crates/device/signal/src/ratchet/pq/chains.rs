@@ -13,7 +13,7 @@ use rcseal_crypto::hkdf::{hkdf_sha256, zero_salt};
 
 use super::error::PqRefusal;
 use super::labels::PqLabels;
-use super::parts;
+use crate::kdf;
 use crate::skipped::SKIPPED_MAX;
 use crate::state::Role;
 
@@ -48,7 +48,7 @@ impl PqChain {
         crate::ratchet::work::step();
         let info: [&[u8]; 2] = [&index.to_be_bytes(), labels.chain_next];
         let output: Secret<64> = zero_salt(self.key.expose(), &info);
-        let [next, key] = parts(&output);
+        let [next, key] = kdf::keys(&output);
         *self = Self { key: next, index };
         Some(key)
     }
@@ -225,7 +225,7 @@ impl Chains {
 /// HKDF(salt, key, label, 96) = root, chain from the initiator, chain from the responder.
 fn derive(salt: &[u8; 32], key: &Secret<32>, label: &[u8], role: Role) -> (Arc<Secret<32>>, Pair) {
     let output: Secret<96> = hkdf_sha256(salt, key.expose(), &[label]);
-    let [root, from_initiator, from_responder] = parts(&output);
+    let [root, from_initiator, from_responder] = kdf::keys(&output);
     let (send, receive) = match role {
         Role::Initiator => (from_initiator, from_responder),
         Role::Responder => (from_responder, from_initiator),

@@ -176,10 +176,3 @@ impl PqRatchet {
         }
     }
 }
-
-/// Cuts a derivation's output into its keys.
-fn parts<const LEN: usize, const N: usize>(output: &Secret<LEN>) -> [Secret<32>; N] {
-    const { assert!(LEN == N * 32, "an output is a whole number of keys") };
-    let (keys, _) = output.expose().as_chunks::<32>();
-    core::array::from_fn(|at| Secret::from_bytes(keys[at]))
-}
