@@ -9,7 +9,7 @@ use rand_core::CryptoRng;
 use rcseal_crypto::Secret;
 use rcseal_crypto::mlkem768::split::{self, Encapsulation};
 
-use super::braid::{At, Braid, CT2_CHUNKS, Ct1, Ct2AndMac, HEADER_CHUNKS, Received, VECTOR_CHUNKS, epoch_key};
+use super::braid::{At, Braid, Ct1, Ct2AndMac, HEADER_CHUNKS, Received, VECTOR_CHUNKS, epoch_key};
 use super::chains::EpochKey;
 use super::codec::Content;
 use super::ek_side::KeysUnsampled;
@@ -53,10 +53,7 @@ impl Encaps {
         let encapsulation = self.derived();
         let ct2 = encapsulation.finish(erasure::bytes(vector)).map_err(|_| PqRefusal::Vector)?;
         let mac = at.auth.ciphertext_mac(labels, at.epoch, encapsulation.ct1(), &ct2);
-        let mut whole: Ct2AndMac = [[0; erasure::CHUNK_LEN]; CT2_CHUNKS];
-        whole.as_flattened_mut()[..split::CT2_LEN].copy_from_slice(&ct2);
-        whole.as_flattened_mut()[split::CT2_LEN..].copy_from_slice(&mac);
-        Ok(whole)
+        Ok(erasure::joined(&ct2, &mac))
     }
 }
 

@@ -11,7 +11,7 @@ use rcseal_crypto::mlkem768::split::{self, KeyPair};
 
 use super::authenticator::MAC_LEN;
 use super::braid::{
-    At, Braid, CT1_CHUNKS, CT2_CHUNKS, Ct1, Ct2AndMac, HEADER_CHUNKS, HeaderAndMac, Received, VECTOR_CHUNKS, epoch_key,
+    At, Braid, CT1_CHUNKS, CT2_CHUNKS, Ct1, Ct2AndMac, HeaderAndMac, Received, VECTOR_CHUNKS, epoch_key,
 };
 use super::codec::Content;
 use super::ct_side::NoHeaderReceived;
@@ -52,10 +52,8 @@ impl KeysUnsampled {
         let mut keys = Keys::restore(Secret::generate(rng));
         let header = *keys.pair().header();
         let mac = self.at.auth.header_mac(labels, self.at.epoch, &header);
-        let mut whole: HeaderAndMac = [[0; erasure::CHUNK_LEN]; HEADER_CHUNKS];
-        whole.as_flattened_mut()[..split::HEADER_LEN].copy_from_slice(&header);
-        whole.as_flattened_mut()[split::HEADER_LEN..].copy_from_slice(&mac);
-        KeysSampled { at: self.at, keys, header: Arc::new(whole), next: Position::default() }.send()
+        let header = Arc::new(erasure::joined(&header, &mac));
+        KeysSampled { at: self.at, keys, header, next: Position::default() }.send()
     }
 }
 

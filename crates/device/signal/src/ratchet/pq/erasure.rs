@@ -65,6 +65,16 @@ pub(crate) fn bytes<const K: usize, const N: usize>(payload: &Payload<K>) -> &[u
     payload.as_flattened().try_into().expect("the lengths were compared at compile time")
 }
 
+/// Two byte strings, one behind the other, as a payload.
+pub(crate) fn joined<const K: usize, const N: usize, const M: usize>(first: &[u8; N], second: &[u8; M]) -> Payload<K> {
+    const { assert!(N + M == K * CHUNK_LEN, "a payload is a whole number of chunks") };
+    let mut payload = [[0; CHUNK_LEN]; K];
+    let (head, tail) = payload.as_flattened_mut().split_at_mut(N);
+    head.copy_from_slice(first);
+    tail.copy_from_slice(second);
+    payload
+}
+
 /// The payload's chunk at `index`.
 pub(crate) fn encode<const K: usize>(payload: &Payload<K>, index: u16) -> Chunk {
     let bytes = match payload.get(usize::from(index)) {
