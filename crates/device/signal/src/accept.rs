@@ -158,16 +158,10 @@ pub(crate) fn accept(
     keys: ResponderKeys<'_>,
 ) -> Result<Accepting, AcceptError> {
     let suite = profile.suite()?;
-    for found in [
-        Some(message.profile),
-        Some(keys.signed.profile()),
-        Some(keys.kem.profile()),
-        keys.one_time.map(OneTimePreKey::profile),
-    ] {
-        match found {
-            Some(found) if found != profile => return Err(AcceptError::ProfileMismatch { expected: profile, found }),
-            Some(_) | None => {}
-        }
+    let one_time_profile = keys.one_time.map(OneTimePreKey::profile);
+    let profiles = [Some(message.profile), Some(keys.signed.profile()), Some(keys.kem.profile()), one_time_profile];
+    if let Some(found) = profiles.into_iter().flatten().find(|found| *found != profile) {
+        return Err(AcceptError::ProfileMismatch { expected: profile, found });
     }
     let header = &message.header;
     if header.identity != their.identity {
