@@ -1,6 +1,6 @@
-//! The crate from outside: one module per class of bug that other implementations have had, then the paved road, the
-//! two-party model and the vectors.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
+//! The crate from outside: one module per class of bug that other implementations have had (`docs/manual/failures.md`), then
+//! counters at their limits, the paved road, the two-party model and the vectors.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, clippy::disallowed_types)]
 
 #[path = "../shared/pipe.rs"]
 mod pipe;

@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use prost::Message;
 use rcseal_signal::*;
 
 use crate::support::*;
@@ -68,12 +67,13 @@ impl World {
     fn send(&mut self, alice: bool) {
         self.sent += 1;
         let text = format!("message {} {}", self.sent, "x".repeat(self.sent as usize % 40)).into_bytes();
+        let profile = self.pair.alice_device.profile;
         let (side, rng) = match alice {
             true => (&mut self.pair.alice, &mut self.pair.rng),
             false => (&mut self.pair.bob, &mut self.pair.rng),
         };
         let bytes = side.send(rng, &text);
-        assert!(self.keys_used.insert(key_of(&bytes)), "a message key was used twice");
+        assert!(self.keys_used.insert(key_of(profile, &bytes)), "a message key was used twice");
         self.waiting.push(InFlight { from_alice: alice, bytes, text });
     }
 
@@ -136,21 +136,20 @@ impl World {
 }
 
 /// Ratchet key and counter, which together name a message key.
-fn key_of(message: &[u8]) -> (Vec<u8>, u32) {
-    let inner = match message[0] {
-        0xB1 => PreKeyProto::decode(&message[1..]).unwrap().message.unwrap(),
-        _ => message.to_vec(),
-    };
-    let proto = RatchetProto::decode(&inner[1..inner.len() - 32]).unwrap();
-    (proto.ratchet_key.unwrap(), proto.counter.unwrap())
+fn key_of(profile: Profile, message: &[u8]) -> (Vec<u8>, u32) {
+    let mut key = None;
+    let _ = tamper_any(profile, message, |proto| {
+        key = Some((proto.ratchet_key.clone().unwrap(), proto.counter.unwrap()));
+    });
+    key.unwrap()
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
-    fn every_delivered_message_decrypts_exactly_once(seed: u64, ops in proptest::collection::vec(op(), 1..160)) {
+    fn every_delivered_message_decrypts_exactly_once(seed: u64, profile in prop::sample::select(PROFILES), ops in proptest::collection::vec(op(), 1..160)) {
         let mut world = World {
-            pair: Pair::accepted(Profile::Native, seed),
+            pair: Pair::accepted(profile, seed),
             waiting: Vec::new(),
             arrived: Vec::new(),
             sent: 0,
@@ -184,8 +183,12 @@ fn assert_read(read: Result<Vec<u8>, DecryptError>, text: &[u8]) -> bool {
 
 #[test]
 fn two_thousand_messages_over_a_bad_channel() {
+    PROFILES.iter().for_each(|profile| over_a_bad_channel(*profile));
+}
+
+fn over_a_bad_channel(profile: Profile) {
     use rand_chacha::rand_core::Rng;
-    let mut pair = Pair::established(Profile::Native, 11);
+    let mut pair = Pair::established(profile, 11);
     let mut waiting: Vec<(bool, Vec<u8>, Vec<u8>)> = Vec::new();
     let (mut sent, mut read, mut late, mut lost) = (0u32, 0u32, 0u32, 0u32);
     while sent < 2_000 || !waiting.is_empty() {
