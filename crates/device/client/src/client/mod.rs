@@ -124,6 +124,14 @@ impl Client {
         self.core.change(move |engine| engine.create_account(&new)).await
     }
 
+    /// Names an account that was created and that its server does not know yet.
+    ///
+    /// # Errors
+    /// [`ClientError::Account`].
+    pub async fn name_unregistered(&self, display_name: String) -> Result<(), ClientError> {
+        self.core.change(move |engine| engine.name_unregistered(&display_name)).await
+    }
+
     /// Makes the account known to its server. May be repeated until it succeeds.
     ///
     /// # Errors

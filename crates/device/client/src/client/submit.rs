@@ -96,10 +96,8 @@ impl Core {
 
     /// Whether something waits that was tried or could be.
     pub(super) async fn is_anything_left(&self) -> Result<bool, ClientError> {
-        self.engine(|engine| {
-            Ok::<_, ClientError>(engine.poll_outbox_timeout()?.is_some() || engine.has_unmet_needs()?)
-        })
-        .await
+        self.engine(|engine| Ok::<_, ClientError>(engine.poll_outbox_timeout()?.is_some() || engine.has_unmet_needs()?))
+            .await
     }
 
     /// One round; `None` when there was nothing to do.

@@ -245,6 +245,22 @@ impl Engine<'_> {
         })
     }
 
+    /// Names an account that no server knows yet, and so nobody else: a registration that is repeated may come with another name.
+    ///
+    /// # Errors
+    /// [`AccountError::NoAccount`], [`AccountError::NameTooLong`], [`AccountError::Exists`] once the server knows it.
+    pub fn name_unregistered(&mut self, display_name: &str) -> Result<(), AccountError> {
+        let mut account = self.account()?;
+        if account.state != AccountState::Registering {
+            return Err(AccountError::Exists);
+        }
+        if display_name.len() > NAME_LEN_MAX {
+            return Err(AccountError::NameTooLong);
+        }
+        account.display_name = display_name.to_owned();
+        Ok(self.put_account(&account)?)
+    }
+
     /// The request that registers the account. Asking again gives the same keys.
     ///
     /// # Errors

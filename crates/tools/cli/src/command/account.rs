@@ -37,8 +37,20 @@ pub(crate) async fn run(command: AccountCommand, profile: &Profile, output: Outp
                         let at = view::moment(at.0);
                         format!("\n\na reset of this account is pending until {at}; `rcseal account reset veto` calls it off")
                     });
+                    let state = match account.state {
+                        AccountState::Active => "",
+                        AccountState::Registering => {
+                            "\n\nthe server has not admitted this account yet; repeat `rcseal account create`"
+                        }
+                        AccountState::Recovering => {
+                            "\n\nthe server has not given this account back yet; repeat `rcseal account recover`"
+                        }
+                        AccountState::Resetting => {
+                            "\n\nthis account is not this device's before its reset is in force; repeat `rcseal account reset request`"
+                        }
+                    };
                     format!(
-                        "account {}\ndevice  {}{}\nserver  {}\nname    {}{}",
+                        "account {}\ndevice  {}{}\nserver  {}\nname    {}{state}{}",
                         account.address.account,
                         account.address.device.get(),
                         if account.is_primary { " (primary)" } else { "" },
@@ -93,7 +105,12 @@ async fn create(
 ) -> Result<(), CliError> {
     let recovery_code = match client.account().await? {
         // A first attempt that did not reach the server, or was refused: the same keys are registered now.
-        Some(account) if account.state == AccountState::Registering && account.is_primary => None,
+        Some(account) if account.state == AccountState::Registering && account.is_primary => {
+            if !new.display_name.is_empty() {
+                client.name_unregistered(new.display_name).await?;
+            }
+            None
+        }
         Some(_) => return Err(ClientError::from(AccountError::Exists).into()),
         None => {
             let created = client.create_account(new).await?;

@@ -100,8 +100,9 @@ fn a_refused_registration_exits_with_4_and_an_invite_opens_the_door() {
     let invite = serving["invites"][0].as_str().unwrap().to_owned();
     let alice = world.blank("alice");
     alice.attempt(&world.create_arguments("alice")).assert_refused(4, "admission_refused");
-    let with_invite = [world.create_arguments("alice"), vec![format!("--invite={invite}")]].concat();
-    assert_eq!(alice.run(&with_invite).lines[0]["registered"], true);
+    let with_invite = [world.create_arguments("Alice B."), vec![format!("--invite={invite}")]].concat();
+    let created = alice.run(&with_invite);
+    assert_eq!((&created.lines[0]["registered"], created.text("name")), (&true.into(), "Alice B.".to_owned()));
     // A code is good once.
     let bob = world.blank("bob");
     bob.attempt(&[world.create_arguments("bob"), vec![format!("--invite={invite}")]].concat())

@@ -80,7 +80,10 @@ fn a_chain_that_does_not_hold_changes_nothing() {
     events(&mut bob);
     for (case, expected) in cases {
         let outcome = bob.with(world.now, |engine| engine.handle_key_sets(account, &case)).unwrap();
-        assert!(matches!(outcome, KeySetOutcome::Refused(refusal) if KeySetReason::of(&refusal) == expected), "{outcome:?}");
+        assert!(
+            matches!(outcome, KeySetOutcome::Refused(refusal) if KeySetReason::of(&refusal) == expected),
+            "{outcome:?}"
+        );
         if !told.contains(&expected) {
             assert_eq!(events(&mut bob), [Event::KeySetRefused { account, reason: expected }]);
             told.push(expected);
@@ -97,7 +100,8 @@ fn a_chain_that_does_not_hold_changes_nothing() {
 fn a_refusal_is_told_once_however_often_the_server_is_asked_until_a_set_is_believed_again() {
     let (mut world, mut ada, mut bob, _) = acquainted();
     let account = ada.address.account;
-    let (old, refused) = (world.key_sets[&account].clone(), Event::KeySetRefused { account, reason: KeySetReason::Rollback });
+    let (old, refused) =
+        (world.key_sets[&account].clone(), Event::KeySetRefused { account, reason: KeySetReason::Rollback });
     rotate(&mut world, &mut ada, 1);
     world.settle(&mut [&mut ada, &mut bob]);
     let genuine = world.key_sets[&account].clone();
