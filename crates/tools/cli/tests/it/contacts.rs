@@ -71,6 +71,31 @@ fn a_replaced_token_voids_invitations_and_contacts_go_on_writing() {
 }
 
 #[test]
+fn a_token_that_is_good_for_another_week_leaves_nothing_undone() {
+    let world = World::new();
+    let (alice, bob) = world.acquainted("alice", "bob");
+    bob.run(&["contact", "token", "replace"]);
+    assert_eq!(bob.drain().events("empty")[0]["complete"], true);
+    alice.drain();
+    // A removal replaces the token too.
+    let carol = world.device("carol");
+    let invitation = bob.run(&["contact", "invite"]).text("invitation");
+    carol.run(&["contact", "add", &invitation, "--name", "bob"]);
+    carol.run(&["send", "bob", "hello"]);
+    bob.drain();
+    bob.run(&["contact", "remove", "carol"]);
+    assert_eq!(bob.run(&["rekey", "alice"]).lines[0]["asked"], 1);
+}
+
+#[test]
+fn nothing_is_asked_of_a_blocked_contact() {
+    let world = World::new();
+    let (alice, _) = world.acquainted("alice", "bob");
+    alice.run(&["contact", "block", "bob"]);
+    alice.attempt(&["rekey", "bob"]).assert_refused(6, "contact_blocked");
+}
+
+#[test]
 fn the_keys_that_the_server_hands_out_are_those_that_are_here() {
     let world = World::new();
     let (alice, _) = world.acquainted("alice", "bob");
