@@ -32,7 +32,7 @@ pub(crate) async fn run(args: RekeyArgs, profile: &Profile, output: Output) -> R
                     "minutes": interval.map(RekeyInterval::minutes),
                 })
             },
-            || format!("sessions with {name} get new keys {}", words(interval)),
+            || by_themselves(&name, interval),
         );
         return Ok(());
     }
@@ -61,7 +61,7 @@ pub(crate) async fn run(args: RekeyArgs, profile: &Profile, output: Output) -> R
                     )
                 }
             };
-            format!("{devices}\nby themselves, sessions get new keys {}", words(interval))
+            format!("{devices}\n{}", by_themselves(&name, interval))
         },
     );
     if asked > 0 && !synced?.is_complete {
@@ -70,16 +70,19 @@ pub(crate) async fn run(args: RekeyArgs, profile: &Profile, output: Output) -> R
     Ok(())
 }
 
-/// How often, in words.
-fn words(interval: Option<RekeyInterval>) -> String {
+/// How often without being asked, in words.
+fn by_themselves(name: &str, interval: Option<RekeyInterval>) -> String {
     const HOUR: u32 = 60;
     const DAY: u32 = 24 * HOUR;
-    let Some(interval) = interval else { return "never by themselves".to_owned() };
-    match interval.minutes() {
-        minutes if minutes.is_multiple_of(DAY) => format!("every {} d while you talk", minutes / DAY),
-        minutes if minutes.is_multiple_of(HOUR) => format!("every {} h while you talk", minutes / HOUR),
-        minutes => format!("every {minutes} min while you talk"),
-    }
+    let Some(interval) = interval else {
+        return format!("sessions with {name} get new keys when you ask, and when they answer; never by the clock");
+    };
+    let every = match interval.minutes() {
+        minutes if minutes.is_multiple_of(DAY) => format!("{} d", minutes / DAY),
+        minutes if minutes.is_multiple_of(HOUR) => format!("{} h", minutes / HOUR),
+        minutes => format!("{minutes} min"),
+    };
+    format!("sessions with {name} get new keys by themselves every {every} while you talk")
 }
 
 #[cfg(test)]
@@ -88,10 +91,9 @@ mod tests {
 
     #[test]
     fn an_interval_is_told_in_its_largest_whole_unit() {
-        let told = |minutes| words(RekeyInterval::from_minutes(minutes));
-        assert_eq!(told(90), "every 90 min while you talk");
-        assert_eq!(told(120), "every 2 h while you talk");
-        assert_eq!(told(2880), "every 2 d while you talk");
-        assert_eq!(words(None), "never by themselves");
+        let told = |minutes| by_themselves("Bob", RekeyInterval::from_minutes(minutes));
+        assert_eq!(told(90), "sessions with Bob get new keys by themselves every 90 min while you talk");
+        assert_eq!(told(120), "sessions with Bob get new keys by themselves every 2 h while you talk");
+        assert_eq!(told(2880), "sessions with Bob get new keys by themselves every 2 d while you talk");
     }
 }

@@ -68,7 +68,10 @@ pub(crate) async fn reset(command: ResetCommand, profile: &Profile, output: Outp
             let client = device::open(profile).await?;
             device::account(&client).await?;
             client.veto_reset().await?;
-            tell_pending(None, output);
+            output.result(
+                || json!({ "effective_at_ms": null }),
+                || "no reset is pending any more: what was asked for is called off, and its ticket is void".to_owned(),
+            );
             Ok(())
         }
     }

@@ -40,6 +40,7 @@ pub(crate) async fn run(args: VerifyArgs, profile: &Profile, output: Output) -> 
     let scan = number.qr_payload();
     // Both people may have to scan before either knows: the own code is written first, whatever the other's turns out to be.
     write_code(&scan, &args.code)?;
+    let is_decided = scanned.is_some() || args.confirm;
     match scanned {
         Some(scanned) => client.verify_scan(account, scanned).await?,
         None if args.confirm => client.mark_verified(account).await?,
@@ -60,10 +61,13 @@ pub(crate) async fn run(args: VerifyArgs, profile: &Profile, output: Output) -> 
             let groups: Vec<&str> = digits.split(' ').collect();
             let lines: Vec<String> =
                 groups.chunks(GROUPS_PER_LINE).map(|line| format!("    {}", line.join(" "))).collect();
+            let (name, lines) = (device::name_of(&contact), lines.join("\n"));
+            if is_decided {
+                // Nothing is left to compare, so nothing is shown to scan.
+                return format!("{name} is {}\n\n{lines}", contact.verification.as_str());
+            }
             format!(
-                "safety number with {}\n\n{}\n\n{}\n{scan}\n\n{}{}",
-                device::name_of(&contact),
-                lines.join("\n"),
+                "safety number with {name}\n\n{lines}\n\n{}\n{scan}\n\n{}{}",
                 qr::render(&scan, output.is_terminal()).unwrap_or_default(),
                 contact.verification.as_str(),
                 match contact.verification {
