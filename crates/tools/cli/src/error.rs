@@ -196,6 +196,22 @@ impl CliError {
         }
     }
 
+    /// What may be behind it, where the error itself is about something else.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Client(ClientError::Net(error)) if error.problem() == Some(ProblemCode::LoginRefused) => Some(
+                "note: to the server this device is none of the account's: it was removed, or the account was recovered or reset\n      \
+                 on another device, or this device's own reset is not in force yet",
+            ),
+            Self::NotDelivered { reason: "no_keys" } => Some(
+                "note: the devices that it was meant for are gone or have other keys; `rcseal contacts` says what changed,\n      \
+                 `rcseal resend` what can be sent to the keys of now",
+            ),
+            _ => None,
+        }
+    }
+
     /// What the process exits with.
     #[must_use]
     pub fn exit(&self) -> Exit {

@@ -56,6 +56,9 @@ pub async fn run(cli: Cli) -> ExitCode {
     match execute(cli, output).await {
         Ok(code) => code,
         Err(error) => {
+            if let Some(hint) = error.hint() {
+                output.note(hint);
+            }
             output.note(&describe(&error));
             ExitCode::from(error.exit() as u8)
         }
