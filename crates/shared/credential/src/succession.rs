@@ -17,8 +17,8 @@ use crate::proof::{MIGRATION_LABEL, SuccessionProof};
 use crate::recovery::{self, RECOVERY_COMMITMENTS_MAX};
 use crate::{KeySetError, VerifiedKeySet};
 
-/// Sets that [`VerifiedKeySet::check_newer`] lets be missing under one account key. Nobody signs so many; a thief of the account key who
-/// could leap to the highest counter would leave none above it for the owner's recovery.
+/// How many counters a set may leap at once, under the same account key or by a recovery. Nobody signs so many. A thief of the account key,
+/// or of a recovery key that another outranks, who could leap to the highest counter would leave none above it for the owner's recovery.
 pub const KEY_SET_GAP_MAX: u64 = 65_536;
 
 /// How an accepted set relates to the known one. In ascending order of what a contact should make of it.
@@ -122,18 +122,16 @@ impl VerifiedKeySet {
             return self.check_successor(newer);
         }
         if let SuccessionProof::Recovery { key, signature } = &offered.proof {
-            // A key that this set does not know may be one that a set between brought in.
+            // A key that this set does not know may be one that a set between brought in, and a long way may have been gone in steps.
             return match self.check_recovery(newer, key, signature) {
-                Err(KeySetError::RecoveryKey) => Err(KeySetError::KeyChangeAcrossGap),
+                Err(KeySetError::RecoveryKey | KeySetError::Gap { .. }) => Err(KeySetError::KeyChangeAcrossGap),
                 result => result,
             };
         }
         if known.account_key != offered.account_key || offered.proof != SuccessionProof::None {
             return Err(KeySetError::KeyChangeAcrossGap);
         }
-        if offered.counter.get() - known.counter.get() > KEY_SET_GAP_MAX {
-            return Err(KeySetError::Gap { known: known.counter, offered: offered.counter });
-        }
+        self.check_leap(newer)?;
         self.check_devices(newer)?;
         if offered.highest_device < known.highest_device {
             return Err(self.highest_device_error(newer));
@@ -180,6 +178,7 @@ impl VerifiedKeySet {
     ) -> Result<Succession, KeySetError> {
         let (known, offered) = (&self.0, &next.0);
         let rank = recovery::rank(&known.recovery, key).ok_or(KeySetError::RecoveryKey)?;
+        self.check_leap(next)?;
         SuccessionProof::check_recovery(key, offered.body(), signature)?;
         if known.account_key == offered.account_key {
             return Err(KeySetError::ProofUnexpected);
@@ -188,6 +187,12 @@ impl VerifiedKeySet {
             return Err(KeySetError::RecoveryCommitmentChanged);
         }
         Ok(Succession::Recovered)
+    }
+
+    /// A later set is not further ahead than anybody can have come honestly.
+    fn check_leap(&self, next: &Self) -> Result<(), KeySetError> {
+        let (known, offered) = (self.0.counter, next.0.counter);
+        if offered.get() - known.get() > KEY_SET_GAP_MAX { Err(KeySetError::Gap { known, offered }) } else { Ok(()) }
     }
 
     /// A reset keeps every commitment, and may add one behind them.

@@ -1,9 +1,7 @@
 //! Key sets on their way in: parsed, verified, and placed in the succession of the stored one.
 
 use bytes::Bytes;
-use rcseal_credential::{
-    KEY_SET_GAP_MAX, KeySetError, Succession, SuccessionProof, UnverifiedKeySet, VerifiedKeySet as Credential,
-};
+use rcseal_credential::{KeySetError, Succession, SuccessionProof, UnverifiedKeySet, VerifiedKeySet as Credential};
 use rcseal_crypto::ed25519::VerifyingKey;
 use rcseal_store::{StoreError, StoredKeySet};
 use rcseal_wire::id::{AccountId, DeviceNumber};
@@ -161,10 +159,6 @@ impl TakeoverSet {
                 Ok(_) => return Err(DirectoryError::KeySetInvalid.into()),
                 Err(KeySetError::RecoverySignature) => return Err(TakeoverRefusal::Recovery),
                 Err(error) => return Err(misplaced(&error, &current, &next).into()),
-            }
-            // A recovery may leap over counters, but not to the end of them.
-            if next.counter().get() - current.counter().get() > KEY_SET_GAP_MAX {
-                return Err(DirectoryError::Conflict.into());
             }
             let [device] = next.devices() else { return Err(TakeoverRefusal::Devices) };
             Ok((device.number(), VerifiedKeySet::new(&next).into_stored()))

@@ -142,6 +142,34 @@ fn a_thief_cannot_use_up_numbers_or_counters() {
 }
 
 #[test]
+fn no_recovery_key_uses_up_the_counters_for_one_that_outranks_it() {
+    let account = account();
+    // A server resets the account, with a recovery key of its own behind the owner's, and makes a recovery with that at a counter it likes.
+    let taken = reset(&account.first, recovery_key(20).commitment(), 40);
+    let genuine = recover(&taken, 20, 21, 41);
+    let at = |counter: u64| {
+        let mut body = body(&genuine, 98).to_vec();
+        body[17..25].copy_from_slice(&counter.to_be_bytes());
+        let key = recovery_key(20);
+        let signature = SigningKey::from_seed(*key.seed()).sign(&[RECOVERY, &body]);
+        forged(&body, 2, &[&key.public_key().as_bytes()[..], signature.as_bytes()].concat(), &signer(41))
+    };
+    for counter in [3 + KEY_SET_GAP_MAX, u64::MAX] {
+        let offered = KeySetCounter::new(counter);
+        let gap = KeySetError::Gap { known: KeySetCounter::new(2), offered };
+        assert_eq!(taken.check_successor(&at(counter)), Err(gap));
+        // The sets between may tell, if there are any.
+        assert_eq!(taken.check_newer(&at(counter)), Err(KeySetError::KeyChangeAcrossGap));
+    }
+    // So far and no farther; the owner, whose key outranks that one, still finds a higher counter.
+    let leapt = at(2 + KEY_SET_GAP_MAX);
+    assert_eq!(taken.check_newer(&leapt), Ok(Succession::Recovered));
+    let owner = recover(&leapt, 9, 10, 50);
+    assert_eq!(leapt.check_newer(&owner), Ok(Succession::Recovered));
+    assert_eq!(owner.recovery_commitments(), [recovery_key(10).commitment()]);
+}
+
+#[test]
 fn a_recovery_by_a_wrong_key_is_refused() {
     let account = account();
     let wrong = KeySetBuilder::recovery(&account.first, &recovery_key(8), recovery_key(10).commitment());
