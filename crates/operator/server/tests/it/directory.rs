@@ -12,7 +12,7 @@ use rcseal_wire::api::{
 use rcseal_wire::id::{AccountId, DeviceNumber, Digest, MailboxId};
 use rcseal_wire::token::DeliveryToken;
 
-use crate::support::{Client, Owner, START, TestServer, body, device_upload};
+use crate::support::{START, TestServer, body, device_upload};
 
 const KEY_SET: &str = "/v1/account/key-set";
 
@@ -24,12 +24,6 @@ fn bundles(account: AccountId) -> String {
     format!("/v1/accounts/{account}/bundles")
 }
 
-async fn contact(server: &TestServer, owner: &Owner) -> Client {
-    let mut client = server.connect().await;
-    client.delivery_token = Some(owner.delivery_token.expose_text());
-    client
-}
-
 #[tokio::test]
 async fn the_successor_of_a_key_set_is_stored_and_served() {
     let server = TestServer::start().await;
@@ -37,7 +31,7 @@ async fn the_successor_of_a_key_set_is_stored_and_served() {
     let (next, _) = owner.with_linked_device();
     assert_eq!(client.put(KEY_SET, &body(&next)).await.status, 204);
     assert_eq!(client.put(KEY_SET, &body(&next)).await.status, 204);
-    let mut contact = contact(&server, &owner).await;
+    let mut contact = server.contact(&owner).await;
     let served: KeySetBody = contact.get(&format!("/v1/accounts/{}/key-set", owner.account)).await.json();
     assert_eq!(served.key_set.0, next.as_bytes());
     let all: KeySetsBody = contact.get(&format!("/v1/accounts/{}/key-sets?from=1", owner.account)).await.json();
@@ -67,7 +61,7 @@ async fn of_concurrent_successors_exactly_one_wins() {
         }
     }
     assert_eq!(winners.len(), 1);
-    let mut contact = contact(&server, &owner).await;
+    let mut contact = server.contact(&owner).await;
     let served: KeySetBody = contact.get(&format!("/v1/accounts/{}/key-set", owner.account)).await.json();
     assert_eq!(served.key_set.0, winners[0].as_bytes());
 }
@@ -128,7 +122,7 @@ async fn reading_needs_a_delivery_token_or_the_accounts_own_login() {
 async fn replaced_delivery_tokens_no_longer_open_the_account() {
     let server = TestServer::start().await;
     let (owner, mut client) = server.registered().await;
-    let mut contact = contact(&server, &owner).await;
+    let mut contact = server.contact(&owner).await;
     let path = format!("/v1/accounts/{}/key-set", owner.account);
     assert_eq!(contact.get(&path).await.status, 200);
     let fresh = DeliveryToken::generate(&mut rand::rng());
@@ -152,7 +146,7 @@ async fn a_one_time_prekey_is_handed_out_once_to_64_concurrent_claimers() {
     assert_eq!(counts, PrekeyCounts { one_time: PREKEYS, one_time_kem: PREKEYS, low: false });
     let mut claims = Vec::new();
     for _ in 0..CLAIMERS {
-        let mut claimer = contact(&server, &owner).await;
+        let mut claimer = server.contact(&owner).await;
         let account = owner.account;
         claims.push(tokio::spawn(async move { claimer.post(&bundles(account), &primary()).await }));
     }
@@ -181,7 +175,7 @@ async fn beyond_the_limit_of_a_target_only_last_resort_prekeys_are_handed_out() 
     let server = TestServer::start_with(|config| config.limits.prekey_claims_per_hour_max = 2).await;
     let (owner, mut client) = server.registered().await;
     client.put("/v1/device", &device_upload(owner.mailbox, 1, 30)).await;
-    let mut contact = contact(&server, &owner).await;
+    let mut contact = server.contact(&owner).await;
     let mut last_resort = Vec::new();
     for _ in 0..4 {
         let bundle =
@@ -198,7 +192,7 @@ async fn beyond_the_limit_of_a_target_only_last_resort_prekeys_are_handed_out() 
 async fn bundle_requests_beyond_the_limit_are_refused() {
     let server = TestServer::start_with(|config| config.limits.bundle_requests_per_minute_max = 2).await;
     let (owner, _) = server.registered().await;
-    let mut contact = contact(&server, &owner).await;
+    let mut contact = server.contact(&owner).await;
     for _ in 0..2 {
         assert_eq!(contact.post(&bundles(owner.account), &primary()).await.status, 200);
     }
@@ -211,7 +205,7 @@ async fn bundle_requests_beyond_the_limit_are_refused() {
 async fn devices_that_do_not_exist_are_missing_from_the_answer() {
     let server = TestServer::start().await;
     let (owner, _) = server.registered().await;
-    let mut contact = contact(&server, &owner).await;
+    let mut contact = server.contact(&owner).await;
     let devices = [1, 2, 127, 1].map(|number| DeviceNumber::new(number).unwrap()).to_vec();
     let answer: BundlesResponse = contact.post(&bundles(owner.account), &BundlesRequest { devices }).await.json();
     assert_eq!(answer.bundles.len(), 1);
@@ -243,7 +237,7 @@ async fn an_upload_repeated_after_a_claim_brings_no_prekey_back() {
     let (owner, mut client) = server.registered().await;
     let upload = device_upload(owner.mailbox, 1, 1);
     client.put("/v1/device", &upload).await;
-    let mut contact = contact(&server, &owner).await;
+    let mut contact = server.contact(&owner).await;
     let claim = contact.post(&bundles(owner.account), &primary()).await.json::<BundlesResponse>();
     assert!(!claim.bundles[0].kem_last_resort);
     let counts: PrekeyCounts = client.put("/v1/device", &upload).await.json();
@@ -268,7 +262,7 @@ async fn whoever_missed_hundreds_of_migrations_pages_through_all_of_them() {
         owner.migrate();
         assert_eq!(client.put(KEY_SET, &body(&owner.key_set)).await.status, 204);
     }
-    let mut contact = contact(&server, &owner).await;
+    let mut contact = server.contact(&owner).await;
     let mut answers = 0;
     loop {
         let from = known.counter().get() + 1;
@@ -350,7 +344,7 @@ async fn the_key_map_shows_ids_fingerprints_and_ages_of_every_device() {
 async fn the_key_map_is_for_the_accounts_own_devices() {
     let server = TestServer::start().await;
     let (owner, _) = server.registered().await;
-    let mut contact = contact(&server, &owner).await;
+    let mut contact = server.contact(&owner).await;
     for path in ["/v1/account/key-map", "/v1/account/delivery-tokens", "/v1/account/reset"] {
         assert_eq!(contact.get(path).await.code(), "unauthenticated", "{path}");
     }

@@ -233,8 +233,7 @@ async fn whoever_shows_delivery_tokens_is_bounded_by_address() {
     // A registration, a challenge, and one reading.
     let server = TestServer::start_with(|config| config.limits.anonymous_requests_per_minute_max = 3).await;
     let (owner, _) = server.registered().await;
-    let mut contact = server.connect().await;
-    contact.delivery_token = Some(owner.delivery_token.expose_text());
+    let mut contact = server.contact(&owner).await;
     let path = format!("/v1/accounts/{}/key-set", owner.account);
     assert_eq!(contact.get(&path).await.status, 200);
     assert_eq!(contact.get(&path).await.code(), "rate_limited");

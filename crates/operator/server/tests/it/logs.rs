@@ -44,8 +44,7 @@ async fn logs_hold_no_id_no_token_and_no_address() {
     let server = TestServer::start().await;
     let (owner, mut client) = server.registered().await;
     client.put("/v1/device", &device_upload(owner.mailbox, 1, 5)).await;
-    let mut contact = server.connect().await;
-    contact.delivery_token = Some(owner.delivery_token.expose_text());
+    let mut contact = server.contact(&owner).await;
     let bundles = BundlesRequest { devices: vec![DeviceNumber::PRIMARY] };
     contact.post(&format!("/v1/accounts/{}/bundles", owner.account), &bundles).await;
     let blob = BlobCreate { size: 5, digest: Digest::from_bytes([1; 32]), ttl_seconds: 60 };

@@ -5,8 +5,8 @@ use prost::Message as _;
 use rcseal_wire::api::DeviceUpload;
 use rcseal_wire::frame::mailbox_event::Event;
 use rcseal_wire::frame::{
-    Acknowledge, Acknowledged, BATCH_LEN_MAX, Deliveries, FRAME_LEN_MAX, MAILBOX_PATH, MailboxRequest, SUBMIT_PATH,
-    Submission, SubmitBatch, SubmitResults, SubmitStatus, Undecryptable,
+    Acknowledge, Acknowledged, BATCH_LEN_MAX, Deliveries, FRAME_LEN_MAX, MAILBOX_PATH, MailboxRequest, Submission,
+    SubmitBatch, SubmitResults, SubmitStatus, Undecryptable,
 };
 use rcseal_wire::id::{DeviceNumber, EnvelopeId, MailboxId};
 use rcseal_wire::padding::ENVELOPE_LEN_MAX;
@@ -14,7 +14,7 @@ use rcseal_wire::token::DeliveryToken;
 use tokio::io::AsyncWriteExt as _;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::{Client, Closed, Owner, Plane, TestServer, body, device_upload, submission};
+use crate::support::{Closed, Owner, Plane, TestServer, body, device_upload, submission};
 
 fn id(n: u32) -> EnvelopeId {
     let mut bytes = [0; 16];
@@ -34,16 +34,6 @@ fn closed(code: u16, reason: &str) -> Closed {
     Closed { code, reason: reason.to_owned() }
 }
 
-impl TestServer {
-    async fn submitter(&self) -> Plane {
-        Plane::open(&self.tls, self.running.addr(), SUBMIT_PATH, None).await.unwrap()
-    }
-
-    async fn device(&self, client: &Client) -> Plane {
-        Plane::open(&self.tls, self.running.addr(), MAILBOX_PATH, client.token.as_deref()).await.unwrap()
-    }
-}
-
 #[tokio::test]
 async fn envelopes_are_delivered_in_order_then_the_queue_is_empty_then_live() {
     let server = TestServer::start().await;
@@ -52,7 +42,7 @@ async fn envelopes_are_delivered_in_order_then_the_queue_is_empty_then_live() {
     let statuses = alice.submit(ids(0..5).into_iter().map(|id| to(&bob, id)).collect()).await;
     assert_eq!(statuses, [SubmitStatus::Stored; 5]);
 
-    let mut device = server.device(&client).await;
+    let mut device = server.mailbox(&client).await;
     assert_eq!(device.backlog().await, ids(0..5));
     alice.submit(vec![to(&bob, id(5))]).await;
     let Event::Deliveries(Deliveries { envelopes, .. }) = device.event().await else { panic!("not a delivery") };
@@ -65,16 +55,16 @@ async fn what_is_not_acknowledged_comes_again_and_what_is_does_not() {
     let server = TestServer::start().await;
     let (bob, client) = server.registered().await;
     server.submitter().await.submit(ids(0..4).into_iter().map(|id| to(&bob, id)).collect()).await;
-    let mut device = server.device(&client).await;
+    let mut device = server.mailbox(&client).await;
     assert_eq!(device.backlog().await, ids(0..4));
     assert_eq!(device.acknowledge(&[id(0), id(2)]).await, 2);
     assert_eq!(device.acknowledge(&[id(0)]).await, 0);
     drop(device);
-    assert_eq!(server.device(&client).await.backlog().await, [id(1), id(3)]);
+    assert_eq!(server.mailbox(&client).await.backlog().await, [id(1), id(3)]);
     let server = server.restart().await;
     let mut client = server.connect().await;
     bob.log_in(&server, &mut client).await;
-    assert_eq!(server.device(&client).await.backlog().await, [id(1), id(3)]);
+    assert_eq!(server.mailbox(&client).await.backlog().await, [id(1), id(3)]);
 }
 
 #[tokio::test]
@@ -84,11 +74,11 @@ async fn a_repeated_submission_is_recognised_even_after_acknowledgement() {
     let mut alice = server.submitter().await;
     assert_eq!(alice.submit(vec![to(&bob, id(1))]).await, [SubmitStatus::Stored]);
     assert_eq!(alice.submit(vec![to(&bob, id(1))]).await, [SubmitStatus::Duplicate]);
-    let mut device = server.device(&client).await;
+    let mut device = server.mailbox(&client).await;
     assert_eq!(device.backlog().await, [id(1)]);
     assert_eq!(device.acknowledge(&[id(1)]).await, 1);
     assert_eq!(alice.submit(vec![to(&bob, id(1))]).await, [SubmitStatus::Duplicate]);
-    assert!(server.device(&client).await.backlog().await.is_empty());
+    assert!(server.mailbox(&client).await.backlog().await.is_empty());
 }
 
 #[tokio::test]
@@ -138,7 +128,7 @@ async fn batches_are_pipelined_and_answered_in_their_order() {
         let results = alice.results().await.unwrap();
         assert_eq!((results.batch, results.results().collect::<Vec<_>>()), (batch, vec![SubmitStatus::Stored]));
     }
-    assert_eq!(server.device(&client).await.backlog().await, ids(0..100));
+    assert_eq!(server.mailbox(&client).await.backlog().await, ids(0..100));
 }
 
 #[tokio::test]
@@ -149,7 +139,7 @@ async fn a_full_mailbox_refuses_and_harms_no_other() {
     let batch = vec![to(&bob, id(1)), to(&bob, id(2)), to(&bob, id(3)), to(&carol, id(4))];
     let expected = [SubmitStatus::Stored, SubmitStatus::Stored, SubmitStatus::QuotaExceeded, SubmitStatus::Stored];
     assert_eq!(alice.submit(batch).await, expected);
-    let mut device = server.device(&client).await;
+    let mut device = server.mailbox(&client).await;
     assert_eq!(device.acknowledge(&[id(1)]).await, 1);
     assert_eq!(alice.submit(vec![to(&bob, id(3))]).await, [SubmitStatus::Stored]);
 }
@@ -159,9 +149,9 @@ async fn nobody_acknowledges_for_another() {
     let server = TestServer::start().await;
     let ((bob, bobs), (_, mallorys)) = (server.registered().await, server.registered().await);
     server.submitter().await.submit(vec![to(&bob, id(1))]).await;
-    let mut mallory = server.device(&mallorys).await;
+    let mut mallory = server.mailbox(&mallorys).await;
     assert_eq!(mallory.acknowledge(&[id(1), id(77)]).await, 0);
-    assert_eq!(server.device(&bobs).await.backlog().await, [id(1)]);
+    assert_eq!(server.mailbox(&bobs).await.backlog().await, [id(1)]);
 }
 
 #[tokio::test]
@@ -188,9 +178,9 @@ async fn a_mailbox_needs_a_login_and_a_mailbox() {
 async fn the_newest_connection_takes_over() {
     let server = TestServer::start().await;
     let (bob, client) = server.registered().await;
-    let mut old = server.device(&client).await;
+    let mut old = server.mailbox(&client).await;
     old.backlog().await;
-    let mut new = server.device(&client).await;
+    let mut new = server.mailbox(&client).await;
     new.backlog().await;
     let Event::Failure(failure) = old.event().await else { panic!("not a failure") };
     assert_eq!(failure.code, "taken_over");
@@ -211,9 +201,9 @@ async fn a_removed_device_is_cut_off() {
     owner.log_in_as(&server, &mut linked, two, &key).await;
     let mailbox = MailboxId::from_bytes([3; 16]);
     assert_eq!(linked.put("/v1/device", &device_upload(mailbox, 1, 30)).await.status, 200);
-    let mut device = server.device(&linked).await;
+    let mut device = server.mailbox(&linked).await;
     device.backlog().await;
-    let mut primary = server.device(&client).await;
+    let mut primary = server.mailbox(&client).await;
     primary.backlog().await;
     assert_eq!(client.put("/v1/account/key-set", &body(&owner.without_device(two))).await.status, 204);
     assert_eq!(device.closed().await, closed(4401, "device_unknown"));
@@ -234,7 +224,7 @@ async fn a_device_that_does_not_acknowledge_gets_a_bounded_number() {
     for first in [0, 100, 200] {
         alice.submit(ids(first..first + 100).into_iter().map(|id| to(&bob, id)).collect()).await;
     }
-    let mut device = server.device(&client).await;
+    let mut device = server.mailbox(&client).await;
     assert_eq!(device.delivered(256).await, ids(0..256));
     device.send_acknowledgement(1, &ids(0..10)).await;
     // Whatever comes before the answer was sent without waiting for it.
@@ -256,9 +246,9 @@ async fn expired_envelopes_are_not_delivered() {
     short.ttl_seconds = 10;
     server.submitter().await.submit(vec![short, to(&bob, id(2))]).await;
     server.clock.advance_seconds(10);
-    assert_eq!(server.device(&client).await.backlog().await, [id(2)]);
+    assert_eq!(server.mailbox(&client).await.backlog().await, [id(2)]);
     assert_eq!(server.running.sweep().await.unwrap().messages, 1);
-    assert_eq!(server.device(&client).await.backlog().await, [id(2)]);
+    assert_eq!(server.mailbox(&client).await.backlog().await, [id(2)]);
 }
 
 #[tokio::test]
@@ -266,7 +256,7 @@ async fn low_prekeys_are_noticed() {
     let server = TestServer::start().await;
     let (_, client) = server.registered().await;
     // The registration brought no one-time prekeys.
-    let Event::PrekeysLow(low) = server.device(&client).await.event().await else { panic!("no notice") };
+    let Event::PrekeysLow(low) = server.mailbox(&client).await.event().await else { panic!("no notice") };
     assert_eq!((low.one_time, low.one_time_kem), (0, 0));
 }
 
@@ -280,7 +270,7 @@ async fn malformed_frames_end_the_connection_with_a_code() {
     let mut text = server.submitter().await;
     text.raw(Message::Text("hello".into())).await;
     assert_eq!(text.closed().await, closed(4400, "malformed"));
-    let mut device = server.device(&client).await;
+    let mut device = server.mailbox(&client).await;
     device.send(MailboxRequest { request: None }.encode_to_vec()).await;
     assert_eq!(device.closed().await, closed(4400, "malformed"));
 }
@@ -300,7 +290,7 @@ async fn oversized_frames_and_batches_end_the_connection_with_a_code() {
     let submissions = vec![to(&bob, id(1)); BATCH_LEN_MAX + 1];
     many.send(SubmitBatch { batch: 1, submissions }.encode_to_vec()).await;
     assert_eq!(many.closed().await, closed(1009, "too_large"));
-    assert!(server.device(&client).await.backlog().await.is_empty(), "part of a refused batch was stored");
+    assert!(server.mailbox(&client).await.backlog().await.is_empty(), "part of a refused batch was stored");
 }
 
 #[tokio::test]
@@ -333,7 +323,7 @@ async fn a_flood_is_answered_as_such() {
     let burst = BATCH_LEN_MAX as u32;
     assert_eq!(alice.submit(batch(0..burst)).await, [SubmitStatus::Stored; BATCH_LEN_MAX]);
     assert_eq!(alice.submit(batch(burst..2 * burst)).await, [SubmitStatus::RateLimited; BATCH_LEN_MAX]);
-    assert_eq!(server.device(&client).await.delivered(BATCH_LEN_MAX).await, ids(0..burst));
+    assert_eq!(server.mailbox(&client).await.delivered(BATCH_LEN_MAX).await, ids(0..burst));
 }
 
 #[tokio::test]
@@ -341,7 +331,7 @@ async fn a_shutdown_says_goodbye_and_keeps_what_it_answered() {
     let server = TestServer::start().await;
     let (bob, client) = server.registered().await;
     let mut alice = server.submitter().await;
-    let mut device = server.device(&client).await;
+    let mut device = server.mailbox(&client).await;
     device.backlog().await;
     for batch in 0..50 {
         assert!(alice.try_send_batch(u64::from(batch), vec![to(&bob, id(batch))]).await);
@@ -362,7 +352,7 @@ async fn a_shutdown_says_goodbye_and_keeps_what_it_answered() {
     let server = shutdown.await.unwrap();
     let mut client = server.connect().await;
     bob.log_in(&server, &mut client).await;
-    let present = server.device(&client).await.backlog().await;
+    let present = server.mailbox(&client).await.backlog().await;
     assert!(present.len() >= stored, "{stored} were answered, {} are there", present.len());
     assert_eq!(present, ids(0..present.len() as u32));
 }
@@ -418,7 +408,7 @@ async fn bad_https_requests_are_refused() {
 async fn asking_for_what_never_was_costs_the_asker_time_and_nobody_else() {
     let server = TestServer::start().await;
     let (bob, client) = server.registered().await;
-    let mut device = server.device(&client).await;
+    let mut device = server.mailbox(&client).await;
     device.backlog().await;
     let begun = std::time::Instant::now();
     assert_eq!(device.acknowledge(&ids(0..500)).await, 0);

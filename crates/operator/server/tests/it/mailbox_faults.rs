@@ -1,10 +1,8 @@
 //! A store that fails at its n-th call, for every n: the server says so, keeps what it promised, and goes on.
 
-use std::sync::{Arc, OnceLock};
-
-use rcseal_store::conformance::{FaultKind, FaultyStore};
+use rcseal_store::conformance::FaultKind;
 use rcseal_wire::frame::mailbox_event::Event;
-use rcseal_wire::frame::{MAILBOX_PATH, SUBMIT_PATH, SubmitStatus};
+use rcseal_wire::frame::{MAILBOX_PATH, SubmitStatus};
 use rcseal_wire::id::EnvelopeId;
 
 use crate::support::{Client, Owner, Plane, Reply, TestServer, ids, submission};
@@ -85,7 +83,7 @@ async fn one_life(server: &TestServer) {
     persist!(client.post("/v1/accounts", &owner.register_request()));
     let login = persist!(owner.try_log_in(server, &mut client));
     client.token = Some(login.json::<rcseal_wire::api::LoginResponse>().token);
-    let mut alice = Plane::open(&server.tls, server.running.addr(), SUBMIT_PATH, None).await.unwrap();
+    let mut alice = server.submitter().await;
     for n in 1..=3 {
         let mut attempts = 0;
         loop {
@@ -104,11 +102,7 @@ async fn one_life(server: &TestServer) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_single_failed_call_of_the_store_loses_a_message() {
-    let faulty: OnceLock<Arc<FaultyStore>> = OnceLock::new();
-    let server =
-        TestServer::start_wrapped(|store| Arc::clone(faulty.get_or_init(|| Arc::new(FaultyStore::new(store)))) as _)
-            .await;
-    let faulty = faulty.get().unwrap();
+    let (server, faulty) = TestServer::start_faulty().await;
     for kind in [FaultKind::Before, FaultKind::After] {
         let mut failed = 0;
         for nth in 1.. {

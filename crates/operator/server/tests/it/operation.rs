@@ -147,8 +147,7 @@ async fn what_was_accepted_is_there_after_a_restart() {
     let (next, _) = owner.with_linked_device();
     assert_eq!(client.put("/v1/account/key-set", &crate::support::body(&next)).await.status, 204);
     let server = server.restart().await;
-    let mut client = server.connect().await;
-    client.delivery_token = Some(owner.delivery_token.expose_text());
+    let mut client = server.contact(&owner).await;
     let reply = client.get(&format!("/v1/accounts/{}/key-set", owner.account)).await;
     assert_eq!(reply.json::<rcseal_wire::api::KeySetBody>().key_set.0, next.as_bytes());
 }

@@ -1,17 +1,15 @@
 //! Taking an account back with its recovery key.
 
-use std::sync::{Arc, OnceLock};
-
 use rcseal_credential::{RecoveryKey, UnverifiedKeySet, VerifiedKeySet};
-use rcseal_store::conformance::{FaultKind, FaultyStore};
+use rcseal_store::conformance::FaultKind;
 use rcseal_wire::api::{
     Base64, BundlesRequest, BundlesResponse, DeliveryTokens, KeySetBasis, KeySetBody, KeySetProof, KeySetsBody,
     PrekeyCounts,
 };
-use rcseal_wire::frame::{MAILBOX_PATH, SUBMIT_PATH, SubmitStatus};
+use rcseal_wire::frame::SubmitStatus;
 use rcseal_wire::id::{AccountId, DeviceNumber, EnvelopeId};
 
-use crate::support::{Client, Owner, Plane, TestServer, body, device_upload, submission};
+use crate::support::{Client, Owner, TestServer, body, device_upload, submission};
 
 fn recovery(account: AccountId) -> String {
     format!("/v1/accounts/{account}/recovery")
@@ -31,18 +29,11 @@ async fn basis(client: &mut Client, owner: &Owner) -> VerifiedKeySet {
     UnverifiedKeySet::parse(&basis.key_set.0).unwrap().verify().unwrap()
 }
 
-async fn contact(server: &TestServer, owner: &Owner) -> Client {
-    let mut client = server.connect().await;
-    client.delivery_token = Some(owner.delivery_token.expose_text());
-    client
-}
-
 #[tokio::test]
 async fn a_recovery_puts_one_new_device_in_the_place_of_all_others() {
     let server = TestServer::start().await;
     let (owner, mut old) = server.registered().await;
-    let mut listening =
-        Plane::open(&server.tls, server.running.addr(), MAILBOX_PATH, old.token.as_deref()).await.unwrap();
+    let mut listening = server.mailbox(&old).await;
     let mut stranger = server.connect().await;
     let current = basis(&mut stranger, &owner).await;
     assert_eq!(current.hash(), owner.key_set.hash());
@@ -60,7 +51,7 @@ async fn a_recovery_puts_one_new_device_in_the_place_of_all_others() {
     back.log_in(&server, &mut new).await;
     let tokens: DeliveryTokens = new.get("/v1/account/delivery-tokens").await.json();
     assert_eq!(tokens.hashes, [owner.delivery_token.hash()]);
-    let mut contact = contact(&server, &owner).await;
+    let mut contact = server.contact(&owner).await;
     let served: KeySetsBody = contact.get(&format!("/v1/accounts/{}/key-sets?from=1", owner.account)).await.json();
     let served: Vec<&[u8]> = served.key_sets.iter().map(|set| set.0.as_slice()).collect();
     assert_eq!(served, [owner.key_set.as_bytes(), back.key_set.as_bytes()]);
@@ -68,7 +59,7 @@ async fn a_recovery_puts_one_new_device_in_the_place_of_all_others() {
     let bundles: BundlesResponse =
         contact.post(&format!("/v1/accounts/{}/bundles", owner.account), &BundlesRequest { devices }).await.json();
     assert_eq!(bundles.bundles.iter().map(|bundle| bundle.mailbox).collect::<Vec<_>>(), [back.mailbox]);
-    let mut plane = Plane::open(&server.tls, server.running.addr(), SUBMIT_PATH, None).await.unwrap();
+    let mut plane = server.submitter().await;
     let to = |mailbox, n| submission(mailbox, &owner.delivery_token, EnvelopeId::from_bytes([n; 16]), b"x");
     let results = plane.submit(vec![to(owner.mailbox, 1), to(back.mailbox, 2)]).await;
     assert_eq!(results, [SubmitStatus::Refused, SubmitStatus::Stored]);
@@ -83,7 +74,7 @@ async fn a_recovery_repeated_after_a_lost_answer_changes_nothing() {
     let back = owner.recovered(&owner.key_set);
     assert_eq!(client.post(&recovery(owner.account), &back.recovery_request()).await.status, 204);
     let devices = BundlesRequest { devices: vec![back.address().device] };
-    contact(&server, &owner).await.post(&format!("/v1/accounts/{}/bundles", owner.account), &devices).await;
+    server.contact(&owner).await.post(&format!("/v1/accounts/{}/bundles", owner.account), &devices).await;
     assert_eq!(client.post(&recovery(owner.account), &back.recovery_request()).await.status, 204);
     back.log_in(&server, &mut client).await;
     let counts: PrekeyCounts = client.get("/v1/device/prekeys").await.json();
@@ -286,23 +277,15 @@ async fn one_address_may_ask_for_thirty_takeovers_a_minute() {
 async fn a_store_that_fails_anywhere_leaves_the_old_devices_or_the_new_one() {
     for kind in [FaultKind::Before, FaultKind::After] {
         for nth in 1..=6 {
-            let slot = Arc::new(OnceLock::new());
-            let inside = Arc::clone(&slot);
-            let server = TestServer::start_wrapped(move |store| {
-                let faulty = Arc::new(FaultyStore::new(store));
-                let _ = inside.set(Arc::clone(&faulty));
-                faulty
-            })
-            .await;
+            let (server, faulty) = TestServer::start_faulty().await;
             let (owner, mut old) = server.registered().await;
             let back = owner.recovered(&owner.key_set);
             let mut client = server.connect().await;
-            let faulty: &Arc<FaultyStore> = slot.get().unwrap();
             faulty.arm(nth, kind);
             let first = client.post(&recovery(owner.account), &back.recovery_request()).await;
             assert!(first.status == 204 || first.code() == "unavailable", "{first:?}");
             let served = loop {
-                let reply = contact(&server, &owner).await.get(&key_set(owner.account)).await;
+                let reply = server.contact(&owner).await.get(&key_set(owner.account)).await;
                 if reply.status == 200 {
                     break reply.json::<KeySetBody>();
                 }
@@ -327,18 +310,9 @@ async fn a_store_that_fails_anywhere_leaves_the_old_devices_or_the_new_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_old_device_is_cut_off_also_when_the_store_lost_its_answer() {
-    let slot = Arc::new(OnceLock::new());
-    let inside = Arc::clone(&slot);
-    let server = TestServer::start_wrapped(move |store| {
-        let faulty = Arc::new(FaultyStore::new(store));
-        let _ = inside.set(Arc::clone(&faulty));
-        faulty
-    })
-    .await;
-    let faulty: &Arc<FaultyStore> = slot.get().unwrap();
+    let (server, faulty) = TestServer::start_faulty().await;
     let (owner, old) = server.registered().await;
-    let mut listening =
-        Plane::open(&server.tls, server.running.addr(), MAILBOX_PATH, old.token.as_deref()).await.unwrap();
+    let mut listening = server.mailbox(&old).await;
     listening.backlog().await;
     let back = owner.recovered(&owner.key_set);
     let mut client = server.connect().await;

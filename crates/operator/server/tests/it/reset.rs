@@ -1,16 +1,14 @@
 //! Resets: by the operator's ticket, after a delay, unless a device vetoes.
 
-use std::sync::{Arc, OnceLock};
-
 use rcseal_server::{cancel_reset, create_reset_ticket, list_resets};
-use rcseal_store::conformance::{FaultKind, FaultyStore};
+use rcseal_store::conformance::FaultKind;
 use rcseal_wire::api::{
     KeySetBasis, KeySetBody, KeySetProof, KeySetsBody, LoginResponse, PendingReset, ResetAccepted, ResetStatus,
 };
-use rcseal_wire::frame::{MAILBOX_PATH, ResetNotice};
+use rcseal_wire::frame::ResetNotice;
 use rcseal_wire::id::AccountId;
 
-use crate::support::{Client, Owner, Plane, START, TestServer, body};
+use crate::support::{Client, Owner, START, TestServer, body};
 
 const HOUR: u64 = 3600;
 const DELAY: u64 = 7 * 24 * HOUR;
@@ -23,24 +21,14 @@ async fn ticket(server: &TestServer, account: AccountId) -> String {
     create_reset_ticket(&server.config.storage.path, &account, HOUR).await.unwrap()
 }
 
-async fn contact(server: &TestServer, owner: &Owner) -> Client {
-    let mut client = server.connect().await;
-    client.delivery_token = Some(owner.delivery_token.expose_text());
-    client
-}
-
 async fn seen_by_contacts(server: &TestServer, owner: &Owner) -> Vec<u8> {
     let served: KeySetBody =
-        contact(server, owner).await.get(&format!("/v1/accounts/{}/key-set", owner.account)).await.json();
+        server.contact(owner).await.get(&format!("/v1/accounts/{}/key-set", owner.account)).await.json();
     served.key_set.0
 }
 
 async fn pending(client: &mut Client) -> Option<PendingReset> {
     client.get("/v1/account/reset").await.json::<ResetStatus>().pending
-}
-
-async fn mailbox(server: &TestServer, client: &Client) -> Plane {
-    Plane::open(&server.tls, server.running.addr(), MAILBOX_PATH, client.token.as_deref()).await.unwrap()
 }
 
 /// An account with a reset that is pending: its owner, a client of the old device, the new owner, the request.
@@ -59,7 +47,7 @@ async fn with_pending(server: &TestServer) -> (Owner, Client, Owner, String) {
 async fn a_reset_is_told_to_the_devices_and_hidden_from_contacts_until_it_is_due() {
     let server = TestServer::start().await;
     let (owner, mut device) = server.registered().await;
-    let mut listening = mailbox(&server, &device).await;
+    let mut listening = server.mailbox(&device).await;
     listening.backlog().await;
     let ticket = ticket(&server, owner.account).await;
     let mut stranger = server.connect().await;
@@ -75,7 +63,7 @@ async fn a_reset_is_told_to_the_devices_and_hidden_from_contacts_until_it_is_due
     // At once, at the next connection, and at the next login.
     let notice = ResetNotice { pending: true, effective_at_ms };
     assert_eq!(listening.reset_notice().await, notice);
-    assert_eq!(mailbox(&server, &device).await.reset_notice().await, notice);
+    assert_eq!(server.mailbox(&device).await.reset_notice().await, notice);
     let login: LoginResponse = owner.try_log_in(&server, &mut device).await.json();
     assert_eq!(login.reset_effective_at_ms, Some(effective_at_ms));
     let status = pending(&mut device).await.unwrap();
@@ -86,7 +74,7 @@ async fn a_reset_is_told_to_the_devices_and_hidden_from_contacts_until_it_is_due
     server.running.sweep().await.unwrap();
     assert_eq!(seen_by_contacts(&server, &owner).await, owner.key_set.as_bytes());
     let all: KeySetsBody =
-        contact(&server, &owner).await.get(&format!("/v1/accounts/{}/key-sets?from=2", owner.account)).await.json();
+        server.contact(&owner).await.get(&format!("/v1/accounts/{}/key-sets?from=2", owner.account)).await.json();
     assert_eq!(all.key_sets.len(), 0);
     assert_eq!(new.try_log_in(&server, &mut stranger).await.code(), "login_refused");
 }
@@ -96,7 +84,7 @@ async fn a_due_reset_is_in_force_for_whoever_looks_first() {
     let server = TestServer::start().await;
     let (owner, mut device, new, ticket) = with_pending(&server).await;
     owner.log_in(&server, &mut device).await;
-    let mut listening = mailbox(&server, &device).await;
+    let mut listening = server.mailbox(&device).await;
     server.clock.advance_seconds(DELAY);
     // No sweep has come by.
     assert_eq!(seen_by_contacts(&server, &owner).await, new.key_set.as_bytes());
@@ -127,7 +115,7 @@ async fn the_sweep_lets_a_reset_take_effect_exactly_once() {
 async fn any_device_can_veto() {
     let server = TestServer::start().await;
     let (owner, mut device, new, ticket) = with_pending(&server).await;
-    let mut listening = mailbox(&server, &device).await;
+    let mut listening = server.mailbox(&device).await;
     assert!(listening.reset_notice().await.pending);
     assert_eq!(device.delete("/v1/account/reset").await.status, 204);
     assert_eq!(device.delete("/v1/account/reset").await.status, 204);
@@ -145,7 +133,7 @@ async fn any_device_can_veto() {
 async fn a_key_set_of_the_accounts_devices_ends_a_pending_reset() {
     let server = TestServer::start().await;
     let (mut owner, mut device, _, _) = with_pending(&server).await;
-    let mut listening = mailbox(&server, &device).await;
+    let mut listening = server.mailbox(&device).await;
     assert!(listening.reset_notice().await.pending);
     owner.migrate();
     assert_eq!(device.put("/v1/account/key-set", &body(&owner.key_set)).await.status, 204);
@@ -261,7 +249,7 @@ async fn the_operator_sees_and_ends_resets() {
     let unknown = AccountId::generate(&mut rand::rng());
     let refused = create_reset_ticket(&storage, &unknown, HOUR).await.unwrap_err();
     assert!(refused.to_string().contains("no such account"), "{refused}");
-    let mut listening = mailbox(&server, &device).await;
+    let mut listening = server.mailbox(&device).await;
     assert!(listening.reset_notice().await.pending);
     cancel_reset(&storage, &owner.account).await.unwrap();
     assert!(!listening.reset_notice().await.pending);
@@ -300,15 +288,7 @@ async fn an_expired_ticket_is_swept() {
 async fn a_store_that_fails_anywhere_begins_a_reset_once_and_lets_it_take_effect_once() {
     for kind in [FaultKind::Before, FaultKind::After] {
         for nth in 1..=8 {
-            let slot = Arc::new(OnceLock::new());
-            let inside = Arc::clone(&slot);
-            let server = TestServer::start_wrapped(move |store| {
-                let faulty = Arc::new(FaultyStore::new(store));
-                let _ = inside.set(Arc::clone(&faulty));
-                faulty
-            })
-            .await;
-            let faulty: &Arc<FaultyStore> = slot.get().unwrap();
+            let (server, faulty) = TestServer::start_faulty().await;
             let (owner, _) = server.registered().await;
             let ticket = ticket(&server, owner.account).await;
             let new = owner.reset(&owner.key_set, 0);
@@ -327,8 +307,7 @@ async fn a_store_that_fails_anywhere_begins_a_reset_once_and_lets_it_take_effect
             server.clock.advance_seconds(DELAY);
             faulty.arm(nth, kind);
             loop {
-                let reply =
-                    contact(&server, &owner).await.get(&format!("/v1/accounts/{}/key-set", owner.account)).await;
+                let reply = server.contact(&owner).await.get(&format!("/v1/accounts/{}/key-set", owner.account)).await;
                 if reply.status == 200 && reply.json::<KeySetBody>().key_set.0 == new.key_set.as_bytes() {
                     break;
                 }

@@ -1,11 +1,10 @@
 //! What is under way while an account changes hands: requests of devices that were let in a moment before, and requests whose caller is
 //! gone before the answer.
 
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rcseal_server::create_reset_ticket;
-use rcseal_store::conformance::{FaultKind, FaultyStore};
+use rcseal_store::conformance::FaultKind;
 use rcseal_wire::api::{DeliveryTokens, LoginResponse};
 use rcseal_wire::frame::{MAILBOX_PATH, ResetNotice};
 use rcseal_wire::id::{AccountId, DeliveryTokenHash, DeviceNumber};
@@ -15,20 +14,6 @@ use crate::support::{Owner, Plane, START, TestServer};
 
 const DELAY: u64 = 7 * 24 * 3600;
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A server on a store that can hold an answer back.
-async fn held_up() -> (TestServer, Arc<FaultyStore>) {
-    let slot = Arc::new(OnceLock::new());
-    let inside = Arc::clone(&slot);
-    let server = TestServer::start_wrapped(move |store| {
-        let faulty = Arc::new(FaultyStore::new(store));
-        let _ = inside.set(Arc::clone(&faulty));
-        faulty
-    })
-    .await;
-    let store = Arc::clone(slot.get().unwrap());
-    (server, store)
-}
 
 async fn until(condition: impl Fn() -> bool) {
     timeout(PATIENCE, async {
@@ -55,7 +40,7 @@ async fn take_back(server: &TestServer, owner: &Owner) -> Owner {
 
 #[tokio::test]
 async fn a_login_that_began_before_a_recovery_is_none_for_the_new_device() {
-    let (server, store) = held_up().await;
+    let (server, store) = TestServer::start_faulty().await;
     let (owner, mut thief) = server.registered().await;
     thief.token = None;
     let nonce = crate::support::challenge(&mut thief).await;
@@ -80,7 +65,7 @@ async fn a_login_that_began_before_a_recovery_is_none_for_the_new_device() {
 
 #[tokio::test]
 async fn a_connection_that_was_let_in_before_a_recovery_is_not_given_the_new_devices_mailbox() {
-    let (server, store) = held_up().await;
+    let (server, store) = TestServer::start_faulty().await;
     let (owner, thief) = server.registered().await;
     store.arm(1, FaultKind::Late);
     let (tls, address, token) = (server.tls.clone(), server.running.addr(), thief.token.clone());
@@ -102,7 +87,7 @@ async fn a_connection_that_was_let_in_before_a_recovery_is_not_given_the_new_dev
 
 #[tokio::test]
 async fn a_device_that_was_let_in_before_it_was_removed_does_not_set_delivery_tokens_after_it() {
-    let (server, store) = held_up().await;
+    let (server, store) = TestServer::start_faulty().await;
     let (owner, mut thief) = server.registered().await;
     let theirs = DeliveryTokens { hashes: vec![DeliveryTokenHash::from_bytes([6; 32])] };
     store.arm(1, FaultKind::Late);
@@ -119,10 +104,9 @@ async fn a_device_that_was_let_in_before_it_was_removed_does_not_set_delivery_to
 
 #[tokio::test]
 async fn devices_hear_of_a_reset_whose_asker_hung_up() {
-    let (server, store) = held_up().await;
+    let (server, store) = TestServer::start_faulty().await;
     let (owner, device) = server.registered().await;
-    let mut listening =
-        Plane::open(&server.tls, server.running.addr(), MAILBOX_PATH, device.token.as_deref()).await.unwrap();
+    let mut listening = server.mailbox(&device).await;
     listening.backlog().await;
     let ticket = create_reset_ticket(&server.config.storage.path, &owner.account, 3600).await.unwrap();
     let request = owner.reset(&owner.key_set, 0).reset_request(&ticket);

@@ -4,11 +4,13 @@ mod client;
 mod owner;
 mod plane;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rcseal_server::clock::ManualClock;
 use rcseal_server::{Config, RunningServer, Server};
+use rcseal_store::conformance::FaultyStore;
 use rcseal_store::{Store, UnixMillis};
+use rcseal_wire::frame::{MAILBOX_PATH, SUBMIT_PATH};
 use tempfile::TempDir;
 
 pub use client::{Client, Reply, Tls, full};
@@ -43,12 +45,15 @@ impl TestServer {
         Self::start_on(folder, config, clock, |store| store).await
     }
 
-    /// A server on a wrapped store.
-    pub async fn start_wrapped(wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>) -> Self {
+    /// A server on a store that can be told to fail.
+    pub async fn start_faulty() -> (Self, Arc<FaultyStore>) {
         let folder = tempfile::tempdir().unwrap();
         rcseal_server::init::write_development_identity(folder.path()).unwrap();
         let config = Config::development(folder.path());
-        Self::start_on(folder, config, Arc::new(ManualClock::at(START)), wrap).await
+        let faulty = OnceLock::new();
+        let wrap = |store| Arc::clone(faulty.get_or_init(|| Arc::new(FaultyStore::new(store)))) as _;
+        let server = Self::start_on(folder, config, Arc::new(ManualClock::at(START)), wrap).await;
+        (server, faulty.into_inner().unwrap())
     }
 
     async fn start_on(
@@ -71,6 +76,23 @@ impl TestServer {
 
     pub async fn connect(&self) -> Client {
         Client::connect(&self.tls, self.running.addr()).await
+    }
+
+    /// A connection of somebody who may write to the account.
+    pub async fn contact(&self, owner: &Owner) -> Client {
+        let mut client = self.connect().await;
+        client.delivery_token = Some(owner.delivery_token.expose_text());
+        client
+    }
+
+    /// A connection on which anybody may hand envelopes in.
+    pub async fn submitter(&self) -> Plane {
+        Plane::open(&self.tls, self.running.addr(), SUBMIT_PATH, None).await.unwrap()
+    }
+
+    /// The mailbox connection of a client's device.
+    pub async fn mailbox(&self, client: &Client) -> Plane {
+        Plane::open(&self.tls, self.running.addr(), MAILBOX_PATH, client.token.as_deref()).await.unwrap()
     }
 
     /// A registered account with its primary device, logged in on its own connection.
