@@ -306,7 +306,7 @@ impl Engine<'_> {
     }
 
     /// What a due row asks for; one that is no longer of use is deleted.
-    fn need(&mut self, own: &Account, key: &[u8]) -> Result<Option<Need>, StoreError> {
+    fn need(&mut self, own: &Account, key: &[u8]) -> Result<Option<Need>, AccountError> {
         let bad = || BadRow::error(Table::Need);
         let (code, account) = key.split_first().ok_or_else(bad)?;
         let kind = NeedKind::from_code(*code).ok_or_else(bad)?;
@@ -328,6 +328,8 @@ impl Engine<'_> {
                 .token_change(own)
                 .map(|change| Need::SetDeliveryTokens { hashes: change.hashes, keeps_others: change.keeps_others }),
             (NeedKind::VetoReset, Some(_)) => Some(Need::VetoReset),
+            // What is kept back asks for a session when it is released.
+            (NeedKind::Bundles, Some(_)) if self.is_kept_back(account)? => None,
             (NeedKind::Bundles, Some((origin, delivery_token))) => Some(self.devices_waiting(account)?)
                 .filter(|devices| !devices.is_empty())
                 .map(|devices| Need::FetchBundles { account, origin, delivery_token, devices }),

@@ -100,11 +100,12 @@ impl Engine<'_> {
     }
 
     /// Whether a device gets notices. One that has not taken the last [`NOTICES_MAX`], or for which as many wait until it has keys, gets no
-    /// further one: a peer that makes us send receipts and takes none must not fill the store. A blocked contact's gets none at all.
-    pub(crate) fn may_notify(&self, device: DeviceAddress) -> Result<bool, StoreError> {
+    /// further one: a peer that makes us send receipts and takes none must not fill the store. One of a contact for whom messages are kept
+    /// back gets none at all.
+    pub(crate) fn may_notify(&self, device: DeviceAddress) -> Result<bool, AccountError> {
         Ok(self.tally(Tally::Notices(device))? < NOTICES_MAX
             && !self.has_waiting(device, NOTICES_MAX)?
-            && !self.is_blocked(device.account)?)
+            && !self.is_kept_back(device.account)?)
     }
 
     pub(crate) fn put_route(&mut self, device: DeviceAddress, mailbox: MailboxId) -> Result<(), StoreError> {

@@ -107,7 +107,7 @@ impl Engine<'_> {
         device: DeviceAddress,
         cause: Cause,
     ) -> Result<bool, SendError> {
-        if self.is_blocked(device.account)? {
+        if self.is_kept_back(device.account)? {
             return Ok(false);
         }
         let Some(key_set) = self.key_set(device.account)? else { return Ok(false) };

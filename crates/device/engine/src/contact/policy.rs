@@ -3,7 +3,8 @@
 //!
 //! **After a change.** A contact is `changed` when its account key was replaced after somebody had compared safety numbers, or by a reset,
 //! which nothing proves, whether they had or not. What becomes of messages then is policy, of the account and of the contact; the stricter
-//! one counts. [`Engine::mark_verified`] and [`Engine::accept_change`] end the state.
+//! one counts; where it says *block*, receipts, answers and handshakes are kept back as well, which would introduce this device to the new
+//! keys. [`Engine::mark_verified`] and [`Engine::accept_change`] end the state.
 //!
 //! **Blocked.** Nothing is sent to a blocked contact: no messages, receipts or notices. What comes from it is decrypted, so that the
 //! sessions stay in step and an end of the block loses nothing but the messages in between, and dropped unread: no row, no event, no
@@ -233,7 +234,7 @@ impl Engine<'_> {
     }
 
     /// The user has decided something that may let messages go that were kept back.
-    pub(super) fn release_unless_kept_back(&mut self, account: AccountId) -> Result<(), AccountError> {
+    pub(crate) fn release_unless_kept_back(&mut self, account: AccountId) -> Result<(), AccountError> {
         if self.is_kept_back(account)? { Ok(()) } else { self.release_waiting(account) }
     }
 

@@ -107,6 +107,10 @@ impl Engine<'_> {
     /// Keeps an envelope until its sender's key set is here.
     pub(super) fn park(&mut self, id: EnvelopeId, bytes: &[u8], hello: &Hello) -> Result<Disposition, AccountError> {
         let sender = hello.sender.account;
+        // Of somebody who is blocked nothing is asked: a server of theirs would see by it that we are there.
+        if self.is_blocked(sender)? {
+            return Ok(Disposition::Consumed);
+        }
         let of_sender = Tally::ParkedOf(sender);
         if self.tally(Tally::Parked)? >= PARKED_MAX || self.tally(of_sender)? >= PARKED_PER_SENDER_MAX {
             self.quarantine(id, bytes, Undecryptable::TooManyParked)?;

@@ -114,7 +114,7 @@ impl Engine<'_> {
         contact.is_candidate = false;
         self.put_contact(&contact)?;
         self.emit(Event::ContactAdded { account })?;
-        self.release_waiting(account)
+        self.release_unless_kept_back(account)
     }
 
     /// How to answer the sender.

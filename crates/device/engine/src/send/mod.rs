@@ -232,8 +232,8 @@ impl Engine<'_> {
         message: Option<MessageKey>,
     ) -> Result<(), SendError> {
         let Some(identity) = native_identity(key_set, device.device)? else { return Ok(()) };
-        // Somebody who is blocked hears nothing of us, no answers either that we would give by ourselves.
-        if message.is_none() && self.is_blocked(device.account)? {
+        // Where messages are kept back nothing else goes either that we would say by ourselves: it would introduce us.
+        if message.is_none() && self.is_kept_back(device.account)? {
             return Ok(());
         }
         if let Some(message) = message {

@@ -83,7 +83,7 @@ impl Engine<'_> {
         self.tx.put(Table::Pending, &key, &record.to_row())
     }
 
-    /// The account's first key set is here: what waited for it goes to the devices in scope.
+    /// The account's first key set is here, or messages are kept back no more: what waited goes to the devices in scope.
     pub(crate) fn release_waiting(&mut self, peer: AccountId) -> Result<(), AccountError> {
         let account = self.account()?;
         for (row_key, record) in self.pending_rows(peer, EVERY_DEVICE)? {
@@ -94,7 +94,8 @@ impl Engine<'_> {
             let message = record.message();
             self.dispatch(&account, &participant, record.payload.as_slice(), message).map_err(as_account_error)?;
         }
-        Ok(())
+        // Nobody has asked for bundles while messages were kept back.
+        if self.devices_waiting(peer)?.is_empty() { Ok(()) } else { Ok(self.need_bundles(peer)?) }
     }
 
     /// Whether something waits for a session with a device.
@@ -118,8 +119,8 @@ impl Engine<'_> {
         key_set: &VerifiedKeySet,
     ) -> Result<(), AccountError> {
         match self.active_session(device)? {
-            // A blocked contact hears nothing, not even that its session was taken.
-            _ if self.is_blocked(device.account)? => Ok(()),
+            // A contact for whom messages are kept back hears nothing, not even that its session was taken.
+            _ if self.is_kept_back(device.account)? => Ok(()),
             Some(mut session) if self.is_waiting(device)? => self.flush_pending(account, &mut session, key_set),
             Some(_) | None => Ok(()),
         }
@@ -155,6 +156,11 @@ impl Engine<'_> {
     ) -> Result<Vec<(DeviceNumber, BundleRefusal)>, AccountError> {
         let account = self.account()?;
         let Some(key_set) = self.key_set(peer)? else { return Ok(Vec::new()) };
+        // The user has decided, or has to, since they were asked for: what waits does so until it is released.
+        if self.is_kept_back(peer)? {
+            self.need_met(NeedKind::Bundles, peer)?;
+            return Ok(Vec::new());
+        }
         let mut refused = Vec::new();
         // Each device that waits gets one session: a bundle that nobody asked for would put another in the place of the one in use.
         let mut waiting = self.devices_waiting(peer)?;

@@ -106,6 +106,65 @@ fn what_waited_for_a_verified_contacts_keys_is_kept_back_when_they_have_changed(
 }
 
 #[test]
+fn nothing_leaves_by_itself_for_a_contact_whose_change_waits_for_a_decision() {
+    let (mut world, mut ada, mut bob, conversation) = acquainted();
+    let account = changed(&mut world, &mut ada, &mut bob);
+    world.send(&mut bob, conversation, text("it is still me"));
+    bob.with(world.now, |engine| engine.rekey_now(conversation)).unwrap();
+    world.serve(&mut bob);
+    assert_eq!(world.deliver(&mut ada), [Disposition::Consumed; 2], "what comes is shown");
+    ada.with(world.now, |engine| engine.mark_read(conversation, u64::MAX)).unwrap();
+    ada.with(world.now, |engine| engine.rotate_account_key()).unwrap();
+    while world.serve(&mut ada) {}
+    assert_eq!(world.deliver(&mut bob), [], "no receipt, no pong, no notice");
+    // Nor does a session begin, which would introduce us to the new keys.
+    ada.with(world.now, |engine| engine.handle_store_rollback()).unwrap();
+    world.now += DAY;
+    let before = world.handed_out;
+    while world.serve(&mut ada) {}
+    assert_eq!((world.deliver(&mut bob), world.handed_out), (vec![], before));
+    ada.with(world.now, |engine| engine.accept_change(account)).unwrap();
+    world.send(&mut ada, conversation, text("so I see"));
+    world.settle(&mut [&mut ada, &mut bob]);
+    assert_eq!(texts(&mut bob, conversation).last().unwrap(), "so I see");
+}
+
+#[test]
+fn what_waits_for_a_session_waits_on_while_nothing_may_be_sent_to_the_contact() {
+    for is_blocked in [true, false] {
+        let (mut world, mut ada, mut bob, conversation) = acquainted();
+        let account = bob.address.account;
+        ada.with(world.now, |engine| engine.mark_verified(account)).unwrap();
+        // There is no session to send on. Before there is one, Ada blocks Bob, or his account key changes.
+        ada.with(world.now, |engine| engine.handle_store_rollback()).unwrap();
+        world.send(&mut ada, conversation, text("three"));
+        if is_blocked {
+            ada.with(world.now, |engine| engine.block_contact(account, true)).unwrap();
+        } else {
+            bob.with(world.now, |engine| engine.rotate_account_key()).unwrap();
+            world.serve(&mut bob);
+            let key_set = world.key_sets[&account].clone();
+            ada.with(world.now, |engine| engine.handle_key_set(account, &key_set)).unwrap();
+        }
+        let before = world.handed_out;
+        world.settle(&mut [&mut ada, &mut bob]);
+        assert_eq!(world.handed_out, before, "no session is begun");
+        // Bob begins one.
+        bob.with(world.now, |engine| engine.handle_store_rollback()).unwrap();
+        world.send(&mut bob, conversation, text("are you there?"));
+        world.settle(&mut [&mut ada, &mut bob]);
+        assert!(!texts(&mut bob, conversation).contains(&"three".to_owned()), "{is_blocked}");
+        if is_blocked {
+            ada.with(world.now, |engine| engine.block_contact(account, false)).unwrap();
+        } else {
+            ada.with(world.now, |engine| engine.accept_change(account)).unwrap();
+        }
+        world.settle(&mut [&mut ada, &mut bob]);
+        assert_eq!(texts(&mut bob, conversation).last().unwrap(), "three", "{is_blocked}");
+    }
+}
+
+#[test]
 fn a_high_risk_conversation_reminds_now_and_then() {
     let (mut world, mut ada, mut bob, conversation) = acquainted();
     let account = bob.address.account;
@@ -199,6 +258,26 @@ fn a_blocked_contact_does_not_come_in_by_a_new_session() {
     world.settle(&mut [&mut ada, &mut bob]);
     assert_eq!(texts(&mut ada, conversation), ["one", "two"]);
     assert_eq!(events(&mut ada), []);
+}
+
+#[test]
+fn a_blocked_contact_is_not_asked_for_its_newer_keys() {
+    let (mut world, mut ada, mut bob, conversation) = acquainted();
+    ada.with(world.now, |engine| engine.block_contact(bob.address.account, true)).unwrap();
+    bob.with(world.now, |engine| engine.rotate_account_key()).unwrap();
+    bob.with(world.now, |engine| engine.handle_store_rollback()).unwrap();
+    while world.serve(&mut bob) {}
+    world.send(&mut bob, conversation, text("under keys that you do not know"));
+    while world.serve(&mut bob) {}
+    world.deliver(&mut ada);
+    // Bob's server would see by the question that Ada is there.
+    let needs = ada.with(world.now, |engine| engine.poll_needs()).unwrap();
+    assert!(needs.is_empty(), "{needs:?}");
+    assert_eq!(events(&mut ada), []);
+    ada.with(world.now, |engine| engine.block_contact(bob.address.account, false)).unwrap();
+    world.send(&mut bob, conversation, text("again"));
+    world.settle(&mut [&mut ada, &mut bob]);
+    assert_eq!(texts(&mut ada, conversation), ["one", "two", "again"]);
 }
 
 #[test]
