@@ -1,6 +1,7 @@
 //! Why an archive does not do what it was asked.
 
 use alloc::boxed::Box;
+use core::time::Duration;
 
 use super::SessionId;
 use crate::message::PreKeyMessage;
@@ -38,12 +39,12 @@ pub enum ArchiveEncryptError {
     #[error("there is no active session")]
     NoSession,
     /// The peer has not answered for too long: begin a new session from a fresh bundle.
-    #[error("the session has waited {age} s for an answer, longer than {max} s")]
+    #[error("the session has waited {} s for an answer, longer than {} s", age.as_secs(), max.as_secs())]
     Unanswered {
-        /// Seconds since the session was begun.
-        age: u64,
+        /// Since the session was begun.
+        age: Duration,
         /// The caller's limit.
-        max: u64,
+        max: Duration,
     },
     /// The session refused.
     #[error(transparent)]

@@ -15,13 +15,13 @@
 //! looks the session up and needs no archive.
 //!
 //! Like a session, an archive is not changed by its operations: each returns an [`ArchiveChange`] to be stored in one
-//! transaction with its output, and [`Archive::apply`] moves on. There is no clock here: times are seconds since
-//! whatever moment the caller counts from.
+//! transaction with its output, and [`Archive::apply`] moves on. There is no clock here: `now` is in seconds since
+//! whatever moment the caller counts from, the same one for the life of an archive.
 //!
 //! **What a forged message costs.** Only one session can know its ratchet key. Every other attempt would be a turn of the
-//! ratchet and a walk; the walks of all attempts together are bounded by the limits of one
-//! ([`crate::FORWARD_JUMP_MAX`] and [`crate::PQ_FORWARD_JUMP_MAX`]), so an archive adds at most 40 agreements to what a single session does before the
-//! message code is checked.
+//! ratchet and a walk; the walks of all attempts together are bounded by the limits of one session
+//! ([`crate::FORWARD_JUMP_MAX`] and [`crate::PQ_FORWARD_JUMP_MAX`]), so an archive adds at most 40 agreements to what a
+//! single session does before the message code is checked.
 
 mod change;
 mod error;
@@ -31,6 +31,7 @@ mod memory;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
+use core::time::Duration;
 
 use rand_core::CryptoRng;
 
@@ -49,8 +50,8 @@ use change::Move;
 /// Archived sessions per device of a peer, as deployed clients keep them.
 pub const ARCHIVED_MAX: usize = 40;
 
-/// The age at which deployed clients give up an unanswered initiation: 30 days, in seconds.
-pub const UNANSWERED_AGE_MAX: u64 = 30 * 24 * 60 * 60;
+/// The age at which deployed clients give up an unanswered initiation: 30 days.
+pub const UNANSWERED_AGE_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Names a session on both sides: the initiator's base key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -126,17 +127,18 @@ impl Archive {
         Ok(ArchiveStep { output: plaintext, change })
     }
 
-    /// Encrypts in the active session. `now` and `unanswered_max` (see [`UNANSWERED_AGE_MAX`]) are in seconds.
+    /// Encrypts in the active session at `now`, unless that is an initiation which has waited for an answer longer than
+    /// `unanswered_max` (see [`UNANSWERED_AGE_MAX`]).
     pub fn encrypt(
         &self,
         rng: &mut dyn CryptoRng,
         now: u64,
-        unanswered_max: u64,
+        unanswered_max: Duration,
         plaintext: &[u8],
     ) -> Result<ArchiveStep<Vec<u8>>, ArchiveEncryptError> {
         let active = self.held.first().filter(|_| self.has_active).ok_or(ArchiveEncryptError::NoSession)?;
         // A clock that went back makes a session young, not old.
-        let age = now.saturating_sub(active.began);
+        let age = Duration::from_secs(now.saturating_sub(active.began));
         if active.session.role() == Role::Initiator && !active.session.has_received() && age > unanswered_max {
             return Err(ArchiveEncryptError::Unanswered { age, max: unanswered_max });
         }
@@ -172,6 +174,7 @@ impl Archive {
     }
 
     /// Puts the active session into the archive, so that the next message needs a new one. Nothing if there is none.
+    #[must_use = "a change has no effect until it is stored and applied"]
     pub fn close(&self) -> Option<ArchiveChange> {
         self.has_active.then(|| self.change(Move::Close, None))
     }
