@@ -102,6 +102,7 @@ impl From<x25519::KeyError> for AcceptError {
 }
 
 /// A handshake whose keys are derived and whose first message is not yet authenticated.
+#[must_use = "there is no session before the first message has been decrypted"]
 pub struct Accepting {
     state: State,
     inner: Vec<u8>,

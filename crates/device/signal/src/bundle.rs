@@ -231,8 +231,9 @@ impl PreKeyBundle {
     }
 }
 
-/// A bundle whose prekeys its identity key vouches for, under one profile.
-#[derive(Clone, Debug)]
+/// A bundle whose prekeys its identity key vouches for, under one profile. No `Clone`: it begins one session, because its
+/// one-time prekey serves one.
+#[derive(Debug)]
 pub struct VerifiedBundle {
     profile: Profile,
     bundle: PreKeyBundle,

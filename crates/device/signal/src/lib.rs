@@ -75,6 +75,16 @@
 //! # }
 //! ```
 //!
+//! It begins one session, because a one-time prekey serves one:
+//!
+//! ```compile_fail,E0382
+//! # use rcseal_signal::*;
+//! # fn wrong(rng: &mut dyn rand_core::CryptoRng, ours: &IdentityKeyPair, at: Address, peer: Peer, bundle: VerifiedBundle) {
+//! let _ = Session::initiate(rng, Profile::Native, ours, at, peer, bundle);
+//! let _ = Session::initiate(rng, Profile::Native, ours, at, peer, bundle);
+//! # }
+//! ```
+//!
 //! A handshake whose first message has not been authenticated is no session, and it is used up by the attempt:
 //!
 //! ```compile_fail,E0599
@@ -92,7 +102,8 @@
 //! # }
 //! ```
 //!
-//! A step whose delta is dropped has not happened, and the compiler warns; so does one whose output is taken out of it:
+//! A step that is dropped has not happened, and the compiler warns, for a session and for an archive. What it does not see is an
+//! output that leaves while its delta is dropped; see [`Step`].
 //!
 //! ```compile_fail
 //! #![deny(unused_must_use)]
