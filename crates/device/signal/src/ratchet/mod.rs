@@ -1,6 +1,6 @@
-//! The Double Ratchet's moving parts by concept: the root key that mixes in Diffie-Hellman results, the chains that
-//! give every message a seed, the keys made from a seed, and the post-quantum ratchet whose keys go
-//! into them. `docs/protocol/ratchet.md`, `docs/protocol/spqr.md`; Double Ratchet revision 4.
+//! The moving parts by concept: the root key that mixes in Diffie-Hellman results (`root`), the chains that give every
+//! message a seed (`chain`), the keys made from a seed (`message_keys`), and the post-quantum ratchet whose keys go into
+//! them (`pq`). `docs/protocol/ratchet.md`, `docs/protocol/spqr.md`; Double Ratchet revision 4.
 
 mod chain;
 mod message_keys;
