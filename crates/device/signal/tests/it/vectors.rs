@@ -106,15 +106,13 @@ fn digest(delta: &Delta) -> String {
     hex::encode(rcseal_crypto::hash::sha256(&[delta.record().as_bytes()]))
 }
 
-/// The epoch of the post-quantum ratchet, where `docs/protocol/spqr.md` puts it in a record.
-fn epoch(side: &Side) -> u64 {
-    u64::from_be_bytes(side.record()[738..746].try_into().unwrap())
-}
+/// Key epochs after which each side has made one key pair and one ciphertext.
+const EPOCHS: u64 = 2;
 
 /// Both write in turns, every message arrives, until each has made one key pair and one ciphertext.
 fn exchange(sides: &mut [Option<Side>; 2], tape: &mut Recorder) -> Vec<Exchanged> {
     let mut out = Vec::new();
-    while sides.iter().flatten().any(|side| epoch(side) < 3) {
+    while sides.iter().flatten().any(|side| side.session.pq_epoch() < EPOCHS) {
         for (from, name) in [(0, "alice"), (1, "bob")] {
             let plaintext = format!("exchange {}", out.len()).into_bytes();
             let sender = sides[from].as_mut().unwrap();
@@ -404,5 +402,5 @@ fn the_native_session_replays() {
         let evicted = [&sent.delta, &read.delta].map(|delta| delta.evict().epochs_below);
         assert_eq!(evicted, step.epochs_below, "rows after message {number}");
     }
-    assert!(sides.iter().all(|side| epoch(side) >= 3), "each side has made a key pair and a ciphertext");
+    assert!(sides.iter().all(|side| side.session.pq_epoch() >= EPOCHS), "each side has made a key pair and a ciphertext");
 }
