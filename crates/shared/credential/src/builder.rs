@@ -63,6 +63,8 @@ pub struct KeySetBuilder {
     devices: Vec<DeviceEntry>,
     /// A recovery or a reset: the numbering begins anew with the devices it lists.
     is_anew: bool,
+    /// Counters left out after the previous set's.
+    ahead: u64,
 }
 
 impl KeySetBuilder {
@@ -76,6 +78,7 @@ impl KeySetBuilder {
             participant_key: None,
             devices: Vec::new(),
             is_anew: false,
+            ahead: 0,
         }
     }
 
@@ -89,6 +92,7 @@ impl KeySetBuilder {
             devices: current.devices().to_vec(),
             previous: Some(current.clone()),
             is_anew: false,
+            ahead: 0,
         }
     }
 
@@ -127,7 +131,15 @@ impl KeySetBuilder {
             devices: Vec::new(),
             previous: Some(current.clone()),
             is_anew: true,
+            ahead: 0,
         }
+    }
+
+    /// Leaves `counters` out, which nothing but a recovery may: somebody with the account key publishes faster than the recovery gets to
+    /// the server, and what they publish meanwhile is below it. At most [`crate::KEY_SET_GAP_MAX`], less one.
+    #[must_use]
+    pub fn ahead(self, counters: u64) -> Self {
+        Self { ahead: counters, ..self }
     }
 
     /// Adds a device. Its number must be one that was never assigned; [`VerifiedKeySet::next_device_number`] is.
@@ -208,7 +220,10 @@ impl KeySetBuilder {
     ) -> Result<VerifiedKeySet, BuildError> {
         let counter = match &self.previous {
             None => KeySetCounter::FIRST,
-            Some(previous) => previous.counter().next().ok_or(BuildError::CounterExhausted)?,
+            Some(previous) => {
+                let next = previous.counter().next().and_then(|next| next.get().checked_add(self.ahead));
+                KeySetCounter::new(next.ok_or(BuildError::CounterExhausted)?)
+            }
         };
         let assigned = self.previous.as_ref().map_or(0, |previous| previous.highest_device().get());
         let listed = self.devices.last().map_or(0, |device| device.number().get());

@@ -6,6 +6,7 @@
 
 use core::fmt;
 
+use rcseal_crypto::ct_eq;
 use rcseal_crypto::ed25519::VerifyingKey;
 use rcseal_wire::b64;
 use rcseal_wire::id::AccountId;
@@ -37,11 +38,11 @@ impl Party {
     }
 }
 
-/// Why a scanned code does not verify the contact.
+/// Why a scanned code, or digits, do not verify the contact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ScanError {
-    /// Not a code of ours.
-    #[error("the text is not a verification code")]
+    /// Neither a code of ours nor sixty digits.
+    #[error("the text is neither a verification code nor the digits of a safety number")]
     Malformed,
     /// Another version than ours: one of the two apps needs an update. Says nothing about the contact.
     #[error("the code has version {version}, this program knows {SAFETY_NUMBER_VERSION}")]
@@ -50,7 +51,7 @@ pub enum ScanError {
         version: u8,
     },
     /// Other keys than the ones known here: somebody may stand between.
-    #[error("the code does not match this contact")]
+    #[error("the code or the digits are not those of this contact's keys")]
     Mismatch,
 }
 
@@ -97,6 +98,17 @@ impl SafetyNumber {
         let Fingerprints { ours, theirs } = self.0;
         let payload = codec::encode(&ScanFields { version: SAFETY_NUMBER_VERSION, local: ours, remote: theirs });
         format!("{SCHEME}{}", b64::encode(&payload))
+    }
+
+    /// Checks digits that the user has compared: those of a number that was shown before, or that the contact has read out. Spaces,
+    /// hyphens and line ends do not matter. Constant time.
+    pub fn verify_digits(&self, text: &str) -> Result<(), ScanError> {
+        let digits: String = text.chars().filter(|character| !matches!(character, ' ' | '-' | '\r' | '\n')).collect();
+        let ours = self.0.numeric("");
+        if digits.len() != ours.len() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+            return Err(ScanError::Malformed);
+        }
+        if ct_eq(digits.as_bytes(), ours.as_bytes()) { Ok(()) } else { Err(ScanError::Mismatch) }
     }
 
     /// Checks the text of the contact's QR code: its local side must be our contact, its remote side us. Constant time.

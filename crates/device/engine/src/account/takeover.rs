@@ -30,9 +30,13 @@ pub struct TakeoverStarted {
     pub recovery_seed: Secret<32>,
 }
 
+/// Counters that a recovery leaves out when it has lost a race for the next one: more than all devices that an account can have may publish
+/// while it is on its way, and few enough for every contact.
+const AHEAD: u64 = 8_192;
+
 /// By what right.
 enum Right {
-    Recovery(RecoveryKey),
+    Recovery { key: RecoveryKey, ahead: u64 },
     Reset { not_before_ms: u64 },
 }
 
@@ -49,7 +53,7 @@ impl Engine<'_> {
         recovery_seed: &Secret<32>,
         basis: &[u8],
     ) -> Result<TakeoverStarted, AccountError> {
-        let right = Right::Recovery(RecoveryKey::from_seed(*recovery_seed.expose()));
+        let right = Right::Recovery { key: RecoveryKey::from_seed(*recovery_seed.expose()), ahead: 0 };
         self.begin(account, new, AccountState::Recovering, &right, recovery_seed.expose(), basis)
     }
 
@@ -111,9 +115,10 @@ impl Engine<'_> {
         let entry = account.entry(platform, custody, self.rng)?;
         let signer = account.signer.as_ref().ok_or(AccountError::NotPrimary)?;
         let signed = match right {
-            Right::Recovery(key) => {
-                KeySetBuilder::recovery(basis, key, renewed)?.add_device(entry)?.sign_recovery(key, signer)?
-            }
+            Right::Recovery { key, ahead } => KeySetBuilder::recovery(basis, key, renewed)?
+                .ahead(*ahead)
+                .add_device(entry)?
+                .sign_recovery(key, signer)?,
             Right::Reset { not_before_ms } => {
                 KeySetBuilder::reset(basis, renewed).add_device(entry)?.sign_reset(signer, *not_before_ms)?
             }
@@ -122,7 +127,8 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// The account's key set is another one by now: signs again on top of it, with the keys and the new recovery key that were drawn. Answers
+    /// The account's key set is another one by now: signs again on top of it, with the keys and the new recovery key that were drawn; a
+    /// recovery some counters ahead, so that it does not lose to somebody who publishes without a pause. Answers
     /// `false`, and leaves all as it is, where it is the one that was signed on already.
     ///
     /// # Errors
@@ -132,7 +138,7 @@ impl Engine<'_> {
         let right = match account.state {
             AccountState::Recovering => {
                 let seed = account.takeover.as_slice().try_into().map_err(|_| BadRow::error(Table::Account))?;
-                Right::Recovery(RecoveryKey::from_seed(seed))
+                Right::Recovery { key: RecoveryKey::from_seed(seed), ahead: AHEAD }
             }
             AccountState::Resetting => Right::Reset { not_before_ms },
             AccountState::Registering | AccountState::Active => return Err(AccountError::NoTakeover),

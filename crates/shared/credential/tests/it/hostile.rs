@@ -54,6 +54,7 @@ proptest! {
         let (us, them) = (Account::new(1), Account::new(2));
         let number = SafetyNumber::new(&us.first.party(), &them.first.party());
         prop_assert!(number.verify_scan(&text).is_err());
+        prop_assert!(number.verify_digits(&text).is_err());
         let code = format!("rcseal://verify/{tail}");
         prop_assert!(number.verify_scan(&code).is_err());
     }

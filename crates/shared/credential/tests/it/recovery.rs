@@ -142,6 +142,33 @@ fn a_thief_cannot_use_up_numbers_or_counters() {
 }
 
 #[test]
+fn a_recovery_may_be_made_ahead_of_a_thief_who_does_not_pause_and_nothing_else_may() {
+    let account = account();
+    let ahead = |counters| {
+        KeySetBuilder::recovery(&account.first, &recovery_key(9), recovery_key(10).commitment())
+            .unwrap()
+            .ahead(counters)
+            .add_device(Device::new(50).entry(account.first.account(), 2))
+            .unwrap()
+            .sign_recovery(&recovery_key(9), &signer(50))
+    };
+    let recovered = ahead(100).unwrap();
+    assert_eq!(recovered.counter(), KeySetCounter::new(102));
+    let mut stolen = steal(&account, &account.first, 40);
+    for _ in 0..99 {
+        stolen = KeySetBuilder::successor(&stolen).sign(&signer(40)).unwrap();
+    }
+    assert_eq!(stolen.check_successor(&recovered), Ok(Succession::Recovered));
+    let gap = |offered| {
+        let (known, offered) = (KeySetCounter::FIRST, KeySetCounter::new(offered));
+        Some(BuildError::Refused(KeySetError::Gap { known, offered }))
+    };
+    assert_eq!(ahead(KEY_SET_GAP_MAX).err(), gap(2 + KEY_SET_GAP_MAX));
+    assert_eq!(KeySetBuilder::successor(&account.first).ahead(1).sign(&account.signer).err(), gap(3));
+    assert_eq!(ahead(u64::MAX).err(), Some(BuildError::CounterExhausted));
+}
+
+#[test]
 fn no_recovery_key_uses_up_the_counters_for_one_that_outranks_it() {
     let account = account();
     // A server resets the account, with a recovery key of its own behind the owner's, and makes a recovery with that at a counter it likes.

@@ -27,6 +27,21 @@ fn each_scans_the_other() {
 }
 
 #[test]
+fn digits_are_those_of_these_keys_however_they_are_written() {
+    let (us, them, stranger) = (Account::new(1), Account::new(2), Account::new(3));
+    let ours = SafetyNumber::new(&us.first.party(), &them.first.party());
+    let digits = ours.numeric();
+    for written in [digits.clone(), digits.replace(' ', ""), digits.replace(' ', "-"), format!(" {digits}\r\n")] {
+        assert_eq!(ours.verify_digits(&written), Ok(()), "{written:?}");
+    }
+    let others = SafetyNumber::new(&us.first.party(), &stranger.first.party()).numeric();
+    assert_eq!(ours.verify_digits(&others), Err(ScanError::Mismatch));
+    for wrong in ["", &digits[1..], &format!("{digits}0"), &digits.replacen(char::is_numeric, "x", 1)] {
+        assert_eq!(ours.verify_digits(wrong), Err(ScanError::Malformed), "{wrong:?}");
+    }
+}
+
+#[test]
 fn the_number_survives_a_new_device_and_changes_with_the_account_key() {
     let (us, them) = (Account::new(1), Account::new(2));
     let before = SafetyNumber::new(&us.first.party(), &them.first.party()).numeric();

@@ -141,6 +141,9 @@ fn a_recovery_is_signed_again_when_the_key_set_moved() {
     let request = phone.with(now, |engine| engine.recovery_request()).unwrap();
     let signed = parse(&request.key_set.0);
     assert_eq!(parse(&basis).check_successor(&signed), Ok(Succession::Recovered));
+    // It leaves room: a thief who publishes without a pause has published again before this one is at the server.
+    rotate(&mut world, &mut ada, 2);
+    assert_eq!(parse(&world.key_sets[&account].clone()).check_successor(&signed), Ok(Succession::Recovered));
     // The code that the user has written down stays the account's.
     assert_eq!(signed.recovery_commitments(), [RecoveryKey::from_seed(*started.recovery_seed.expose()).commitment()]);
     let proof = phone.with(now, |engine| engine.takeover_proof()).unwrap();
