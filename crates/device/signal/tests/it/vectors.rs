@@ -402,5 +402,8 @@ fn the_native_session_replays() {
         let evicted = [&sent.delta, &read.delta].map(|delta| delta.evict().epochs_below);
         assert_eq!(evicted, step.epochs_below, "rows after message {number}");
     }
-    assert!(sides.iter().all(|side| side.session.pq_epoch() >= EPOCHS), "each side has made a key pair and a ciphertext");
+    assert!(
+        sides.iter().all(|side| side.session.pq_epoch() >= EPOCHS),
+        "each side has made a key pair and a ciphertext"
+    );
 }
