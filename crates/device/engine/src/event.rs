@@ -60,8 +60,8 @@ pub enum Event {
         /// By whose leave.
         how: Succession,
     },
-    /// The server offered a key set that is not believed. Nothing was changed by it. Told once for each reason until a set of the account is
-    /// believed again, however often the server is asked meanwhile.
+    /// The server offered a key set that is not believed. Nothing was changed by it. Told once for each reason until a set of the account
+    /// is believed again, however often the server is asked meanwhile.
     KeySetRefused {
         /// Whose.
         account: AccountId,

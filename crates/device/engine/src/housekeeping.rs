@@ -3,7 +3,8 @@
 use crate::account::AccountError;
 use crate::context::Engine;
 
-/// How long it is remembered which message an envelope carried, and which ciphertexts were read: a relay keeps envelopes for 30 days, and a receipt may be late as long.
+/// How long it is remembered which message an envelope carried, and which ciphertexts were read: a relay keeps envelopes for 30 days, and a
+/// receipt may be late as long.
 const SENT_KEPT_MS: u64 = 60 * 24 * 3600 * 1000;
 
 impl Engine<'_> {

@@ -8,9 +8,9 @@
 //! - it makes this device draw a new key of its own, which counts from its next message on.
 //!
 //! Both are encrypted messages like any other, so the post-quantum ratchet moves with them. They are not shown, make no receipts, are no
-//! activity, and no event tells of them. Bounds: one ping per device is outstanding, for [`PING_MS_MAX`] at most, so that a device that never answers gets
-//! one a day; a device answers [`PONGS_PER_HOUR_MAX`] pings in an hour. Where there is no session there is nothing to turn: no handshake is
-//! ever made here. A session that was never answered, as between two devices of one account, is answered by the pong.
+//! activity, and no event tells of them. Bounds: one ping per device is outstanding, for [`PING_MS_MAX`] at most, so that a device that
+//! never answers gets one a day; a device answers [`PONGS_PER_HOUR_MAX`] pings in an hour. Where there is no session there is nothing to
+//! turn: no handshake is ever made here. A session that was never answered, as between two devices of one account, is answered by the pong.
 //!
 //! Table of rekeys, rows of kind 1: settings and due time of a conversation. `docs/protocol/sessions.md`.
 
@@ -99,8 +99,9 @@ fn row_key(conversation: ConversationId) -> Vec<u8> {
 }
 
 impl Engine<'_> {
-    /// Pings every device in a conversation's scope that there is a session to send in with, one that it has not answered yet included. Answers how
-    /// many were pinged: none where there is no session, and a device whose last ping is unanswered and less than a minute old is not pinged again.
+    /// Pings every device in a conversation's scope that there is a session to send in with, one that it has not answered yet included.
+    /// Answers how many were pinged: none where there is no session, and a device whose last ping is unanswered and less than a minute old
+    /// is not pinged again.
     ///
     /// # Errors
     /// [`SendError::UnknownConversation`]; [`SendError::ContactBlocked`] and [`SendError::VerificationChanged`] where a message would be

@@ -1,4 +1,5 @@
-//! Periodic work: removing what expired, and resets whose time has come. Every job can also be called once, by tests and by the operator's scripts.
+//! Periodic work: removing what expired, and resets whose time has come. Every job can also be called once, by tests and by the operator's
+//! scripts.
 
 use std::time::Duration;
 

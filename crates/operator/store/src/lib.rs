@@ -1,9 +1,9 @@
 //! Storage of the server: the traits it sees its data through, and the engines behind them.
 //!
 //! One trait per noun ([`MailboxStore`], [`DirectoryStore`], [`AccountStore`], [`BlobIndex`], [`LinkStore`], [`SecretStore`],
-//! [`TakeoverStore`]), all of them together [`Store`]. A method is a whole operation with its atomicity stated, so that engines with different transactions can
-//! keep the same promises; there is no raw get or put. [`FjallStore`] is the embedded engine. [`Blobs`] keeps the bytes of
-//! encrypted blobs in an object store beside their index.
+//! [`TakeoverStore`]), all of them together [`Store`]. A method is a whole operation with its atomicity stated, so that engines with
+//! different transactions can keep the same promises; there is no raw get or put. [`FjallStore`] is the embedded engine. [`Blobs`] keeps
+//! the bytes of encrypted blobs in an object store beside their index.
 //!
 //! What every engine promises: what was answered `Ok` survives a crash and a power cut; an error says whether something may have been
 //! written ([`StoreError::InDoubt`]); every operation may be repeated after an error.

@@ -1,7 +1,8 @@
 //! Export: everything a user wrote and received, readable, in a file of theirs.
 //!
-//! JSON Lines, UTF-8: one object per line with a `type` of `account`, `contact`, `conversation` or `message`, in this order, messages oldest
-//! first within each conversation. It holds no key and no token: it is for reading, not for restoring. The file is for its owner alone.
+//! JSON Lines, UTF-8: one object per line with a `type` of `account`, `contact`, `conversation` or `message`, in this order, messages
+//! oldest first within each conversation. It holds no key and no token: it is for reading, not for restoring. The file is for its owner
+//! alone.
 
 use std::io::{self, Write};
 use std::path::Path;

@@ -103,9 +103,9 @@ pub struct KeyCheck {
 }
 
 impl Client {
-    /// Fetches the server's map of the account's public keys and compares it with what this device has. A key set that follows the known one
-    /// is taken in first: another device of the account may have just published it. Anything that is about to be uploaded differs until it
-    /// was; [`Client::sync_once`] first makes that unlikely.
+    /// Fetches the server's map of the account's public keys and compares it with what this device has. A key set that follows the known
+    /// one is taken in first: another device of the account may have just published it. Anything that is about to be uploaded differs until
+    /// it was; [`Client::sync_once`] first makes that unlikely.
     ///
     /// # Errors
     /// [`ClientError::Account`] without an account, [`ClientError::Net`] when the server is away or refuses.

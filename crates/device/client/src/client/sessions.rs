@@ -25,8 +25,8 @@ impl Client {
         self.core.engine(|engine| engine.handshakes()).await
     }
 
-    /// Asks the devices of a conversation for new ratchet keys. Answers how many are asked: those that there is a session with, whether or not
-    /// they have ever answered in it, less those that were asked within the last minute. The keys are new when they have answered.
+    /// Asks the devices of a conversation for new ratchet keys. Answers how many are asked: those that there is a session with, whether or
+    /// not they have ever answered in it, less those that were asked within the last minute. The keys are new when they have answered.
     ///
     /// # Errors
     /// [`ClientError::Send`] when there is no such conversation, or nothing may be sent to its contact.

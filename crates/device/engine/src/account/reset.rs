@@ -8,7 +8,8 @@ use crate::event::Event;
 use crate::need::NeedKind;
 
 impl Engine<'_> {
-    /// The server says when a pending reset takes effect, or that none is pending. Told once per reset, however often the server repeats it.
+    /// The server says when a pending reset takes effect, or that none is pending. Told once per reset, however often the server repeats
+    /// it.
     ///
     /// # Errors
     /// [`AccountError::NoAccount`].

@@ -2,8 +2,8 @@
 //!
 //! The primary device draws a new one and signs a key set with it; the old one signs the change (`docs/protocol/key-set.md`, Succession).
 //! The new key waits beside the old in the account's row until the directory has taken the set, and takes the old one's place in the
-//! transaction that stores it. A crash between the two changes nothing: the signed set is still there and is published again, and should the
-//! directory have it already, its own answer says so.
+//! transaction that stores it. A crash between the two changes nothing: the signed set is still there and is published again, and should
+//! the directory have it already, its own answer says so.
 //!
 //! Who else may hold the account key? Nobody: it is made on the primary device and never leaves it, and the primary device cannot be
 //! taken out of the account. So no removal of a device has to rotate it; what takes a primary device's place is a recovery, which brings a

@@ -1,9 +1,10 @@
 //! Taking an account over on a new installation: by its recovery key, or by a reset.
 //!
 //! `begin` draws this device's keys and a new account key and signs the key set that names them, on top of the newest set that the server
-//! shows; the shell hands it to the server; `complete` makes it the account's here. Everything is in the store from `begin` on, the recovery
-//! key or the operator's ticket included, so a crash at any point leaves something that can be sent again; both are deleted by `complete`.
-//! When the account's key set has moved meanwhile (a thief signs on), [`Engine::rebase_takeover`] signs again on top of the newer one.
+//! shows; the shell hands it to the server; `complete` makes it the account's here. Everything is in the store from `begin` on, the
+//! recovery key or the operator's ticket included, so a crash at any point leaves something that can be sent again; both are deleted by
+//! `complete`. When the account's key set has moved meanwhile (a thief signs on), [`Engine::rebase_takeover`] signs again on top of the
+//! newer one.
 //!
 //! The server is believed about nothing: it shows a key set that must be the account's and, for a recovery, commit to the key in the user's
 //! hand. A server that shows an old one gets a set that it cannot use.

@@ -1,4 +1,5 @@
-//! What could not be decrypted is sent again, to the device and the key it was sent to, within bounds; anything else is the user's decision.
+//! What could not be decrypted is sent again, to the device and the key it was sent to, within bounds; anything else is the user's
+//! decision.
 
 use rcseal_wire::content::{Body, Receipt};
 use rcseal_wire::envelope::Envelope;

@@ -2,8 +2,8 @@
 //!
 //! Layout: version (1 byte) ‖ account (16) ‖ device (1) ‖ counter of the key set that brought the device (8, big-endian) ‖ expiry in
 //! milliseconds since 1970 (8, big-endian) ‖ HMAC-SHA256 over the label and all of that (32). The counter is there because device numbers
-//! begin anew when an account is taken over: a token of the device that had the number before is then no token. The key is drawn once and kept by the store, so that a restart logs nobody out. Nobody but this
-//! server reads the layout; to clients the text is opaque.
+//! begin anew when an account is taken over: a token of the device that had the number before is then no token. The key is drawn once and
+//! kept by the store, so that a restart logs nobody out. Nobody but this server reads the layout; to clients the text is opaque.
 
 use rcseal_crypto::hmac::{hmac_sha256, verify_hmac_sha256};
 use rcseal_crypto::secret::Secret;

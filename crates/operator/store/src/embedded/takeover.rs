@@ -1,7 +1,7 @@
 //! [`TakeoverStore`] on fjall.
 //!
-//! A reset is one row per account (`r`), and one in the order in which resets fall due (`R`): a ticket when it expires, a pending reset when
-//! it takes effect.
+//! A reset is one row per account (`r`), and one in the order in which resets fall due (`R`): a ticket when it expires, a pending reset
+//! when it takes effect.
 
 use std::ops::Bound;
 

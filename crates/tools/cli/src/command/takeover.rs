@@ -1,8 +1,9 @@
 //! `rcseal account recover` and `rcseal account reset …`: an account back on a device that has none, and how its own devices object.
 //!
-//! Recovery codes and tickets are read from standard input: every user of a machine can read the command lines of all others. What was begun
-//! stays in the profile until it is done, so a command that was interrupted, or that the server did not answer, is repeated as it was; the
-//! code or ticket is not read again then. The account's new recovery code is printed before the server is asked to change anything, because it exists nowhere else.
+//! Recovery codes and tickets are read from standard input: every user of a machine can read the command lines of all others. What was
+//! begun stays in the profile until it is done, so a command that was interrupted, or that the server did not answer, is repeated as it
+//! was; the code or ticket is not read again then. The account's new recovery code is printed before the server is asked to change
+//! anything, because it exists nowhere else.
 
 use rcseal_client::client::Client;
 use rcseal_client::recovery_code;
