@@ -52,8 +52,7 @@ fn any_of_the_first_messages_opens_the_session_and_the_others_follow() {
         let accepted = bob_device.accept(&alice_device, &sent[3], true).unwrap();
         assert_eq!(accepted.plaintext, [3]);
         assert_eq!(accepted.delta.insert().len(), 6);
-        let mut bob = Side::new(accepted.session);
-        bob.skipped.apply(&accepted.delta);
+        let mut bob = Side::accepted(accepted.session, &accepted.delta);
         for number in [0u8, 5, 1, 4, 2] {
             assert_eq!(bob.receive(&sent[usize::from(number)]).unwrap(), [number]);
         }

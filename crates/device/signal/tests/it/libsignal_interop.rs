@@ -75,8 +75,7 @@ fn replay(conversation: &Value) {
                 let accepting = Session::accept(V4, &ours, our_address, theirs, parsed, keys).unwrap();
                 let accepted = accepting.decrypt_first().unwrap();
                 assert_eq!(accepted.plaintext, bytes(&step["plaintext"]));
-                let side = empty.insert(Side::new(accepted.session));
-                side.skipped.apply(&accepted.delta);
+                *empty = Some(Side::accepted(accepted.session, &accepted.delta));
                 continue;
             }
         };

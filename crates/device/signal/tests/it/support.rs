@@ -83,6 +83,13 @@ impl Side {
         Self { session, skipped: MemorySkippedKeys::new() }
     }
 
+    /// The responder's end, with the rows that its first message left.
+    pub(crate) fn accepted(session: Session, delta: &Delta) -> Self {
+        let mut side = Self::new(session);
+        side.skipped.apply(delta);
+        side
+    }
+
     pub(crate) fn send(&mut self, rng: &mut ChaCha20Rng, text: &[u8]) -> Vec<u8> {
         let step = self.session.encrypt(rng, text).unwrap();
         self.commit(&step.delta);
@@ -148,8 +155,7 @@ impl Pair {
         let first = alice.send(&mut rng, b"first");
         let accepted = bob_device.accept(&alice_device, &first, true).unwrap();
         assert_eq!(accepted.plaintext, b"first");
-        let mut bob = Side::new(accepted.session);
-        bob.skipped.apply(&accepted.delta);
+        let bob = Side::accepted(accepted.session, &accepted.delta);
         Self { rng, alice_device, bob_device, alice, bob }
     }
 

@@ -229,9 +229,7 @@ fn write() {
                     }
                     empty => {
                         let accepted = bob.accept(&alice, message, true).unwrap();
-                        let mut side = Side::new(accepted.session);
-                        side.skipped.apply(&accepted.delta);
-                        *empty = Some(side);
+                        *empty = Some(Side::accepted(accepted.session, &accepted.delta));
                         (accepted.plaintext, accepted.delta, "accept")
                     }
                 };
@@ -347,9 +345,7 @@ fn the_native_session_replays() {
                     .unwrap()
                     .decrypt_first()
                     .unwrap();
-                let mut side = Side::new(accepted.session);
-                side.skipped.apply(&accepted.delta);
-                bob_side = Some(side);
+                bob_side = Some(Side::accepted(accepted.session, &accepted.delta));
                 (accepted.plaintext, &step.plaintext, accepted.delta)
             }
             (side, action) => {
