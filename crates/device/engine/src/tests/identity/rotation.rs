@@ -86,6 +86,24 @@ fn a_crash_between_publication_and_storing_loses_no_account_key() {
 }
 
 #[test]
+fn no_second_account_key_is_drawn_before_the_fate_of_the_first_is_known() {
+    let (mut world, mut ada, mut bob, _) = acquainted();
+    let (now, account) = (world.now, ada.address.account);
+    ada.with(now, |engine| engine.rotate_account_key()).unwrap();
+    let signed = ada.with(now, |engine| engine.unpublished_key_set()).unwrap().unwrap();
+    // The directory took it, and calls the second publication a conflict. Whoever tries again at once would draw over the account's key.
+    world.record(&signed);
+    world.key_sets.insert(account, signed);
+    ada.with(now, |engine| engine.handle_publish_refused()).unwrap();
+    let again = ada.with(now, |engine| engine.rotate_account_key()).unwrap_err();
+    assert!(matches!(again, AccountError::ChangeUnderWay), "{again:?}");
+    world.settle(&mut [&mut ada, &mut bob]);
+    ada.with(now, |engine| engine.rotate_account_key()).unwrap();
+    world.settle(&mut [&mut ada, &mut bob]);
+    assert_eq!(verification(&mut bob, account), Verification::Changed);
+}
+
+#[test]
 fn rotating_fails_whole_at_every_write() {
     let (mut world, mut ada, mut bob, conversation) = acquainted();
     let now = world.now;
