@@ -193,12 +193,12 @@ impl Client {
         self.core.engine(move |engine| engine.safety_number(account)).await
     }
 
-    /// The user has compared the safety numbers, and they are the same.
+    /// The user has compared these digits of a safety number with the contact's, and they are the same.
     ///
     /// # Errors
-    /// [`ClientError::Contact`].
-    pub async fn mark_verified(&self, account: AccountId) -> Result<(), ClientError> {
-        self.core.change(move |engine| engine.mark_verified(account)).await
+    /// [`ClientError::Contact`]; the contact's keys may be others by now than those that the digits were shown for.
+    pub async fn verify_digits(&self, account: AccountId, digits: String) -> Result<(), ClientError> {
+        self.core.change(move |engine| engine.verify_digits(account, &digits)).await
     }
 
     /// The user has scanned the contact's code.

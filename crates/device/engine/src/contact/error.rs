@@ -32,8 +32,8 @@ pub enum ContactError {
     /// The invitation names another account key than the one known.
     #[error("the invitation names another account key than the one known for this contact")]
     OtherAccountKey,
-    /// The scanned code is not the contact's.
-    #[error("the scanned code does not verify this contact")]
+    /// The scanned code, or the digits, are not the contact's.
+    #[error("the contact is not verified by it")]
     Scan(#[from] ScanError),
 }
 

@@ -267,11 +267,18 @@ impl Engine<'_> {
         Ok(SafetyNumber::new(&ours, &theirs))
     }
 
-    /// The user has compared the numbers and they were the same.
+    /// The user has compared these digits with the contact's, and they were the same. They are checked against the keys of now: whoever
+    /// could have the keys replaced while two people read sixty digits to each other would be verified in the contact's place.
     ///
     /// # Errors
-    /// Those of [`Engine::safety_number`].
-    pub fn mark_verified(&mut self, account: AccountId) -> Result<(), ContactError> {
+    /// [`ContactError::Scan`] when they are not those of the keys of now; those of [`Engine::safety_number`].
+    pub fn verify_digits(&mut self, account: AccountId, digits: &str) -> Result<(), ContactError> {
+        self.safety_number(account)?.verify_digits(digits)?;
+        self.mark_verified(account)
+    }
+
+    /// The keys of now are the contact's.
+    pub(crate) fn mark_verified(&mut self, account: AccountId) -> Result<(), ContactError> {
         let mut contact = self.known_contact(account)?.ok_or(ContactError::Unknown)?;
         self.key_set(account)?.ok_or(ContactError::NoKeySet)?;
         contact.verification = Verification::Verified;

@@ -4,7 +4,7 @@
 //! **After a change.** A contact is `changed` when its account key was replaced after somebody had compared safety numbers, or by a reset,
 //! which nothing proves, whether they had or not. What becomes of messages then is policy, of the account and of the contact; the stricter
 //! one counts; where it says *block*, receipts, answers and handshakes are kept back as well, which would introduce this device to the new
-//! keys. [`Engine::mark_verified`] and [`Engine::accept_change`] end the state.
+//! keys. [`Engine::verify_digits`], [`Engine::verify_scan`] and [`Engine::accept_change`] end the state.
 //!
 //! **Blocked.** Nothing is sent to a blocked contact: no messages, receipts or notices. What comes from it is decrypted, so that the
 //! sessions stay in step and an end of the block loses nothing but the messages in between, and dropped unread: no row, no event, no

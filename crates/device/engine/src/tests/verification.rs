@@ -1,9 +1,9 @@
 //! Safety numbers, and what a change of the account key does to them.
 
-use rcseal_credential::{AccountSigner, KeySetBuilder, Succession, UnverifiedKeySet};
+use rcseal_credential::{AccountSigner, KeySetBuilder, ScanError, Succession, UnverifiedKeySet};
 
 use super::world::{Phone, World, events, text, texts};
-use crate::contact::{KeySetOutcome, Verification};
+use crate::contact::{ContactError, KeySetOutcome, Verification};
 use crate::event::Event;
 use crate::send::SendError;
 
@@ -42,6 +42,28 @@ fn nothing_is_sent_to_a_verified_contact_whose_account_key_changed_until_numbers
     world.send(&mut ada, conversation, text("three"));
     world.settle(&mut [&mut ada, &mut bob]);
     assert_eq!(texts(&mut bob, conversation), ["one", "three"]);
+}
+
+#[test]
+fn digits_verify_the_keys_that_they_were_compared_for_and_no_later_ones() {
+    let mut world = World::new();
+    let (mut ada, mut bob) = (world.phone(1, "Ada"), world.phone(2, "Bob"));
+    let conversation = world.introduce(&mut ada, &mut bob);
+    world.send(&mut ada, conversation, text("one"));
+    world.settle(&mut [&mut ada, &mut bob]);
+    let bob_account = bob.address.account;
+    // Ada and Bob compare on the phone. Meanwhile somebody has Bob's account key replaced.
+    let compared = ada.with(world.now, |engine| engine.safety_number(bob_account)).unwrap().numeric();
+    let changed = migrated(&world, &mut bob);
+    ada.with(world.now, |engine| engine.handle_key_set(bob_account, &changed)).unwrap();
+    let refused = ada.with(world.now, |engine| engine.verify_digits(bob_account, &compared)).unwrap_err();
+    assert!(matches!(refused, ContactError::Scan(ScanError::Mismatch)), "{refused:?}");
+    assert_eq!(refused.code(), "verify_mismatch");
+    let view = |ada: &mut Phone| ada.with(world.now, |engine| engine.contact_view(bob_account)).unwrap().verification;
+    assert_eq!(view(&mut ada), Verification::Unverified);
+    let compared = ada.with(world.now, |engine| engine.safety_number(bob_account)).unwrap().numeric();
+    ada.with(world.now, |engine| engine.verify_digits(bob_account, &compared.replace(' ', "-"))).unwrap();
+    assert_eq!(view(&mut ada), Verification::Verified);
 }
 
 #[test]

@@ -243,6 +243,7 @@ pub enum TokenCommand {
 #[command(after_help = "\
 Examples:
   rcseal verify Bob                              show the digits and the code that Bob scans
+  rcseal verify Bob --confirm \"37278 36442 …\"    these are the digits that Bob has, too
   rcseal verify Bob --qr mine.png                write that code into a file
   rcseal verify Bob --scan-png screenshot.png    read Bob's code out of a picture")]
 pub struct VerifyArgs {
@@ -254,9 +255,9 @@ pub struct VerifyArgs {
     /// Read the contact's code out of a picture of it, PNG or JPEG: a photo, a screenshot, or a file that --qr wrote there.
     #[arg(long, value_name = "FILE", conflicts_with = "confirm")]
     pub scan_png: Option<PathBuf>,
-    /// You have compared the numbers, and they are the same.
-    #[arg(long)]
-    pub confirm: bool,
+    /// You have compared these digits, and they are the same. Spaces in them do not matter.
+    #[arg(long, value_name = "DIGITS")]
+    pub confirm: Option<String>,
     /// Where the code is written to that the contact scans.
     #[command(flatten)]
     pub code: CodeFile,

@@ -16,13 +16,13 @@ use crate::{device, qr};
 const GROUPS_PER_LINE: usize = 4;
 
 /// What to do about a contact that is not verified.
-const HOW_TO_COMPARE: &str = ": compare the digits over a call or in person, then run this with --confirm; \
+const HOW_TO_COMPARE: &str = ": compare the digits over a call or in person, then run this with --confirm and the digits; \
      or give each other a picture of the code (--qr writes one, --scan-png reads one)";
 
 /// Runs the command.
 ///
 /// # Errors
-/// [`CliError`]; exit code 7 when the scanned code is another one.
+/// [`CliError`]; exit code 7 when the scanned code or the compared digits are others.
 pub(crate) async fn run(args: VerifyArgs, profile: &Profile, output: Output) -> Result<(), CliError> {
     // A picture without a code is refused before the store is opened.
     let scanned = text_or_picture(args.scan, args.scan_png.as_deref(), Wanted::Verification)?;
@@ -40,11 +40,12 @@ pub(crate) async fn run(args: VerifyArgs, profile: &Profile, output: Output) -> 
     let scan = number.qr_payload();
     // Both people may have to scan before either knows: the own code is written first, whatever the other's turns out to be.
     write_code(&scan, &args.code)?;
-    let is_decided = scanned.is_some() || args.confirm;
-    match scanned {
-        Some(scanned) => client.verify_scan(account, scanned).await?,
-        None if args.confirm => client.mark_verified(account).await?,
-        None => {}
+    let is_decided = scanned.is_some() || args.confirm.is_some();
+    match (scanned, args.confirm) {
+        (Some(scanned), _) => client.verify_scan(account, scanned).await?,
+        // The contact's keys may be others by now than those that the digits were shown for.
+        (None, Some(compared)) => client.verify_digits(account, compared).await?,
+        (None, None) => {}
     }
     let contact = client.contact(account).await?;
     output.result(

@@ -7,7 +7,7 @@ fn a_wrong_command_line_exits_with_2() {
     let world = World::without_relay();
     let device = world.blank("nobody");
     for wrong in
-        [&["send", "bob"][..], &["frobnicate"], &["send", "bob", ""], &["verify", "bob", "--confirm", "--scan", "x"]]
+        [&["send", "bob"][..], &["frobnicate"], &["send", "bob", ""], &["verify", "bob", "--confirm", "1", "--scan", "x"]]
     {
         assert_eq!(device.attempt(wrong).code, Some(2), "{wrong:?}");
     }
@@ -175,7 +175,7 @@ fn safety_numbers_match_and_another_code_exits_with_7() {
     assert_eq!(here.text("verification"), "unverified");
     alice.attempt(&["verify", "bob", "--scan", &here.text("scan")]).assert_refused(7, "verify_mismatch");
     assert_eq!(alice.run(&["verify", "bob", "--scan", &there.text("scan")]).text("verification"), "verified");
-    assert_eq!(bob.run(&["verify", "alice", "--confirm"]).text("verification"), "verified");
+    assert_eq!(bob.confirm("alice").text("verification"), "verified");
 }
 
 #[test]

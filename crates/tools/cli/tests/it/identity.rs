@@ -29,7 +29,7 @@ fn verification(device: &Device) -> String {
 fn a_new_account_key_of_a_verified_contact_holds_messages_until_it_is_accepted() {
     let world = World::new();
     let (alice, bob) = world.acquainted("alice", "bob");
-    bob.run(&["verify", "alice", "--confirm"]);
+    bob.confirm("alice");
     let before = bob.run(&["verify", "alice"]).text("safety_number");
     let rotated = alice.run(&["account", "rotate-key"]);
     assert_eq!(rotated.lines[0]["published"], true);
@@ -62,7 +62,7 @@ fn an_unverified_contact_changes_its_key_without_further_ado() {
 fn several_changes_that_were_missed_are_caught_up() {
     let world = World::new();
     let (alice, bob) = world.acquainted("alice", "bob");
-    bob.run(&["verify", "alice", "--confirm"]);
+    bob.confirm("alice");
     for _ in 0..3 {
         alice.run(&["account", "rotate-key"]);
     }
@@ -79,7 +79,7 @@ fn several_changes_that_were_missed_are_caught_up() {
 fn comparing_again_ends_a_change_too() {
     let world = World::new();
     let (alice, bob) = world.acquainted("alice", "bob");
-    bob.run(&["verify", "alice", "--confirm"]);
+    bob.confirm("alice");
     alice.run(&["account", "rotate-key"]);
     bob.drain();
     let code = world.path("alice.png").display().to_string();
@@ -92,7 +92,7 @@ fn comparing_again_ends_a_change_too() {
 fn what_sending_does_after_a_change_is_policy_and_the_stricter_one_counts() {
     let world = World::new();
     let (alice, bob) = world.acquainted("alice", "bob");
-    bob.run(&["verify", "alice", "--confirm"]);
+    bob.confirm("alice");
     assert_eq!(bob.run(&["account", "policy"]).text("on_change"), "block");
     assert_eq!(bob.run(&["account", "policy", "--on-change", "warn"]).text("on_change"), "warn");
     alice.run(&["account", "rotate-key"]);
@@ -132,7 +132,7 @@ fn an_account_is_recovered_on_a_new_device_and_the_old_one_is_out() {
     bob.run(&["contact", "add", &invitation, "--name", "alice"]);
     bob.run(&["send", "alice", "hello"]);
     phone.drain();
-    bob.run(&["verify", "alice", "--confirm"]);
+    bob.confirm("alice");
 
     let new = world.blank("new");
     let authority = world.authority();

@@ -61,7 +61,7 @@ fn the_code_of_somebody_else_exits_with_7_and_changes_nothing() {
         assert_eq!(verification(&alice, "bob"), "unverified");
     }
     // Nor does a wrong code take a verification away: it says nothing about the keys that were compared.
-    alice.run(&["verify", "bob", "--confirm"]);
+    alice.confirm("bob");
     alice.attempt(&["verify", "bob", "--scan-png", &shown(&foreign)]).assert_refused(7, "verify_mismatch");
     assert_eq!(verification(&alice, "bob"), "verified");
 }

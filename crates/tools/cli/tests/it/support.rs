@@ -131,6 +131,12 @@ pub(crate) struct Device {
 }
 
 impl Device {
+    /// Verifies a contact by the digits that are shown for it.
+    pub(crate) fn confirm(&self, contact: &str) -> Answer {
+        let digits = self.run(&["verify", contact]).text("safety_number");
+        self.run(&["verify", contact, "--confirm", &digits])
+    }
+
     /// Runs a command that has to succeed.
     pub(crate) fn run<S: AsRef<str>>(&self, arguments: &[S]) -> Answer {
         let answer = self.attempt(arguments);
