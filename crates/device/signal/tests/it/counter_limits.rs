@@ -11,9 +11,9 @@ use crate::support::*;
 const SENDING_COUNTER: usize = 303;
 const PREVIOUS_COUNTER: usize = 307;
 /// The last index used of the post-quantum sending chain.
-const SENDING_INDEX: usize = 736 + 106 + 32;
+const SENDING_INDEX: usize = PQ_SLOT + 106 + 32;
 /// Of state KeysSampled, behind seed and header: the next chunk to send.
-const NEXT_CHUNK: usize = 736 + 250 + 64 + 96;
+const NEXT_CHUNK: usize = PQ_SLOT + 250 + 64 + 96;
 
 fn with(side: &mut Side, at: usize, value: u32) {
     let mut record = side.record();

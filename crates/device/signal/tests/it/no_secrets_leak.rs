@@ -125,9 +125,8 @@ fn a_chunk_that_was_changed_reads_like_any_forgery_whatever_it_completes() {
         let mut texts = std::collections::BTreeSet::new();
         for _ in 0..90 {
             for from_alice in [true, false] {
-                let (from, to) =
-                    if from_alice { (&mut pair.alice, &mut pair.bob) } else { (&mut pair.bob, &mut pair.alice) };
-                let message = from.send(&mut pair.rng, b"text");
+                let (from, to, rng) = pair.ends(from_alice);
+                let message = from.send(rng, b"text");
                 let changed = tamper(*profile, &message, |proto| {
                     let part = proto.pq_ratchet.as_mut().unwrap();
                     // The chunk's last byte, if there is a chunk.

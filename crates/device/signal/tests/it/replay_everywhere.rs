@@ -100,9 +100,8 @@ fn a_message_that_carries_a_chunk_is_read_once_in_every_state_of_the_post_quantu
         let mut last: [Option<Vec<u8>>; 2] = [None, None];
         for _ in 0..90 {
             for from_alice in [true, false] {
-                let (from, to) =
-                    if from_alice { (&mut pair.alice, &mut pair.bob) } else { (&mut pair.bob, &mut pair.alice) };
-                let message = from.send(&mut pair.rng, b"chunk");
+                let (from, to, rng) = pair.ends(from_alice);
+                let message = from.send(rng, b"chunk");
                 assert_eq!(to.receive(&message).unwrap(), b"chunk");
                 let earlier = last[usize::from(from_alice)].replace(message.clone());
                 for replayed in [Some(message), earlier].into_iter().flatten() {

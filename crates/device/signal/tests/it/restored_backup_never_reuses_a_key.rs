@@ -48,11 +48,10 @@ fn no_state_of_the_post_quantum_ratchet_is_left_twice() {
         let mut pair = Pair::established(*profile, 5);
         for round in 0..60 {
             for from_alice in [true, false] {
-                let (from, to) =
-                    if from_alice { (&mut pair.alice, &mut pair.bob) } else { (&mut pair.bob, &mut pair.alice) };
+                let (from, to, rng) = pair.ends(from_alice);
                 let copy = Session::from_record(&from.record()).unwrap();
-                let message = from.send(&mut pair.rng, b"first life");
-                let second = copy.encrypt(&mut pair.rng, b"second life").unwrap();
+                let message = from.send(rng, b"first life");
+                let second = copy.encrypt(rng, b"second life").unwrap();
                 assert!(from.session.apply(&second.delta).is_err(), "round {round}");
                 assert_eq!(to.receive(&message).unwrap(), b"first life");
                 // The peer, too, takes one of the two only.

@@ -8,9 +8,6 @@ use rcseal_signal::*;
 
 use crate::support::*;
 
-/// Where the ratchet's slot begins in a record: version, state, epoch.
-const SLOT: usize = 736;
-
 const STATES: [&str; 12] = [
     "none",
     "KeysUnsampled",
@@ -28,8 +25,8 @@ const STATES: [&str; 12] = [
 
 fn state(side: &Side) -> (&'static str, u64) {
     let record = side.record();
-    let epoch = u64::from_be_bytes(record[SLOT + 2..SLOT + 10].try_into().unwrap());
-    (STATES[usize::from(record[SLOT + 1])], epoch)
+    let epoch = u64::from_be_bytes(record[PQ_SLOT + 2..PQ_SLOT + 10].try_into().unwrap());
+    (STATES[usize::from(record[PQ_SLOT + 1])], epoch)
 }
 
 /// The states in which two sides can be at once, the one that made the epoch's key pair first.
@@ -96,13 +93,10 @@ fn every_state_is_saved_and_restored_on_a_lossy_channel() {
         let mut seen = BTreeSet::new();
         for _ in 0..400 {
             for alice in [true, false] {
-                let (from, to) = match alice {
-                    true => (&mut pair.alice, &mut pair.bob),
-                    false => (&mut pair.bob, &mut pair.alice),
-                };
+                let (from, to, rng) = pair.ends(alice);
                 from.restart();
-                let message = from.send(&mut pair.rng, b"text");
-                if pair.rng.next_u32() % 10 >= 3 {
+                let message = from.send(rng, b"text");
+                if rng.next_u32() % 10 >= 3 {
                     to.restart();
                     assert_eq!(to.receive(&message).unwrap(), b"text");
                 }
@@ -122,11 +116,8 @@ fn a_changed_chunk_is_refused_in_every_state_and_changes_nothing() {
         let mut seen = BTreeSet::new();
         for _ in 0..90 {
             for alice in [true, false] {
-                let (from, to) = match alice {
-                    true => (&mut pair.alice, &mut pair.bob),
-                    false => (&mut pair.bob, &mut pair.alice),
-                };
-                let message = from.send(&mut pair.rng, b"text");
+                let (from, to, rng) = pair.ends(alice);
+                let message = from.send(rng, b"text");
                 seen.insert(state(to).0);
                 let before = (to.record(), to.skipped.len());
                 let field = field(*profile, &message);
@@ -253,12 +244,12 @@ fn records_with_a_ratchet_that_cannot_be_are_refused() {
         let error = Session::from_record(&record).map(|_| ()).unwrap_err();
         assert_eq!(error, RecordError::Field { field: "post-quantum ratchet" });
     };
-    refused(SLOT, 0);
-    refused(SLOT, 2);
-    refused(SLOT + 1, 0);
-    refused(SLOT + 1, 12);
+    refused(PQ_SLOT, 0);
+    refused(PQ_SLOT, 2);
+    refused(PQ_SLOT + 1, 0);
+    refused(PQ_SLOT + 1, 12);
     // The same state an epoch later would be the other side's.
-    refused(SLOT + 9, record[SLOT + 9] + 1);
+    refused(PQ_SLOT + 9, record[PQ_SLOT + 9] + 1);
     refused(record.len() - 1, 1);
 }
 

@@ -18,6 +18,9 @@ pub(crate) fn rng(seed: u64) -> ChaCha20Rng {
     ChaCha20Rng::seed_from_u64(seed)
 }
 
+/// Where the post-quantum ratchet's slot begins in a record: version, state, epoch (`docs/protocol/spqr.md`).
+pub(crate) const PQ_SLOT: usize = 736;
+
 /// A device with its identity and one prekey of each kind.
 pub(crate) struct Device {
     pub(crate) profile: Profile,
@@ -164,6 +167,14 @@ impl Pair {
         let mut pair = Self::accepted(profile, seed);
         pair.ping_pong();
         pair
+    }
+
+    /// The sender, the receiver, and what randomness is drawn from.
+    pub(crate) fn ends(&mut self, from_alice: bool) -> (&mut Side, &mut Side, &mut ChaCha20Rng) {
+        match from_alice {
+            true => (&mut self.alice, &mut self.bob, &mut self.rng),
+            false => (&mut self.bob, &mut self.alice, &mut self.rng),
+        }
     }
 
     /// Bob writes, then Alice.
