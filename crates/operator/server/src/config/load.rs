@@ -1,5 +1,6 @@
 //! Reading, merging and checking the configuration.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
@@ -8,7 +9,7 @@ use figment::providers::{Env, Format, Toml};
 
 use rcseal_wire::api::BLOB_LEN_MAX;
 
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, ServerConfig};
 
 /// Prefix of the server's environment variables.
 const ENVIRONMENT_PREFIX: &str = "RCSEALD_";
@@ -108,9 +109,15 @@ pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// The shortest delay of a reset. On a server that others can reach it must leave the account's devices the time to come by and veto.
+/// The shortest delay of a reset. On a server that others can reach it must leave the account's devices the time to come by and veto. Its
+/// loopback address may be where something passes connections on to, so what clients call it counts as well.
 fn reset_delay_min(config: &Config) -> u64 {
-    if config.server.listen.ip().is_loopback() { 1 } else { 24 * 3600 }
+    let ServerConfig { listen, origin, .. } = &config.server;
+    let is_called_local = origin.as_ref().is_none_or(|origin| {
+        let host = origin.host();
+        host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+    });
+    if listen.ip().is_loopback() && is_called_local { 1 } else { 24 * 3600 }
 }
 
 #[cfg(test)]
