@@ -21,7 +21,8 @@
 //! **What a forged message costs.** Only one session can know its ratchet key. Every other attempt would be a turn of the
 //! ratchet and a walk; the walks of all attempts together are bounded by the limits of one session
 //! ([`crate::FORWARD_JUMP_MAX`] and [`crate::PQ_FORWARD_JUMP_MAX`]), so an archive adds at most 40 agreements to what a
-//! single session does before the message code is checked.
+//! single session does before the message code is checked, and in a session that waits for the last chunk of a piece what
+//! follows from it: one restored piece and one ML-KEM operation.
 
 mod change;
 mod error;
@@ -243,8 +244,9 @@ impl Archive {
             let session = &self.held[at].session;
             let id = SkippedId::Message { chain: *parsed.ratchet_key.as_bytes(), counter: parsed.counter };
             let stored = rows.of(SessionId::of(session)).get(&id)?.is_some();
-            let walk = if stored { 0 } else { parsed.counter };
-            let walk = walk.saturating_add(session.state.pq.jump(&part));
+            // What a session refuses before it walks costs the others nothing.
+            let walk = if stored || parsed.counter > FORWARD_JUMP_MAX { 0 } else { parsed.counter };
+            let walk = walk + session.state.pq.jump(&part);
             // The first session may walk as far as it would without an archive.
             if at > 0 && walk > walks_left {
                 continue;

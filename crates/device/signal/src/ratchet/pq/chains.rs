@@ -194,14 +194,15 @@ impl Chains {
         })?
     }
 
-    /// How far a message of this key epoch and index would make its chain walk, were it accepted.
+    /// How far a message of this key epoch and index makes its chain walk. Not at all where it is refused before.
     pub(crate) fn jump(&self, epoch: u64, index: u32) -> u32 {
         let chain = match &self.previous {
             _ if epoch == self.epoch => Some(&self.current.receive),
             Some(previous) if epoch == self.oldest() => Some(&previous.receive),
             _ => None,
         };
-        index.saturating_sub(chain.map_or(0, |chain| chain.index))
+        let jump = chain.map_or(0, |chain| index.saturating_sub(chain.index));
+        if jump > PQ_FORWARD_JUMP_MAX { 0 } else { jump }
     }
 
     /// Changes the chains of a kept key epoch.
@@ -291,6 +292,7 @@ mod tests {
         let refusal = PqRefusal::TooFarAhead { jump: 25_001, max: 25_000 };
         assert_eq!(bob.receive(&NATIVE, 0, 25_001).err(), Some(refusal));
         assert_eq!(bob.current().receive.index, 0);
+        assert_eq!([bob.jump(0, 25_000), bob.jump(0, 25_001), bob.jump(1, 25_000)], [25_000, 0, 0]);
         let (_, skipped) = walked(bob.receive(&NATIVE, 0, 25_000));
         // Only what can be kept is derived.
         assert_eq!((skipped.len(), skipped[0].1), (2_000, 23_000));
