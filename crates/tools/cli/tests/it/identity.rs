@@ -11,14 +11,7 @@ fn with_input(device: &Device, arguments: &[&str], input: &str) -> Answer {
     command.stdin(Stdio::piped());
     let mut child = command.spawn().unwrap();
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    let stdout = String::from_utf8(output.stdout).unwrap();
-    Answer {
-        code: output.status.code(),
-        lines: stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect(),
-        stdout,
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
+    Answer::from(child.wait_with_output().unwrap())
 }
 
 fn verification(device: &Device) -> String {

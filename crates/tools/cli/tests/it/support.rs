@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -182,14 +182,7 @@ fn shown<S: AsRef<str>>(arguments: &[S]) -> Vec<&str> {
 
 /// Runs a command to its end.
 pub(crate) fn finish(mut command: Command) -> Answer {
-    let output = command.output().unwrap();
-    let stdout = String::from_utf8(output.stdout).unwrap();
-    Answer {
-        code: output.status.code(),
-        lines: stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect(),
-        stdout,
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
+    Answer::from(command.output().unwrap())
 }
 
 /// What a command answered.
@@ -198,6 +191,18 @@ pub(crate) struct Answer {
     pub(crate) lines: Vec<Value>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
+}
+
+impl From<Output> for Answer {
+    fn from(output: Output) -> Self {
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        Self {
+            code: output.status.code(),
+            lines: stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect(),
+            stdout,
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
 }
 
 impl Answer {
