@@ -14,6 +14,7 @@ use crate::tape::Recorder;
 use crate::world::{Names, Side, World};
 use crate::{Failure, ensure};
 
+const PACKAGE: &str = "@signalapp/libsignal-client";
 const SEED: u64 = 20_261_123;
 /// Rounds of one message each way: two epochs of the post-quantum ratchet and the beginning of a third.
 const ROUNDS: u32 = 100;
@@ -26,7 +27,7 @@ pub(crate) fn write(folder: &Path, file: &Path) -> Result<(), Failure> {
                  prekeys in their stored form; keys of a bundle behind their type bytes. Each step starts from the state the one \
                  before left. `random` is what our side draws, in order. Test keys: never used for anything else.";
     writeln!(out, "  \"about\": {},", json!(about))?;
-    writeln!(out, "  \"source\": \"@signalapp/libsignal-client 0.103.0, run as a black box\",")?;
+    writeln!(out, "  \"source\": \"{PACKAGE} {}, run as a black box\",", version(folder)?)?;
     writeln!(out, "  \"profile\": \"signal-v4\",")?;
     writeln!(out, "  \"conversations\": [")?;
     for (number, initiator) in Side::BOTH.into_iter().enumerate() {
@@ -41,6 +42,12 @@ pub(crate) fn write(folder: &Path, file: &Path) -> Result<(), Failure> {
     out.push_str("  ]\n}\n");
     let _is_json: Value = serde_json::from_str(&out)?;
     Ok(std::fs::write(file, out)?)
+}
+
+/// The version of libsignal that is installed beside the peer.
+fn version(folder: &Path) -> Result<String, Failure> {
+    let manifest: Value = serde_json::from_str(&std::fs::read_to_string(folder.join("package.json"))?)?;
+    Ok(manifest["dependencies"][PACKAGE].as_str().ok_or("the peer's manifest names no libsignal")?.to_owned())
 }
 
 /// One conversation: what it needs to start, and its steps.
