@@ -201,7 +201,10 @@ fn damaged_records_are_refused_by_name() {
 
 proptest::proptest! {
     #[test]
-    fn arbitrary_bytes_are_a_record_or_a_typed_error(mut bytes in proptest::collection::vec(proptest::num::u8::ANY, Record::LEN), valid_head: bool) {
+    fn arbitrary_bytes_are_a_record_or_a_typed_error(
+        mut bytes in proptest::collection::vec(proptest::num::u8::ANY, Record::LEN),
+        valid_head: bool,
+    ) {
         if valid_head {
             bytes[..4].copy_from_slice(&[2, 1, 1, 0]);
         }

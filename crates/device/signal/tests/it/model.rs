@@ -147,7 +147,11 @@ fn key_of(profile: Profile, message: &[u8]) -> (Vec<u8>, u32) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
-    fn every_delivered_message_decrypts_exactly_once(seed: u64, profile in prop::sample::select(PROFILES), ops in proptest::collection::vec(op(), 1..160)) {
+    fn every_delivered_message_decrypts_exactly_once(
+        seed: u64,
+        profile in prop::sample::select(PROFILES),
+        ops in proptest::collection::vec(op(), 1..160),
+    ) {
         let mut world = World {
             pair: Pair::accepted(profile, seed),
             waiting: Vec::new(),

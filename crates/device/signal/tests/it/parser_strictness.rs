@@ -219,7 +219,10 @@ fn the_code_covers_the_bytes_received() {
 
 proptest! {
     #[test]
-    fn arbitrary_bytes_are_a_typed_error(bytes in proptest::collection::vec(any::<u8>(), 0..256), version in prop::sample::select(vec![0xA1u8, 0xB1, 0x44])) {
+    fn arbitrary_bytes_are_a_typed_error(
+        bytes in proptest::collection::vec(any::<u8>(), 0..256),
+        version in prop::sample::select(vec![0xA1u8, 0xB1, 0x44]),
+    ) {
         let pair = Pair::established(Profile::Native, 7);
         let message = [&[version][..], &bytes].concat();
         prop_assert!(pair.bob.session.decrypt(&pair.bob.skipped, &message).is_err());
