@@ -22,7 +22,8 @@ use zeroize::Zeroizing;
 use super::{Account, AccountError, AccountState, NewAccount, record};
 use crate::context::Engine;
 use crate::event::Event;
-use crate::store::{BadRow, Table, prefix_end};
+use crate::record::text;
+use crate::store::{BadRow, StoreError, Table, prefix_end};
 
 /// What the user is handed, once.
 #[derive(Debug)]
@@ -137,10 +138,7 @@ impl Engine<'_> {
     pub fn rebase_takeover(&mut self, basis: &[u8], not_before_ms: u64) -> Result<bool, AccountError> {
         let mut account = self.account()?;
         let right = match account.state {
-            AccountState::Recovering => {
-                let seed = account.takeover.as_slice().try_into().map_err(|_| BadRow::error(Table::Account))?;
-                Right::Recovery { key: RecoveryKey::from_seed(seed), ahead: AHEAD }
-            }
+            AccountState::Recovering => Right::Recovery { key: recovery_key(&account)?, ahead: AHEAD },
             AccountState::Resetting => Right::Reset { not_before_ms },
             AccountState::Registering | AccountState::Active => return Err(AccountError::NoTakeover),
         };
@@ -166,15 +164,10 @@ impl Engine<'_> {
     /// [`AccountError::NoTakeover`].
     pub fn takeover_proof(&mut self) -> Result<KeySetProof, AccountError> {
         let account = self.account()?;
-        let bad = || BadRow::error(Table::Account);
         match account.state {
-            AccountState::Recovering => {
-                let seed = account.takeover.as_slice().try_into().map_err(|_| bad())?;
-                Ok(recovery_proof(&RecoveryKey::from_seed(seed)))
-            }
+            AccountState::Recovering => Ok(recovery_proof(&recovery_key(&account)?)),
             AccountState::Resetting => {
-                let ticket = std::str::from_utf8(&account.takeover).map_err(|_| bad())?.to_owned();
-                Ok(KeySetProof { recovery_key: None, reset_ticket: Some(ticket) })
+                Ok(KeySetProof { recovery_key: None, reset_ticket: Some(reset_ticket(&account)?) })
             }
             AccountState::Registering | AccountState::Active => Err(AccountError::NoTakeover),
         }
@@ -203,8 +196,7 @@ impl Engine<'_> {
             return Err(AccountError::NoTakeover);
         }
         let key_set = Base64(takeover_set(&account)?.as_bytes().to_vec());
-        let ticket = std::str::from_utf8(&account.takeover).map_err(|_| BadRow::error(Table::Account))?.to_owned();
-        Ok(ResetRequest { ticket, key_set, device: self.device_upload(&account)? })
+        Ok(ResetRequest { ticket: reset_ticket(&account)?, key_set, device: self.device_upload(&account)? })
     }
 
     /// The server has given the account to this device. The spent recovery key or ticket is forgotten.
@@ -246,6 +238,17 @@ impl Engine<'_> {
 #[must_use]
 pub fn recovery_proof(key: &RecoveryKey) -> KeySetProof {
     KeySetProof { recovery_key: Some(Base64(key.public_key().as_bytes().to_vec())), reset_ticket: None }
+}
+
+/// The recovery key that the account is being recovered with.
+fn recovery_key(account: &Account) -> Result<RecoveryKey, StoreError> {
+    let seed = account.takeover.as_slice().try_into().map_err(|_| BadRow::error(Table::Account))?;
+    Ok(RecoveryKey::from_seed(seed))
+}
+
+/// The ticket that the account is being reset with.
+fn reset_ticket(account: &Account) -> Result<String, StoreError> {
+    text(Table::Account, &account.takeover)
 }
 
 /// The key set that the server shows, which has to be this account's.
