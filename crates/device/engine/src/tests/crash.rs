@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use rcseal_wire::envelope::Envelope;
-
 use rcseal_wire::api::BundlesResponse;
+use rcseal_wire::envelope::Envelope;
 use rcseal_wire::id::EnvelopeId;
 
 use super::resend::spoil;
@@ -17,13 +16,30 @@ use crate::store::Table;
 
 /// Runs `operation` again and again, failing its first write, then its second, and so on, until it gets through. Every failure must leave
 /// the store as it was.
-pub(super) fn with_every_crash(mut operation: impl FnMut(Option<usize>) -> bool) -> usize {
+pub(super) fn with_every_crash(mut operation: impl FnMut(usize) -> bool) -> usize {
     for write in 0..2_000 {
-        if operation(Some(write)) {
+        if operation(write) {
             return write;
         }
     }
     panic!("the operation never got through");
+}
+
+/// Fails an operation at its first write, then at its second, and so on, and lets it succeed in the end. Every failure must leave the store
+/// as it was. Answers after how many writes it got through.
+pub(super) fn crash_at_every_write<T, E: std::fmt::Debug>(
+    phone: &mut Phone,
+    now: u64,
+    mut operation: impl FnMut(&mut Engine<'_>) -> Result<T, E>,
+) -> usize {
+    let rows = |phone: &Phone| phone.store.values().map(<[u8]>::to_vec).collect::<Vec<_>>();
+    let before = rows(phone);
+    with_every_crash(|write| {
+        phone.store.fail_at_write(write);
+        let is_through = phone.with(now, &mut operation).is_ok();
+        assert!(is_through || rows(phone) == before, "a failure at write {write} left something behind");
+        is_through
+    })
 }
 
 #[test]
@@ -33,18 +49,7 @@ fn sending_fails_whole_at_every_write() {
     let conversation = world.introduce(&mut ada, &mut bob);
     world.send(&mut ada, conversation, text("one"));
     world.settle(&mut [&mut ada, &mut bob]);
-    let writes = with_every_crash(|write| {
-        if let Some(write) = write {
-            ada.store.fail_at_write(write);
-        }
-        let before = ada.store.clone();
-        let sent = ada.with(world.now, |engine| engine.send(conversation, text("two"), None)).is_ok();
-        if !sent {
-            assert_eq!(texts(&mut ada, conversation), ["one"]);
-            assert_eq!(before.values().count(), ada.store.values().count());
-        }
-        sent
-    });
+    let writes = crash_at_every_write(&mut ada, world.now, |engine| engine.send(conversation, text("two"), None));
     assert!(writes > 3, "{writes} writes");
     world.settle(&mut [&mut ada, &mut bob]);
     assert_eq!(texts(&mut bob, conversation), ["one", "two"]);
@@ -69,9 +74,7 @@ fn receiving_fails_whole_at_every_write_and_then_succeeds() {
         world.serve(&mut ada);
         let (id, bytes) = world.intercept(&bob).remove(0);
         let writes = with_every_crash(|write| {
-            if let Some(write) = write {
-                bob.store.fail_at_write(write);
-            }
+            bob.store.fail_at_write(write);
             match bob.with(world.now, |engine| engine.handle_envelope(id, &bytes)) {
                 Ok(disposition) => {
                     assert_eq!(disposition, crate::Disposition::Consumed);
@@ -155,25 +158,6 @@ fn a_rolled_back_store_draws_no_prekey_id_again() {
     let highest = lost.one_time_kem.iter().map(|prekey| prekey.id).max().unwrap();
     assert!(drawn.one_time.iter().all(|prekey| prekey.id > highest));
     assert!(drawn.signed.unwrap().id > highest);
-}
-
-/// Fails an operation at its first write, then at its second, and so on, and lets it succeed in the end. Every failure must leave the store
-/// as it was. Answers after how many writes it got through.
-fn crash_at_every_write<T, E: std::fmt::Debug>(
-    phone: &mut Phone,
-    now: u64,
-    mut operation: impl FnMut(&mut Engine<'_>) -> Result<T, E>,
-) -> usize {
-    let rows = |phone: &Phone| phone.store.values().map(<[u8]>::to_vec).collect::<Vec<_>>();
-    let before = rows(phone);
-    with_every_crash(|write| {
-        if let Some(write) = write {
-            phone.store.fail_at_write(write);
-        }
-        let is_through = phone.with(now, &mut operation).is_ok();
-        assert!(is_through || rows(phone) == before, "a failure at write {write:?} left something behind");
-        is_through
-    })
 }
 
 /// Takes in everything in a mailbox, crashing at every write of it.

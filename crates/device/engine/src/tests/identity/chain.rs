@@ -142,9 +142,7 @@ fn a_chain_is_taken_in_whole_or_not_at_all() {
     let chain = world.history[&account][1..].to_vec();
     let now = world.now;
     let writes = with_every_crash(|write| {
-        if let Some(write) = write {
-            bob.store.fail_at_write(write);
-        }
+        bob.store.fail_at_write(write);
         let taken = bob.with(now, |engine| engine.handle_key_sets(account, &chain)).is_ok();
         let counter = bob.with(0, |engine| engine.contact_view(account)).unwrap().key_set_counter;
         assert_eq!(counter, Some(if taken { 4 } else { 1 }));

@@ -166,9 +166,7 @@ fn a_recovery_fails_whole_at_every_write_and_can_be_given_up() {
     let now = world.now;
     let begin = |phone: &mut Phone| {
         with_every_crash(|write| {
-            if let Some(write) = write {
-                phone.store.fail_at_write(write);
-            }
+            phone.store.fail_at_write(write);
             let begun = phone.with(now, |engine| engine.begin_recovery(account, &new_account("Ada"), &code, &basis));
             assert_eq!(begun.is_ok(), phone.with(now, |engine| engine.account_view()).unwrap().is_some());
             begun.is_ok()
@@ -181,9 +179,7 @@ fn a_recovery_fails_whole_at_every_write_and_can_be_given_up() {
     begin(&mut phone);
     let request = phone.with(now, |engine| engine.recovery_request()).unwrap();
     let writes = with_every_crash(|write| {
-        if let Some(write) = write {
-            phone.store.fail_at_write(write);
-        }
+        phone.store.fail_at_write(write);
         let done = phone.with(now, |engine| engine.complete_takeover()).is_ok();
         let state = phone.with(now, |engine| engine.account_view()).unwrap().unwrap().state;
         assert_eq!(state, if done { AccountState::Active } else { AccountState::Recovering });

@@ -6,7 +6,7 @@ use super::{acquainted, offer, parse, verification};
 use crate::account::AccountError;
 use crate::contact::Verification;
 use crate::event::Event;
-use crate::tests::crash::with_every_crash;
+use crate::tests::crash::{crash_at_every_write, with_every_crash};
 use crate::tests::linking::link;
 use crate::tests::world::{World, events, text, texts};
 
@@ -107,27 +107,15 @@ fn no_second_account_key_is_drawn_before_the_fate_of_the_first_is_known() {
 fn rotating_fails_whole_at_every_write() {
     let (mut world, mut ada, mut bob, conversation) = acquainted();
     let now = world.now;
-    let writes = with_every_crash(|write| {
-        if let Some(write) = write {
-            ada.store.fail_at_write(write);
-        }
-        ada.with(now, |engine| engine.rotate_account_key()).is_ok()
-    });
+    let writes = crash_at_every_write(&mut ada, now, |engine| engine.rotate_account_key());
     assert!(writes >= 1, "{writes} writes");
     let signed = ada.with(now, |engine| engine.unpublished_key_set()).unwrap().unwrap();
     world.record(&signed);
     world.key_sets.insert(ada.address.account, signed.clone());
-    let writes = with_every_crash(|write| {
-        if let Some(write) = write {
-            ada.store.fail_at_write(write);
-        }
-        ada.with(now, |engine| engine.handle_published()).is_ok()
-    });
+    let writes = crash_at_every_write(&mut ada, now, |engine| engine.handle_published());
     assert!(writes > 3, "{writes} writes");
     let writes = with_every_crash(|write| {
-        if let Some(write) = write {
-            bob.store.fail_at_write(write);
-        }
+        bob.store.fail_at_write(write);
         let account = ada.address.account;
         let taken = bob.with(now, |engine| engine.handle_key_set(account, &signed));
         let state = verification(&mut bob, account);
