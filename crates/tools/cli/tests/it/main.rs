@@ -1,5 +1,5 @@
-//! The whole system, from outside: real processes of `rcseal`, real sockets, real TLS, real files. Nothing here calls the library but the
-//! search of the demo's own kind.
+//! The whole system, from outside: real processes of `rcseal`, real sockets, real TLS, real files. The library is called
+//! for what no command does: to search the way the demo does, and in `live` for clients that stay connected.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -12,7 +12,9 @@ mod generated;
 mod hostile_text;
 mod identity;
 mod linking;
+mod live;
 mod messages;
 mod pictures;
 mod rekeying;
+mod resending;
 mod support;
