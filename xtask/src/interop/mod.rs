@@ -7,9 +7,12 @@
 mod libsignal;
 
 use std::error::Error;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use rcseal_report::{Format, Report};
 
+pub(crate) use self::libsignal::missing_program;
 use crate::process::{ProcessError, run_lines};
 use crate::workspace::{Workspace, WorkspaceError};
 
@@ -61,10 +64,10 @@ pub(crate) enum InteropError {
     #[error("cannot write {path}")]
     File {
         /// The file.
-        path: std::path::PathBuf,
+        path: PathBuf,
         /// What the system said.
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The runner printed no report.
     #[error("the runner printed no report")]
@@ -82,8 +85,6 @@ pub(crate) struct Options {
     pub(crate) record: bool,
 }
 
-pub(crate) use libsignal::missing_program;
-
 /// Runs the command.
 pub(crate) fn run(arguments: &Arguments) -> Result<u8, Box<dyn Error>> {
     let workspace = Workspace::load()?;
@@ -97,7 +98,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Box<dyn Error>> {
 /// Installs libsignal if it is not there, and gives the report of the runner.
 pub(crate) fn against_libsignal(
     workspace: &Workspace,
-    target: &std::path::Path,
+    target: &Path,
     options: Options,
 ) -> Result<Report, InteropError> {
     let folder = libsignal::install(workspace)?;
