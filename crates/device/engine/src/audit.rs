@@ -42,10 +42,7 @@ impl Engine<'_> {
         add("device-auth key", account.device_auth.seed());
         add("identity key", account.identity.expose_secret());
         add("sealing key", account.sealing_seed.expose());
-        if let Some(signer) = &account.signer {
-            add("account key", signer.seed());
-        }
-        if let Some(signer) = &account.next_signer {
+        for signer in [&account.signer, &account.next_signer].into_iter().flatten() {
             add("account key", signer.seed());
         }
         for token in [&account.next_token, &account.retiring_token].into_iter().flatten() {

@@ -9,8 +9,9 @@ use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
 
 use crate::account::{Account, AccountError};
 use crate::context::{Engine, UnixMillis};
+use crate::pages::Pages;
 use crate::record::Record;
-use crate::store::{BadRow, Order, StoreError, Table, prefix_end};
+use crate::store::{BadRow, StoreError, Table};
 
 /// First delay of a retry, in milliseconds: a lost packet's worth.
 const RETRY_MS_MIN: u64 = 500;
@@ -243,16 +244,15 @@ impl Engine<'_> {
     /// # Errors
     /// Those of the store.
     pub fn poll_needs_timeout(&self) -> Result<Option<UnixMillis>, StoreError> {
-        let (mut next, mut from) = (None::<UnixMillis>, Vec::new());
-        loop {
-            let rows = self.tx.scan(Table::Need, &from, &prefix_end(&[]), PAGE, Order::Ascending)?;
-            let Some((last, _)) = rows.last() else { return Ok(next) };
-            from = [last.as_slice(), &[0]].concat();
+        let mut pages = Pages::new(Table::Need, &[], PAGE);
+        let mut next = None::<UnixMillis>;
+        while let Some(rows) = pages.next(self.tx)? {
             for (_, row) in &rows {
                 let due = UnixMillis(NeedRecord::from_row(Table::Need, row)?.due_at_ms);
                 next = Some(next.map_or(due, |next| next.min(due)));
             }
         }
+        Ok(next)
     }
 
     /// Whether something is due, or has been tried and has to be tried again. What is only planned for later, such as the end of an old
@@ -261,11 +261,8 @@ impl Engine<'_> {
     /// # Errors
     /// Those of the store.
     pub fn has_unmet_needs(&self) -> Result<bool, StoreError> {
-        let mut from = Vec::new();
-        loop {
-            let rows = self.tx.scan(Table::Need, &from, &prefix_end(&[]), PAGE, Order::Ascending)?;
-            let Some((last, _)) = rows.last() else { return Ok(false) };
-            from = [last.as_slice(), &[0]].concat();
+        let mut pages = Pages::new(Table::Need, &[], PAGE);
+        while let Some(rows) = pages.next(self.tx)? {
             for (_, row) in &rows {
                 let need = NeedRecord::from_row(Table::Need, row)?;
                 if need.attempts > 0 || need.due_at_ms <= self.now.0 {
@@ -273,6 +270,7 @@ impl Engine<'_> {
                 }
             }
         }
+        Ok(false)
     }
 
     /// What is to be done now.
@@ -281,12 +279,11 @@ impl Engine<'_> {
     /// Those of the store.
     pub fn poll_needs(&mut self) -> Result<Vec<Need>, AccountError> {
         let own = self.account()?;
-        let (mut needs, mut from) = (Vec::new(), Vec::new());
+        let (mut needs, mut pages) = (Vec::new(), Pages::new(Table::Need, &[], PAGE));
         // Every row is looked at where it has to be: those that are never met must not hide the others.
-        while needs.len() < POLL_MAX {
-            let rows = self.tx.scan(Table::Need, &from, &prefix_end(&[]), PAGE, Order::Ascending)?;
-            let Some((last, _)) = rows.last() else { break };
-            from = [last.as_slice(), &[0]].concat();
+        while needs.len() < POLL_MAX
+            && let Some(rows) = pages.next(self.tx)?
+        {
             for (key, row) in &rows {
                 if needs.len() < POLL_MAX && NeedRecord::from_row(Table::Need, row)?.due_at_ms <= self.now.0 {
                     needs.extend(self.need(&own, key)?);
