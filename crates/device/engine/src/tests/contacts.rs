@@ -20,11 +20,7 @@ const DAY: u64 = 24 * 3600 * 1000;
 fn acquainted() -> (World, Phone, Phone, ConversationId) {
     let mut world = World::new();
     let (mut ada, mut bob) = (world.phone(1, "Ada"), world.phone(2, "Bob"));
-    let conversation = world.introduce(&mut ada, &mut bob);
-    world.send(&mut ada, conversation, text("one"));
-    world.settle(&mut [&mut ada, &mut bob]);
-    world.send(&mut bob, conversation, text("two"));
-    world.settle(&mut [&mut ada, &mut bob]);
+    let conversation = world.acquaint(&mut ada, &mut bob);
     events(&mut ada);
     events(&mut bob);
     (world, ada, bob, conversation)

@@ -188,11 +188,7 @@ fn arbitrary_bytes_are_kept_aside_and_bounded() {
 fn the_sender_hears_that_a_message_could_not_be_read() {
     let mut world = World::new();
     let (mut ada, mut bob) = (world.phone(1, "Ada"), world.phone(2, "Bob"));
-    let conversation = world.introduce(&mut ada, &mut bob);
-    world.send(&mut ada, conversation, text("one"));
-    world.settle(&mut [&mut ada, &mut bob]);
-    world.send(&mut bob, conversation, text("two"));
-    world.settle(&mut [&mut ada, &mut bob]);
+    let conversation = world.acquaint(&mut ada, &mut bob);
     // Ada's ratchet goes wrong under a seal that still holds: a store that was put back in part.
     let id = world.send(&mut ada, conversation, text("three"));
     world.serve(&mut ada);

@@ -12,22 +12,13 @@ use rand_core::SeedableRng as _;
 use rcseal_credential::{UnverifiedKeySet, VerifiedKeySet};
 use rcseal_crypto::secret::Secret;
 use rcseal_wire::api::DeviceUpload;
-use rcseal_wire::id::{AccountId, ConversationId, Custody, Platform};
+use rcseal_wire::id::{AccountId, ConversationId};
 
-use super::world::{Phone, World, events, text};
-use crate::account::{AccountState, NewAccount};
+use super::world::{Phone, World, events, new_account};
+use crate::account::AccountState;
 use crate::contact::{KeySetOutcome, Verification};
 use crate::store::memory::MemoryStore;
 use crate::{Engine, UnixMillis};
-
-fn new_account(name: &str) -> NewAccount {
-    NewAccount {
-        origin: "https://relay.example".parse().unwrap(),
-        platform: Platform::Ios,
-        custody: Custody::User,
-        display_name: name.to_owned(),
-    }
-}
 
 /// A phone with nothing on it.
 fn blank(seed: u64, like: &Phone) -> Phone {
@@ -42,13 +33,7 @@ fn blank(seed: u64, like: &Phone) -> Phone {
 /// The recovery key that `World::phone` drew for a seed, by drawing it again.
 fn recovery_seed(seed: u64, name: &str, now: u64) -> Secret<32> {
     let (mut store, mut rng) = (MemoryStore::new(), ChaCha20Rng::seed_from_u64(seed));
-    store
-        .run(|tx| {
-            let new = NewAccount { platform: Platform::Android, ..new_account(name) };
-            Engine::new(tx, UnixMillis(now), &mut rng).create_account(&new)
-        })
-        .unwrap()
-        .recovery_seed
+    store.run(|tx| Engine::new(tx, UnixMillis(now), &mut rng).create_account(&new_account(name))).unwrap().recovery_seed
 }
 
 /// The server gives the account to the phone: its devices are this one.
@@ -92,11 +77,7 @@ fn parse(bytes: &[u8]) -> VerifiedKeySet {
 fn acquainted() -> (World, Phone, Phone, ConversationId) {
     let mut world = World::new();
     let (mut ada, mut bob) = (world.phone(1, "Ada"), world.phone(2, "Bob"));
-    let conversation = world.introduce(&mut bob, &mut ada);
-    world.send(&mut bob, conversation, text("one"));
-    world.settle(&mut [&mut ada, &mut bob]);
-    world.send(&mut ada, conversation, text("two"));
-    world.settle(&mut [&mut ada, &mut bob]);
+    let conversation = world.acquaint(&mut bob, &mut ada);
     bob.with(world.now, |engine| engine.mark_verified(ada.address.account)).unwrap();
     events(&mut bob);
     events(&mut ada);

@@ -81,12 +81,7 @@ impl World {
         let (request, view) = store
             .run(|tx| {
                 let mut engine = Engine::new(tx, UnixMillis(self.now), &mut rng);
-                engine.create_account(&NewAccount {
-                    origin: "https://relay.example".parse().unwrap(),
-                    platform: Platform::Android,
-                    custody: Custody::User,
-                    display_name: name.to_owned(),
-                })?;
+                engine.create_account(&new_account(name))?;
                 let request = engine.registration_request(None)?;
                 engine.handle_registered()?;
                 let view = engine.account_view()?.unwrap();
@@ -108,6 +103,16 @@ impl World {
             engine.direct_conversation(invitation.account)
         })
         .unwrap()
+    }
+
+    /// `from` takes `to`'s invitation in, and each writes to the other.
+    pub(super) fn acquaint(&mut self, from: &mut Phone, to: &mut Phone) -> ConversationId {
+        let conversation = self.introduce(from, to);
+        self.send(from, conversation, text("one"));
+        self.settle(&mut [from, to]);
+        self.send(to, conversation, text("two"));
+        self.settle(&mut [from, to]);
+        conversation
     }
 
     pub(super) fn send(&mut self, phone: &mut Phone, conversation: ConversationId, body: Body) -> MessageId {
@@ -230,6 +235,15 @@ impl World {
             }
         }
         panic!("the phones never come to rest");
+    }
+}
+
+pub(super) fn new_account(name: &str) -> NewAccount {
+    NewAccount {
+        origin: "https://relay.example".parse().unwrap(),
+        platform: Platform::Android,
+        custody: Custody::User,
+        display_name: name.to_owned(),
     }
 }
 

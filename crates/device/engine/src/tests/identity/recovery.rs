@@ -7,7 +7,7 @@ use rand_core::SeedableRng as _;
 use rcseal_credential::{BuildError, KeySetError, RecoveryKey, Succession};
 use rcseal_wire::frame::SubmitStatus;
 
-use super::{acquainted, blank, new_account, offer, parse, recover, recovery_seed, rotate, take_over, verification};
+use super::{acquainted, blank, offer, parse, recover, recovery_seed, rotate, take_over, verification};
 use crate::account::{AccountError, AccountState};
 use crate::contact::{KeySetOutcome, KeySetRefusal, Verification};
 use crate::event::{Event, KeySetReason};
@@ -17,7 +17,7 @@ use crate::send::SendError;
 use crate::store::Table;
 use crate::tests::crash::with_every_crash;
 use crate::tests::linking::link;
-use crate::tests::world::{Phone, events, messages, second_device, text, texts};
+use crate::tests::world::{Phone, events, messages, new_account, second_device, text, texts};
 
 #[test]
 fn a_lost_account_comes_back_with_the_recovery_code() {

@@ -2,13 +2,13 @@
 
 use rcseal_credential::Succession;
 
-use super::{acquainted, blank, new_account, offer, rotate, take_over, verification};
+use super::{acquainted, blank, offer, rotate, take_over, verification};
 use crate::UnixMillis;
 use crate::contact::{KeySetOutcome, KeySetRefusal, Verification};
 use crate::event::{Event, KeySetReason};
 use crate::send::SendError;
 use crate::tests::linking::link;
-use crate::tests::world::{Phone, World, events, text, texts};
+use crate::tests::world::{Phone, World, events, new_account, text, texts};
 
 #[test]
 fn a_reset_is_the_weakest_change_and_has_its_time() {
