@@ -25,9 +25,10 @@ use super::telling::Telling;
 
 /// Where a session envelope is damaged: behind kind, tag and nonce, in the ciphertext.
 const DAMAGED_AT: usize = 64;
-/// How often Bob asks the true directory before the demo gives up, and how long he waits in between.
-const ASKS_MAX: u32 = 40;
-const ASK_AGAIN: Duration = Duration::from_millis(250);
+/// How often Bob asks the true directory before the demo gives up, and how long he waits in between: little, because asking is two
+/// commands, which take a multiple of it.
+const ASKS_MAX: u32 = 100;
+const ASK_AGAIN: Duration = Duration::from_millis(25);
 /// How long the adversary's envelopes may wait.
 const TTL_SECONDS: u32 = 3600;
 
