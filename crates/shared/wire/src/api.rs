@@ -3,15 +3,14 @@
 //! Byte strings are base64url without padding. The server treats prekeys and key sets as bytes until it has verified them; the client
 //! verifies again, trusting nobody.
 
+mod key_map;
 mod takeover;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
-pub use takeover::{
-    KeyMap, KeyMapDevice, KeyMapPrekey, KeySetBasis, KeySetProof, PendingReset, RecoveryRequest, ResetAccepted,
-    ResetRequest, ResetStatus,
-};
+pub use key_map::{KeyMap, KeyMapDevice, KeyMapPrekey};
+pub use takeover::{KeySetBasis, KeySetProof, PendingReset, RecoveryRequest, ResetAccepted, ResetRequest, ResetStatus};
 
 use crate::b64;
 use crate::id::{AccountId, BlobId, DeliveryTokenHash, DeviceNumber, Digest, LinkId, MailboxId};
