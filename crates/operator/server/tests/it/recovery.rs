@@ -99,6 +99,28 @@ async fn a_recovery_outranks_the_migration_of_a_thief() {
 }
 
 #[tokio::test]
+async fn a_recovery_ahead_of_a_thief_who_publishes_without_a_pause_is_taken_and_the_account_goes_on() {
+    let server = TestServer::start().await;
+    let (mut thief, mut stolen) = server.registered().await;
+    let mut client = server.connect().await;
+    let mut back = thief.recovered_ahead(&basis(&mut client, &thief).await, 8_192);
+    // What the recovery was signed on top of is not the newest set any more when it comes.
+    for _ in 0..3 {
+        thief.migrate();
+        assert_eq!(stolen.put("/v1/account/key-set", &body(&thief.key_set)).await.status, 204);
+    }
+    assert_eq!(client.post(&recovery(thief.account), &back.recovery_request()).await.status, 204);
+    back.log_in(&server, &mut client).await;
+    back.republish();
+    assert_eq!(client.put("/v1/account/key-set", &body(&back.key_set)).await.status, 204);
+    let path = format!("/v1/accounts/{}/key-sets?from=1", thief.account);
+    let served: KeySetsBody = client.get(&path).await.json();
+    let counters: Vec<u64> =
+        served.key_sets.iter().map(|set| UnverifiedKeySet::parse(&set.0).unwrap().counter().get()).collect();
+    assert_eq!(counters, [1, 2, 3, 4, 8_194, 8_195]);
+}
+
+#[tokio::test]
 async fn another_recovery_key_and_an_account_that_does_not_exist_look_alike() {
     let server = TestServer::start().await;
     let (owner, _) = server.registered().await;

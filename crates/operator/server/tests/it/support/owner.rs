@@ -88,6 +88,16 @@ impl Owner {
         })
     }
 
+    /// The same as [`Self::recovered`], with counters left out for somebody who publishes at the same moment.
+    pub fn recovered_ahead(&self, current: &VerifiedKeySet, counters: u64) -> Self {
+        let key = &self.recovery_key;
+        let recovered = self.anew(current.device_number_anew(), |entry, signer, renewed| {
+            let begun = KeySetBuilder::recovery(current, key, renewed.commitment())?.ahead(counters);
+            begun.add_device(entry)?.sign_recovery(key, signer)
+        });
+        recovered.unwrap()
+    }
+
     /// The same person with nothing at all, and a new device, whose key set continues `current`.
     pub fn reset(&self, current: &VerifiedKeySet, not_before_ms: u64) -> Self {
         let reset = self.anew(current.device_number_anew(), |entry, signer, renewed| {
