@@ -81,6 +81,9 @@ pub enum Event {
     },
     /// The reset was called off.
     ResetCalledOff,
+    /// The server refused a change of this account's key set for good, and it is dropped: a device that was to be removed may still be
+    /// there, or the account key the old one.
+    ChangeRefused,
     /// An envelope could not be decrypted. It is kept.
     Undecryptable {
         /// Which.
@@ -259,6 +262,7 @@ impl EventRecord {
             Event::VerificationSuggested { account } => (20, none, *account.as_bytes(), none, 0),
             Event::ResetPending { effective_at } => (21, u128::from(effective_at.0).to_be_bytes(), none, none, 0),
             Event::ResetCalledOff => (22, none, none, none, 0),
+            Event::ChangeRefused => (23, none, none, none, 0),
             Event::ResendHeld { conversation, message, device } => (
                 10,
                 *conversation.as_bytes(),
@@ -303,6 +307,7 @@ impl EventRecord {
                 ),
             },
             22 => Event::ResetCalledOff,
+            23 => Event::ChangeRefused,
             10 => {
                 let bad = || BadRow::error(Table::Event);
                 let device = u8::try_from(self.value).map_err(|_| bad())?;

@@ -368,14 +368,17 @@ impl Engine<'_> {
         self.announce_key_set(&account).map_err(crate::send::as_account_error)
     }
 
-    /// The directory refused the key set for good: another one is there. Ours is dropped. An account key that it would have brought stays
+    /// The directory refused the key set for good: another one is there, it says. Ours is dropped, and the app is told: a device that
+    /// the user wanted removed may still be there. An account key that it would have brought stays
     /// until the account's key set is here: the other one may be ours, of an answer that was lost.
     ///
     /// # Errors
     /// Those of the store.
     pub fn handle_publish_refused(&mut self) -> Result<(), AccountError> {
         let mut account = self.account()?;
-        account.unpublished = None;
+        if account.unpublished.take().is_some() {
+            self.emit(crate::event::Event::ChangeRefused)?;
+        }
         self.put_account(&account)?;
         self.need_met(NeedKind::Publish, account.address.account)?;
         self.need_key_set(account.address.account)?;

@@ -138,6 +138,12 @@ pub enum CliError {
         /// How many.
         count: usize,
     },
+    /// The server has not taken the key set without the device.
+    #[error("device {device} is still in the account: the server has not taken the change; `rcseal devices` says who is in it")]
+    NotRemoved {
+        /// Which device.
+        device: u8,
+    },
     /// The message waits on this device: no server took it.
     #[error("the message waits here until the server can be reached; it goes out with the next command")]
     StillQueued,
@@ -187,6 +193,7 @@ impl CliError {
             Self::OtherTakeover { .. } => "account_other_takeover",
             Self::NotHeld => "resend_not_held",
             Self::KeysDisagree { .. } => "keys_disagree",
+            Self::NotRemoved { .. } => "device_not_removed",
             Self::StillQueued => "still_queued",
             Self::NotDelivered { reason } => reason,
             Self::Start(error) => error.code(),
@@ -230,6 +237,7 @@ impl CliError {
             Self::RecoveryCode(_) => Exit::Usage,
             Self::NotHeld => Exit::NotHere,
             Self::KeysDisagree { .. } => Exit::Unverified,
+            Self::NotRemoved { .. } => Exit::Refused,
             Self::StillQueued => Exit::Network,
             Self::NotDelivered { .. } => Exit::Refused,
             Self::File { .. }

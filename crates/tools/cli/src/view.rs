@@ -330,6 +330,14 @@ pub fn event(event: &Event, names: &Names) -> Option<(Value, Option<String>)> {
         Event::ResetCalledOff => {
             (json!({ "event": "reset_called_off" }), Some("* the reset of your account was called off".to_owned()))
         }
+        Event::ChangeRefused => (
+            json!({ "event": "change_refused" }),
+            Some(
+                "* the server refused a change of your account: a device that you removed may still be there, or your account key the \
+                 old one; `rcseal devices` says who is in the account"
+                    .to_owned(),
+            ),
+        ),
         Event::ResendHeld { conversation, message, device } => (
             json!({
                 "event": "resend_held",
@@ -410,6 +418,7 @@ mod tests {
             (Event::VerificationSuggested { account }, "verification_suggested"),
             (Event::ResetPending { effective_at: UnixMillis(0) }, "reset_pending"),
             (Event::ResetCalledOff, "reset_called_off"),
+            (Event::ChangeRefused, "change_refused"),
             (Event::ResendHeld { conversation, message, device }, "resend_held"),
             (Event::DeviceRemoved, "device_removed"),
         ]

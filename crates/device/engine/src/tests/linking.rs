@@ -6,8 +6,9 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use rcseal_wire::id::{Custody, LinkId, Platform};
 
-use super::world::{Phone, World, messages, second_device, text, texts};
+use super::world::{Phone, World, events, messages, second_device, text, texts};
 use crate::account::AccountError;
+use crate::event::Event;
 use crate::link::{LinkFailure, LinkingDevice};
 use crate::message::MessageState;
 use crate::store::memory::MemoryStore;
@@ -99,6 +100,23 @@ fn a_removed_device_hears_nothing_more() {
     world.send(&mut tablet, conversation, text("I am still here"));
     world.settle(&mut [&mut ada, &mut bob, &mut tablet]);
     assert!(!texts(&mut ada, conversation).contains(&"I am still here".to_owned()));
+}
+
+#[test]
+fn a_removal_that_the_server_refuses_is_told_and_leaves_the_device() {
+    let mut world = World::new();
+    let mut bob = world.phone(2, "Bob");
+    let tablet = link(&mut world, &mut bob, 5);
+    events(&mut bob);
+    bob.with(world.now, |engine| engine.remove_device(tablet.address.device)).unwrap();
+    // The server says that another key set is there, and shows the one that names the tablet.
+    bob.with(world.now, |engine| engine.handle_publish_refused()).unwrap();
+    assert_eq!(events(&mut bob), [Event::ChangeRefused]);
+    world.serve(&mut bob);
+    let devices = bob.with(0, |engine| engine.account_view()).unwrap().unwrap().devices;
+    assert!(devices.iter().any(|device| device.number == tablet.address.device));
+    bob.with(world.now, |engine| engine.handle_publish_refused()).unwrap();
+    assert_eq!(events(&mut bob), [], "told once");
 }
 
 #[test]

@@ -69,8 +69,15 @@ pub(crate) async fn run(command: DeviceCommand, profile: &Profile, output: Outpu
                 .map_err(|error| CliError::Malformed { what: "the device number", code: error.code() })?;
             let client = device::open(profile).await?;
             client.remove_device(device).await?;
-            client.sync_once().await?;
+            let synced = client.sync_once().await;
+            // The key set says whether it is, not that somebody asked for it: the server may be away, or have refused.
+            let devices = device::account(&client).await?.devices;
+            if devices.iter().any(|known| known.number == device) {
+                synced?;
+                return Err(CliError::NotRemoved { device: number });
+            }
             output.result(|| json!({ "event": "removed", "device": number }), || format!("device {number} is removed"));
+            synced?;
             Ok(())
         }
     }
