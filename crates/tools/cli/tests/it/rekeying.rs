@@ -19,6 +19,7 @@ fn sessions_say_how_old_they_are_and_whether_they_were_answered() {
     alice.run(&["send", "bob", "hello"]);
     let begun = session(&alice, "bob");
     assert_eq!((&begun["initiator"], &begun["answered"], &begun["sent"]), (&true.into(), &false.into(), &1.into()));
+    assert_eq!(begun["post_quantum_epoch"], 0);
     bob.drain();
     bob.run(&["send", "alice", "hello to you"]);
     alice.drain();
