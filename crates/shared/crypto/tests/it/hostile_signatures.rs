@@ -68,9 +68,9 @@ fn a_key_with_a_small_component_is_judged_alike_by_both_back_ends() {
                 let r = scalar(100 + k);
                 let signature = forged(r, EdwardsPoint::mul_base(&r).compress().0, a, &public, MESSAGE);
                 if verified(&public, MESSAGE, &signature) {
-                    valid += 1
+                    valid += 1;
                 } else {
-                    invalid += 1
+                    invalid += 1;
                 }
                 let mut unreduced = signature;
                 add_group_order(&mut unreduced);
