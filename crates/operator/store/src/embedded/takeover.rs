@@ -12,7 +12,7 @@ use rcseal_wire::id::{AccountId, DeviceAddress, DeviceNumber, KeySetCounter, Key
 
 use super::account::{counter, set_counter};
 use super::directory::{PublishKind, account_row, current_key_set, device_row, publish, upload};
-use super::engine::read_error;
+use super::engine::{Engine, read_error};
 use super::mailbox::{insert_mailbox, is_mailbox_free};
 use super::rows::{self, Counter, PendingResetRow, PrekeyRow, ResetRow, Space};
 use super::txn::Txn;
@@ -69,6 +69,10 @@ fn take_over(
 
 fn reset_row(txn: &Txn<'_>, account: AccountId) -> Result<Option<ResetRow>, StoreError> {
     txn.get(Space::Records, &rows::reset_key(account))?.map(|row| rows::decode(&row, SPACE)).transpose()
+}
+
+fn read_row(engine: &Engine, account: AccountId) -> Result<Option<ResetRow>, StoreError> {
+    engine.get(Space::Records, &rows::reset_key(account))?.map(|row| rows::decode(&row, SPACE)).transpose()
 }
 
 /// When a row falls due.
@@ -277,8 +281,7 @@ impl TakeoverStore for FjallStore {
         now: UnixMillis,
     ) -> Result<bool, StoreError> {
         self.read(move |engine| {
-            let Some(row) = engine.get(Space::Records, &rows::reset_key(account))? else { return Ok(false) };
-            let row: ResetRow = rows::decode(&row, SPACE)?;
+            let Some(row) = read_row(engine, account)? else { return Ok(false) };
             let is_alive = row.pending.is_some() || row.ticket_expires_at > now.get();
             Ok(is_alive && ct_eq(&row.ticket, ticket.as_bytes()))
         })
@@ -291,11 +294,7 @@ impl TakeoverStore for FjallStore {
     }
 
     async fn reset(&self, account: AccountId) -> Result<Option<ResetRecord>, StoreError> {
-        self.read(move |engine| {
-            let Some(row) = engine.get(Space::Records, &rows::reset_key(account))? else { return Ok(None) };
-            record(account, &rows::decode(&row, SPACE)?).map(Some)
-        })
-        .await
+        self.read(move |engine| read_row(engine, account)?.map(|row| record(account, &row)).transpose()).await
     }
 
     async fn resets(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<ResetRecord>, StoreError> {

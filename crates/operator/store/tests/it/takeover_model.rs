@@ -55,7 +55,7 @@ fn action() -> impl Strategy<Value = Action> {
 enum Reset {
     None,
     Allowed(u8, UnixMillis),
-    Pending(u8, UnixMillis, Takeover),
+    Pending(u8, UnixMillis, Box<Takeover>),
 }
 
 struct Model {
@@ -124,10 +124,12 @@ impl Model {
                 if takeover.previous != self.current.hash {
                     return Err("key_set_conflict");
                 }
-                self.reset = Reset::Pending(ticket, effective_at, takeover.clone());
+                self.reset = Reset::Pending(ticket, effective_at, Box::new(takeover.clone()));
                 Ok(effective_at)
             }
-            Reset::Pending(good, effective_at, pending) if *good == ticket && pending == takeover => Ok(*effective_at),
+            Reset::Pending(good, effective_at, pending) if *good == ticket && **pending == *takeover => {
+                Ok(*effective_at)
+            }
             _ => Err("reset_ticket_refused"),
         }
     }
