@@ -211,6 +211,10 @@ impl CliError {
                 "note: to the server this device is none of the account's: it was removed, or the account was recovered or reset\n      \
                  on another device, or this device's own reset is not in force yet",
             ),
+            Self::Client(ClientError::Net(error)) if error.problem() == Some(ProblemCode::ResetTicketRefused) => Some(
+                "note: a reset that was begun in this profile with such a ticket cannot go on; another attempt needs another\n      \
+                 ticket and another profile",
+            ),
             Self::NotDelivered { reason: "no_keys" } => Some(
                 "note: the devices that it was meant for are gone or have other keys; `rcseal contacts` says what changed,\n      \
                  `rcseal resend` what can be sent to the keys of now",

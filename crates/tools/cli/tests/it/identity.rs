@@ -239,5 +239,7 @@ fn a_device_of_the_account_hears_of_a_reset_and_calls_it_off() {
     phone.run(&["account", "reset", "veto"]);
     assert!(phone.run(&["account", "reset", "status"]).lines[0]["effective_at_ms"].is_null());
     assert_eq!(phone.drain().events("reset_called_off").len(), 1);
-    with_input(&thief, &request, "").assert_refused(4, "reset_ticket_refused");
+    let refused = with_input(&thief, &request, "");
+    refused.assert_refused(4, "reset_ticket_refused");
+    assert!(refused.stderr.contains("another profile"), "{}", refused.stderr);
 }
