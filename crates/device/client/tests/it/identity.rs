@@ -18,7 +18,7 @@ use rcseal_wire::api::{Base64, KeySetBasis, KeySetProof, RecoveryRequest, ResetA
 use rcseal_wire::id::{AccountId, Custody, Platform};
 use rcseal_wire::problem::ProblemCode;
 
-use crate::support::server::{Peer, Received, Server, impatient};
+use crate::support::server::{Received, Server, impatient};
 use crate::support::vault;
 
 const DELAY_SECONDS: u64 = 60;
@@ -86,10 +86,39 @@ async fn client(server: &Server, folder: &Path) -> Client {
     Client::open(config, Arc::new(vault(&folder.join("vault"), "pass"))).await.unwrap()
 }
 
-/// Answers for the key set: the first one, and `later` from the second question on.
-async fn show(peer: &mut Peer, before: usize, first: &[u8], later: &[u8]) {
-    let key_set = Base64(if before == 0 { first } else { later }.to_vec());
-    peer.answer_json(&KeySetBasis { key_set, now_ms: 1_000, reset_delay_seconds: DELAY_SECONDS }).await;
+/// What a server says to anything but a question for the key set.
+enum Answer {
+    Done,
+    Problem(ProblemCode),
+    Accepted(ResetAccepted),
+}
+
+/// A server that shows a key set, another one from the second question on, and answers the rest by the end of the path and how often it was
+/// asked that before.
+async fn serving(shown: [&[u8]; 2], answer: fn(&str, usize) -> Answer) -> (Server, Asked) {
+    let asked = Asked::default();
+    let (shown, noted) = (shown.map(<[u8]>::to_vec), asked.clone());
+    let server = Server::start(move |mut peer| {
+        let (shown, noted) = (shown.clone(), noted.clone());
+        async move {
+            while let Some(request) = peer.request().await {
+                let before = noted.note(&request);
+                let end = request.path.rsplit('/').next().unwrap();
+                if end == "key-set" {
+                    let key_set = Base64(shown[before.min(1)].clone());
+                    peer.answer_json(&KeySetBasis { key_set, now_ms: 1_000, reset_delay_seconds: DELAY_SECONDS }).await;
+                    continue;
+                }
+                match answer(end, before) {
+                    Answer::Done => peer.answer(204, "", b"").await,
+                    Answer::Problem(code) => peer.answer_problem(code).await,
+                    Answer::Accepted(accepted) => peer.answer_json(&accepted).await,
+                }
+            }
+        }
+    })
+    .await;
+    (server, asked)
 }
 
 fn parse(bytes: &[u8]) -> VerifiedKeySet {
@@ -99,22 +128,9 @@ fn parse(bytes: &[u8]) -> VerifiedKeySet {
 #[tokio::test]
 async fn a_recovery_that_lost_a_race_is_signed_again_on_the_newer_key_set() {
     let lost = Lost::new();
-    let asked = Asked::default();
-    let (first, second, noted) = (lost.first.clone(), lost.second.clone(), asked.clone());
-    let server = Server::start(move |mut peer| {
-        let (first, second, noted) = (first.clone(), second.clone(), noted.clone());
-        async move {
-            while let Some(request) = peer.request().await {
-                let before = noted.note(&request);
-                if request.path.ends_with("/key-set") {
-                    show(&mut peer, before, &first, &second).await;
-                } else if before == 0 {
-                    peer.answer_problem(ProblemCode::KeySetConflict).await;
-                } else {
-                    peer.answer(204, "", b"").await;
-                }
-            }
-        }
+    let (server, asked) = serving([&lost.first, &lost.second], |_, before| match before {
+        0 => Answer::Problem(ProblemCode::KeySetConflict),
+        _ => Answer::Done,
     })
     .await;
     let folder = tempfile::tempdir().unwrap();
@@ -145,22 +161,8 @@ async fn a_recovery_that_lost_a_race_is_signed_again_on_the_newer_key_set() {
 #[tokio::test]
 async fn a_server_that_refuses_the_same_recovery_is_not_asked_for_ever() {
     let lost = Lost::new();
-    let asked = Asked::default();
-    let (first, noted) = (lost.first.clone(), asked.clone());
-    let server = Server::start(move |mut peer| {
-        let (first, noted) = (first.clone(), noted.clone());
-        async move {
-            while let Some(request) = peer.request().await {
-                let before = noted.note(&request);
-                if request.path.ends_with("/key-set") {
-                    show(&mut peer, before, &first, &first).await;
-                } else {
-                    peer.answer_problem(ProblemCode::KeySetConflict).await;
-                }
-            }
-        }
-    })
-    .await;
+    let conflict = |_: &str, _| Answer::Problem(ProblemCode::KeySetConflict);
+    let (server, asked) = serving([&lost.first, &lost.first], conflict).await;
     let folder = tempfile::tempdir().unwrap();
     let ada = client(&server, folder.path()).await;
     ada.begin_recovery(lost.account, new_account(server.port), lost.recovery_seed).await.unwrap();
@@ -176,18 +178,7 @@ async fn a_server_that_refuses_the_same_recovery_is_not_asked_for_ever() {
 #[tokio::test]
 async fn a_code_of_another_account_is_refused_before_anything_is_sent_but_the_question() {
     let lost = Lost::new();
-    let asked = Asked::default();
-    let (first, noted) = (lost.first.clone(), asked.clone());
-    let server = Server::start(move |mut peer| {
-        let (first, noted) = (first.clone(), noted.clone());
-        async move {
-            while let Some(request) = peer.request().await {
-                let before = noted.note(&request);
-                show(&mut peer, before, &first, &first).await;
-            }
-        }
-    })
-    .await;
+    let (server, asked) = serving([&lost.first, &lost.first], |_, _| Answer::Done).await;
     let folder = tempfile::tempdir().unwrap();
     let ada = client(&server, folder.path()).await;
     let wrong = Secret::from_bytes([7; 32]);
@@ -205,23 +196,10 @@ async fn a_code_of_another_account_is_refused_before_anything_is_sent_but_the_qu
 #[tokio::test]
 async fn a_device_that_waits_for_its_reset_asks_again_and_then_has_the_account() {
     let lost = Lost::new();
-    let asked = Asked::default();
-    let (first, noted) = (lost.first.clone(), asked.clone());
-    let server = Server::start(move |mut peer| {
-        let (first, noted) = (first.clone(), noted.clone());
-        async move {
-            while let Some(request) = peer.request().await {
-                let before = noted.note(&request);
-                if request.path.ends_with("/key-set") {
-                    show(&mut peer, before, &first, &first).await;
-                } else if request.path.ends_with("/reset") {
-                    peer.answer_json(&ResetAccepted { effective_at_ms: 61_000, in_force: before >= 2 }).await;
-                } else {
-                    // The device logs in, which is another story.
-                    peer.answer_problem(ProblemCode::LoginRefused).await;
-                }
-            }
-        }
+    let (server, asked) = serving([&lost.first, &lost.first], |end, before| match end {
+        "reset" => Answer::Accepted(ResetAccepted { effective_at_ms: 61_000, in_force: before >= 2 }),
+        // The device logs in, which is another story.
+        _ => Answer::Problem(ProblemCode::LoginRefused),
     })
     .await;
     let folder = tempfile::tempdir().unwrap();
