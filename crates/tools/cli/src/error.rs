@@ -139,7 +139,9 @@ pub enum CliError {
         count: usize,
     },
     /// The server has not taken the key set without the device.
-    #[error("device {device} is still in the account: the server has not taken the change; `rcseal devices` says who is in it")]
+    #[error(
+        "device {device} is still in the account: the server has not taken the change; `rcseal devices` says who is in it"
+    )]
     NotRemoved {
         /// Which device.
         device: u8,

@@ -181,8 +181,8 @@ impl Account {
         }
     }
 
-    /// The account key, for a change of the key set; one at a time. A next account key that was drawn and not taken into use counts as one: the
-    /// set that names it may be published, though the directory refused it the second time. The account's own key set says.
+    /// The account key, for a change of the key set; one at a time. A next account key that was drawn and not taken into use counts as
+    /// one: the set that names it may be published, though the directory refused it the second time. The account's own key set says.
     pub(crate) fn signer_for_change(&self) -> Result<&AccountSigner, AccountError> {
         self.is_ours()?;
         let signer = self.signer.as_ref().ok_or(AccountError::NotPrimary)?;

@@ -6,9 +6,12 @@ use super::support::{World, finish, rcseal};
 fn a_wrong_command_line_exits_with_2() {
     let world = World::without_relay();
     let device = world.blank("nobody");
-    for wrong in
-        [&["send", "bob"][..], &["frobnicate"], &["send", "bob", ""], &["verify", "bob", "--confirm", "1", "--scan", "x"]]
-    {
+    for wrong in [
+        &["send", "bob"][..],
+        &["frobnicate"],
+        &["send", "bob", ""],
+        &["verify", "bob", "--confirm", "1", "--scan", "x"],
+    ] {
         assert_eq!(device.attempt(wrong).code, Some(2), "{wrong:?}");
     }
     device.attempt(&["device", "approve", "rcseal://link/!!"]).assert_refused(2, "link_malformed");
