@@ -106,7 +106,8 @@ byte_id!(
     MailboxId, 16, "mailbox id"
 );
 byte_id!(
-    /// Names one envelope in one mailbox: drawn fresh by the sender for each (message, mailbox), used for de-duplication and acknowledgement.
+    /// Names one envelope in one mailbox: drawn fresh by the sender for each (message, mailbox), used for de-duplication and
+    /// acknowledgement.
     EnvelopeId, 16, "envelope id"
 );
 byte_id!(

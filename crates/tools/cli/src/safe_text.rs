@@ -57,7 +57,8 @@ pub fn escape_json(text: &str) -> String {
 /// Bytes of a file name that every file system takes, with room for a counter.
 const FILE_NAME_LEN_MAX: usize = 180;
 
-/// A file name that a peer chose, made harmless: the last part of any path, no controls, nothing hidden, no device of Windows, not too long.
+/// A file name that a peer chose, made harmless: the last part of any path, no controls, nothing hidden, no device of Windows, not too
+/// long.
 #[must_use]
 pub fn file_name(claimed: &str) -> String {
     let last = claimed.rsplit(['/', '\\']).next().unwrap_or_default();

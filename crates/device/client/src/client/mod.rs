@@ -3,7 +3,8 @@
 //! A [`Client`] is opened over a folder and a key vault. Before there is an account it can create one ([`Client::create_account`], then
 //! [`Client::register`]) or become a further device of one ([`Client::link_start`]). After that:
 //!
-//! - what the user does ([`Client::send`] and the like) is one transaction, and returns when it is durable here; nothing waits for a server;
+//! - what the user does ([`Client::send`] and the like) is one transaction, and returns when it is durable here; nothing waits for a
+//!   server;
 //! - what servers are for happens in [`Client::run`], or once in [`Client::sync_once`]: deliver, acknowledge, fetch keys, submit, publish;
 //! - what happened is told by [`Client::events`].
 //!

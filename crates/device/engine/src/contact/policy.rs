@@ -11,10 +11,11 @@
 //! receipt. The peer sees what it would see of somebody who is offline.
 //!
 //! **Removed.** Nothing stays of a removed contact but the conversation, which is the user's. The delivery token is replaced, so that the
-//! contact, who knows the old one, cannot come back with a first message once the overlap is over; who must not come back at once is blocked.
+//! contact, who knows the old one, cannot come back with a first message once the overlap is over; who must not come back at once is
+//! blocked.
 //!
-//! **On several devices.** These are decisions of the device they are made on. One that is linked later begins with the contacts as they are
-//! on the primary device, blocked and changed ones included, and with the strictest policy.
+//! **On several devices.** These are decisions of the device they are made on. One that is linked later begins with the contacts as they
+//! are on the primary device, blocked and changed ones included, and with the strictest policy.
 
 use rcseal_credential::Succession;
 use rcseal_wire::content::NAME_LEN_MAX;

@@ -17,7 +17,8 @@
 //! | `deliver_live_p50_ms` | from submission to the other device, one at a time |
 //! | `idle_connection_kib` | resident memory of the server per logged-in idle device |
 //!
-//! Arguments: `--json`, `--quick` (a smoke test: seconds instead of a minute, few connections), `--connections N`, `--mailboxes N`, `--only PART`.
+//! Arguments: `--json`, `--quick` (a smoke test: seconds instead of a minute, few connections), `--connections N`, `--mailboxes N`,
+//! `--only PART`.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 

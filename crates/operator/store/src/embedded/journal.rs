@@ -7,7 +7,8 @@
 //!
 //! The layout follows fjall's journal format 3 (all numbers little-endian):
 //! batch = `1, items u32, seqno u64`, items, `3, xxh3-64 of the items u64, "FJL" 3`;
-//! item = `2, type u8, compression u8, keyspace u64, key length u16, value length u32, stored length u32`, key, value, or `4, keyspace u64`.
+//! item = `2, type u8, compression u8, keyspace u64, key length u16, value length u32, stored length u32`, key, value, or
+//! `4, keyspace u64`.
 
 use std::fs::{File, OpenOptions};
 use std::io;
