@@ -114,8 +114,9 @@ impl Engine<'_> {
         let Some(identity) = native_identity(&key_set, device.device)? else { return Ok(false) };
         let mut peer = self.peer(device)?;
         let last = UnixMillis(peer.handshake_at_ms.max(peer.renewal_at_ms));
-        // Without a session nothing could be sent at all.
-        if self.sendable_session(device, identity)?.is_some() && self.now.since(last) < PAUSE_MS {
+        // A handshake in the future is of a clock that was wrong. Without a session nothing could be sent at all.
+        let is_recent = last.0 <= self.now.0 && self.now.since(last) < PAUSE_MS;
+        if is_recent && self.sendable_session(device, identity)?.is_some() {
             return Ok(false);
         }
         (peer.renewal_at_ms, peer.is_suspected) = (self.now.0, u8::from(cause == Cause::Suspicion));
@@ -134,7 +135,8 @@ impl Engine<'_> {
     /// Whether what is to be sent to a device should wait for the session that replaces the one there is.
     pub(crate) fn is_suspected(&self, device: DeviceAddress) -> Result<bool, StoreError> {
         let peer = self.peer(device)?;
-        Ok(peer.is_suspected == 1 && self.now.since(UnixMillis(peer.renewal_at_ms)) < SUSPECTED_MS_MAX)
+        let since = UnixMillis(peer.renewal_at_ms);
+        Ok(peer.is_suspected == 1 && since.0 <= self.now.0 && self.now.since(since) < SUSPECTED_MS_MAX)
     }
 
     /// An envelope of a session's peer did not decrypt. Answers when the peer should be told.

@@ -387,6 +387,22 @@ fn a_broken_session_is_replaced_once_a_day() {
 }
 
 #[test]
+fn a_clock_that_was_a_year_ahead_does_not_stop_renewals() {
+    // Both began their session with a clock that was wrong, and was put right.
+    let (mut world, mut ada, mut bob, conversation) = acquainted();
+    world.now -= 365 * DAY;
+    put_back_unnoticed(&mut world, &mut ada, &mut bob, conversation);
+    for words in ["one", "two", "three"] {
+        world.send(&mut ada, conversation, text(words));
+        world.settle(&mut [&mut ada, &mut bob]);
+    }
+    world.settle(&mut [&mut ada, &mut bob]);
+    for words in ["one", "two", "three"] {
+        assert!(texts(&mut bob, conversation).iter().any(|read| read == words), "{words}");
+    }
+}
+
+#[test]
 fn one_damaged_message_replaces_no_session() {
     let (mut world, mut ada, mut bob, conversation) = acquainted();
     world.now += 2 * DAY;
