@@ -13,8 +13,8 @@ use crate::state::State;
 
 /// A step's output together with what it changes.
 ///
-/// An output without its delta is the one misuse that no type here prevents: a session that has not moved on gives the next
-/// message the same keys. Store the delta, apply it, and only then let the output go.
+/// Store the delta, apply it, and only then let the output go. A session whose last ciphertext's delta was not applied refuses to encrypt
+/// ([`crate::EncryptError::StepNotApplied`]): the next message would have the same keys.
 #[must_use = "a step has no effect until its delta is stored and applied"]
 pub struct Step<T> {
     /// The ciphertext or the plaintext.

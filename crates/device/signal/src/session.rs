@@ -6,6 +6,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use rand_core::CryptoRng;
 use rcseal_crypto::hkdf::zero_salt;
@@ -47,6 +48,10 @@ pub enum EncryptError {
     /// The chain has sent four thousand million messages without an answer. Begin a new session.
     #[error("the sending chain is used up")]
     ChainExhausted,
+    /// The last ciphertext's delta was not applied, and another one made now would have the same keys. Store and apply it, give the
+    /// step up with [`Session::abandon`], or restore the session from its record.
+    #[error("the delta of the last ciphertext was not applied")]
+    StepNotApplied,
     /// A Diffie-Hellman result was all zeros.
     #[error("key agreement with the peer's ratchet key failed")]
     KeyAgreement {
@@ -62,6 +67,7 @@ impl EncryptError {
         match self {
             Self::TooLong { .. } => "plaintext_too_long",
             Self::ChainExhausted => "chain_exhausted",
+            Self::StepNotApplied => "step_not_applied",
             Self::KeyAgreement { .. } => "key_agreement",
         }
     }
@@ -70,6 +76,8 @@ impl EncryptError {
 /// A pairwise session. No `Clone`: two live copies would encrypt under the same keys.
 pub struct Session {
     pub(crate) state: State,
+    /// A ciphertext was made from this state. Until its delta is applied another would have the same keys.
+    has_encrypted: AtomicBool,
 }
 
 impl Session {
@@ -117,7 +125,7 @@ impl Session {
     }
 
     pub(crate) fn of(state: State) -> Self {
-        Self { state }
+        Self { state, has_encrypted: AtomicBool::new(false) }
     }
 
     /// The stored form of the present state.
@@ -126,8 +134,27 @@ impl Session {
     }
 
     /// Encrypts one message. An initiator that has received nothing yet gets a prekey message. The ciphertext may leave
-    /// only after the delta is durable.
+    /// only after the delta is durable. Until the delta is applied the session encrypts nothing else: see
+    /// [`EncryptError::StepNotApplied`].
     pub fn encrypt(&self, rng: &mut dyn CryptoRng, plaintext: &[u8]) -> Result<Step<Vec<u8>>, EncryptError> {
+        if self.has_encrypted.swap(true, Ordering::AcqRel) {
+            return Err(EncryptError::StepNotApplied);
+        }
+        let step = self.encrypt_step(rng, plaintext);
+        if step.is_err() {
+            self.has_encrypted.store(false, Ordering::Release);
+        }
+        step
+    }
+
+    /// Gives a ciphertext up whose delta could not be stored, so that the session may encrypt again in its place. The
+    /// ciphertext is dropped here and must not have left.
+    pub fn abandon(&mut self, step: Step<Vec<u8>>) {
+        drop(step);
+        *self.has_encrypted.get_mut() = false;
+    }
+
+    fn encrypt_step(&self, rng: &mut dyn CryptoRng, plaintext: &[u8]) -> Result<Step<Vec<u8>>, EncryptError> {
         if plaintext.len() > PLAINTEXT_LEN_MAX {
             return Err(EncryptError::TooLong { max: PLAINTEXT_LEN_MAX, actual: plaintext.len() });
         }
@@ -195,6 +222,7 @@ impl Session {
             return Err(StaleDelta { expected, found: delta.next.step });
         }
         self.state = delta.next.duplicate();
+        *self.has_encrypted.get_mut() = false;
         Ok(())
     }
 

@@ -9,13 +9,35 @@ use crate::support::*;
 fn two_encryptions_from_one_state_cannot_both_be_committed() {
     for profile in PROFILES {
         let mut pair = Pair::established(*profile, 1);
+        let copy = Session::from_record(&pair.alice.record()).unwrap();
         let one = pair.alice.session.encrypt(&mut pair.rng, b"one").unwrap();
-        let two = pair.alice.session.encrypt(&mut pair.rng, b"two").unwrap();
+        let two = copy.encrypt(&mut pair.rng, b"two").unwrap();
         assert_eq!(one.delta.step(), two.delta.step());
         pair.alice.commit(&one.delta);
         let step = one.delta.step();
         assert_eq!(pair.alice.session.apply(&two.delta).unwrap_err(), StaleDelta { expected: step + 1, found: step });
         assert_eq!(pair.bob.receive(&one.output).unwrap(), b"one");
+    }
+}
+
+#[test]
+fn a_session_whose_last_ciphertext_was_not_committed_encrypts_nothing_else() {
+    for profile in PROFILES {
+        let mut pair = Pair::established(*profile, 1);
+        let one = pair.alice.session.encrypt(&mut pair.rng, b"one").unwrap();
+        let refused = pair.alice.session.encrypt(&mut pair.rng, b"two").unwrap_err();
+        assert!(matches!(refused, EncryptError::StepNotApplied), "{refused}");
+        // Reading goes on meanwhile, and a step that is given up makes room for another.
+        let text = pair.bob.send(&mut pair.rng, b"text");
+        assert!(pair.alice.session.decrypt(&pair.alice.skipped, &text).is_ok());
+        pair.alice.session.abandon(one);
+        let two = pair.alice.send(&mut pair.rng, b"two");
+        assert_eq!(pair.bob.receive(&two).unwrap(), b"two");
+        // A ciphertext that was never made takes nothing.
+        let long = vec![0; PLAINTEXT_LEN_MAX + 1];
+        assert!(pair.alice.session.encrypt(&mut pair.rng, &long).is_err());
+        let three = pair.alice.send(&mut pair.rng, b"three");
+        assert_eq!(pair.bob.receive(&three).unwrap(), b"three");
     }
 }
 
@@ -35,7 +57,8 @@ fn a_delta_of_another_session_is_not_applied() {
 #[test]
 fn the_step_survives_a_restart() {
     let mut pair = Pair::established(Profile::Native, 4);
-    let stale = pair.alice.session.encrypt(&mut pair.rng, b"stale").unwrap();
+    let copy = Session::from_record(&pair.alice.record()).unwrap();
+    let stale = copy.encrypt(&mut pair.rng, b"stale").unwrap();
     pair.alice.send(&mut pair.rng, b"sent");
     pair.alice.restart();
     assert!(pair.alice.session.apply(&stale.delta).is_err());

@@ -308,7 +308,10 @@ fn a_change_applies_once_and_only_to_the_state_it_was_made_from() {
     let (mut alice, bob) = ends(&mut rng, Profile::Native);
     alice.begin(&mut rng, &bob.device, 0);
     let one = alice.archive.encrypt(&mut rng, 0, UNANSWERED_AGE_MAX, b"one").unwrap();
-    let two = alice.archive.encrypt(&mut rng, 0, UNANSWERED_AGE_MAX, b"two").unwrap();
+    let refused = alice.archive.encrypt(&mut rng, 0, UNANSWERED_AGE_MAX, b"two").unwrap_err();
+    assert!(matches!(refused, ArchiveEncryptError::Session(EncryptError::StepNotApplied)), "{refused}");
+    let copy = alice.store.restore().unwrap();
+    let two = copy.encrypt(&mut rng, 0, UNANSWERED_AGE_MAX, b"two").unwrap();
     alice.archive.apply(one.change).unwrap();
     assert_eq!(alice.archive.apply(two.change).unwrap_err(), StaleChange);
 
