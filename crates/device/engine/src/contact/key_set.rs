@@ -189,7 +189,8 @@ impl Engine<'_> {
             if let Some(replaced) = replaced {
                 self.forget_removed_devices(&replaced, key_set)?;
             }
-            if account != own && succession.changes_account_key() {
+            // Who only claims to be the account has shown nothing that could change, and the user has never heard of them.
+            if account != own && !is_claim && succession.changes_account_key() {
                 self.account_key_changed(account, *succession)?;
             }
             if are_other_devices && !is_claim {

@@ -19,7 +19,7 @@ use rcseal_wire::id::{
 use rcseal_wire::token::DeliveryToken;
 
 use super::linking::link;
-use super::world::{Phone, World, events, messages, second_device, text, texts};
+use super::world::{Phone, World, events, messages, new_account, second_device, text, texts};
 use crate::account::AccountError;
 use crate::contact::{ContactError, KeySetOutcome, KeySetRefusal, Verification};
 use crate::event::Event;
@@ -469,6 +469,28 @@ fn who_only_claims_to_be_somebody_cannot_be_written_to() {
     bob.with(world.now, |engine| engine.handle_key_set(account, &forged)).unwrap();
     let wanted = bob.with(world.now, |engine| engine.poll_needs()).unwrap();
     assert!(!wanted.iter().any(|need| matches!(need, Need::FetchBundles { .. })), "{wanted:?}");
+}
+
+#[test]
+fn the_keys_of_who_only_claims_to_be_somebody_change_unheard() {
+    let mut world = World::new();
+    let (mut bob, mut carol) = (world.phone(2, "Bob"), world.phone(3, "Carol"));
+    let envelope = claim(&world, &mut bob, carol.address, 9);
+    assert_eq!(bytes_read(&mut bob, world.now, &envelope).0, Disposition::Parked);
+    let account = carol.address.account;
+    let forged = forged_key_set(&mut carol, account, 1);
+    // The directory goes on to show a reset of what it made up.
+    carol.store = crate::store::memory::MemoryStore::new();
+    carol.with(world.now, |engine| engine.begin_reset(account, &new_account("Carol"), "t", &forged, 0)).unwrap();
+    let reset = carol.with(world.now, |engine| engine.reset_request()).unwrap().key_set.0;
+    for key_set in [forged, reset] {
+        let outcome = bob.with(world.now, |engine| engine.handle_key_set(account, &key_set)).unwrap();
+        assert!(matches!(outcome, KeySetOutcome::Accepted { .. }), "{outcome:?}");
+    }
+    assert_eq!(events(&mut bob), []);
+    let candidate = bob.with(0, |engine| engine.contact(account)).unwrap().unwrap();
+    assert!(candidate.is_candidate);
+    assert_eq!((candidate.verification, candidate.changed_how), (Verification::Unverified, None));
 }
 
 #[test]
