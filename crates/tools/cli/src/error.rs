@@ -214,8 +214,8 @@ impl CliError {
                  on another device, or this device's own reset is not in force yet",
             ),
             Self::Client(ClientError::Net(error)) if error.problem() == Some(ProblemCode::ResetTicketRefused) => Some(
-                "note: a reset that was begun in this profile with such a ticket cannot go on; another attempt needs another\n      \
-                 ticket and another profile",
+                "note: a reset that was begun in this profile with such a ticket cannot go on; `rcseal account reset abandon`\n      \
+                 gives it up, and another attempt needs another ticket",
             ),
             Self::NotDelivered { reason: "no_keys" } => Some(
                 "note: the devices that it was meant for are gone or have other keys; `rcseal contacts` says what changed,\n      \

@@ -111,6 +111,16 @@ pub enum ResetCommand {
     /// On a device of the account: call a pending reset off. You still have the account, so nobody needs it.
     #[command(after_help = "Example: rcseal account reset veto")]
     Veto,
+    /// In the profile that asked: give up the reset (or recovery) that was begun, so that another attempt can begin there.
+    ///
+    /// The keys that it drew are deleted. The server is told nothing: a reset that is pending there and that nobody calls off gives the
+    /// account to those keys all the same, and then nobody has it.
+    #[command(after_help = "Example: rcseal account reset abandon --yes")]
+    Abandon {
+        /// The keys that were drawn are to be deleted, for good.
+        #[arg(long, required = true)]
+        yes: bool,
+    },
 }
 
 /// What `device` does.

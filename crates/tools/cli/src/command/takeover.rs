@@ -51,7 +51,7 @@ pub(crate) async fn recover(lost: LostAccount, profile: &Profile, output: Output
     synced.map(|_| ()).map_err(Into::into)
 }
 
-/// Asks for a reset, looks whether one is pending, or calls it off.
+/// Asks for a reset, looks whether one is pending, calls it off, or gives up what was begun here.
 ///
 /// # Errors
 /// [`CliError`].
@@ -75,7 +75,25 @@ pub(crate) async fn reset(command: ResetCommand, profile: &Profile, output: Outp
             );
             Ok(())
         }
+        ResetCommand::Abandon { yes: _ } => abandon(profile, output).await,
     }
+}
+
+/// Without `--yes` the command line does not parse.
+async fn abandon(profile: &Profile, output: Output) -> Result<(), CliError> {
+    let client = device::open(profile).await?;
+    let begun = device::account(&client).await?.address.account;
+    client.abandon_takeover().await?;
+    output.result(
+        || json!({ "account": begun.to_string(), "abandoned": true }),
+        || {
+            format!(
+                "given up: of what was begun for account {begun}, nothing is left in this profile\n\
+                 a reset that is still pending at the server is called off by a device of the account only"
+            )
+        },
+    );
+    Ok(())
 }
 
 async fn request(lost: LostAccount, profile: &Profile, output: Output) -> Result<(), CliError> {

@@ -241,5 +241,13 @@ fn a_device_of_the_account_hears_of_a_reset_and_calls_it_off() {
     assert_eq!(phone.drain().events("reset_called_off").len(), 1);
     let refused = with_input(&thief, &request, "");
     refused.assert_refused(4, "reset_ticket_refused");
-    assert!(refused.stderr.contains("another profile"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("account reset abandon"), "{}", refused.stderr);
+
+    // The profile that asked is free again, and only when it is told to be.
+    assert_eq!(thief.attempt(&["account", "reset", "abandon"]).code, Some(2));
+    assert_eq!(thief.run(&["account", "reset", "abandon", "--yes"]).text("account"), account);
+    thief.attempt(&["account", "reset", "abandon", "--yes"]).assert_refused(6, "no_account");
+    let again = with_input(&thief, &request, &ticket(&world, &account));
+    assert_eq!(again.code, Some(0), "{}", again.stderr);
+    phone.attempt(&["account", "reset", "abandon", "--yes"]).assert_refused(6, "no_takeover");
 }
