@@ -77,7 +77,8 @@ impl Client {
         self.core.finish_recovery().await
     }
 
-    /// Begins to reset an account with a ticket of the operator's, on a device that has no account.
+    /// Begins to reset an account with a ticket of the operator's, on a device that has no account. There is no new recovery code
+    /// where the account has as many as there can be: the old ones stay good.
     ///
     /// # Errors
     /// As [`Client::begin_recovery`].

@@ -149,7 +149,7 @@ async fn a_recovery_that_lost_a_race_is_signed_again_on_the_newer_key_set() {
     assert_eq!(sent[1].previous(), Some(parse(&lost.second).hash()));
     // The code that was shown once is the account's, however often it was signed.
     assert_eq!(sent[0].recovery_commitments(), sent[1].recovery_commitments());
-    let key = rcseal_credential::RecoveryKey::from_seed(*started.recovery_seed.expose());
+    let key = rcseal_credential::RecoveryKey::from_seed(*started.recovery_seed.unwrap().expose());
     assert_eq!(sent[1].recovery_rank(&key.public_key()), Some(0));
     // The server saw the public half of the old key, and nothing that could sign.
     for body in asked.bodies("key-set") {

@@ -28,8 +28,9 @@ use crate::store::{BadRow, StoreError, Table, prefix_end};
 /// What the user is handed, once.
 #[derive(Debug)]
 pub struct TakeoverStarted {
-    /// Seed of the account's new recovery key: to be written down before anything is sent. The engine does not keep it.
-    pub recovery_seed: Secret<32>,
+    /// Seed of the account's new recovery key: to be written down before anything is sent. The engine does not keep it. `None` for a reset
+    /// of an account whose list of recovery keys is full: those stay good, and there is no new one.
+    pub recovery_seed: Option<Secret<32>>,
 }
 
 /// Counters that a recovery leaves out when it has lost a race for the next one: more than all devices that an account can have may publish
@@ -102,7 +103,8 @@ impl Engine<'_> {
         self.put_key_set(&basis)?;
         self.draw_first_prekeys(&mut account)?;
         self.put_account(&account)?;
-        Ok(TakeoverStarted { recovery_seed: Secret::from_bytes(*renewed.seed()) })
+        let is_listed = takeover_set(&account)?.recovery_commitments().contains(&renewed.commitment());
+        Ok(TakeoverStarted { recovery_seed: is_listed.then(|| Secret::from_bytes(*renewed.seed())) })
     }
 
     fn sign_takeover(
@@ -143,9 +145,18 @@ impl Engine<'_> {
             AccountState::Registering | AccountState::Active => return Err(AccountError::NoTakeover),
         };
         let signed = takeover_set(&account)?;
-        let (renewed, device) = match (signed.recovery_commitments().last(), signed.devices().first()) {
-            (Some(renewed), Some(device)) => (*renewed, device),
-            _ => return Err(BadRow::error(Table::Account).into()),
+        let device = signed.devices().first().ok_or_else(|| BadRow::error(Table::Account))?;
+        // A reset that found no room lists no key of its own: the last one is an older one, and the user was shown no other.
+        let adds = match right {
+            Right::Recovery { .. } => true,
+            Right::Reset { .. } => self.key_set(account.address.account)?.is_some_and(|signed_on| {
+                signed.previous() == Some(signed_on.hash())
+                    && signed.recovery_commitments().len() > signed_on.recovery_commitments().len()
+            }),
+        };
+        let renewed = match signed.recovery_commitments().last() {
+            Some(renewed) if adds => *renewed,
+            _ => RecoveryCommitment::NONE,
         };
         let basis = parse_basis(account.address.account, basis)?;
         if signed.previous() == Some(basis.hash()) {

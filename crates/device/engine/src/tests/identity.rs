@@ -58,7 +58,7 @@ fn recover(world: &mut World, lost: &Phone, code: &Secret<32>, seed: u64) -> (Ph
         phone.with(world.now, |engine| engine.begin_recovery(account, &new_account("Ada"), code, &basis)).unwrap();
     let request = phone.with(world.now, |engine| engine.recovery_request()).unwrap();
     take_over(world, &mut phone, request.key_set.0, request.device);
-    (phone, started.recovery_seed)
+    (phone, started.recovery_seed.unwrap())
 }
 
 fn offer(phone: &mut Phone, now: u64, account: AccountId, bytes: &[u8]) -> KeySetOutcome {

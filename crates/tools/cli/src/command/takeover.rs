@@ -147,20 +147,21 @@ fn new_account(lost: &LostAccount) -> NewAccount {
 
 /// The new code exists here and now only.
 fn tell_code(started: &TakeoverStarted, profile: &Profile, client: &Client, output: Output) {
-    let code = recovery_code::expose(&started.recovery_seed);
+    let code = started.recovery_seed.as_ref().map(recovery_code::expose);
+    let code = code.as_ref().map(|code| code.as_str());
     output.note(&format!("note: {}", profile.protection()));
     output.result(
         || {
             json!({
                 "event": "recovery_code",
-                "recovery_code": code.as_str(),
+                "recovery_code": code,
                 "protection": client.protection_level().as_str(),
             })
         },
         || {
-            format!(
-                "new recovery code, shown once; write it down and keep it away from this device:\n\n    {}\n",
-                code.as_str()
+            code.map_or_else(
+                || "the account's old recovery codes stay good; there are as many as there can be, so there is no new one".to_owned(),
+                |code| format!("new recovery code, shown once; write it down and keep it away from this device:\n\n    {code}\n"),
             )
         },
     );

@@ -145,7 +145,10 @@ fn a_recovery_is_signed_again_when_the_key_set_moved() {
     rotate(&mut world, &mut ada, 2);
     assert_eq!(parse(&world.key_sets[&account].clone()).check_successor(&signed), Ok(Succession::Recovered));
     // The code that the user has written down stays the account's.
-    assert_eq!(signed.recovery_commitments(), [RecoveryKey::from_seed(*started.recovery_seed.expose()).commitment()]);
+    assert_eq!(
+        signed.recovery_commitments(),
+        [RecoveryKey::from_seed(*started.recovery_seed.unwrap().expose()).commitment()]
+    );
     let proof = phone.with(now, |engine| engine.takeover_proof()).unwrap();
     let public = RecoveryKey::from_seed(*code.expose()).public_key();
     assert_eq!(proof.recovery_key.unwrap().0, public.as_bytes());

@@ -2,7 +2,7 @@
 
 use rcseal_credential::Succession;
 
-use super::{acquainted, blank, offer, rotate, take_over, verification};
+use super::{acquainted, blank, offer, parse, recovery_seed, rotate, take_over, verification};
 use crate::UnixMillis;
 use crate::contact::{KeySetOutcome, KeySetRefusal, Verification};
 use crate::event::{Event, KeySetReason};
@@ -119,4 +119,40 @@ fn a_pending_reset_is_told_once_and_can_be_vetoed() {
     ada.with(world.now, |engine| engine.handle_reset_notice(None)).unwrap();
     assert_eq!(events(&mut ada), []);
     assert!(!world.serve(&mut ada), "the server is told once");
+}
+
+#[test]
+fn a_reset_shows_no_code_that_no_key_set_commits_to() {
+    let (world, ada, _, _) = acquainted();
+    let (account, now) = (ada.address.account, world.now);
+    let code = recovery_seed(1, "Ada", now);
+    let mut basis = world.key_sets[&account].clone();
+    let mut phone = blank(10, &ada);
+    for seed in 11..=14 {
+        phone = blank(seed, &ada);
+        let started =
+            phone.with(now, |engine| engine.begin_reset(account, &new_account("Ada"), "t", &basis, 0)).unwrap();
+        let before = parse(&basis).recovery_commitments().to_vec();
+        let signed = phone.with(now, |engine| engine.reset_request()).unwrap().key_set.0;
+        assert_eq!(started.recovery_seed.is_some(), before.len() < 4);
+        assert_eq!(parse(&signed).recovery_commitments().len(), 4.min(before.len() + 1));
+        if started.recovery_seed.is_some() {
+            basis = signed;
+        }
+    }
+    // The list has room again: somebody took the account back. The keys that were on it before do not come back.
+    let mut owner = blank(20, &ada);
+    owner.with(now, |engine| engine.begin_recovery(account, &new_account("Ada"), &code, &basis)).unwrap();
+    let mut moved = owner.with(now, |engine| engine.recovery_request()).unwrap().key_set.0;
+    for seed in [21, 22] {
+        let listed = parse(&moved).recovery_commitments().to_vec();
+        assert!(listed.len() < 4);
+        assert!(phone.with(now, |engine| engine.rebase_takeover(&moved, 0)).unwrap());
+        let signed = phone.with(now, |engine| engine.reset_request()).unwrap().key_set.0;
+        assert_eq!(parse(&signed).recovery_commitments(), listed);
+        // And it moves once more.
+        let mut other = blank(seed, &ada);
+        other.with(now, |engine| engine.begin_reset(account, &new_account("Ada"), "t", &moved, 0)).unwrap();
+        moved = other.with(now, |engine| engine.reset_request()).unwrap().key_set.0;
+    }
 }
