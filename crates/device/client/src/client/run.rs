@@ -68,6 +68,8 @@ pub struct SyncReport {
     pub submitted: usize,
     /// Whether nothing is left that could not be done. What is planned for later is not left over.
     pub is_complete: bool,
+    /// Whether a relay has every envelope. Keys may still have to be fetched for others, as those of a device that was just linked.
+    pub is_outbox_empty: bool,
 }
 
 /// Servers that are to be left alone for a while.
@@ -244,6 +246,7 @@ impl Core {
             }
         }
         report.is_complete = !self.is_anything_left().await?;
+        report.is_outbox_empty = self.engine(|engine| engine.poll_outbox_timeout()).await?.is_none();
         Ok(report)
     }
 

@@ -64,7 +64,7 @@ pub(crate) async fn run(args: RekeyArgs, profile: &Profile, output: Output) -> R
             format!("{devices}\n{}", by_themselves(&name, interval))
         },
     );
-    if asked > 0 && !synced?.is_complete {
+    if asked > 0 && !synced?.is_outbox_empty {
         return Err(CliError::StillQueued);
     }
     Ok(())
