@@ -2,7 +2,8 @@
 //!
 //! A step (encrypt or decrypt) leaves the session as it was and returns its output with a [`Delta`]. The caller writes
 //! the delta and whatever belongs to the output, commits, and only then calls [`crate::Session::apply`] and lets the
-//! output go. If anything fails before that, nothing has happened.
+//! output go. If anything fails before that, nothing has happened; a ciphertext is then given up with
+//! [`crate::Session::abandon`], or with the session, which is restored from its record.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -14,7 +15,8 @@ use crate::state::State;
 /// A step's output together with what it changes.
 ///
 /// Store the delta, apply it, and only then let the output go. A session whose last ciphertext's delta was not applied refuses to encrypt
-/// ([`crate::EncryptError::StepNotApplied`]): the next message would have the same keys.
+/// ([`crate::EncryptError::StepNotApplied`]): the next message would have the same keys. What no type prevents is a session that is
+/// restored from its record after a ciphertext left whose delta was never stored.
 #[must_use = "a step has no effect until its delta is stored and applied"]
 pub struct Step<T> {
     /// The ciphertext or the plaintext.
@@ -37,12 +39,26 @@ pub struct Delta {
     pub(crate) insert: Vec<SkippedRow>,
     pub(crate) remove: Vec<SkippedId>,
     pub(crate) evict: Evict,
+    /// Its step made a ciphertext: the sending chain moves on.
+    pub(crate) encrypts: bool,
 }
 
 impl Delta {
     /// Of a step that changes the record only.
     pub(crate) fn of(next: State) -> Self {
-        Self { record: Record::of(&next), next, insert: Vec::new(), remove: Vec::new(), evict: Evict::default() }
+        Self {
+            record: Record::of(&next),
+            next,
+            insert: Vec::new(),
+            remove: Vec::new(),
+            evict: Evict::default(),
+            encrypts: false,
+        }
+    }
+
+    /// Whether it is of the same end of the same session, at whatever step.
+    pub(crate) fn is_of(&self, state: &State) -> bool {
+        self.next.base_key == state.base_key && self.next.role == state.role
     }
 
     /// Replaces the session's record.

@@ -224,7 +224,7 @@ pub use profile::{EC_KEY_LEN, Profile, ProfileUnavailable};
 pub use ratchet::pq::{PQ_FORWARD_JUMP_MAX, PqRefusal};
 pub use receive::{DecryptError, FORWARD_JUMP_MAX};
 pub use record::{Record, RecordError};
-pub use session::{EncryptError, PLAINTEXT_LEN_MAX, Session};
+pub use session::{EncryptError, NotPending, PLAINTEXT_LEN_MAX, Session};
 pub use skipped::{
     Evict, LookupFailed, MemorySkippedKeys, SKIPPED_MAX, SkippedId, SkippedKeys, SkippedKind, SkippedRow,
 };

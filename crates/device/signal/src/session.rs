@@ -1,12 +1,13 @@
 //! A session between two devices: what the caller holds.
 //!
-//! Both steps take `&self`, so a step that fails, or whose delta is never stored, changes nothing. After the delta is
-//! durable, [`Session::apply`] moves on. A session can be dropped at any time and restored from its record.
+//! Both steps take `&self`, so a step that fails, or whose delta is never stored, leaves the state as it was; after a ciphertext the
+//! session waits for its delta, or for [`Session::abandon`], before it makes another. After the delta is durable, [`Session::apply`]
+//! moves on. A session can be dropped at any time and restored from its record.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use rand_core::CryptoRng;
 use rcseal_crypto::hkdf::zero_salt;
@@ -48,8 +49,8 @@ pub enum EncryptError {
     /// The chain has sent four thousand million messages without an answer. Begin a new session.
     #[error("the sending chain is used up")]
     ChainExhausted,
-    /// The last ciphertext's delta was not applied, and another one made now would have the same keys. Store and apply it, give the
-    /// step up with [`Session::abandon`], or restore the session from its record.
+    /// The last ciphertext's delta was not applied, and another one made now would have the same keys. Store and apply it. If the
+    /// ciphertext has not left and never will, [`Session::abandon`] it or restore the session from its record.
     #[error("the delta of the last ciphertext was not applied")]
     StepNotApplied,
     /// A Diffie-Hellman result was all zeros.
@@ -76,8 +77,25 @@ impl EncryptError {
 /// A pairwise session. No `Clone`: two live copies would encrypt under the same keys.
 pub struct Session {
     pub(crate) state: State,
-    /// A ciphertext was made from this state. Until its delta is applied another would have the same keys.
-    has_encrypted: AtomicBool,
+    /// The step of the ciphertext that was made and whose delta was not applied, or [`NO_STEP`]. Another one would have the same keys,
+    /// also after messages were read meanwhile: those need not move the sending chain.
+    uncommitted: AtomicU64,
+}
+
+/// No step's number: the first one is 1.
+const NO_STEP: u64 = 0;
+
+/// The step given up was not the session's uncommitted ciphertext: one that was committed or given up, one that reads, or of another
+/// session. If there is an uncommitted one, it stays so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the step is not the uncommitted ciphertext of this session")]
+pub struct NotPending;
+
+impl NotPending {
+    /// Stable name for SDKs and metrics.
+    pub const fn code(&self) -> &'static str {
+        "step_not_pending"
+    }
 }
 
 impl Session {
@@ -125,7 +143,7 @@ impl Session {
     }
 
     pub(crate) fn of(state: State) -> Self {
-        Self { state, has_encrypted: AtomicBool::new(false) }
+        Self { state, uncommitted: AtomicU64::new(NO_STEP) }
     }
 
     /// The stored form of the present state.
@@ -135,23 +153,36 @@ impl Session {
 
     /// Encrypts one message. An initiator that has received nothing yet gets a prekey message. The ciphertext may leave
     /// only after the delta is durable. Until the delta is applied the session encrypts nothing else: see
-    /// [`EncryptError::StepNotApplied`].
+    /// [`EncryptError::StepNotApplied`]. A message that is read and committed in between makes the ciphertext's delta stale.
     pub fn encrypt(&self, rng: &mut dyn CryptoRng, plaintext: &[u8]) -> Result<Step<Vec<u8>>, EncryptError> {
-        if self.has_encrypted.swap(true, Ordering::AcqRel) {
-            return Err(EncryptError::StepNotApplied);
-        }
+        self.uncommitted
+            .compare_exchange(NO_STEP, self.next_step(), Ordering::AcqRel, Ordering::Acquire)
+            .map_err(|_| EncryptError::StepNotApplied)?;
         let step = self.encrypt_step(rng, plaintext);
         if step.is_err() {
-            self.has_encrypted.store(false, Ordering::Release);
+            self.uncommitted.store(NO_STEP, Ordering::Release);
         }
         step
     }
 
-    /// Gives a ciphertext up whose delta could not be stored, so that the session may encrypt again in its place. The
-    /// ciphertext is dropped here and must not have left.
-    pub fn abandon(&mut self, step: Step<Vec<u8>>) {
-        drop(step);
-        *self.has_encrypted.get_mut() = false;
+    /// Gives a ciphertext up whose delta was not stored, so that the session may encrypt again in its place. The ciphertext is
+    /// dropped here and must not have left.
+    pub fn abandon(&mut self, step: Step<Vec<u8>>) -> Result<(), NotPending> {
+        self.abandon_delta(&step.delta)
+    }
+
+    pub(crate) fn abandon_delta(&mut self, delta: &Delta) -> Result<(), NotPending> {
+        let uncommitted = self.uncommitted.get_mut();
+        // A step that reads may have the same number: it was made from the same state.
+        if !delta.encrypts || !delta.is_of(&self.state) || delta.next.step != *uncommitted {
+            return Err(NotPending);
+        }
+        *uncommitted = NO_STEP;
+        Ok(())
+    }
+
+    fn next_step(&self) -> u64 {
+        self.state.step.saturating_add(1)
     }
 
     fn encrypt_step(&self, rng: &mut dyn CryptoRng, plaintext: &[u8]) -> Result<Step<Vec<u8>>, EncryptError> {
@@ -167,7 +198,7 @@ impl Session {
         let pq = self.state.pq.send(suite.pq, rng).map_err(|PqExhausted| EncryptError::ChainExhausted)?;
         let keys = MessageKeys::derive(suite, &pq.key, &chain.next());
         let mut next = self.state.with_pq(pq.next);
-        next.step = next.step.saturating_add(1);
+        next.step = self.next_step();
         let states_addresses = next.pending.as_ref().is_some_and(|header| header.states_addresses);
         let addresses = address_field(suite, &next.our_address, &next.their_address).filter(|_| states_addresses);
         let mut output = encode_message(
@@ -189,6 +220,7 @@ impl Session {
         next.sending = Sending::Running { pair, chain, previous_counter };
         next.root = root.unwrap_or(next.root);
         let mut delta = Delta::of(next);
+        delta.encrypts = true;
         delta.evict.epochs_below = pq.epochs_below;
         Ok(Step { output, delta })
     }
@@ -214,15 +246,14 @@ impl Session {
 
     /// Moves to the state after `delta`, which must be stored by now.
     pub fn apply(&mut self, delta: &Delta) -> Result<(), StaleDelta> {
-        let expected = self.state.step.saturating_add(1);
-        if delta.next.step != expected
-            || delta.next.base_key != self.state.base_key
-            || delta.next.role != self.state.role
-        {
+        let expected = self.next_step();
+        if delta.next.step != expected || !delta.is_of(&self.state) {
             return Err(StaleDelta { expected, found: delta.next.step });
         }
         self.state = delta.next.duplicate();
-        *self.has_encrypted.get_mut() = false;
+        if delta.encrypts {
+            *self.uncommitted.get_mut() = NO_STEP;
+        }
         Ok(())
     }
 

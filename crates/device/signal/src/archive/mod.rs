@@ -43,7 +43,7 @@ use crate::accept::Accepted;
 use crate::message::{MessageForm, PreKeyMessage, RatchetMessage};
 use crate::ratchet::pq::{PQ_FORWARD_JUMP_MAX, PqPart, PqRefusal};
 use crate::receive::{DecryptError, FORWARD_JUMP_MAX};
-use crate::session::Session;
+use crate::session::{NotPending, Session};
 use crate::skipped::{SkippedId, SkippedKeys};
 use crate::state::Role;
 use change::Move;
@@ -145,6 +145,13 @@ impl Archive {
         }
         let step = active.session.encrypt(rng, plaintext)?;
         Ok(ArchiveStep { output: step.output, change: self.change(Move::Promote(0), Some(step.delta)) })
+    }
+
+    /// Gives a ciphertext up whose change was not stored, as [`Session::abandon`] does.
+    pub fn abandon(&mut self, step: ArchiveStep<Vec<u8>>) -> Result<(), NotPending> {
+        let at = self.position(step.change.session()).ok_or(NotPending)?;
+        let delta = step.change.delta().ok_or(NotPending)?;
+        self.held.get_mut(at).ok_or(NotPending)?.session.abandon_delta(delta)
     }
 
     /// Decrypts with whichever session can, which thereby becomes the active one.

@@ -30,7 +30,7 @@ fn a_session_whose_last_ciphertext_was_not_committed_encrypts_nothing_else() {
         // Reading goes on meanwhile, and a step that is given up makes room for another.
         let text = pair.bob.send(&mut pair.rng, b"text");
         assert!(pair.alice.session.decrypt(&pair.alice.skipped, &text).is_ok());
-        pair.alice.session.abandon(one);
+        pair.alice.session.abandon(one).unwrap();
         let two = pair.alice.send(&mut pair.rng, b"two");
         assert_eq!(pair.bob.receive(&two).unwrap(), b"two");
         // A ciphertext that was never made takes nothing.
@@ -38,6 +38,49 @@ fn a_session_whose_last_ciphertext_was_not_committed_encrypts_nothing_else() {
         assert!(pair.alice.session.encrypt(&mut pair.rng, &long).is_err());
         let three = pair.alice.send(&mut pair.rng, b"three");
         assert_eq!(pair.bob.receive(&three).unwrap(), b"three");
+    }
+}
+
+#[test]
+fn a_message_that_is_read_does_not_make_room_for_a_second_ciphertext_with_the_same_keys() {
+    for profile in PROFILES {
+        let mut pair = Pair::established(*profile, 7);
+        // Bob hears nothing of Alice's new chain, so that what he writes next leaves it where it is.
+        let answer = pair.bob.send(&mut pair.rng, b"answer");
+        assert_eq!(pair.alice.receive(&answer).unwrap(), b"answer");
+        pair.alice.send(&mut pair.rng, b"lost");
+        let one = pair.alice.session.encrypt(&mut pair.rng, b"one").unwrap();
+        let text = pair.bob.send(&mut pair.rng, b"text");
+        assert_eq!(pair.alice.receive(&text).unwrap(), b"text");
+        let refused = pair.alice.session.encrypt(&mut pair.rng, b"two").unwrap_err();
+        assert!(matches!(refused, EncryptError::StepNotApplied), "{refused}");
+        // The first one can no longer be committed, only given up.
+        let (expected, found) = (one.delta.step() + 1, one.delta.step());
+        assert_eq!(pair.alice.session.apply(&one.delta).unwrap_err(), StaleDelta { expected, found });
+        pair.alice.session.abandon(one).unwrap();
+        let two = pair.alice.send(&mut pair.rng, b"two");
+        assert_eq!(pair.bob.receive(&two).unwrap(), b"two");
+    }
+}
+
+#[test]
+fn only_the_ciphertext_that_is_not_committed_can_be_given_up() {
+    for profile in PROFILES {
+        let mut pair = Pair::established(*profile, 8);
+        let sent = pair.alice.session.encrypt(&mut pair.rng, b"sent").unwrap();
+        pair.alice.commit(&sent.delta);
+        let text = pair.bob.send(&mut pair.rng, b"text");
+        let read = pair.alice.session.decrypt(&pair.alice.skipped, &text).unwrap();
+        let of_the_other_end = pair.bob.session.encrypt(&mut pair.rng, b"other end").unwrap();
+        let one = pair.alice.session.encrypt(&mut pair.rng, b"one").unwrap();
+        assert_eq!(read.delta.step(), one.delta.step());
+        for step in [sent, read, of_the_other_end] {
+            assert_eq!(pair.alice.session.abandon(step).unwrap_err(), NotPending);
+            let refused = pair.alice.session.encrypt(&mut pair.rng, b"two").unwrap_err();
+            assert!(matches!(refused, EncryptError::StepNotApplied), "{refused}");
+        }
+        pair.alice.commit(&one.delta);
+        assert_eq!(pair.alice.session.abandon(one).unwrap_err(), NotPending);
     }
 }
 

@@ -310,6 +310,8 @@ fn a_change_applies_once_and_only_to_the_state_it_was_made_from() {
     let one = alice.archive.encrypt(&mut rng, 0, UNANSWERED_AGE_MAX, b"one").unwrap();
     let refused = alice.archive.encrypt(&mut rng, 0, UNANSWERED_AGE_MAX, b"two").unwrap_err();
     assert!(matches!(refused, ArchiveEncryptError::Session(EncryptError::StepNotApplied)), "{refused}");
+    alice.archive.abandon(one).unwrap();
+    let one = alice.archive.encrypt(&mut rng, 0, UNANSWERED_AGE_MAX, b"one again").unwrap();
     let copy = alice.store.restore().unwrap();
     let two = copy.encrypt(&mut rng, 0, UNANSWERED_AGE_MAX, b"two").unwrap();
     alice.archive.apply(one.change).unwrap();
