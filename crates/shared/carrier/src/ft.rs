@@ -1,0 +1,1 @@
+//! File transfer over HTTP (RCC.07).

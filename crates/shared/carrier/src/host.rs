@@ -1,0 +1,1 @@
+//! A stack that the host brings: CPIM in, CPIM out.

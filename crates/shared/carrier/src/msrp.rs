@@ -1,0 +1,1 @@
+//! MSRP sessions.

@@ -1,0 +1,1 @@
+//! "Is writing" notices (RFC 3994).

@@ -1,0 +1,1 @@
+//! The message wrapper of RFC 3862.

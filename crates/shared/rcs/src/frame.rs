@@ -1,0 +1,1 @@
+//! One encrypted blob on its way through a carrier.

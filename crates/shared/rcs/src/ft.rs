@@ -1,0 +1,1 @@
+//! The descriptor of a file transfer over HTTP (RCC.07).

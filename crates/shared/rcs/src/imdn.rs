@@ -1,0 +1,1 @@
+//! Delivery receipts (RFC 5438).

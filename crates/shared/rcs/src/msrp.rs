@@ -1,0 +1,1 @@
+//! Frames of the Message Session Relay Protocol (RFC 4975).

@@ -1,0 +1,1 @@
+//! Session descriptions of MSRP (RFC 4975, section 8).

@@ -1,0 +1,1 @@
+//! Carriers that mangle, faults, and the carrier matrix.
