@@ -4,7 +4,7 @@ use rand_core::CryptoRng;
 use rcseal_wire::id::{AccountId, DeviceAddress};
 
 use crate::record::{self, Record as _};
-use crate::store::{StoreError, Table, Tx};
+use crate::store::{StoreError, Table, Tx, prefix_end};
 
 /// Wall-clock time: milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -92,6 +92,19 @@ impl<'a> Engine<'a> {
     /// Wraps a transaction that the shell opened.
     pub fn new(tx: &'a mut dyn Tx, now: UnixMillis, rng: &'a mut dyn CryptoRng) -> Self {
         Self { tx, now, rng }
+    }
+
+    /// Empties the store, for a device that is to have another account than it was to have. Only the events' numbers go on: an app remembers
+    /// the last one that it has seen.
+    pub(crate) fn clear(&mut self) -> Result<(), StoreError> {
+        let last_event = self.tx.get(Table::Counter, Sequence::Event.key())?;
+        for table in Table::ALL {
+            self.tx.delete_range(table, &[], &prefix_end(&[]))?;
+        }
+        match last_event {
+            Some(number) => self.tx.put(Table::Counter, Sequence::Event.key(), &number),
+            None => Ok(()),
+        }
     }
 
     /// How many there are.

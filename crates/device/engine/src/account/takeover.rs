@@ -23,7 +23,7 @@ use super::{Account, AccountError, AccountState, NewAccount, record};
 use crate::context::Engine;
 use crate::event::Event;
 use crate::record::text;
-use crate::store::{BadRow, StoreError, Table, prefix_end};
+use crate::store::{BadRow, StoreError, Table};
 
 /// What the user is handed, once.
 #[derive(Debug)]
@@ -230,7 +230,8 @@ impl Engine<'_> {
         Ok(self.need_tokens_at(account.address.account, self.now)?)
     }
 
-    /// Gives a recovery or a reset up: nothing stays of it here, and what the server was asked for remains with the server.
+    /// Gives a recovery or a reset up: nothing stays of it here, and what the server was asked for remains with the server. Contacts that
+    /// were added meanwhile and messages that wait go too: they were this account's, and would go out under the next one.
     ///
     /// # Errors
     /// [`AccountError::NoTakeover`].
@@ -239,9 +240,7 @@ impl Engine<'_> {
         if !matches!(account.state, AccountState::Recovering | AccountState::Resetting) {
             return Err(AccountError::NoTakeover);
         }
-        self.tx.delete(Table::KeySet, account.address.account.as_bytes())?;
-        self.tx.delete_range(Table::Prekey, &[], &prefix_end(&[]))?;
-        Ok(self.tx.delete(Table::Account, record::KEY)?)
+        Ok(self.clear()?)
     }
 }
 

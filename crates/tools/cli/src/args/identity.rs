@@ -113,8 +113,9 @@ pub enum ResetCommand {
     Veto,
     /// In the profile that asked: give up the reset (or recovery) that was begun, so that another attempt can begin there.
     ///
-    /// The keys that it drew are deleted. The server is told nothing: a reset that is pending there and that nobody calls off gives the
-    /// account to those keys all the same, and then nobody has it.
+    /// The keys that it drew are deleted, with the contacts added meanwhile and the messages that wait. The server is told nothing: a reset
+    /// that is pending there and that nobody calls off gives the account to those keys all the same, and then nobody has it. A recovery
+    /// whose answer did not arrive may have been carried out: then the new recovery code takes the account back.
     #[command(after_help = "Example: rcseal account reset abandon --yes")]
     Abandon {
         /// The keys that were drawn are to be deleted, for good.

@@ -89,7 +89,8 @@ async fn abandon(profile: &Profile, output: Output) -> Result<(), CliError> {
         || {
             format!(
                 "given up: of what was begun for account {begun}, nothing is left in this profile\n\
-                 a reset that is still pending at the server is called off by a device of the account only"
+                 a reset that is still pending at the server is called off by a device of the account only; a recovery whose\n\
+                 answer did not arrive may have been carried out, and then the new recovery code is the one that counts"
             )
         },
     );

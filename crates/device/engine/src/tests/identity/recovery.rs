@@ -160,6 +160,38 @@ fn a_recovery_is_signed_again_when_the_key_set_moved() {
 }
 
 #[test]
+fn what_was_written_under_an_account_that_is_given_up_goes_with_it() {
+    let (mut world, ada, _, _) = acquainted();
+    let mut carol = world.phone(3, "Carol");
+    let (account, now) = (ada.address.account, world.now);
+    let code = recovery_seed(1, "Ada", now);
+    let basis = world.key_sets[&account].clone();
+    let mut phone = blank(10, &ada);
+    phone.with(now, |engine| engine.begin_recovery(account, &new_account("Ada"), &code, &basis)).unwrap();
+    let invitation = carol.with(now, |engine| engine.invitation()).unwrap();
+    let conversation = phone
+        .with(now, |engine| {
+            let carol = engine.add_contact(&invitation, "Carol")?;
+            engine.direct_conversation(carol)
+        })
+        .unwrap();
+    phone.with(now, |engine| engine.send(conversation, text("I am Ada again"), None)).unwrap();
+    let last = phone.with(now, |engine| engine.events(0, 100)).unwrap().pop().unwrap().number;
+    phone.with(now, |engine| engine.abandon_takeover()).unwrap();
+    for table in Table::ALL {
+        // An app remembers the number of the last event that it has seen.
+        assert_eq!(phone.store.len(table), usize::from(table == Table::Counter), "{table:?}");
+    }
+    // Under another account none of it goes out.
+    phone.with(now, |engine| engine.create_account(&new_account("Eve"))).unwrap();
+    assert_eq!(phone.with(now, |engine| engine.contacts()).unwrap().len(), 0);
+    assert!(messages(&mut phone, conversation).is_empty());
+    phone.with(now, |engine| engine.add_contact(&invitation, "Carol")).unwrap();
+    let events = phone.with(now, |engine| engine.events(last, 100)).unwrap();
+    assert!(events.iter().any(|event| matches!(event.event, Event::ContactAdded { .. })), "{events:?}");
+}
+
+#[test]
 fn a_recovery_fails_whole_at_every_write_and_can_be_given_up() {
     let (mut world, ada, _, _) = acquainted();
     let account = ada.address.account;
