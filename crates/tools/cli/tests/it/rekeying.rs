@@ -1,5 +1,6 @@
 //! New keys for sessions, on demand and by the clock, and what sessions look like.
 
+use rcseal_wire::invitation::Invitation;
 use serde_json::Value;
 
 use super::support::{Device, World};
@@ -52,6 +53,19 @@ fn a_rekey_without_a_session_asks_nobody() {
     let world = World::new();
     let (alice, _) = world.pair("alice", "bob");
     assert_eq!(alice.run(&["rekey", "bob"]).lines[0]["asked"], 0);
+}
+
+#[test]
+fn a_rekey_has_gone_out_whatever_keys_are_still_to_be_fetched_for_others() {
+    let world = World::new();
+    let (alice, _) = world.acquainted("alice", "bob");
+    let invitation = world.device("carol").run(&["contact", "invite"]).text("invitation").to_owned();
+    let invitation = Invitation { origin: "https://localhost:1".parse().unwrap(), ..invitation.parse().unwrap() };
+    alice.attempt(&["contact", "add", &invitation.expose_text(), "--name", "carol"]);
+    // Carol's server is away, so what was begun for her is not complete.
+    let waits = alice.run(&["listen", "--until-empty"]);
+    assert_eq!(waits.events("empty")[0]["complete"], false, "{:?}", waits.lines);
+    assert_eq!(alice.run(&["rekey", "bob"]).lines[0]["asked"], 1);
 }
 
 #[test]
