@@ -7,6 +7,8 @@
 pub mod auth;
 pub mod ft;
 pub mod host;
+mod inbox;
 pub mod msrp;
+mod outbound;
 pub mod sip;
 pub mod transport;
