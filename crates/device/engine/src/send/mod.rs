@@ -267,11 +267,12 @@ impl Engine<'_> {
             session.introduced = session.introduced.saturating_add(1);
             self.introduce(account, payload)?
         };
+        // Looked up before anything is encrypted: a session whose step is not stored encrypts nothing else.
+        let Some(device) = key_set.device(session.key.peer.device) else { return Ok(()) };
         let step = session.session.encrypt(self.rng, &payload)?;
         let envelope = if answered {
             session.seal(step.output, self)
         } else {
-            let Some(device) = key_set.device(session.key.peer.device) else { return Ok(()) };
             let own = self.own_key_set(account)?;
             let hello = Hello {
                 sender: account.address,
