@@ -59,7 +59,7 @@ fn a_rekey_without_a_session_asks_nobody() {
 fn a_rekey_has_gone_out_whatever_keys_are_still_to_be_fetched_for_others() {
     let world = World::new();
     let (alice, _) = world.acquainted("alice", "bob");
-    let invitation = world.device("carol").run(&["contact", "invite"]).text("invitation").to_owned();
+    let invitation = world.device("carol").run(&["contact", "invite"]).text("invitation");
     let invitation = Invitation { origin: "https://localhost:1".parse().unwrap(), ..invitation.parse().unwrap() };
     alice.attempt(&["contact", "add", &invitation.expose_text(), "--name", "carol"]);
     // Carol's server is away, so what was begun for her is not complete.
