@@ -74,11 +74,41 @@ pub enum Table {
     ConversationSettings = 30,
     /// For which reasons key sets were refused that the app was told of, by account.
     RefusalTold = 31,
+    /// Threads with phone numbers that have no account, by number.
+    PlainThread = 40,
+    /// What was written in them, by number and order. Readable by carriers.
+    PlainMessage = 41,
+    /// Which message of a thread a carrier's message id names, by number and id.
+    PlainIndex = 42,
+    /// Readable messages that a carrier is to be handed, in order.
+    PlainOutbox = 43,
+    /// What is known of peers' devices and numbers, and from where.
+    Capability = 44,
+    /// Accounts and numbers that are known to be capable of end-to-end encryption. Rows never expire.
+    Latch = 45,
+    /// What the user set for delivery: policies, route preferences, consents, acknowledgements, attestations.
+    Policy = 46,
+    /// Delivery decisions, in order.
+    Decision = 47,
+    /// Which decision a message went by, by message id.
+    DecisionIndex = 48,
+    /// Fallbacks, downgrades and refusals, in order. Rows are added, and never changed or deleted.
+    Journal = 49,
+    /// What this device and its peers take by way of a carrier, contacts' phone numbers, and what a carrier damaged.
+    Carrier = 50,
+    /// Where the envelopes of the outbox stand that go by a carrier, by their number, and by message and device.
+    CarrierRoute = 51,
+    /// What was handed to a carrier, by its id there.
+    CarrierIssued = 52,
+    /// Parts of frames that came by a carrier and are not whole yet, and which frames were.
+    CarrierPart = 53,
+    /// Receipts of the carrier's kind that wait to be sent.
+    CarrierReply = 54,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 46] = [
         Self::Account,
         Self::Prekey,
         Self::KeySet,
@@ -110,6 +140,21 @@ impl Table {
         Self::Rekey,
         Self::ConversationSettings,
         Self::RefusalTold,
+        Self::PlainThread,
+        Self::PlainMessage,
+        Self::PlainIndex,
+        Self::PlainOutbox,
+        Self::Capability,
+        Self::Latch,
+        Self::Policy,
+        Self::Decision,
+        Self::DecisionIndex,
+        Self::Journal,
+        Self::Carrier,
+        Self::CarrierRoute,
+        Self::CarrierIssued,
+        Self::CarrierPart,
+        Self::CarrierReply,
     ];
 
     /// The number that stands for the table on disk. Never reused.
@@ -150,6 +195,21 @@ impl Table {
             Self::EarlyChange => "early_change",
             Self::ConversationSettings => "conversation_settings",
             Self::RefusalTold => "refusal_told",
+            Self::PlainThread => "plain_thread",
+            Self::PlainMessage => "plain_message",
+            Self::PlainIndex => "plain_index",
+            Self::PlainOutbox => "plain_outbox",
+            Self::Capability => "capability",
+            Self::Latch => "latch",
+            Self::Policy => "policy",
+            Self::Decision => "decision",
+            Self::DecisionIndex => "decision_index",
+            Self::Journal => "journal",
+            Self::Carrier => "carrier",
+            Self::CarrierRoute => "carrier_route",
+            Self::CarrierIssued => "carrier_issued",
+            Self::CarrierPart => "carrier_part",
+            Self::CarrierReply => "carrier_reply",
             Self::Seen => "seen",
             Self::Resend => "resend",
             Self::Rekey => "rekey",

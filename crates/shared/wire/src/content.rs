@@ -7,12 +7,14 @@
 //! Limits are those of a message that a person writes; anything larger is a blob.
 
 mod body;
+mod capabilities;
 mod contact;
 mod media;
 mod payload;
 mod receipt;
 
 pub use body::{Body, ConsentChoice, Content, GroupEventKind, RekeyStep};
+pub use capabilities::{Capabilities, FrameForm};
 pub use contact::{ContactEntry, KeyChange};
 pub use media::{BlobReference, Card, Media, Suggestion};
 pub use payload::{Conversation, ConversationKind, Introduction, Participant, Payload, Role};
@@ -36,6 +38,10 @@ pub const NAME_LEN_MAX: usize = 512;
 pub const RECEIPT_LEN_MAX: usize = 8;
 /// Envelopes that one request for another sending names: as a receipt, for the same reason.
 pub const RESEND_LEN_MAX: usize = RECEIPT_LEN_MAX;
+/// Forms that one capability card names: more than there are, few enough to bound what a peer makes us read.
+pub const FORMS_MAX: usize = 8;
+/// Digits of a phone number, by E.164.
+pub const NUMBER_DIGITS_MAX: usize = 15;
 /// Suggestions on a card.
 pub const SUGGESTIONS_MAX: usize = 16;
 /// Participants of a conversation that is not a group.

@@ -86,7 +86,9 @@ fn content_json(content: &Content) -> Value {
         | Body::KeySetChanged
         | Body::ContactSync(_)
         | Body::Rekey(_)
-        | Body::ResendRequest { .. } => json!({}),
+        | Body::ResendRequest { .. }
+        | Body::Capabilities(_)
+        | Body::Ignored => json!({}),
     };
     json["kind"] = json!(content.body().kind());
     json
@@ -154,7 +156,9 @@ fn body_text(body: &Body) -> String {
         | Body::KeySetChanged
         | Body::ContactSync(_)
         | Body::Rekey(_)
-        | Body::ResendRequest { .. } => String::new(),
+        | Body::ResendRequest { .. }
+        | Body::Capabilities(_)
+        | Body::Ignored => String::new(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use bytes::Bytes;
 use prost::Message as _;
 use rcseal_wire::content::{
-    Body, Content, Conversation, ConversationKind, Participant, Payload, Receipt, RekeyStep, Role,
+    Body, Capabilities, Content, Conversation, ConversationKind, FrameForm, Participant, Payload, Receipt, RekeyStep, Role,
 };
 use rcseal_wire::envelope::{Envelope, FIRST_OVERHEAD, Hello, NONCE_LEN, TAG_LEN, Tag};
 use rcseal_wire::frame::{
@@ -128,6 +128,11 @@ pub(crate) fn content_seeds() -> Vec<Vec<u8>> {
         Body::KeySetChanged,
         Body::Rekey(RekeyStep::Ping { id: [6; 16] }),
         Body::ResendRequest { envelopes: vec![EnvelopeId::from_bytes([4; 16])] },
+        Body::Capabilities(Capabilities {
+            frame_version: 1,
+            number: Some("+15550100".to_owned()),
+            forms: vec![FrameForm::Text],
+        }),
     ];
     bodies.into_iter().map(|body| Content::new(body, Some(message_id())).as_bytes().to_vec()).collect()
 }

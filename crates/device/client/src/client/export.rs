@@ -159,6 +159,8 @@ fn content(content: &Content) -> Value {
         | Body::ContactSync(_)
         | Body::Rekey(_)
         | Body::ResendRequest { .. }
+        | Body::Capabilities(_)
+        | Body::Ignored
         | Body::Unknown => {}
     }
     value

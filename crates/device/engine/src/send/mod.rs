@@ -322,7 +322,9 @@ pub(crate) const fn is_shown(body: &Body) -> bool {
         | Body::KeySetChanged
         | Body::ContactSync(_)
         | Body::Rekey(_)
-        | Body::ResendRequest { .. } => false,
+        | Body::ResendRequest { .. }
+        | Body::Capabilities(_)
+        | Body::Ignored => false,
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use prost::Message as _;
 
+use super::capabilities::Capabilities;
 use super::contact::ContactEntry;
 use super::media::{Card, Media};
 use super::receipt::Receipt;
@@ -86,8 +87,12 @@ pub enum Body {
         /// Which envelopes; the sender knows which message was in them.
         envelopes: Vec<EnvelopeId>,
     },
+    /// What the sending device takes by way of a carrier; not shown.
+    Capabilities(Capabilities),
     /// A body of a later version: "update the app to see this message".
     Unknown,
+    /// A body of a later version that has nothing to show: it is ignored.
+    Ignored,
 }
 
 /// One half of a round trip that gives both directions of a session new ratchet keys.
@@ -136,6 +141,7 @@ impl Content {
         let message = proto::Content {
             body: body.to_proto(),
             reply_to: reply_to.map(|id| id.as_bytes().to_vec()).unwrap_or_default(),
+            silent: body.is_silent(),
         };
         Self { bytes: message.encode_to_vec(), body, reply_to }
     }
@@ -148,7 +154,8 @@ impl Content {
         let message = proto::Content::decode(&bytes[..]).map_err(|_| ContentError::Malformed)?;
         let reply_to =
             if message.reply_to.is_empty() { None } else { Some(id("reply_to", MessageId::parse(&message.reply_to))?) };
-        let body = message.body.map_or(Ok(Body::Unknown), Body::from_proto)?;
+        let unknown = if message.silent { Body::Ignored } else { Body::Unknown };
+        let body = message.body.map_or(Ok(unknown), Body::from_proto)?;
         Ok(Self { bytes, body, reply_to })
     }
 
@@ -210,8 +217,16 @@ impl Body {
             Self::ContactSync(_) => "contact_sync",
             Self::Rekey(_) => "rekey",
             Self::ResendRequest { .. } => "resend_request",
+            Self::Capabilities(_) => "capabilities",
             Self::Unknown => "unknown",
+            Self::Ignored => "ignored",
         }
+    }
+
+    /// Whether a reader of an earlier version is told to show no placeholder. Bodies of the first version go without the mark: every
+    /// reader knows them.
+    const fn is_silent(&self) -> bool {
+        matches!(self, Self::Capabilities(_) | Self::Ignored)
     }
 
     fn to_proto(&self) -> Option<proto::content::Body> {
@@ -268,7 +283,8 @@ impl Body {
             Self::ResendRequest { envelopes } => P::ResendRequest(proto::ResendRequest {
                 envelopes: envelopes.iter().map(|id| id.as_bytes().to_vec()).collect(),
             }),
-            Self::Unknown => return None,
+            Self::Capabilities(capabilities) => P::Capabilities(capabilities.to_proto()),
+            Self::Unknown | Self::Ignored => return None,
         })
     }
 
@@ -347,6 +363,7 @@ impl Body {
                     .collect::<Result<_, _>>()?;
                 Self::ResendRequest { envelopes }
             }
+            P::Capabilities(capabilities) => Self::Capabilities(Capabilities::from_proto(capabilities)?),
         })
     }
 }

@@ -57,6 +57,12 @@ fn every_body() -> Vec<Body> {
         Body::Rekey(RekeyStep::Ping { id: [8; 16] }),
         Body::Rekey(RekeyStep::Pong { id: [8; 16] }),
         Body::ResendRequest { envelopes: vec![EnvelopeId::from_bytes([4; 16]), EnvelopeId::from_bytes([5; 16])] },
+        Body::Capabilities(Capabilities {
+            frame_version: 1,
+            number: Some("+15550100".to_owned()),
+            forms: vec![FrameForm::Binary, FrameForm::Text],
+        }),
+        Body::Capabilities(Capabilities::default()),
         Body::ContactSync(vec![
             ContactEntry {
                 account: AccountId::from_bytes([1; 16]),
@@ -117,6 +123,33 @@ fn a_body_of_a_later_version_survives_unchanged() {
         introduction: None,
     };
     assert_eq!(Payload::parse(&payload.to_bytes()).unwrap().content.as_bytes(), later);
+}
+
+#[test]
+fn a_silent_body_of_a_later_version_is_ignored_and_survives_unchanged() {
+    // Field 31 as above, and field 33, the mark.
+    let later = [&[0xfa, 0x01, 0x03][..], b"new", &[0x88, 0x02, 0x01]].concat();
+    let content = Content::parse(later.clone()).unwrap();
+    assert!(matches!(content.body(), Body::Ignored));
+    assert_eq!(content.as_bytes(), later);
+    let card = Content::new(Body::Capabilities(Capabilities::default()), None);
+    assert!(card.as_bytes().ends_with(&[0x88, 0x02, 0x01]), "who does not know the card shows nothing");
+}
+
+#[test]
+fn the_number_of_a_card_is_digits_and_its_forms_are_few() {
+    for number in ["15550100", "+1555010", "+15550100\r\nVia: x", "+1234567890123456", "tel:+15550100"] {
+        let card = Capabilities { frame_version: 1, number: Some(number.to_owned()), forms: Vec::new() };
+        let content = Content::new(Body::Capabilities(card), None);
+        let parsed = Content::parse(content.as_bytes().to_vec());
+        match number {
+            "+1555010" => assert!(parsed.is_ok(), "seven digits are enough"),
+            _ => assert_eq!(parsed.unwrap_err(), ContentError::Field { field: "number" }, "{number}"),
+        }
+    }
+    let card = Capabilities { frame_version: 1, number: None, forms: vec![FrameForm::Text; FORMS_MAX + 1] };
+    let content = Content::new(Body::Capabilities(card), None);
+    assert_eq!(Content::parse(content.as_bytes().to_vec()).unwrap_err(), ContentError::TooLong { field: "forms" });
 }
 
 #[test]

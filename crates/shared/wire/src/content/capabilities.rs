@@ -1,0 +1,79 @@
+//! What a device takes by way of a carrier.
+//!
+//! It says so itself, inside a session, so that a sender need not believe what a carrier says of it. The phone number is a claim all the
+//! same: nobody but the device says that it is reached there, and who sends to it asks the user first.
+
+use super::{ContentError, FORMS_MAX, NUMBER_DIGITS_MAX, proto};
+
+/// Fewest digits of a number in international form.
+const NUMBER_DIGITS_MIN: usize = 7;
+
+/// What the sending device takes by way of a carrier.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Capabilities {
+    /// The highest version of a frame that it reads; 0 where nothing comes to it by a carrier.
+    pub frame_version: u8,
+    /// `+` and digits: where it says that it is reached.
+    pub number: Option<String>,
+    /// The forms of a frame that its way into the carrier hands up unharmed.
+    pub forms: Vec<FrameForm>,
+}
+
+/// The forms of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FrameForm {
+    /// Bytes.
+    Binary,
+    /// Text.
+    Text,
+}
+
+/// Without the number.
+impl std::fmt::Debug for Capabilities {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Capabilities")
+            .field("frame_version", &self.frame_version)
+            .field("forms", &self.forms)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Capabilities {
+    pub(super) fn to_proto(&self) -> proto::Capabilities {
+        let form = |form: &FrameForm| match form {
+            FrameForm::Binary => proto::FrameForm::Binary.into(),
+            FrameForm::Text => proto::FrameForm::Text.into(),
+        };
+        proto::Capabilities {
+            frame_version: self.frame_version.into(),
+            number: self.number.clone().unwrap_or_default(),
+            forms: self.forms.iter().map(form).collect(),
+        }
+    }
+
+    /// Forms of a later version are left out.
+    pub(super) fn from_proto(capabilities: proto::Capabilities) -> Result<Self, ContentError> {
+        let proto::Capabilities { frame_version, number, forms } = capabilities;
+        if forms.len() > FORMS_MAX {
+            return Err(ContentError::TooLong { field: "forms" });
+        }
+        let form = |form: i32| match proto::FrameForm::try_from(form) {
+            Ok(proto::FrameForm::Binary) => Some(FrameForm::Binary),
+            Ok(proto::FrameForm::Text) => Some(FrameForm::Text),
+            Ok(proto::FrameForm::Unspecified) | Err(_) => None,
+        };
+        Ok(Self {
+            frame_version: u8::try_from(frame_version).map_err(|_| ContentError::Field { field: "frame_version" })?,
+            number: if number.is_empty() { None } else { Some(checked(number)?) },
+            forms: forms.into_iter().filter_map(form).collect(),
+        })
+    }
+}
+
+/// It may end up in a header of the carrier's.
+fn checked(number: String) -> Result<String, ContentError> {
+    let digits = number.strip_prefix('+').unwrap_or_default();
+    let is_sound = (NUMBER_DIGITS_MIN..=NUMBER_DIGITS_MAX).contains(&digits.len())
+        && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if is_sound { Ok(number) } else { Err(ContentError::Field { field: "number" }) }
+}
