@@ -11,4 +11,5 @@ mod inbox;
 pub mod msrp;
 mod outbound;
 pub mod sip;
+pub mod tls;
 pub mod transport;
