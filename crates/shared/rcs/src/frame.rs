@@ -1,1 +1,0 @@
-//! One encrypted blob on its way through a carrier.

@@ -1,0 +1,260 @@
+//! Parts as text: the binary form in base64, and what carriers do to text undone.
+//!
+//! The alphabet is that of RFC 4648 section 4, without padding: letters, digits, `+` and `/`. No hyphen, underscore, asterisk, quote,
+//! dot or equals sign, because typography, markup and transfer encodings rewrite those. Where a part begins is seen from its first
+//! characters, which are the magic; where it ends follows from the lengths at its beginning, so that no end marker can be lost.
+//!
+//! Two passes read it. The first expects the characters in one piece and decodes them where they stand. Only if that fails is the body
+//! [`clean`]ed: what networks put between the characters is dropped, what they write instead of one is turned back, anything else stops
+//! a run of characters.
+
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+use super::damage::Damage;
+use super::part::{PREFIX_LEN, Part, claimed_len};
+
+/// The first characters of every part as text: magic, canary.
+pub(super) const TEXT_MAGIC: &[u8; 13] = b"RCSealedDQoaC";
+
+/// Characters of the prefix from which a part's length is known.
+const PREFIX_TEXT_LEN: usize = PREFIX_LEN / 3 * 4;
+
+/// Stands in cleaned text for whatever cannot be between two characters of a part.
+const STOP: u8 = b'.';
+
+/// The last character may carry bits of something behind the part, where a gateway encoded more than the part: they are not looked at,
+/// since a part is kept as bytes and checked as such.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new()
+        .with_encode_padding(false)
+        .with_decode_padding_mode(DecodePaddingMode::RequireNone)
+        .with_decode_allow_trailing_bits(true),
+);
+
+/// Characters of a part of `len` bytes.
+#[must_use]
+pub const fn text_len(len: usize) -> usize {
+    (len * 4).div_ceil(3)
+}
+
+/// The longest part whose text has at most `len` characters.
+pub(super) const fn bytes_in_text(len: usize) -> usize {
+    len / 4 * 3 + match len % 4 {
+        3 => 2,
+        2 => 1,
+        _ => 0,
+    }
+}
+
+pub(super) fn write(part: &[u8]) -> String {
+    BASE64.encode(part)
+}
+
+/// The part at the beginning of `text`, which begins with [`TEXT_MAGIC`], and how many characters it took.
+///
+/// # Errors
+/// The [`Damage`], as seen in this text: [`Damage::Truncated`] if a character of another kind stands in it.
+pub(super) fn read(text: &[u8]) -> Result<(Part, usize), Damage> {
+    let mut prefix = [0; PREFIX_LEN];
+    let Some(head) = text.first_chunk::<PREFIX_TEXT_LEN>() else { return Err(cut_off(text, PREFIX_TEXT_LEN)) };
+    if BASE64.decode_slice(head, &mut prefix).is_err() {
+        return Err(cut_off(text, PREFIX_TEXT_LEN));
+    }
+    let len = claimed_len(&prefix)?;
+    let chars = text_len(len);
+    let Some(whole) = text.get(..chars) else { return Err(cut_off(text, chars)) };
+    // The decoder wants room for whole groups of three.
+    let mut bytes = vec![0; len.next_multiple_of(3)];
+    if BASE64.decode_slice(whole, &mut bytes).is_err() {
+        return Err(cut_off(text, chars));
+    }
+    bytes.truncate(len);
+    match Part::verify(bytes) {
+        Ok(part) => Ok((part, chars)),
+        // The next part begins before this one should end: something is missing in between.
+        Err(Damage::Corrupt) => match memchr::memmem::find(&whole[1..], TEXT_MAGIC) {
+            Some(next) => Err(Damage::Truncated { expected: chars, found: next + 1 }),
+            None => Err(Damage::Corrupt),
+        },
+        Err(other) => Err(other),
+    }
+}
+
+fn cut_off(text: &[u8], expected: usize) -> Damage {
+    let found = text.iter().take(expected).take_while(|byte| is_of_alphabet(**byte)).count();
+    Damage::Truncated { expected, found }
+}
+
+const fn is_of_alphabet(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/'
+}
+
+/// What can stand at a place of a body that is cleaned.
+enum Piece {
+    /// Belongs to a part, so many bytes of the body later.
+    Chars(&'static [u8], usize),
+    /// Was put between characters.
+    Nothing(usize),
+    /// Ends a part.
+    Stop,
+}
+
+/// The body's characters in one run wherever nothing but wrapping, quoting and encoding stands between them.
+pub(super) fn clean(body: &[u8]) -> Vec<u8> {
+    let mut cleaned = Vec::with_capacity(body.len());
+    let mut rest = body;
+    while let Some(&byte) = rest.first() {
+        if is_of_alphabet(byte) {
+            cleaned.push(byte);
+            rest = &rest[1..];
+            continue;
+        }
+        let skip = match piece(rest) {
+            Piece::Chars(chars, len) => {
+                cleaned.extend_from_slice(chars);
+                len
+            }
+            Piece::Nothing(len) => len,
+            Piece::Stop => {
+                if cleaned.last() != Some(&STOP) {
+                    cleaned.push(STOP);
+                }
+                1
+            }
+        };
+        rest = &rest[skip..];
+    }
+    cleaned
+}
+
+/// Reads what begins with a byte outside the alphabet.
+fn piece(rest: &[u8]) -> Piece {
+    match rest[0] {
+        // Line ends, indentation, quoting, the zero bytes of UTF-16, and the backslash of JSON and of markup in front of a slash.
+        b' ' | b'\t' | b'\r' | b'\n' | 0x0b | 0x0c | 0 | b'>' | b'|' | b'\\' => Piece::Nothing(1),
+        b'=' => quoted_printable(rest),
+        b'<' => tag(rest),
+        b'&' => named(rest, ENTITIES),
+        0x80.. => named(rest, CHARACTERS),
+        _ => Piece::Stop,
+    }
+}
+
+/// `=` before a line end is a soft break; before two digits it is a character.
+fn quoted_printable(rest: &[u8]) -> Piece {
+    let blanks = rest[1..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    match &rest[1 + blanks..] {
+        [b'\r', b'\n', ..] => return Piece::Nothing(blanks + 3),
+        [b'\n' | b'\r', ..] => return Piece::Nothing(blanks + 2),
+        _ => {}
+    }
+    let Some(code) = rest.get(1..3).and_then(|digits| core::str::from_utf8(digits).ok()) else { return Piece::Stop };
+    let Ok(byte) = u8::from_str_radix(code, 16) else { return Piece::Stop };
+    match byte {
+        b' ' | b'\t' | b'\r' | b'\n' | b'>' => Piece::Nothing(3),
+        _ => match ALPHABET.iter().position(|known| *known == byte) {
+            Some(at) => Piece::Chars(&ALPHABET[at..=at], 3),
+            None => Piece::Stop,
+        },
+    }
+}
+
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// The longest tag that is taken for a line break of HTML.
+const TAG_LEN_MAX: usize = 32;
+
+/// Gateways that turn text into HTML put tags at line ends.
+fn tag(rest: &[u8]) -> Piece {
+    let end = rest.iter().take(TAG_LEN_MAX).position(|byte| *byte == b'>');
+    end.map_or(Piece::Stop, |end| Piece::Nothing(end + 1))
+}
+
+type Names = &'static [(&'static str, &'static str)];
+
+fn named(rest: &[u8], names: Names) -> Piece {
+    match names.iter().find(|(name, _)| rest.starts_with(name.as_bytes())) {
+        Some((name, "")) => Piece::Nothing(name.len()),
+        Some((name, chars)) => Piece::Chars(chars.as_bytes(), name.len()),
+        None => fullwidth(rest),
+    }
+}
+
+/// Entities by which HTML and XML write what we use or what quotes it.
+const ENTITIES: Names = &[
+    ("&gt;", ""),
+    ("&nbsp;", ""),
+    ("&#43;", "+"),
+    ("&#x2B;", "+"),
+    ("&#x2b;", "+"),
+    ("&plus;", "+"),
+    ("&#47;", "/"),
+    ("&#x2F;", "/"),
+    ("&#x2f;", "/"),
+    ("&sol;", "/"),
+];
+
+/// Characters of Unicode that are put between ours, and those that typography makes of ours.
+const CHARACTERS: Names = &[
+    ("\u{a0}", ""),
+    ("\u{ad}", ""),
+    ("\u{2002}", ""),
+    ("\u{2003}", ""),
+    ("\u{2009}", ""),
+    ("\u{200a}", ""),
+    ("\u{200b}", ""),
+    ("\u{200c}", ""),
+    ("\u{200d}", ""),
+    ("\u{200e}", ""),
+    ("\u{200f}", ""),
+    ("\u{2028}", ""),
+    ("\u{2029}", ""),
+    ("\u{202f}", ""),
+    ("\u{2060}", ""),
+    ("\u{3000}", ""),
+    ("\u{feff}", ""),
+    ("\u{2044}", "/"),
+    ("\u{2215}", "/"),
+    ("½", "1/2"),
+    ("⅓", "1/3"),
+    ("⅔", "2/3"),
+    ("¼", "1/4"),
+    ("¾", "3/4"),
+    ("⅕", "1/5"),
+    ("⅖", "2/5"),
+    ("⅗", "3/5"),
+    ("⅘", "4/5"),
+    ("⅙", "1/6"),
+    ("⅚", "5/6"),
+    ("⅐", "1/7"),
+    ("⅛", "1/8"),
+    ("⅜", "3/8"),
+    ("⅝", "5/8"),
+    ("⅞", "7/8"),
+    ("⅑", "1/9"),
+    ("⅒", "1/10"),
+    ("↉", "0/3"),
+    ("℅", "c/o"),
+    ("℀", "a/c"),
+    ("℁", "a/s"),
+    ("℆", "c/u"),
+];
+
+/// Letters, digits and signs in their wide forms (U+FF01 to U+FF5E), as East Asian input methods write them.
+fn fullwidth(rest: &[u8]) -> Piece {
+    let Some(&[first, middle, last]) = rest.first_chunk::<3>() else { return Piece::Stop };
+    let offset = match (first, middle) {
+        (0xef, 0xbc) => last.wrapping_sub(0x80),
+        (0xef, 0xbd) => last.wrapping_sub(0x80).wrapping_add(0x40),
+        _ => return Piece::Stop,
+    };
+    let plain = offset.wrapping_add(0x20);
+    match ALPHABET.iter().position(|known| *known == plain) {
+        Some(at) => Piece::Chars(&ALPHABET[at..=at], 3),
+        None if plain == b'>' => Piece::Nothing(3),
+        None => Piece::Stop,
+    }
+}
