@@ -1,0 +1,2 @@
+//! The decision table, by enumeration.
+#![allow(clippy::unwrap_used, clippy::panic)]
