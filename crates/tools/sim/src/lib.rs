@@ -1,1 +1,3 @@
-//! Carriers that mangle, faults, and the carrier matrix.
+//! Carriers that mangle, faults, the carrier matrix, and tests against real SIP peers.
+
+pub mod peers;

@@ -1,0 +1,26 @@
+//! `rcseal-sim`: what is run against carriers, simulated and real. `cargo xtask` calls it; nobody installs it.
+#![allow(clippy::print_stderr, reason = "printing is what this program is for")]
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "rcseal-sim", about = "Runs against carriers, simulated and real", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run against Kamailio, linphone and SIPp.
+    Peers(rcseal_sim::peers::command::Arguments),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Peers(arguments) => rcseal_sim::peers::command::run(&arguments).await,
+    }
+}
