@@ -11,11 +11,15 @@
 //! | [`msrp`], [`sdp`] | frames and session descriptions of RFC 4975 |
 //! | [`feature`] | capability tags of RCS, of RCC.16 and ours |
 //! | [`ft`] | the descriptor of a file transfer over HTTP |
+//! | [`chat`] | what every transport does alike: wrapping a message, and finding out what came in |
 //! | [`number`] | phone numbers |
+//! | [`text`], [`stamp`], [`encoding`] | texts that fit into headers, times, compression with a bound |
 //! | [`transport`] | what a transport can carry, and what is handed to it |
 
+pub mod chat;
 pub mod composing;
 pub mod cpim;
+pub mod encoding;
 pub mod feature;
 pub mod frame;
 pub mod ft;
@@ -23,4 +27,7 @@ pub mod imdn;
 pub mod msrp;
 pub mod number;
 pub mod sdp;
+pub mod stamp;
+pub mod text;
 pub mod transport;
+mod xml;

@@ -1,10 +1,16 @@
-//! Phone numbers in E.164 form.
+//! Phone numbers in E.164 form, and the URIs that carry them.
 //!
 //! A number that reached this type has passed the numbering plan's library; its text is `+` and digits only, so that nothing can be
-//! smuggled into a header by way of it.
+//! smuggled into a header by way of it. The plan says which lengths are *possible*; whether a number is in use is the carrier's to
+//! say. `tel:` URIs follow RFC 3966, `sip:` URIs with a number RFC 3261 (section 19.1.6); numbers that are only good inside one
+//! network are refused, because nobody outside could answer them.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::str::FromStr;
+
+use phonenumber::Mode;
+use phonenumber::metadata::DATABASE;
 
 /// A phone number: `+` and 7 to 15 digits, possible by the numbering plan.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -15,23 +21,110 @@ pub struct PhoneNumber(String);
 #[error("not a phone number in international form")]
 pub struct NumberError;
 
+impl NumberError {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        "number_invalid"
+    }
+}
+
+/// Digits of E.164 at most, and the fewest that the shortest numbering plans have with their country code.
+const DIGITS: std::ops::RangeInclusive<usize> = 7..=15;
+
+/// The longest text that is looked at: fifteen digits with separators between them.
+const TEXT_LEN_MAX: usize = 48;
+
+/// The longest URI that is looked at.
+const URI_LEN_MAX: usize = 512;
+
+/// What RFC 3966 allows between digits for people's eyes, and the space that people write.
+const SEPARATORS: [char; 5] = ['-', '.', '(', ')', ' '];
+
 impl PhoneNumber {
     /// The number as `+` and digits.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// `tel:+15551230001`.
+    #[must_use]
+    pub fn to_tel_uri(&self) -> String {
+        format!("tel:{}", self.0)
+    }
+
+    /// `sip:+15551230001@domain;user=phone`.
+    #[must_use]
+    pub fn to_sip_uri(&self, domain: &Domain) -> String {
+        format!("sip:{}@{};user=phone", self.0, domain.0)
+    }
+
+    /// The number in a `tel:`, `sip:` or `sips:` URI. Parameters are passed over; the domain says nothing about whose number it is.
+    ///
+    /// # Errors
+    /// [`NumberError`] for another scheme, for a user that is not an international number, and for anything not of that form.
+    pub fn from_uri(uri: &str) -> Result<Self, NumberError> {
+        if uri.len() > URI_LEN_MAX || !uri.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(NumberError);
+        }
+        let (scheme, rest) = uri.split_once(':').ok_or(NumberError)?;
+        let subscriber = match scheme.to_ascii_lowercase().as_str() {
+            "tel" => rest.to_owned(),
+            "sip" | "sips" => {
+                let (user, host) = rest.split_once('@').ok_or(NumberError)?;
+                let host = host.split([';', '?']).next().unwrap_or_default();
+                HostPort::parse(host).ok_or(NumberError)?;
+                unescape(user.split(':').next().unwrap_or_default())?
+            }
+            _ => return Err(NumberError),
+        };
+        let number = subscriber.split(';').next().unwrap_or_default();
+        if number.contains(' ') { Err(NumberError) } else { number.parse() }
+    }
+}
+
+/// Takes `%2B` and the like out of a user part. What is escaped must be visible ASCII.
+fn unescape(user: &str) -> Result<String, NumberError> {
+    let mut out = String::new();
+    let mut rest = user;
+    while let Some((before, escape)) = rest.split_once('%') {
+        out.push_str(before);
+        let digits = escape.get(..2).ok_or(NumberError)?;
+        let byte = u8::from_str_radix(digits, 16).map_err(|_| NumberError)?;
+        if !byte.is_ascii_graphic() {
+            return Err(NumberError);
+        }
+        out.push(char::from(byte));
+        rest = &escape[2..];
+    }
+    out.push_str(rest);
+    Ok(out)
 }
 
 impl FromStr for PhoneNumber {
     type Err = NumberError;
 
+    /// `+` and digits, with separators between them where a person has written it. A national prefix in brackets
+    /// (`+44 (0) 20 …`) is taken out by the numbering plan's library.
     fn from_str(text: &str) -> Result<Self, NumberError> {
-        let digits = text.strip_prefix('+').ok_or(NumberError)?;
-        if !(7..=15).contains(&digits.len()) || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        if text.len() > TEXT_LEN_MAX {
             return Err(NumberError);
         }
-        Ok(Self(text.to_owned()))
+        let digits = text.trim().strip_prefix('+').ok_or(NumberError)?.replace(SEPARATORS, "");
+        if !DIGITS.contains(&digits.len()) || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(NumberError);
+        }
+        // The library sees a sign and digits only: its own reading of free text is not used.
+        let parsed = phonenumber::parse(None, format!("+{digits}")).map_err(|_| NumberError)?;
+        let text = parsed.format().mode(Mode::E164).to_string();
+        let national_len = parsed.national().to_string().len();
+        let plans = DATABASE.by_code(&parsed.country().code()).unwrap_or_default();
+        let is_possible = plans.iter().any(|plan| {
+            plan.descriptors().general().possible_length().iter().any(|len| usize::from(*len) == national_len)
+        });
+        let is_digits = text.strip_prefix('+').is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()));
+        if is_possible && is_digits && DIGITS.contains(&(text.len() - 1)) { Ok(Self(text)) } else { Err(NumberError) }
     }
 }
 
@@ -39,5 +132,163 @@ impl fmt::Debug for PhoneNumber {
     /// The last two digits: enough to tell two apart in a log, too little to call.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PhoneNumber(..{})", &self.0[self.0.len() - 2..])
+    }
+}
+
+/// The domain of a carrier or of a registrar: a host name, an IPv4 address, or an IPv6 address in brackets; no port.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Domain(String);
+
+/// Not a domain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a host name or address")]
+pub struct DomainError;
+
+impl Domain {
+    /// The domain in small letters.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Domain {
+    type Err = DomainError;
+
+    fn from_str(text: &str) -> Result<Self, DomainError> {
+        if is_host(text) { Ok(Self(text.to_ascii_lowercase())) } else { Err(DomainError) }
+    }
+}
+
+impl fmt::Display for Domain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A host name by RFC 1123, or an address.
+pub(crate) fn is_host(text: &str) -> bool {
+    if let Some(inner) = text.strip_prefix('[') {
+        return inner.strip_suffix(']').is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
+    }
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    text.len() <= 253 && text.split('.').all(is_label)
+}
+
+/// `host` or `host:port`.
+pub(crate) struct HostPort<'a> {
+    pub(crate) host: &'a str,
+    pub(crate) port: Option<u16>,
+}
+
+impl<'a> HostPort<'a> {
+    pub(crate) fn parse(text: &'a str) -> Option<Self> {
+        let split = match text.rsplit_once(':') {
+            Some((host, _)) if host.starts_with('[') && !host.ends_with(']') => None,
+            other => other,
+        };
+        let (host, port) = match split {
+            None => (text, None),
+            Some((host, port)) => {
+                let is_port = (1..=5).contains(&port.len()) && port.bytes().all(|byte| byte.is_ascii_digit());
+                (host, Some(port.parse().ok().filter(|_| is_port)?))
+            }
+        };
+        is_host(host).then_some(Self { host, port })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NUMBER: &str = "+15551230001";
+
+    #[test]
+    fn a_number_is_a_plus_and_digits_whatever_was_written() {
+        for text in ["+15551230001", "+1 (555) 123-0001", " +1.555.123.0001 "] {
+            assert_eq!(text.parse::<PhoneNumber>().unwrap().as_str(), NUMBER);
+        }
+        assert_eq!("+44 (0)20 7946 0018".parse::<PhoneNumber>().unwrap().as_str(), "+442079460018");
+        // A leading zero that belongs to the number stays.
+        assert_eq!("+390612345678".parse::<PhoneNumber>().unwrap().as_str(), "+390612345678");
+    }
+
+    #[test]
+    fn what_the_plan_does_not_allow_is_refused() {
+        for text in [
+            "", "+", "15551230001", "+1555", "+1555123000100", "+99912345678", "+1555123000a", "+1555123 0001;x", "+1555\r\n1230001",
+            "++15551230001", "+\u{0661}5551230001", "+0123456789",
+        ] {
+            assert_eq!(text.parse::<PhoneNumber>(), Err(NumberError), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn uris_of_both_kinds_carry_a_number() {
+        let number: PhoneNumber = NUMBER.parse().unwrap();
+        let domain: Domain = "IMS.Example.test".parse().unwrap();
+        assert_eq!(number.to_sip_uri(&domain), "sip:+15551230001@ims.example.test;user=phone");
+        for uri in [
+            number.to_tel_uri(),
+            number.to_sip_uri(&domain),
+            "TEL:+1-555-123-0001;x=y".to_owned(),
+            "sips:%2B15551230001:secret@[::1]:5061;transport=tls?Subject=x".to_owned(),
+            "sip:+15551230001;npdi@10.0.0.1".to_owned(),
+        ] {
+            assert_eq!(PhoneNumber::from_uri(&uri), Ok(number.clone()), "{uri}");
+        }
+    }
+
+    #[test]
+    fn uris_without_an_international_number_are_refused() {
+        for uri in [
+            "tel:5551230001;phone-context=+1", "sip:alice@example.test", "sip:+15551230001", "sip:+15551230001@", "mailto:+15551230001@x",
+            "sip:+1555%0d%0a1230001@x", "sip:+15551230001@a@b", "sip:+15551230001@exa mple", "tel:+15551230001\r\nX: y", "sip:%+1@x", "sip:%é@x",
+        ] {
+            assert_eq!(PhoneNumber::from_uri(uri), Err(NumberError), "{uri:?}");
+        }
+    }
+
+    #[test]
+    fn a_domain_is_a_host_and_nothing_else() {
+        for text in ["example.test", "10.0.0.1", "[2001:db8::1]", "localhost"] {
+            assert!(text.parse::<Domain>().is_ok(), "{text}");
+        }
+        for text in ["", "a..b", "a b", "a\r\nb", "a;b", "a@b", "a:5060", "[::1", "-a", "é"] {
+            assert_eq!(text.parse::<Domain>(), Err(DomainError), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_two_digits() {
+        assert_eq!(format!("{:?}", NUMBER.parse::<PhoneNumber>().unwrap()), "PhoneNumber(..01)");
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_text_is_a_number_or_refused(text in ".{0,40}") {
+            let _ = text.parse::<PhoneNumber>();
+            let _ = text.parse::<Domain>();
+            let _ = PhoneNumber::from_uri(&text);
+        }
+
+        #[test]
+        fn a_number_reads_back_from_everything_it_writes(digits in "[1-9][0-9]{6,14}") {
+            if let Ok(number) = format!("+{digits}").parse::<PhoneNumber>() {
+                prop_assert_eq!(number.as_str().parse::<PhoneNumber>(), Ok(number.clone()));
+                prop_assert_eq!(PhoneNumber::from_uri(&number.to_tel_uri()), Ok(number.clone()));
+                let domain: Domain = "example.test".parse().unwrap();
+                prop_assert_eq!(PhoneNumber::from_uri(&number.to_sip_uri(&domain)), Ok(number));
+            }
+        }
     }
 }

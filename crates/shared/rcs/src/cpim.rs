@@ -1,1 +1,0 @@
-//! The message wrapper of RFC 3862.

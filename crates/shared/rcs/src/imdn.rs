@@ -1,1 +1,0 @@
-//! Delivery receipts (RFC 5438).

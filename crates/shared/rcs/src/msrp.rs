@@ -1,1 +1,0 @@
-//! Frames of the Message Session Relay Protocol (RFC 4975).
