@@ -3,6 +3,7 @@
 use rand_core::CryptoRng;
 use rcseal_wire::id::{AccountId, DeviceAddress};
 
+use crate::policy::DeliveryMode;
 use crate::record::{self, Record as _};
 use crate::store::{StoreError, Table, Tx, prefix_end};
 
@@ -32,6 +33,28 @@ pub struct Engine<'a> {
     pub(crate) tx: &'a mut dyn Tx,
     pub(crate) now: UnixMillis,
     pub(crate) rng: &'a mut dyn CryptoRng,
+    /// Of the envelope that is being taken in.
+    pub(crate) arrival: Arrival,
+}
+
+/// What is known of an envelope while it is taken in, beside its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Arrival {
+    /// A carrier brought it, and no relay.
+    pub(crate) is_by_carrier: bool,
+    /// It came from somebody whom the user has blocked. Known once it is decrypted.
+    pub(crate) is_blocked: bool,
+}
+
+impl Arrival {
+    pub(crate) const fn by_carrier() -> Self {
+        Self { is_by_carrier: true, is_blocked: false }
+    }
+
+    /// How what is in it went, as far as this device can tell.
+    pub(crate) const fn mode(self) -> DeliveryMode {
+        if self.is_by_carrier { DeliveryMode::Native } else { DeliveryMode::Relayed }
+    }
 }
 
 /// Rows that are read in the order they were written take their place from one of these.
@@ -44,6 +67,8 @@ pub(crate) enum Sequence {
     Event,
     Quarantine,
     Parked,
+    Decision,
+    CarrierReply,
 }
 
 impl Sequence {
@@ -56,6 +81,8 @@ impl Sequence {
             Self::Event => b"event",
             Self::Quarantine => b"quarantine",
             Self::Parked => b"parked",
+            Self::Decision => b"decision",
+            Self::CarrierReply => b"carrier_reply",
         }
     }
 }
@@ -91,7 +118,7 @@ impl Tally {
 impl<'a> Engine<'a> {
     /// Wraps a transaction that the shell opened.
     pub fn new(tx: &'a mut dyn Tx, now: UnixMillis, rng: &'a mut dyn CryptoRng) -> Self {
-        Self { tx, now, rng }
+        Self { tx, now, rng, arrival: Arrival::default() }
     }
 
     /// Empties the store, for a device that is to have another account than it was to have. Only the events' numbers go on: an app remembers

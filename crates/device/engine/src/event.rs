@@ -103,6 +103,16 @@ pub enum Event {
         /// The device it was sent to.
         device: DeviceAddress,
     },
+    /// The carrier's receipt says that the far end has a message and could not decrypt it. A hint, which anybody on the way can make: the
+    /// same envelope goes by the relay.
+    CarrierUnread {
+        /// Where.
+        conversation: ConversationId,
+        /// Which: a message of this account.
+        message: MessageId,
+        /// The device it was handed over for.
+        device: DeviceAddress,
+    },
 }
 
 /// Why a key set is not believed, in what an app can tell its user. The kinds of [`KeySetRefusal`], those of one meaning together.
@@ -263,6 +273,13 @@ impl EventRecord {
             Event::ResetPending { effective_at } => (21, u128::from(effective_at.0).to_be_bytes(), none, none, 0),
             Event::ResetCalledOff => (22, none, none, none, 0),
             Event::ChangeRefused => (23, none, none, none, 0),
+            Event::CarrierUnread { conversation, message, device } => (
+                50,
+                *conversation.as_bytes(),
+                *device.account.as_bytes(),
+                *message.as_bytes(),
+                u32::from(device.device.get()),
+            ),
             Event::ResendHeld { conversation, message, device } => (
                 10,
                 *conversation.as_bytes(),
@@ -308,11 +325,15 @@ impl EventRecord {
             },
             22 => Event::ResetCalledOff,
             23 => Event::ChangeRefused,
-            10 => {
+            10 | 50 => {
                 let bad = || BadRow::error(Table::Event);
                 let device = u8::try_from(self.value).map_err(|_| bad())?;
                 let device = DeviceNumber::new(device).map_err(|_| bad())?;
-                Event::ResendHeld { conversation, message, device: DeviceAddress { account, device } }
+                let device = DeviceAddress { account, device };
+                match self.kind {
+                    10 => Event::ResendHeld { conversation, message, device },
+                    _ => Event::CarrierUnread { conversation, message, device },
+                }
             }
             _ => return Err(BadRow::error(Table::Event)),
         })

@@ -17,6 +17,7 @@ impl Engine<'_> {
         self.forget_sent_before(oldest_kept)?;
         self.forget_seen_before(oldest_kept)?;
         self.forget_again_before(oldest_kept)?;
+        self.keep_carrier(oldest_kept)?;
         self.forget_asked()?;
         self.forget_idle_peers()?;
         self.drop_silent_sessions(oldest_kept)?;

@@ -26,6 +26,8 @@
 pub mod account;
 #[cfg(feature = "audit")]
 pub mod audit;
+pub mod capability;
+pub mod carrier;
 pub mod contact;
 mod context;
 pub mod conversation;
@@ -40,6 +42,7 @@ pub mod outbox;
 pub mod overview;
 mod pages;
 mod peer;
+pub mod policy;
 mod record;
 pub mod rekey;
 pub mod renewal;

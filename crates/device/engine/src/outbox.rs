@@ -1,7 +1,10 @@
-//! The outbox: envelopes that are made and not yet durable at a relay.
+//! The outbox: envelopes that are made, and that neither a relay has made durable nor their device has confirmed.
 //!
 //! A row is written in the transaction that encrypted, and deleted when the relay has said that the envelope is durable. Between the two it
 //! is submitted as often as it takes: the envelope id is the same each time, so the relay keeps one.
+//!
+//! A row whose message goes by a carrier is handed over once ([`crate::carrier`]) and stays until the device has confirmed the message, or
+//! until it is the relay's after all.
 
 use std::collections::BTreeSet;
 
@@ -12,6 +15,7 @@ use rcseal_wire::origin::Origin;
 use tls_codec::{TlsByteVecU32, TlsDeserializeBytes, TlsSerialize, TlsSize};
 
 use crate::account::{Account, AccountError};
+use crate::carrier::{CarrierHandover, Step};
 use crate::context::{Engine, Sequence, Tally, UnixMillis};
 use crate::message::{DeliveryState, FailureReason, MessageKey};
 use crate::pages::Pages;
@@ -31,26 +35,49 @@ const NOTICES_MAX: u64 = 256;
 /// Refusals after which an envelope is given up: the mailbox is gone, or the delivery token is.
 const REFUSED_MAX: u32 = 5;
 
-/// An envelope to submit.
+/// An envelope to send.
 #[derive(Debug)]
 pub struct Outgoing {
-    /// Its place in the outbox; what [`Engine::handle_submitted`] takes.
+    /// Its place in the outbox; what [`Engine::handle_submitted`] or [`Engine::handle_carrier_outcome`] takes.
     pub number: u64,
-    /// Which server has the mailbox.
-    pub origin: Origin,
-    /// The submission.
-    pub submit: Submit,
+    /// By whom.
+    pub via: Via,
+}
+
+/// By whom an envelope is sent.
+#[derive(Debug)]
+pub enum Via {
+    /// By a relay.
+    Relay {
+        /// Which server has the mailbox.
+        origin: Origin,
+        /// The submission.
+        submit: Submit,
+    },
+    /// By the carrier that this device is on. It has been noted as handed over: what is not released goes by the relay after the patience.
+    Carrier(CarrierHandover),
+}
+
+impl Outgoing {
+    /// The submission, where it goes by a relay.
+    #[must_use]
+    pub const fn submit(&self) -> Option<&Submit> {
+        match &self.via {
+            Via::Relay { submit, .. } => Some(submit),
+            Via::Carrier(_) => None,
+        }
+    }
 }
 
 #[derive(TlsSize, TlsSerialize, TlsDeserializeBytes)]
-struct OutboxRecord {
+pub(crate) struct OutboxRecord {
     envelope_id: [u8; 16],
     recipient: [u8; DeviceAddress::LEN],
     has_message: u8,
     conversation: [u8; 16],
     order: u64,
     attempts: u32,
-    due_at_ms: u64,
+    pub(crate) due_at_ms: u64,
     queued_at_ms: u64,
     envelope: TlsByteVecU32,
 }
@@ -60,13 +87,21 @@ impl Record for OutboxRecord {
 }
 
 impl OutboxRecord {
-    fn message(&self) -> Option<MessageKey> {
+    pub(crate) fn message(&self) -> Option<MessageKey> {
         (self.has_message == 1)
             .then_some(MessageKey { conversation: ConversationId::from_bytes(self.conversation), order: self.order })
     }
 
-    fn recipient(&self) -> Result<DeviceAddress, StoreError> {
+    pub(crate) fn recipient(&self) -> Result<DeviceAddress, StoreError> {
         DeviceAddress::parse(&self.recipient).map_err(|_| BadRow::error(Table::Outbox))
+    }
+
+    pub(crate) const fn envelope_id(&self) -> EnvelopeId {
+        EnvelopeId::from_bytes(self.envelope_id)
+    }
+
+    pub(crate) fn envelope(&self) -> &[u8] {
+        self.envelope.as_slice()
     }
 }
 
@@ -96,7 +131,20 @@ impl Engine<'_> {
             queued_at_ms: self.now.0,
             envelope: envelope.into(),
         };
+        self.put_outgoing(number, &record)?;
+        match message {
+            Some(message) => self.choose_route(number, recipient, message),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn put_outgoing(&mut self, number: u64, record: &OutboxRecord) -> Result<(), StoreError> {
         self.tx.put(Table::Outbox, &number.to_be_bytes(), &record.to_row())
+    }
+
+    pub(crate) fn outgoing_row(&self, number: u64) -> Result<Option<OutboxRecord>, StoreError> {
+        let Some(row) = self.tx.get(Table::Outbox, &number.to_be_bytes())? else { return Ok(None) };
+        OutboxRecord::from_row(Table::Outbox, &row).map(Some)
     }
 
     /// Whether a device gets notices. One that has not taken the last [`NOTICES_MAX`], or for which as many wait until it has keys, gets no
@@ -117,8 +165,8 @@ impl Engine<'_> {
         MailboxId::parse(&row).map(Some).map_err(|_| BadRow::error(Table::Route))
     }
 
-    /// Up to `limit` envelopes that are due, oldest first. An envelope to a device comes only when all earlier ones to it were taken, so
-    /// that they arrive in order.
+    /// Up to `limit` envelopes that are due, oldest first. An envelope to a device comes to a relay only when all earlier ones to it were
+    /// taken, so that they arrive in order. What comes for a carrier is noted as handed over, and comes once.
     ///
     /// # Errors
     /// Those of the store.
@@ -146,13 +194,18 @@ impl Engine<'_> {
         held_back: &mut BTreeSet<DeviceAddress>,
         key: &[u8],
         row: &[u8],
-    ) -> Result<Option<Outgoing>, StoreError> {
+    ) -> Result<Option<Outgoing>, AccountError> {
         let number = trailing_u64(Table::Outbox, key)?;
-        let record = OutboxRecord::from_row(Table::Outbox, row)?;
+        let mut record = OutboxRecord::from_row(Table::Outbox, row)?;
         let recipient = record.recipient()?;
         if self.now.since(UnixMillis(record.queued_at_ms)) > QUEUED_MS_MAX {
             self.give_up(number, &record, FailureReason::Expired)?;
             return Ok(None);
+        }
+        match self.carrier_step(number, &mut record)? {
+            Step::Relay => {}
+            Step::Wait => return Ok(None),
+            Step::HandOver(handover) => return Ok(Some(Outgoing { number, via: Via::Carrier(handover) })),
         }
         if record.due_at_ms > self.now.0 || held_back.contains(&recipient) {
             held_back.insert(recipient);
@@ -175,7 +228,7 @@ impl Engine<'_> {
             ttl_seconds: TTL_SECONDS,
             envelope: Vec::from(record.envelope).into(),
         };
-        Ok(Some(Outgoing { number, origin, submit }))
+        Ok(Some(Outgoing { number, via: Via::Relay { origin, submit } }))
     }
 
     /// When the outbox has something due next; `None` when it is empty.
@@ -239,8 +292,14 @@ impl Engine<'_> {
     }
 
     /// An envelope leaves the outbox.
-    fn leave(&mut self, number: u64, record: &OutboxRecord, state: DeliveryState) -> Result<(), StoreError> {
+    pub(crate) fn leave(
+        &mut self,
+        number: u64,
+        record: &OutboxRecord,
+        state: DeliveryState,
+    ) -> Result<(), StoreError> {
         self.tx.delete(Table::Outbox, &number.to_be_bytes())?;
+        self.forget_carrier_route(number)?;
         match record.message() {
             Some(message) => self.set_delivery(message, record.recipient()?, state),
             None => self.count_down(Tally::Notices(record.recipient()?)),

@@ -176,6 +176,7 @@ impl Engine<'_> {
         self.tx.delete_range(Table::Route, prefix, &end)?;
         self.tx.delete(Table::KeySet, prefix)?;
         self.tx.delete(Table::RefusalTold, prefix)?;
+        self.forget_on_carrier(account)?;
         self.tx.delete(Table::Contact, prefix)?;
         match self.replace_delivery_token(TOKEN_OVERLAP_MS) {
             // The replacement under way has not been told to anybody: the contact does not know it.

@@ -103,8 +103,14 @@ impl Engine<'_> {
     /// Those of the store; then the transaction must be rolled back and the envelope not acknowledged.
     pub fn handle_envelope(&mut self, id: EnvelopeId, bytes: &[u8]) -> Result<Disposition, AccountError> {
         let account = self.account()?;
+        if self.was_taken(bytes)? {
+            return Ok(Disposition::Duplicate);
+        }
         match self.open(&account, id, bytes) {
-            Ok(()) => Ok(Disposition::Consumed),
+            Ok(()) => {
+                self.note_taken(bytes)?;
+                Ok(Disposition::Consumed)
+            }
             Err(Failure::Duplicate) => Ok(Disposition::Duplicate),
             Err(Failure::Park(hello)) => self.park(id, bytes, &hello),
             Err(Failure::Envelope(reason)) => {

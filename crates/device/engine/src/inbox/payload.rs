@@ -29,9 +29,11 @@ impl Engine<'_> {
         };
         // The session has moved on with the message; the user wants nothing to do with what it says.
         if self.is_blocked(sender.account)? {
+            self.arrival.is_blocked = true;
             return Ok(());
         }
         self.admit(sender.account)?;
+        self.tell_card(account, sender)?;
         if let Some(introduction) = &payload.introduction {
             self.introduced(account, sender, introduction)?;
         }
@@ -57,6 +59,14 @@ impl Engine<'_> {
                 let taken = self.take_rekey(account, sender, *step);
                 return Ok(taken.map_err(as_account_error)?);
             }
+            Body::Capabilities(card) => {
+                if sender.account != account.address.account {
+                    self.take_card(sender, card)?;
+                }
+                return Ok(());
+            }
+            // Of a later version, and nothing to show.
+            Body::Ignored => return Ok(()),
             Body::ResendRequest { envelopes } => {
                 return Ok(self.take_resend_request(account, sender, envelopes).map_err(as_account_error)?);
             }
@@ -174,6 +184,7 @@ impl Engine<'_> {
         }
         let is_outgoing = sender.account == own;
         let (id, now) = (payload.message_id, self.now);
+        let encryption = EncryptionStatus::of(self.arrival.mode());
         let content = Content::as_bytes(&payload.content).to_vec();
         self.add_message(conversation, |key| Message {
             key,
@@ -183,7 +194,7 @@ impl Engine<'_> {
             sent_at: UnixMillis(payload.sent_at_ms),
             received_at: now,
             state: if is_outgoing { MessageState::Stored } else { MessageState::Received },
-            encryption: EncryptionStatus::RELAYED,
+            encryption,
             is_edited: false,
             content,
         })?;
@@ -216,6 +227,9 @@ impl Engine<'_> {
                         continue;
                     };
                     self.set_delivery(sent.message, sent.recipient, DeliveryState::Undecryptable(reason))?;
+                    if sent.recipient == sender {
+                        self.confirm_on_carrier(sent.message, sender, DeliveryState::Undecryptable(reason))?;
+                    }
                     if sent.recipient == sender && reason.is_of_the_session() {
                         self.session_refused(account, sender).map_err(as_account_error)?;
                     }
@@ -228,6 +242,7 @@ impl Engine<'_> {
             // Only our own messages, in this conversation.
             if let Some(message) = self.find_message(conversation, own, *id)? {
                 self.set_delivery(message.key, sender, state)?;
+                self.confirm_on_carrier(message.key, sender, state)?;
             }
         }
         Ok(())

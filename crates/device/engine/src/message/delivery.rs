@@ -219,6 +219,12 @@ impl Engine<'_> {
         self.tx.put(Table::Sent, envelope.as_bytes(), &record.to_row())
     }
 
+    /// The same envelope goes under another id as well.
+    pub(crate) fn remember_sent_as(&mut self, envelope: EnvelopeId, other: EnvelopeId) -> Result<(), StoreError> {
+        let Some(row) = self.tx.get(Table::Sent, envelope.as_bytes())? else { return Ok(()) };
+        self.tx.put(Table::Sent, other.as_bytes(), &row)
+    }
+
     /// What an envelope was, if it carried a message.
     pub(crate) fn sent(&self, envelope: EnvelopeId) -> Result<Option<Sent>, StoreError> {
         let Some(row) = self.tx.get(Table::Sent, envelope.as_bytes())? else { return Ok(None) };

@@ -102,9 +102,10 @@ fn an_envelope_is_submitted_under_one_id_until_it_is_stored() {
     let mut bodies = BTreeSet::new();
     for _ in 0..5 {
         for outgoing in ada.with(world.now, |engine| engine.poll_outbox(10)).unwrap() {
-            ids.insert(outgoing.submit.id);
-            bodies.insert(outgoing.submit.envelope.to_vec());
-            assert!(Envelope::parse(&outgoing.submit.envelope).is_ok());
+            let submit = outgoing.submit().unwrap();
+            ids.insert(submit.id);
+            bodies.insert(submit.envelope.to_vec());
+            assert!(Envelope::parse(&submit.envelope).is_ok());
             ada.with(world.now, |engine| engine.handle_submit_lost(outgoing.number)).unwrap();
         }
         world.now += 10 * 60 * 1000;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use rcseal_credential::UnverifiedKeySet;
+use rcseal_rcs::transport::CarrierMessage;
 use rcseal_wire::api::{BundlesResponse, DeviceBundle, DeviceUpload};
 use rcseal_wire::content::Body;
 use rcseal_wire::frame::SubmitStatus;
@@ -18,6 +19,7 @@ use crate::event::Event;
 use crate::inbox::Disposition;
 use crate::message::MessageView;
 use crate::need::{Need, NeedKind};
+use crate::outbox::Via;
 use crate::store::memory::MemoryStore;
 use crate::{Engine, UnixMillis};
 
@@ -38,6 +40,8 @@ pub(super) struct World {
     pub(super) vetoes: usize,
     /// One-time prekeys handed out.
     pub(super) handed_out: usize,
+    /// What carriers were handed, in order: the outbox's number, by whom, and the messages.
+    pub(super) carried: VecDeque<(u64, DeviceAddress, Vec<CarrierMessage>)>,
 }
 
 /// One device.
@@ -194,14 +198,21 @@ impl World {
             }
             busy = true;
             for item in outgoing {
-                let queue = self.mailboxes.get_mut(&item.submit.mailbox).unwrap();
-                let status = if queue.iter().any(|(id, _)| *id == item.submit.id) {
+                let submit = match item.via {
+                    Via::Relay { submit, .. } => submit,
+                    Via::Carrier(handover) => {
+                        self.carried.push_back((item.number, phone.address, handover.release()));
+                        continue;
+                    }
+                };
+                let queue = self.mailboxes.get_mut(&submit.mailbox).unwrap();
+                let status = if queue.iter().any(|(id, _)| *id == submit.id) {
                     SubmitStatus::Duplicate
                 } else {
                     SubmitStatus::Stored
                 };
                 if status == SubmitStatus::Stored {
-                    queue.push_back((item.submit.id, item.submit.envelope.to_vec()));
+                    queue.push_back((submit.id, submit.envelope.to_vec()));
                 }
                 phone.with(self.now, |engine| engine.handle_submitted(item.number, status)).unwrap();
             }

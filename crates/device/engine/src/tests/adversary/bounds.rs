@@ -123,7 +123,7 @@ fn a_mailbox_that_takes_nothing_does_not_hold_up_the_others() {
         }
     }
     let due = ada.with(world.now, |engine| engine.poll_outbox(16)).unwrap();
-    assert_eq!(due.iter().map(|outgoing| outgoing.submit.mailbox).collect::<Vec<_>>(), [bob.mailbox]);
+    assert_eq!(due.iter().map(|outgoing| outgoing.submit().unwrap().mailbox).collect::<Vec<_>>(), [bob.mailbox]);
 }
 
 #[test]

@@ -189,7 +189,7 @@ fn what_waits_for_a_removed_device_is_dropped() {
     let newer = world.key_sets[&bob.address.account].clone();
     ada.with(world.now, |engine| engine.handle_key_set(bob.address.account, &newer)).unwrap();
     let due = ada.with(world.now, |engine| engine.poll_outbox(16)).unwrap();
-    assert_eq!(due.iter().map(|outgoing| outgoing.submit.mailbox).collect::<Vec<_>>(), [bob.mailbox]);
+    assert_eq!(due.iter().map(|outgoing| outgoing.submit().unwrap().mailbox).collect::<Vec<_>>(), [bob.mailbox]);
     world.settle(&mut [&mut ada, &mut bob]);
     assert_eq!(texts(&mut bob, conversation), ["one", "two", "three"]);
 }
