@@ -3,12 +3,16 @@
 //! The other implementation is a development tool: it is installed into the cache folder outside the clone, at the version that
 //! its folder in `xtask/peers/` names, and runs in a process of its own. What drives it is a test target of the crate that
 //! speaks the protocol; it prints a report as its last line. Nothing of a peer is linked or shipped.
+//!
+//! SIP peers are Debian packages, which the part `packages` of `cargo xtask test` installs; `rcseal-sim` drives them.
 
+pub(crate) mod carrier;
 mod libsignal;
 
 use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use rcseal_report::{Format, Report};
 
@@ -40,6 +44,8 @@ pub(crate) struct Arguments {
 enum Peer {
     /// libsignal, by its package for Node.
     Libsignal,
+    /// Kamailio as a carrier, linphone as somebody else's client, SIPp for load and broken traffic.
+    Carrier,
 }
 
 /// Why there is no report.
@@ -91,6 +97,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Box<dyn Error>> {
     let options = Options { messages: arguments.messages, seed: arguments.seed, record: arguments.record };
     let report = match arguments.peer {
         Peer::Libsignal => against_libsignal(&workspace, &workspace.target, options)?,
+        Peer::Carrier => reported(&mut carrier::runner(&workspace)?)?,
     };
     Ok(report.finish(Format::from_json_flag(arguments.json)))
 }
@@ -103,8 +110,13 @@ pub(crate) fn against_libsignal(
 ) -> Result<Report, InteropError> {
     let folder = libsignal::install(workspace)?;
     let mut command = libsignal::runner(workspace, target, &folder, options);
+    reported(&mut command)
+}
+
+/// Runs a command and reads the report that it prints last.
+fn reported(command: &mut Command) -> Result<Report, InteropError> {
     let mut output = String::new();
-    let _judged_by_its_report = run_lines(&mut command, |line| {
+    let _judged_by_its_report = run_lines(command, |line| {
         output.push_str(line);
         output.push('\n');
     })?;

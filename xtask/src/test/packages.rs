@@ -2,24 +2,55 @@
 //!
 //! AWS-LC and SQLite are C; OpenSSL, which SQLCipher encrypts with, is configured by perl and built by make. Only what is
 //! missing is installed, and it is named before. On a system without dpkg nothing is installed: the build will say what it
-//! misses. Node and its package manager are for libsignal, which the part `interop` runs beside ours.
+//! misses. Node and its package manager are for libsignal, which the part `interop` runs beside ours; Kamailio, linphone and SIPp are
+//! for the part `carriers`. Some of these packages bring daemons, and a package's own scripts would start them: while packages are
+//! installed, Debian's switch for that (`policy-rc.d`) says no, and afterwards it is as it was.
 
 use std::process::{Command, Stdio};
 
 use super::{Context, Outcome, PartError};
 use crate::interop;
-use crate::process::{self, program_name, say};
+use crate::process::{self, say};
 
 const NEEDED: [&str; 4] = ["gcc", "libc6-dev", "make", "perl"];
 /// For the part `interop`. A machine may have Node from elsewhere, in another version than Debian's; what runs is not replaced.
 const NODE: [&str; 2] = ["nodejs", "npm"];
+/// For the part `carriers`. Kamailio needs the database of protocols (`netbase`) for TCP, and its store a schema (`sqlite3`).
+const PEERS: [&str; 9] = [
+    "kamailio",
+    "kamailio-extra-modules",
+    "kamailio-presence-modules",
+    "kamailio-sqlite-modules",
+    "kamailio-tls-modules",
+    "linphone-cli",
+    "netbase",
+    "sip-tester",
+    "sqlite3",
+];
+/// For pages of our own that are looked at in a real browser.
+const BROWSER: [&str; 1] = ["chromium"];
+
+/// Runs a command with daemons forbidden to start, and puts back what had been said about that before, however it ends.
+const WITHOUT_DAEMONS: &str = r#"
+policy=/usr/sbin/policy-rc.d
+kept=
+put_back() {
+    if [ -n "$kept" ]; then mv -f "$kept" "$policy"; else rm -f "$policy"; fi
+}
+if [ -e "$policy" ]; then kept=$(mktemp) && cp -p "$policy" "$kept" || exit 1; fi
+trap put_back EXIT
+trap 'exit 1' INT TERM HUP
+printf '#!/bin/sh\nexit 101\n' > "$policy" && chmod 755 "$policy" || exit 1
+"$@"
+"#;
 
 /// Runs the part.
 pub(crate) fn run(_: &Context) -> Result<Outcome, PartError> {
-    if interop::missing_program().is_none() {
-        return ensure(&NEEDED);
+    let mut packages = [&NEEDED[..], &PEERS, &BROWSER].concat();
+    if interop::missing_program().is_some() {
+        packages.extend(NODE);
     }
-    ensure(&[&NEEDED[..], &NODE].concat())
+    ensure(&packages)
 }
 
 /// Installs those of `packages` that are missing.
@@ -66,7 +97,7 @@ fn answers(command: &mut Command) -> bool {
 fn apt(arguments: &[&str]) -> Result<Result<(), String>, PartError> {
     let is_root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0");
     let mut command = Command::new(if is_root { "env" } else { "sudo" });
-    command.arg("DEBIAN_FRONTEND=noninteractive").arg("apt-get").args(arguments);
+    command.args(["DEBIAN_FRONTEND=noninteractive", "sh", "-c", WITHOUT_DAEMONS, "sh", "apt-get"]).args(arguments);
     let status = process::run(&mut command)?;
-    Ok(if status.success() { Ok(()) } else { Err(program_name(&command)) })
+    Ok(if status.success() { Ok(()) } else { Err(format!("apt-get {}", arguments.join(" "))) })
 }
