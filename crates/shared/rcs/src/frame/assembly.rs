@@ -118,6 +118,10 @@ impl Open {
     }
 }
 
+fn first_of(open: &Open) -> &Part {
+    open.parts.values().next().expect("a frame is opened with a part, and parts leave with their frame")
+}
+
 /// Parts on their way to being blobs.
 pub struct Assembly {
     limits: AssemblyLimits,
@@ -148,11 +152,11 @@ impl Assembly {
         }
         self.give_up_aged(now_ms);
         if part.of() == 1 && !self.open.contains_key(&id) {
-            return self.finish(id, part.kind(), &part, std::slice::from_ref(&part));
+            let (kind, check) = (part.kind(), part.whole_check());
+            return self.finish(Blob { kind, id, bytes: part.into_payload() }, check, 1);
         }
         if let Some(open) = self.open.get(&id) {
-            let first = open.parts.values().next();
-            if first.is_some_and(|first| !first.is_of_same_frame(&part)) {
+            if !first_of(open).is_of_same_frame(&part) {
                 return Err(Damage::MixedParts { frame: id });
             }
             match open.parts.get(&part.number()) {
@@ -175,21 +179,21 @@ impl Assembly {
         }
         let open = self.open.remove(&id).expect("it was just there");
         self.bytes -= open.bytes;
-        let parts: Vec<Part> = open.parts.into_values().collect();
-        self.finish(id, kind, &parts[0], &parts)
+        let (check, whole_len) = (first_of(&open).whole_check(), first_of(&open).whole_len());
+        let mut bytes = Vec::with_capacity(whole_len);
+        open.parts.values().for_each(|part| bytes.extend_from_slice(part.payload()));
+        self.finish(Blob { kind, id, bytes }, check, of)
     }
 
-    /// Joins all parts of a frame, in order.
-    fn finish(&mut self, id: FrameId, kind: Kind, first: &Part, parts: &[Part]) -> Result<Progress, Damage> {
-        let mut bytes = Vec::with_capacity(first.whole_len());
-        parts.iter().for_each(|part| bytes.extend_from_slice(part.payload()));
-        if whole_check(&bytes) != *first.whole_check() {
-            let of = first.of();
+    /// Decides over a blob whose parts are all there.
+    fn finish(&mut self, blob: Blob, check: [u8; 16], of: u16) -> Result<Progress, Damage> {
+        let id = blob.id;
+        if whole_check(&blob.bytes) != check {
             self.lost.push(Lost { id, have: of, of, reason: LostReason::Corrupt });
             return Err(Damage::WholeCorrupt { frame: id });
         }
         self.mark_finished(id);
-        Ok(Progress::Complete(Blob { kind, id, bytes }))
+        Ok(Progress::Complete(blob))
     }
 
     /// Remembers that a frame is finished, as a caller does after a restart. The oldest is forgotten first.

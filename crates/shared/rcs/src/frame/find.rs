@@ -61,11 +61,19 @@ pub fn find(body: &[u8]) -> Found {
         }
     }
     found.damage.extend(again.damage);
+    if found.is_nothing()
+        && let Some(at) = memmem::find(body, QUOTED_MAGIC)
+    {
+        found = scan(&text::unquote(&body[at..])).0;
+    }
     if found.is_nothing() {
         found.damage.extend(characters_of_magic(body));
     }
     found
 }
+
+/// The magic in quoted-printable, as a gateway writes binary data that it puts into a multipart body.
+const QUOTED_MAGIC: &[u8] = b"D$=9EjW=9D";
 
 /// The parts in a body as it came with its headers: inflated where it is compressed, whether the header says so or not.
 #[must_use]
@@ -132,15 +140,11 @@ impl Mark {
 fn scan(body: &[u8]) -> (Found, Vec<Damage>) {
     let (mut found, mut text_damage) = (Found::default(), Vec::new());
     // A body that is one part and nothing else is the common case.
-    let is_only_binary = body.starts_with(&MAGIC);
-    if is_only_binary {
-        if let Ok(part) = Part::read(body) {
-            let is_all = part.as_bytes().len() == body.len();
-            if is_all {
-                found.parts.push(part);
-                return (found, text_damage);
-            }
-        }
+    if body.starts_with(&MAGIC)
+        && let Ok(part) = Part::parse(body)
+    {
+        found.parts.push(part);
+        return (found, text_damage);
     }
     let (mut binary, mut text) = (Mark::new(&BINARY, body), Mark::new(&TEXT, body));
     let mut start = 0;

@@ -308,8 +308,17 @@ impl Part {
     }
 
     /// What the check of the whole should be.
-    pub(super) fn whole_check(&self) -> &[u8] {
-        &self.bytes[WHOLE_CHECK_AT..PAYLOAD_AT]
+    pub(super) fn whole_check(&self) -> [u8; 16] {
+        let check = self.bytes[WHOLE_CHECK_AT..].first_chunk();
+        *check.expect("a part is longer than its header")
+    }
+
+    /// Its piece of the blob, in the memory that held the part.
+    pub(super) fn into_payload(self) -> Vec<u8> {
+        let mut bytes = self.bytes;
+        bytes.truncate(bytes.len() - CHECK_LEN);
+        bytes.drain(..PAYLOAD_AT);
+        bytes
     }
 }
 

@@ -42,11 +42,12 @@ pub const fn text_len(len: usize) -> usize {
 
 /// The longest part whose text has at most `len` characters.
 pub(super) const fn bytes_in_text(len: usize) -> usize {
-    len / 4 * 3 + match len % 4 {
-        3 => 2,
-        2 => 1,
-        _ => 0,
-    }
+    len / 4 * 3
+        + match len % 4 {
+            3 => 2,
+            2 => 1,
+            _ => 0,
+        }
 }
 
 pub(super) fn write(part: &[u8]) -> String {
@@ -143,23 +144,53 @@ fn piece(rest: &[u8]) -> Piece {
     }
 }
 
-/// `=` before a line end is a soft break; before two digits it is a character.
-fn quoted_printable(rest: &[u8]) -> Piece {
+/// What an equals sign of quoted-printable (RFC 2045 section 6.7) stands for, and the length of its writing.
+enum Quoted {
+    SoftBreak(usize),
+    Byte(u8),
+    Nonsense,
+}
+
+fn quoted(rest: &[u8]) -> Quoted {
     let blanks = rest[1..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
     match &rest[1 + blanks..] {
-        [b'\r', b'\n', ..] => return Piece::Nothing(blanks + 3),
-        [b'\n' | b'\r', ..] => return Piece::Nothing(blanks + 2),
+        [b'\r', b'\n', ..] => return Quoted::SoftBreak(blanks + 3),
+        [b'\n' | b'\r', ..] => return Quoted::SoftBreak(blanks + 2),
         _ => {}
     }
-    let Some(code) = rest.get(1..3).and_then(|digits| core::str::from_utf8(digits).ok()) else { return Piece::Stop };
-    let Ok(byte) = u8::from_str_radix(code, 16) else { return Piece::Stop };
-    match byte {
-        b' ' | b'\t' | b'\r' | b'\n' | b'>' => Piece::Nothing(3),
-        _ => match ALPHABET.iter().position(|known| *known == byte) {
+    let digit = |at: usize| rest.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+    let byte = digit(1).zip(digit(2)).and_then(|(high, low)| u8::try_from(high << 4 | low).ok());
+    byte.map_or(Quoted::Nonsense, Quoted::Byte)
+}
+
+/// `=` before a line end is a soft break; before two digits it is a character.
+fn quoted_printable(rest: &[u8]) -> Piece {
+    match quoted(rest) {
+        Quoted::SoftBreak(len) => Piece::Nothing(len),
+        Quoted::Byte(b' ' | b'\t' | b'\r' | b'\n' | b'>') => Piece::Nothing(3),
+        Quoted::Byte(byte) => match ALPHABET.iter().position(|known| *known == byte) {
             Some(at) => Piece::Chars(&ALPHABET[at..=at], 3),
             None => Piece::Stop,
         },
+        Quoted::Nonsense => Piece::Stop,
     }
+}
+
+/// Binary data out of quoted-printable, as it was before. What is no quoted-printable stays as it is.
+pub(super) fn unquote(body: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(body.len());
+    let mut rest = body;
+    while let Some(&byte) = rest.first() {
+        let meaning = if byte == b'=' { quoted(rest) } else { Quoted::Nonsense };
+        let (byte, len) = match meaning {
+            Quoted::SoftBreak(len) => (None, len),
+            Quoted::Byte(byte) => (Some(byte), 3),
+            Quoted::Nonsense => (Some(byte), 1),
+        };
+        bytes.extend(byte);
+        rest = &rest[len..];
+    }
+    bytes
 }
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
