@@ -1,0 +1,291 @@
+//! The user agent.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use rand::Rng as _;
+use rcseal_rcs::number::PhoneNumber;
+use rcseal_rcs::transport::{CarrierMessageId, SendFailure, Taken};
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::sync::{Mutex as AsyncMutex, Semaphore, mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::config::{Access, Config, ICSI_MESSAGE, StartError};
+use super::dialog::{Dialog, Dialogs, IncomingInvite};
+use super::link::{self, Connection};
+use super::message::Method;
+use super::register::{self, Registration};
+use super::request::{Authorizations, Draft};
+use super::table::{Clients, Servers};
+use super::{dialog, field};
+use crate::transport::{CarrierCapabilities, Inbound};
+
+/// Contacts and parameters of one that are read from an answer.
+const CONTACTS_MAX: usize = 32;
+const PARAMETERS_MAX: usize = 64;
+
+/// Sessions that wait for us to take them.
+const INVITES_MAX: usize = 32;
+
+/// Acknowledgements of refused INVITEs that are kept for retransmitted refusals.
+const ACKS_MAX: usize = 64;
+
+/// What all tasks of a user agent share.
+pub(super) struct Core {
+    pub(super) config: Config,
+    pub(super) way: watch::Sender<Option<Arc<Connection>>>,
+    pub(super) clients: Clients,
+    pub(super) servers: Servers,
+    pub(super) pending: Semaphore,
+    pub(super) authorizations: Authorizations,
+    pub(super) registration: watch::Sender<Registration>,
+    /// The route that the registrar told us (RFC 3608).
+    pub(super) service_route: Mutex<Vec<String>>,
+    pub(super) inbound: mpsc::Sender<Inbound>,
+    pub(super) invites: mpsc::Sender<IncomingInvite>,
+    pub(super) dialogs: Dialogs,
+    pub(super) refused_acks: Mutex<VecDeque<(String, Bytes)>>,
+}
+
+impl Core {
+    /// The open way, waiting for it as long as a connection may take.
+    pub(super) async fn connection(&self) -> Result<Arc<Connection>, SendFailure> {
+        if let Some(connection) = self.way.borrow().as_ref() {
+            return Ok(Arc::clone(connection));
+        }
+        let mut way = self.way.subscribe();
+        let found = timeout(self.config.timers.connect, way.wait_for(Option::is_some)).await;
+        found.ok().and_then(Result::ok).and_then(|way| way.clone()).ok_or(SendFailure::Unreachable)
+    }
+
+    /// Our contact on a way, without parameters of the header.
+    pub(super) fn contact_uri(&self, connection: &Connection) -> String {
+        let transport = match self.config.wire.name() {
+            "UDP" => "",
+            "TCP" => ";transport=tcp",
+            _ => ";transport=tls",
+        };
+        format!("sip:{}@{}{transport}", self.config.own.as_str(), self.reachable_at(connection))
+    }
+
+    /// Where the peer reaches us: on a trunk that listens, where it listens.
+    fn reachable_at(&self, connection: &Connection) -> SocketAddr {
+        let listens = self.config.trunk().is_some_and(|trunk| trunk.listens);
+        let port = if listens && connection.is_reliable { self.config.local.port() } else { connection.local.port() };
+        SocketAddr::new(connection.local.ip(), port)
+    }
+
+    /// The value of `Contact`, with what this device can do.
+    pub(super) fn contact(&self, connection: &Connection) -> String {
+        let mut value = format!("<{}>", self.contact_uri(connection));
+        if let Some(instance) = self.config.instance {
+            value.push_str(&format!(";+sip.instance=\"<urn:uuid:{}>\"", CarrierMessageId::from_random(instance).as_str()));
+        }
+        for tag in &self.config.feature_tags {
+            value.push(';');
+            value.push_str(tag);
+        }
+        value
+    }
+
+    /// The route of a request outside dialogs.
+    pub(super) fn route(&self) -> Vec<String> {
+        match self.config.trunk() {
+            Some(trunk) => trunk.route.clone(),
+            None => self.service_route.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+
+    /// Remembers how a refusal is acknowledged.
+    pub(super) fn keep_ack(&self, branch: String, ack: Bytes) {
+        let mut acks = self.refused_acks.lock().unwrap_or_else(PoisonError::into_inner);
+        if acks.len() >= ACKS_MAX {
+            acks.pop_front();
+        }
+        acks.push_back((branch, ack));
+    }
+}
+
+/// A random text for branches, tags and call ids: 96 bits, so that nobody off the path can answer for the carrier.
+pub(super) fn token() -> String {
+    let mut random = [0; 12];
+    rand::rng().fill_bytes(&mut random);
+    hex::encode(random)
+}
+
+/// A message to send in pager mode.
+#[derive(Debug, Clone)]
+pub struct PagerMessage {
+    /// To whom.
+    pub to: PhoneNumber,
+    /// The media type of the body.
+    pub content_type: String,
+    /// The body.
+    pub body: Bytes,
+    /// The conversation it is of (`Conversation-ID`): the same for all messages of one.
+    pub conversation: Option<[u8; 16]>,
+}
+
+/// A SIP user agent with one way to one carrier. Dropping it ends everything it does, without a word to the carrier.
+pub struct UserAgent {
+    core: Arc<Core>,
+    inbound: AsyncMutex<mpsc::Receiver<Inbound>>,
+    invites: AsyncMutex<mpsc::Receiver<IncomingInvite>>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl UserAgent {
+    /// Opens its sockets and begins to make its way to the carrier. It does not wait for that: a carrier out of reach is no reason not to
+    /// start. Must be called on a runtime.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start(mut config: Config) -> Result<Self, StartError> {
+        config.check()?;
+        let socket = if config.wire.is_reliable() {
+            None
+        } else {
+            let socket = UdpSocket::bind(config.local).await.map_err(StartError::Bind)?;
+            config.local = socket.local_addr().map_err(StartError::Bind)?;
+            Some(Arc::new(socket))
+        };
+        let listens = config.wire.is_reliable() && config.trunk().is_some_and(|trunk| trunk.listens);
+        let listener = if listens {
+            let listener = TcpListener::bind(config.local).await.map_err(StartError::Bind)?;
+            config.local = listener.local_addr().map_err(StartError::Bind)?;
+            Some(listener)
+        } else {
+            None
+        };
+        let limits = config.limits;
+        let (inbound, inbound_receiver) = mpsc::channel(limits.inbound_max.max(1));
+        let (invites, invites_receiver) = mpsc::channel(INVITES_MAX);
+        let core = Arc::new(Core {
+            config,
+            way: watch::Sender::new(None),
+            clients: Clients::default(),
+            servers: Servers::new(limits.processing_max, limits.answers_max),
+            pending: Semaphore::new(limits.pending_max.clamp(1, Semaphore::MAX_PERMITS)),
+            authorizations: Authorizations::default(),
+            registration: watch::Sender::new(Registration::None),
+            service_route: Mutex::default(),
+            inbound,
+            invites,
+            dialogs: Dialogs::new(limits.dialogs_max),
+            refused_acks: Mutex::default(),
+        });
+        let mut tasks = vec![tokio::spawn(link::supervise(Arc::clone(&core), socket)), tokio::spawn(register::keep(Arc::clone(&core)))];
+        tasks.extend(listener.map(|listener| tokio::spawn(link::listen(Arc::clone(&core), listener))));
+        Ok(Self { core, inbound: AsyncMutex::new(inbound_receiver), invites: AsyncMutex::new(invites_receiver), tasks })
+    }
+
+    /// Our number.
+    #[must_use]
+    pub fn own(&self) -> &PhoneNumber {
+        &self.core.config.own
+    }
+
+    /// Our address on the way to the carrier, which a session description may name; `None` while there is no way.
+    #[must_use]
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        self.core.way.borrow().as_ref().map(|connection| connection.local)
+    }
+
+    /// How the registration stands.
+    #[must_use]
+    pub fn registration(&self) -> Registration {
+        self.core.registration.borrow().clone()
+    }
+
+    /// Registers, and from then on renews the registration before it ends and after the way to the carrier was lost. Answers for how long
+    /// the carrier has granted it. On a trunk, this is a third party's registration where the configuration says so, and nothing otherwise.
+    ///
+    /// # Errors
+    /// [`SendFailure`]. A later call tries again.
+    pub async fn register(&self) -> Result<Duration, SendFailure> {
+        register::register(&self.core).await
+    }
+
+    /// Sends a message and waits for the answer. What it was asked to be taken as was taken by whoever answered: a proxy that stores for later
+    /// answers 202, the far end 200. Neither says that a person has it, or could decrypt it.
+    ///
+    /// # Errors
+    /// [`SendFailure`].
+    pub async fn message(&self, message: PagerMessage) -> Result<Taken, SendFailure> {
+        let mut draft = Draft::new(&self.core, Method::Message, &message.to);
+        draft.extra.push(("Content-Type", message.content_type));
+        draft.service(&self.core, ICSI_MESSAGE);
+        draft.conversation(message.conversation);
+        draft.body = message.body;
+        let answer = draft.send(&self.core).await?;
+        match answer.start() {
+            super::message::Start::Response { status: 202 } => Ok(Taken::Stored),
+            _ => Ok(Taken::Answered),
+        }
+    }
+
+    /// Asks what the far end can do. The answer is the far end's word, unauthenticated.
+    ///
+    /// # Errors
+    /// [`SendFailure`].
+    pub async fn options(&self, of: &PhoneNumber) -> Result<CarrierCapabilities, SendFailure> {
+        let mut draft = Draft::new(&self.core, Method::Options, of);
+        let connection = self.core.connection().await?;
+        draft.extra.push(("Contact", self.core.contact(&connection)));
+        draft.extra.push(("Accept", "message/cpim, application/sdp".to_owned()));
+        draft.service(&self.core, ICSI_MESSAGE);
+        let answer = draft.send(&self.core).await?;
+        let contacts = answer.list("Contact").take(CONTACTS_MAX).filter_map(field::NameAddr::parse).map(|contact| {
+            let write = |(name, value): (&str, Option<&str>)| match value {
+                Some(value) => format!("{name}={value}"),
+                None => name.to_owned(),
+            };
+            field::parameters(contact.parameters).take(PARAMETERS_MAX).map(write).collect()
+        });
+        Ok(CarrierCapabilities { contacts: contacts.collect() })
+    }
+
+    /// The next message. Its answer is the carrier's answer: what is dropped unanswered is answered with 503 and comes again.
+    pub async fn receive(&self) -> Option<Inbound> {
+        self.inbound.lock().await.recv().await
+    }
+
+    /// Opens a session.
+    ///
+    /// # Errors
+    /// [`SendFailure`].
+    pub async fn invite(&self, to: &PhoneNumber, sdp: &[u8]) -> Result<Dialog, SendFailure> {
+        dialog::invite(&self.core, to, Bytes::copy_from_slice(sdp)).await
+    }
+
+    /// The next session that somebody opens to us.
+    pub async fn next_invite(&self) -> Option<IncomingInvite> {
+        self.invites.lock().await.recv().await
+    }
+
+    /// Ends the registration, as far as the carrier can be reached, and stops.
+    pub async fn close(self) {
+        if matches!(self.core.config.access, Access::Register(_)) && matches!(*self.core.registration.borrow(), Registration::Until(_)) {
+            // It ends by itself in time; this only says so sooner.
+            let _ = timeout(self.core.config.timers.connect, register::unregister(&self.core)).await;
+        }
+    }
+}
+
+impl Drop for UserAgent {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+impl std::fmt::Debug for UserAgent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UserAgent").field("own", &self.core.config.own).finish_non_exhaustive()
+    }
+}
