@@ -12,6 +12,7 @@
 mod api;
 mod archive;
 mod credential;
+mod frame;
 mod signal;
 mod signal_world;
 mod two_party;
@@ -79,6 +80,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "v4_two_party", run: two_party::two_party_v4, seeds: two_party::two_party_seeds },
     Target { name: "api_request", run: api::request, seeds: api::request_seeds },
     Target { name: "api_response", run: api::response, seeds: api::response_seeds },
+    Target { name: "frame_part", run: frame::part, seeds: frame::part_seeds },
+    Target { name: "frame_text", run: frame::text, seeds: frame::text_seeds },
 ];
 
 /// The target of that name.

@@ -110,6 +110,8 @@ replay! {
     v4_two_party,
     api_request,
     api_response,
+    frame_part,
+    frame_text,
 }
 
 #[test]
