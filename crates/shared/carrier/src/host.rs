@@ -9,10 +9,10 @@
 //! queues are bounded, and a full one says "later".
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use rcseal_rcs::number::PhoneNumber;
+use rcseal_rcs::number::{Domain, PhoneNumber};
 use rcseal_rcs::transport::{CarrierMessage, SendFailure, Sender, Taken, TransportProfile};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -22,7 +22,7 @@ use crate::outbound;
 use crate::transport::{Answer, CarrierCapabilities, Inbound, Transport};
 
 /// The media type of every body between a host and us.
-pub const CPIM: &str = "message/cpim";
+pub const CPIM: &str = rcseal_rcs::cpim::CONTENT_TYPE;
 
 /// Messages that wait for the application: as many as a phone gets in one burst after it was offline.
 const WAITING_MAX: usize = 256;
@@ -54,6 +54,8 @@ pub trait HostCallbacks: Send + Sync {
 pub struct HostConfig {
     /// The number that the stack is registered with.
     pub own: PhoneNumber,
+    /// The carrier's domain, which numbers are written with inside the message.
+    pub domain: Domain,
     /// What the stack can carry.
     pub profile: TransportProfile,
     /// How long a callback may take. After it the send counts as unanswered, though the message may have arrived.
@@ -63,10 +65,18 @@ pub struct HostConfig {
 }
 
 impl HostConfig {
-    /// A configuration with usual times: 40 s for a callback (a SIP transaction ends after 32 s), 20 s for an answer.
+    /// A configuration with usual times: 40 s for a callback (a SIP transaction ends after 32 s), 20 s for an answer. Numbers are written
+    /// with a domain that is nobody's, since receivers go by the number the network asserts.
     #[must_use]
     pub fn new(own: PhoneNumber, profile: TransportProfile) -> Self {
-        Self { own, profile, callback_patience: Duration::from_secs(40), answer_patience: Duration::from_secs(20) }
+        let domain = "carrier.invalid".parse().expect("a host name");
+        Self {
+            own,
+            domain,
+            profile,
+            callback_patience: Duration::from_secs(40),
+            answer_patience: Duration::from_secs(20),
+        }
     }
 }
 
@@ -130,7 +140,7 @@ impl Transport for HostStack {
     async fn send(&self, message: CarrierMessage) -> Result<Taken, SendFailure> {
         outbound::check(&self.config.profile, &message)?;
         let to = message.to.clone();
-        let cpim = outbound::to_cpim(&message, &self.config.own, SystemTime::now())?;
+        let cpim = outbound::to_cpim(&message, &self.config.own, &self.config.domain)?;
         let _turn = self.sends.acquire().await.map_err(|_| SendFailure::Unreachable)?;
         timeout(self.config.callback_patience, self.callbacks.send_cpim(&to, cpim))
             .await

@@ -2,7 +2,9 @@
 
 use std::time::SystemTime;
 
-use rcseal_rcs::number::PhoneNumber;
+use rcseal_rcs::chat;
+use rcseal_rcs::number::{Domain, PhoneNumber};
+use rcseal_rcs::stamp::Timestamp;
 use rcseal_rcs::transport::{Carriage, CarrierMessage, SendFailure, TransportProfile};
 
 /// Room for the wrapper round a body: its headers are some 400 bytes, with room for those of another stack.
@@ -27,21 +29,12 @@ pub(crate) fn check(profile: &TransportProfile, message: &CarrierMessage) -> Res
     if body_len > profile.body_len_max { Err(SendFailure::TooLarge) } else { Ok(()) }
 }
 
-/// The CPIM message round a body.
-pub(crate) fn to_cpim(message: &CarrierMessage, own: &PhoneNumber, at: SystemTime) -> Result<Vec<u8>, SendFailure> {
-    let _ = (own, at);
-    let (content_type, body) = match &message.carriage {
-        Carriage::Framed { is_text: true, bytes } => ("text/plain;charset=UTF-8", bytes),
-        Carriage::Framed { is_text: false, bytes } => ("application/vnd.rcseal.frame", bytes),
-        Carriage::Verbatim { content_type, body, .. } => (content_type.as_str(), body),
-    };
-    let mut cpim = format!(
-        "From: <sip:anonymous@anonymous.invalid>\r\nTo: <sip:anonymous@anonymous.invalid>\r\nNS: imdn <urn:ietf:params:imdn>\r\n\
-         imdn.Message-ID: {}\r\n\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
-        message.id.as_str(),
-        body.len()
-    )
-    .into_bytes();
-    cpim.extend_from_slice(body);
-    Ok(cpim)
+/// The CPIM message round a body. Our clock is what its date says.
+pub(crate) fn to_cpim(message: &CarrierMessage, own: &PhoneNumber, domain: &Domain) -> Result<Vec<u8>, SendFailure> {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let now = Timestamp::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX));
+    chat::wrap(message, own, domain, now).map_err(|error| {
+        tracing::debug!(code = error.code(), "message cannot be wrapped");
+        SendFailure::Unfit
+    })
 }
