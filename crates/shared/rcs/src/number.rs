@@ -9,8 +9,8 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
-use phonenumber::Mode;
-use phonenumber::metadata::DATABASE;
+use phonenumber::metadata::{DATABASE, Descriptor};
+use phonenumber::{Mode, Type};
 
 /// A phone number: `+` and 7 to 15 digits, possible by the numbering plan.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -40,6 +40,19 @@ const URI_LEN_MAX: usize = 512;
 
 /// What RFC 3966 allows between digits for people's eyes, and the space that people write.
 const SEPARATORS: [char; 5] = ['-', '.', '(', ')', ' '];
+
+/// The kinds of numbers whose lengths are possible ones: everything that somebody outside a country can call.
+const KINDS: [Type; 9] = [
+    Type::FixedLine,
+    Type::Mobile,
+    Type::TollFree,
+    Type::PremiumRate,
+    Type::SharedCost,
+    Type::PersonalNumber,
+    Type::Voip,
+    Type::Pager,
+    Type::Uan,
+];
 
 impl PhoneNumber {
     /// The number as `+` and digits.
@@ -120,9 +133,8 @@ impl FromStr for PhoneNumber {
         let text = parsed.format().mode(Mode::E164).to_string();
         let national_len = parsed.national().to_string().len();
         let plans = DATABASE.by_code(&parsed.country().code()).unwrap_or_default();
-        let is_possible = plans.iter().any(|plan| {
-            plan.descriptors().general().possible_length().iter().any(|len| usize::from(*len) == national_len)
-        });
+        let kinds = plans.iter().flat_map(|plan| KINDS.iter().filter_map(|kind| plan.descriptors().get(*kind)));
+        let is_possible = kinds.flat_map(Descriptor::possible_length).any(|len| usize::from(*len) == national_len);
         let is_digits = text.strip_prefix('+').is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()));
         if is_possible && is_digits && DIGITS.contains(&(text.len() - 1)) { Ok(Self(text)) } else { Err(NumberError) }
     }

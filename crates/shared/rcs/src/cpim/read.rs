@@ -24,13 +24,19 @@ impl Message {
     /// # Errors
     /// [`CpimError`].
     pub fn parse(bytes: &[u8]) -> Result<Self, CpimError> {
+        Self::read(bytes).map(|(message, _)| message)
+    }
+
+    /// The message, and whether it says both from whom and to whom.
+    fn read(bytes: &[u8]) -> Result<(Self, bool), CpimError> {
         if bytes.len() > MESSAGE_LEN_MAX {
             return Err(CpimError::TooLarge);
         }
         let mut lines = Lines { rest: bytes, taken: 0, number: 0, headers: 0 };
         let about = Head::read(&mut lines)?;
         let content = Content::read(&mut lines)?;
-        Ok(Self {
+        let is_addressed = about.from.is_some() && about.to.is_some();
+        let message = Self {
             from: about.from.unwrap_or_else(Address::anonymous),
             to: about.to.unwrap_or_else(Address::anonymous),
             date_time: about.date_time.flatten(),
@@ -38,7 +44,8 @@ impl Message {
             content_type: content.media_type.ok_or(CpimError::NoContentType)?,
             content_headers: content.headers,
             body: lines.rest.to_vec(),
-        })
+        };
+        Ok((message, is_addressed))
     }
 
     /// The message in these bytes and where it begins: at the first byte, or behind a prefix of up to a kilobyte that a store on the
@@ -53,11 +60,9 @@ impl Message {
             let here = &prefix[*at..];
             [b"from:".as_slice(), b"to:"].iter().any(|name| here.get(..name.len()).is_some_and(|found| found.eq_ignore_ascii_case(name)))
         };
-        (1..prefix.len()).filter(starts).take(CANDIDATES_MAX).find_map(|at| {
-            let message = Self::parse(&bytes[at..]).ok()?;
-            let anonymous = Address::anonymous();
-            let has_both = bytes[at..].starts_with(b"T") || bytes[at..].starts_with(b"t") || message.from != anonymous;
-            has_both.then_some((at, message))
+        (1..prefix.len()).filter(starts).take(CANDIDATES_MAX).find_map(|at| match Self::read(&bytes[at..]) {
+            Ok((message, true)) => Some((at, message)),
+            _ => None,
         })
     }
 }

@@ -1,1 +1,0 @@
-//! Session descriptions of MSRP (RFC 4975, section 8).
