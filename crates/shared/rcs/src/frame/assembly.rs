@@ -8,7 +8,7 @@
 //! order and several times. A part that disagrees with an open frame is refused and changes nothing: which of the two is
 //! genuine cannot be known here, and the blob's own authentication decides once a frame is whole.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::damage::Damage;
 use super::part::{FrameId, Kind, Part, whole_check};
@@ -127,7 +127,8 @@ pub struct Assembly {
     limits: AssemblyLimits,
     open: BTreeMap<FrameId, Open>,
     bytes: usize,
-    finished: VecDeque<FrameId>,
+    finished: BTreeSet<FrameId>,
+    finished_order: VecDeque<FrameId>,
     lost: Vec<Lost>,
 }
 
@@ -135,7 +136,14 @@ impl Assembly {
     /// An empty assembly.
     #[must_use]
     pub fn new(limits: AssemblyLimits) -> Self {
-        Self { limits, open: BTreeMap::new(), bytes: 0, finished: VecDeque::new(), lost: Vec::new() }
+        Self {
+            limits,
+            open: BTreeMap::new(),
+            bytes: 0,
+            finished: BTreeSet::new(),
+            finished_order: VecDeque::new(),
+            lost: Vec::new(),
+        }
     }
 
     /// Takes a part that arrived at `now_ms`. Frames that are too old are given up first, and the oldest where this part needs room:
@@ -198,12 +206,14 @@ impl Assembly {
 
     /// Remembers that a frame is finished, as a caller does after a restart. The oldest is forgotten first.
     pub fn mark_finished(&mut self, id: FrameId) {
-        if self.finished.contains(&id) {
+        if !self.finished.insert(id) {
             return;
         }
-        self.finished.push_back(id);
-        if self.finished.len() > self.limits.finished {
-            self.finished.pop_front();
+        self.finished_order.push_back(id);
+        if self.finished_order.len() > self.limits.finished
+            && let Some(oldest) = self.finished_order.pop_front()
+        {
+            self.finished.remove(&oldest);
         }
     }
 

@@ -90,8 +90,19 @@ fn cut_off(text: &[u8], expected: usize) -> Damage {
 }
 
 const fn is_of_alphabet(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/'
+    IS_OF_ALPHABET[byte as usize]
 }
+
+/// A look-up, because it is asked of every byte of wrapped text.
+const IS_OF_ALPHABET: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut at = 0;
+    while at < ALPHABET.len() {
+        table[ALPHABET[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
 
 /// What can stand at a place of a body that is cleaned.
 enum Piece {
@@ -107,11 +118,12 @@ enum Piece {
 pub(super) fn clean(body: &[u8]) -> Vec<u8> {
     let mut cleaned = Vec::with_capacity(body.len());
     let mut rest = body;
-    while let Some(&byte) = rest.first() {
-        if is_of_alphabet(byte) {
-            cleaned.push(byte);
-            rest = &rest[1..];
-            continue;
+    loop {
+        let run = rest.iter().position(|byte| !is_of_alphabet(*byte)).unwrap_or(rest.len());
+        cleaned.extend_from_slice(&rest[..run]);
+        rest = &rest[run..];
+        if rest.is_empty() {
+            return cleaned;
         }
         let skip = match piece(rest) {
             Piece::Chars(chars, len) => {
@@ -128,14 +140,14 @@ pub(super) fn clean(body: &[u8]) -> Vec<u8> {
         };
         rest = &rest[skip..];
     }
-    cleaned
 }
 
 /// Reads what begins with a byte outside the alphabet.
 fn piece(rest: &[u8]) -> Piece {
     match rest[0] {
-        // Line ends, indentation, quoting, the zero bytes of UTF-16, and the backslash of JSON and of markup in front of a slash.
-        b' ' | b'\t' | b'\r' | b'\n' | 0x0b | 0x0c | 0 | b'>' | b'|' | b'\\' => Piece::Nothing(1),
+        // Line ends, indentation, quoting, and the zero bytes of UTF-16.
+        b' ' | b'\t' | b'\r' | b'\n' | 0x0b | 0x0c | 0 | b'>' | b'|' => Piece::Nothing(1),
+        b'\\' => named(rest, ESCAPES),
         b'=' => quoted_printable(rest),
         b'<' => tag(rest),
         b'&' => named(rest, ENTITIES),
@@ -213,6 +225,19 @@ fn named(rest: &[u8], names: Names) -> Piece {
         None => fullwidth(rest),
     }
 }
+
+/// Line ends and our signs as JSON writes them; any other backslash is markup's, in front of a sign.
+const ESCAPES: Names = &[
+    ("\\n", ""),
+    ("\\r", ""),
+    ("\\t", ""),
+    ("\\u002b", "+"),
+    ("\\u002B", "+"),
+    ("\\u002f", "/"),
+    ("\\u002F", "/"),
+    ("\\u003e", ""),
+    ("\\", ""),
+];
 
 /// Entities by which HTML and XML write what we use or what quotes it.
 const ENTITIES: Names = &[

@@ -90,11 +90,13 @@ fn survives_typography_and_markup() {
     // NFKC writes a fraction with a slash of its own.
     let normalised = fractions.replace('½', "1\u{2044}2").replace('¼', "1\u{2044}4").replace('¾', "3\u{2044}4");
     let dashes = plain.replace("--", "–").replace("...", "…").replace('"', "”");
-    let json = plain.replace('/', "\\/");
+    let json = mangle::wrapped(&plain.replace('/', "\\/"), 76, "\\r\\n");
+    let markup = plain.replace('+', "\\+");
+    let escaped = plain.replace('+', "\\u002B").replace('/', "\\u002f");
     let html =
         format!("<p>{}</p>", mangle::wrapped(&plain, 76, "<br />\n").replace('+', "&#43;").replace("/", "&#x2F;"));
     let html = html.replace("<br &#x2F;>", "<br/>").replace("<&#x2F;p>", "</p>");
-    for body in [fractions, normalised, dashes, json, html] {
+    for body in [fractions, normalised, dashes, json, markup, escaped, html] {
         assert_eq!(find(body.as_bytes()), Found { parts: vec![part.clone()], damage: vec![] });
     }
 }
