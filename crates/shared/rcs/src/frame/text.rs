@@ -151,7 +151,7 @@ fn piece(rest: &[u8]) -> Piece {
         b'=' => quoted_printable(rest),
         b'<' => tag(rest),
         b'&' => named(rest, ENTITIES),
-        0x80.. => named(rest, CHARACTERS),
+        0x80.. => character(rest),
         _ => Piece::Stop,
     }
 }
@@ -222,7 +222,7 @@ fn named(rest: &[u8], names: Names) -> Piece {
     match names.iter().find(|(name, _)| rest.starts_with(name.as_bytes())) {
         Some((name, "")) => Piece::Nothing(name.len()),
         Some((name, chars)) => Piece::Chars(chars.as_bytes(), name.len()),
-        None => fullwidth(rest),
+        None => Piece::Stop,
     }
 }
 
@@ -253,64 +253,62 @@ const ENTITIES: Names = &[
     ("&sol;", "/"),
 ];
 
-/// Characters of Unicode that are put between ours, and those that typography makes of ours.
-const CHARACTERS: Names = &[
-    ("\u{a0}", ""),
-    ("\u{ad}", ""),
-    ("\u{2002}", ""),
-    ("\u{2003}", ""),
-    ("\u{2009}", ""),
-    ("\u{200a}", ""),
-    ("\u{200b}", ""),
-    ("\u{200c}", ""),
-    ("\u{200d}", ""),
-    ("\u{200e}", ""),
-    ("\u{200f}", ""),
-    ("\u{2028}", ""),
-    ("\u{2029}", ""),
-    ("\u{202f}", ""),
-    ("\u{2060}", ""),
-    ("\u{3000}", ""),
-    ("\u{feff}", ""),
-    ("\u{2044}", "/"),
-    ("\u{2215}", "/"),
-    ("½", "1/2"),
-    ("⅓", "1/3"),
-    ("⅔", "2/3"),
-    ("¼", "1/4"),
-    ("¾", "3/4"),
-    ("⅕", "1/5"),
-    ("⅖", "2/5"),
-    ("⅗", "3/5"),
-    ("⅘", "4/5"),
-    ("⅙", "1/6"),
-    ("⅚", "5/6"),
-    ("⅐", "1/7"),
-    ("⅛", "1/8"),
-    ("⅜", "3/8"),
-    ("⅝", "5/8"),
-    ("⅞", "7/8"),
-    ("⅑", "1/9"),
-    ("⅒", "1/10"),
-    ("↉", "0/3"),
-    ("℅", "c/o"),
-    ("℀", "a/c"),
-    ("℁", "a/s"),
-    ("℆", "c/u"),
-];
-
-/// Letters, digits and signs in their wide forms (U+FF01 to U+FF5E), as East Asian input methods write them.
-fn fullwidth(rest: &[u8]) -> Piece {
-    let Some(&[first, middle, last]) = rest.first_chunk::<3>() else { return Piece::Stop };
-    let offset = match (first, middle) {
-        (0xef, 0xbc) => last.wrapping_sub(0x80),
-        (0xef, 0xbd) => last.wrapping_sub(0x80).wrapping_add(0x40),
+/// Characters of Unicode that are put between ours, and those that typography and normalisation make of ours.
+fn character(rest: &[u8]) -> Piece {
+    let Some(character) = first_character(rest) else { return Piece::Stop };
+    let chars: &'static [u8] = match character {
+        // Blanks, soft hyphen, joiners, direction marks, separators, byte order mark.
+        '\u{a0}'
+        | '\u{ad}'
+        | '\u{2000}'..='\u{200f}'
+        | '\u{2028}'..='\u{202f}'
+        | '\u{2060}'
+        | '\u{3000}'
+        | '\u{feff}' => b"",
+        '\u{2044}' | '\u{2215}' => b"/",
+        '½' => b"1/2",
+        '⅓' => b"1/3",
+        '⅔' => b"2/3",
+        '¼' => b"1/4",
+        '¾' => b"3/4",
+        '⅕' => b"1/5",
+        '⅖' => b"2/5",
+        '⅗' => b"3/5",
+        '⅘' => b"4/5",
+        '⅙' => b"1/6",
+        '⅚' => b"5/6",
+        '⅐' => b"1/7",
+        '⅛' => b"1/8",
+        '⅜' => b"3/8",
+        '⅝' => b"5/8",
+        '⅞' => b"7/8",
+        '⅑' => b"1/9",
+        '⅒' => b"1/10",
+        '↉' => b"0/3",
+        '℀' => b"a/c",
+        '℁' => b"a/s",
+        '℅' => b"c/o",
+        '℆' => b"c/u",
+        '\u{ff1e}' => b"",
+        // Letters, digits and signs in their wide forms, as East Asian input methods write them.
+        '\u{ff01}'..='\u{ff5e}' => {
+            let plain = u32::from(character) - 0xfee0;
+            match ALPHABET.iter().position(|known| u32::from(*known) == plain) {
+                Some(at) => &ALPHABET[at..=at],
+                None => return Piece::Stop,
+            }
+        }
         _ => return Piece::Stop,
     };
-    let plain = offset.wrapping_add(0x20);
-    match ALPHABET.iter().position(|known| *known == plain) {
-        Some(at) => Piece::Chars(&ALPHABET[at..=at], 3),
-        None if plain == b'>' => Piece::Nothing(3),
-        None => Piece::Stop,
-    }
+    Piece::Chars(chars, character.len_utf8())
+}
+
+/// The character of UTF-8 at the beginning, if it is one.
+fn first_character(rest: &[u8]) -> Option<char> {
+    let longest = &rest[..rest.len().min(4)];
+    let valid = match core::str::from_utf8(longest) {
+        Ok(text) => text,
+        Err(error) => core::str::from_utf8(&longest[..error.valid_up_to()]).ok()?,
+    };
+    valid.chars().next()
 }
