@@ -13,6 +13,7 @@ use rcseal_wire::origin::Origin;
 use tokio::sync::watch;
 
 use super::ClientError;
+use super::carrier::Desk;
 use super::media::Downloads;
 use super::run::{Gates, Status};
 use crate::net::{Anonymous, Authenticated, Endpoint, LoginSigner, Timeouts, TrustAnchors};
@@ -35,6 +36,7 @@ pub(super) struct Core {
     pub(super) serving: tokio::sync::Mutex<()>,
     pub(super) gates: Mutex<Gates>,
     pub(super) downloads: Downloads,
+    pub(super) carrier: Desk,
     /// Wakes a reconnect that waits for its turn.
     pub(super) retry: tokio::sync::Notify,
 }
@@ -67,6 +69,7 @@ impl Core {
             serving: tokio::sync::Mutex::new(()),
             gates: Mutex::default(),
             downloads: Downloads::default(),
+            carrier: Desk::default(),
             retry: tokio::sync::Notify::new(),
         }
     }

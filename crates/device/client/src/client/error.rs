@@ -1,6 +1,7 @@
 //! Why something a client was asked for did not happen.
 
 use rcseal_engine::account::AccountError;
+use rcseal_engine::carrier::CarrierError;
 use rcseal_engine::contact::ContactError;
 use rcseal_engine::link::LinkFailure;
 use rcseal_engine::media::MediaError;
@@ -32,6 +33,9 @@ pub enum ClientError {
     /// A contact.
     #[error(transparent)]
     Contact(#[from] ContactError),
+    /// A contact's number.
+    #[error(transparent)]
+    Carrier(#[from] CarrierError),
     /// A message that was to be sent.
     #[error(transparent)]
     Send(#[from] SendError),
@@ -81,6 +85,7 @@ impl ClientError {
             Self::Net(error) => error.code(),
             Self::Account(error) => error.code(),
             Self::Contact(error) => error.code(),
+            Self::Carrier(error) => error.code(),
             Self::Send(error) => error.code(),
             Self::Resend(error) => error.code(),
             Self::Link(error) => error.code(),
@@ -113,6 +118,7 @@ impl ClientError {
             | Self::Generation(GenerationError::Store(error))
             | Self::Account(AccountError::Store(error))
             | Self::Contact(ContactError::Store(error) | ContactError::Account(AccountError::Store(error)))
+            | Self::Carrier(CarrierError::Store(error) | CarrierError::Account(AccountError::Store(error)))
             | Self::Send(SendError::Store(error) | SendError::Account(AccountError::Store(error)))
             | Self::Resend(ResendError::Send(
                 SendError::Store(error) | SendError::Account(AccountError::Store(error)),

@@ -5,12 +5,13 @@
 //!
 //! - what the user does ([`Client::send`] and the like) is one transaction, and returns when it is durable here; nothing waits for a
 //!   server;
-//! - what servers are for happens in [`Client::run`], or once in [`Client::sync_once`]: deliver, acknowledge, fetch keys, submit, publish;
+//! - what servers and carriers are for happens in [`Client::run`], or once in [`Client::sync_once`]: deliver, acknowledge, fetch keys, submit, publish;
 //! - what happened is told by [`Client::events`].
 //!
 //! Every future here may be dropped at any point. An operation of the engine that has begun runs to its end in its own transaction, and
 //! what goes over the network may be repeated. One process has a folder at a time ([`crate::store`]); within it a client may be cloned.
 
+mod carrier;
 mod core;
 mod error;
 mod events;
@@ -39,6 +40,7 @@ use rcseal_wire::id::{AccountId, ConversationId, DeviceNumber, MessageId};
 use rcseal_wire::invitation::Invitation;
 use tokio::time::{Instant, sleep};
 
+pub use carrier::{CarrierLink, CarrierOptions, CarrierStatus};
 pub use error::ClientError;
 pub use events::Events;
 pub use export::ExportSummary;

@@ -1,8 +1,8 @@
 //! Serving the mailbox: connect, take in, acknowledge after the commit, and try again.
 //!
-//! Three loops run side by side for as long as [`Client::run`] does: *deliver* holds the mailbox's WebSocket, *submit*
-//! ([`super::submit`]) carries out what the engine wants fetched, published and sent, *upkeep* does what is due by the clock. They share
-//! nothing but the store, and each may be dropped at any point.
+//! Four loops run side by side for as long as [`Client::run`] does: *deliver* holds the mailbox's WebSocket, *submit*
+//! ([`super::submit`]) carries out what the engine wants fetched, published and sent, *carry* ([`super::carrier`]) does the same at a
+//! carrier, *upkeep* does what is due by the clock. They share nothing but the store, and each may be dropped at any point.
 //!
 //! An envelope is acknowledged only after the transaction that took it in. One that the store cannot take is left at the relay; when it is
 //! this one envelope's fault, the others go on.
@@ -66,6 +66,9 @@ pub struct SyncReport {
     pub duplicates: usize,
     /// Envelopes that a relay now has.
     pub submitted: usize,
+    /// Envelopes that a carrier was handed, and that no device has confirmed. They go by the relay when their patience ends, if this device
+    /// runs then; until then they count as left over.
+    pub with_carrier: usize,
     /// Whether nothing is left that could not be done. What is planned for later is not left over.
     pub is_complete: bool,
     /// Whether a relay has every envelope. Keys may still have to be fetched for others, as those of a device that was just linked.
@@ -131,7 +134,8 @@ impl Client {
 impl Core {
     async fn serve(&self) -> Result<Infallible, ClientError> {
         self.account().await?;
-        let (never, _, _) = tokio::try_join!(self.deliver(), self.submit(), self.look_after())?;
+        self.carrier.clear();
+        let (never, _, _, _) = tokio::try_join!(self.deliver(), self.submit(), self.carry(), self.look_after())?;
         Ok(never)
     }
 
@@ -204,6 +208,7 @@ impl Core {
         let server = self.authenticated().await?;
         self.settle(&server).await?;
         let mut report = SyncReport::default();
+        self.carrier.clear();
         let mut mailbox = server.mailbox().await?;
         // What was called off while this device was away, nobody says any more.
         self.note_reset(server.announced_reset()).await?;
@@ -241,11 +246,13 @@ impl Core {
                 worked = true;
                 report.submitted += round.submitted;
             }
+            worked |= self.carry_once().await? > 0;
             if !worked {
                 break;
             }
         }
         report.is_complete = !self.is_anything_left().await?;
+        report.with_carrier = self.engine(|engine| engine.carrier_view()).await?.handed_over;
         report.is_outbox_empty = self.engine(|engine| engine.poll_outbox_timeout()).await?.is_none();
         Ok(report)
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use rcseal_engine::account::AccountView;
 use rcseal_engine::need::{Need, NeedKind};
-use rcseal_engine::outbox::Outgoing;
+use rcseal_engine::outbox::Via;
 use rcseal_wire::api::{BundlesResponse, DELIVERY_TOKENS_MAX};
 use rcseal_wire::frame::{BATCH_LEN_MAX, FRAME_LEN_MAX, Submit, SubmitStatus};
 use rcseal_wire::id::{AccountId, DeliveryTokenHash};
@@ -47,7 +47,13 @@ pub(super) struct Round {
 #[derive(Default)]
 struct Share {
     needs: Vec<Need>,
-    outgoing: Vec<Outgoing>,
+    outgoing: Vec<Submission>,
+}
+
+/// An envelope for a relay.
+struct Submission {
+    number: u64,
+    submit: Submit,
 }
 
 impl Core {
@@ -85,10 +91,13 @@ impl Core {
 
     /// How long until something that waits to be done is due; `None` when nothing waits. What the engine will do by itself is no waiting.
     pub(super) async fn next_due(&self) -> Result<Option<Duration>, ClientError> {
-        let (outbox, needs) = self
-            .engine(|engine| Ok::<_, ClientError>((engine.poll_outbox_timeout()?, engine.poll_needs_timeout()?)))
+        let due = self
+            .engine(|engine| {
+                let notices = engine.poll_carrier_notices_timeout()?;
+                Ok::<_, ClientError>([engine.poll_outbox_timeout()?, engine.poll_needs_timeout()?, notices])
+            })
             .await?;
-        let Some(due) = [outbox, needs].into_iter().flatten().min() else { return Ok(None) };
+        let Some(due) = due.into_iter().flatten().min() else { return Ok(None) };
         let due = Duration::from_millis(due.since(now()));
         // What is due but stands behind a closed gate waits for that.
         Ok(Some(due.max(self.next_gate().unwrap_or_default())))
@@ -107,6 +116,8 @@ impl Core {
         self.engine(|engine| engine.poll_schedule()).await?;
         let (needs, outgoing) =
             self.engine(|engine| Ok::<_, ClientError>((engine.poll_needs()?, engine.poll_outbox(ROUND_LEN)?))).await?;
+        // What is the carrier's has its own loop: one that takes its time must not hold the relays.
+        let mut sum = Round { attempts: self.poll_for_carrier().await?, ..Round::default() };
         let mut shares: BTreeMap<Origin, Share> = BTreeMap::new();
         for need in needs {
             let origin = match &need {
@@ -114,15 +125,26 @@ impl Core {
                 | Need::FetchKeySets { origin, .. }
                 | Need::FetchBundles { origin, .. } => origin.clone(),
                 Need::PublishKeySet { .. } | Need::SetDeliveryTokens { .. } | Need::VetoReset => account.origin.clone(),
+                Need::QueryCapabilities { number } => {
+                    sum.attempts += usize::from(self.ask_carrier(number.clone()));
+                    continue;
+                }
             };
             shares.entry(origin).or_default().needs.push(need);
         }
         for envelope in outgoing {
-            shares.entry(envelope.origin.clone()).or_default().outgoing.push(envelope);
+            match envelope.via {
+                Via::Relay { origin, submit } => {
+                    shares.entry(origin).or_default().outgoing.push(Submission { number: envelope.number, submit });
+                }
+                Via::Carrier(handover) => {
+                    self.queue_for_carrier(envelope.number, handover);
+                    sum.attempts += 1;
+                }
+            }
         }
         shares.retain(|origin, _| self.is_open(origin));
         let rounds = join_all(shares.into_iter().map(|(origin, share)| self.work_with(origin, share, &account))).await;
-        let mut sum = Round::default();
         for round in rounds {
             let round = round?;
             sum.submitted += round.submitted;
@@ -186,6 +208,11 @@ impl Core {
 
     async fn meet(&self, origin: &Origin, need: Need, own: AccountId) -> Result<(), ClientError> {
         let (kind, account, outcome) = match need {
+            // No server's: the carrier is asked.
+            Need::QueryCapabilities { number } => {
+                self.ask_carrier(number);
+                return Ok(());
+            }
             Need::FetchKeySet { account, delivery_token, .. } => {
                 let fetched = if account == own {
                     self.authenticated().await?.key_set(&account).await
@@ -304,9 +331,9 @@ impl Core {
 }
 
 /// Takes envelopes off the front, as many as one frame carries.
-fn next_batch(outgoing: &mut std::iter::Peekable<impl Iterator<Item = Outgoing>>) -> (Vec<u64>, Vec<Submit>) {
+fn next_batch(outgoing: &mut std::iter::Peekable<impl Iterator<Item = Submission>>) -> (Vec<u64>, Vec<Submit>) {
     let (mut numbers, mut submissions, mut len) = (Vec::new(), Vec::new(), 0);
-    let fits = |next: &Outgoing, len: usize| len + next.submit.envelope.len() + SUBMISSION_OVERHEAD <= FRAME_LEN_MAX;
+    let fits = |next: &Submission, len: usize| len + next.submit.envelope.len() + SUBMISSION_OVERHEAD <= FRAME_LEN_MAX;
     while let Some(next) = outgoing.next_if(|next| submissions.is_empty() || fits(next, len)) {
         len += next.submit.envelope.len() + SUBMISSION_OVERHEAD;
         numbers.push(next.number);

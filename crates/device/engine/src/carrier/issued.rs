@@ -12,6 +12,7 @@ use tls_codec::{TlsByteVecU8, TlsDeserializeBytes, TlsSerialize, TlsSize};
 
 use super::receive::CarrierDisposition;
 use crate::account::AccountError;
+use crate::capability::{NativeOutcome, NumberKey};
 use crate::context::{Engine, UnixMillis};
 use crate::event::Event;
 use crate::message::MessageKey;
@@ -97,7 +98,8 @@ impl Engine<'_> {
         notification: &Notification,
     ) -> Result<CarrierDisposition, AccountError> {
         let Some(issued) = self.issued(&notification.message_id, from)? else {
-            return Ok(CarrierDisposition::Receipt { is_ours: false });
+            let is_ours = self.receive_plain_receipt(from, notification)?;
+            return Ok(CarrierDisposition::Receipt { is_ours });
         };
         match notification.kind {
             Kind::DeliveryFailed {
@@ -112,8 +114,8 @@ impl Engine<'_> {
                 self.carrier_gives_up(&issued, Reason::CarrierRefused)?;
             }
             // What a stack took or showed, no device of the peer's has decrypted for that.
-            Kind::Delivered
-            | Kind::Displayed
+            Kind::Delivered => self.note_native(NumberKey::of(&issued.to), NativeOutcome::CarrierReceipt)?,
+            Kind::Displayed
             | Kind::DisplayForbidden
             | Kind::DisplayError
             | Kind::Processed

@@ -139,7 +139,9 @@ impl Engine<'_> {
         match &unwrapped.content {
             Content::Receipt(notification) => self.take_notification(from, notification),
             Content::Composing(_) => Ok(CarrierDisposition::Ignored),
-            Content::Body { .. } => Ok(CarrierDisposition::Unsupported),
+            Content::Body { content_type, body } => {
+                Ok(self.receive_plain(from, unwrapped.id.as_ref(), content_type, body)?)
+            }
         }
     }
 

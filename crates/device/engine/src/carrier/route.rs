@@ -23,6 +23,7 @@ use super::handover::CarrierHandover;
 use super::issued::Issued;
 use super::{CarrierSetup, Mutation};
 use crate::account::AccountError;
+use crate::capability::{NativeOutcome, NumberKey};
 use crate::context::{Engine, UnixMillis};
 use crate::event::Event;
 use crate::message::{DeliveryState, EncryptionStatus, MessageKey};
@@ -273,6 +274,10 @@ impl Engine<'_> {
         if let Some(mut route) = self.carrier_route(number)? {
             route.phase = Phase::Back.code();
             self.put_carrier_route(number, &route)?;
+            // What does not fit, or is no longer wanted, says nothing of the carrier.
+            if matches!(reason, Reason::CarrierUnconfirmed | Reason::CarrierRefused | Reason::CarrierGone) {
+                self.note_native(NumberKey::of(&route.to()?), NativeOutcome::Failed)?;
+            }
         }
         record.due_at_ms = self.now.0;
         self.put_outgoing(number, record)?;
@@ -352,10 +357,14 @@ impl Engine<'_> {
     ) -> Result<(), StoreError> {
         let Some(row) = self.tx.get(Table::CarrierRoute, &tried_key(message, device))? else { return Ok(()) };
         let number = Number::from_row(Table::CarrierRoute, &row)?.0;
-        match self.outgoing_row(number)? {
-            Some(record) => self.leave(number, &record, state),
-            None => Ok(()),
+        let Some(record) = self.outgoing_row(number)? else { return Ok(()) };
+        if let Some(route) = self.carrier_route(number)?
+            && route.phase()? == Phase::HandedOver
+            && matches!(state, DeliveryState::Delivered | DeliveryState::Read)
+        {
+            self.note_native(NumberKey::of(&route.to()?), NativeOutcome::Confirmed)?;
         }
+        self.leave(number, &record, state)
     }
 
     /// The carrier's receipt says that the far end could not decrypt, or did not get, what was handed over under an id: the relay is tried
