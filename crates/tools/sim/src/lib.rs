@@ -1,3 +1,13 @@
 //! Carriers that mangle, faults, the carrier matrix, and tests against real SIP peers.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`data`] | the worlds of the matrix: carriers, platforms, versions, states, out of files |
+//! | [`carrier`] | a carrier between phone numbers, in this process |
+//! | [`proxy`] | a TCP proxy with faults |
+//! | [`peers`] | Kamailio, linphone and SIPp |
 
+pub mod carrier;
+pub mod data;
 pub mod peers;
+pub mod proxy;

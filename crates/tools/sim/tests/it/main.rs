@@ -1,0 +1,6 @@
+//! What is simulated does what its name says.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod carrier;
+mod data;
+mod proxy;
