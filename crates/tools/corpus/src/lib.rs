@@ -11,6 +11,7 @@
 
 mod api;
 mod archive;
+mod carrier;
 mod credential;
 mod frame;
 mod signal;
@@ -82,6 +83,15 @@ pub const TARGETS: &[Target] = &[
     Target { name: "api_response", run: api::response, seeds: api::response_seeds },
     Target { name: "frame_part", run: frame::part, seeds: frame::part_seeds },
     Target { name: "frame_text", run: frame::text, seeds: frame::text_seeds },
+    Target { name: "cpim", run: carrier::cpim, seeds: carrier::cpim_seeds },
+    Target { name: "imdn", run: carrier::imdn, seeds: carrier::imdn_seeds },
+    Target { name: "composing", run: carrier::composing, seeds: carrier::composing_seeds },
+    Target { name: "msrp", run: carrier::msrp, seeds: carrier::msrp_seeds },
+    Target { name: "sdp", run: carrier::sdp, seeds: carrier::sdp_seeds },
+    Target { name: "ft_descriptor", run: carrier::ft_descriptor, seeds: carrier::ft_descriptor_seeds },
+    Target { name: "phone_uri", run: carrier::phone_uri, seeds: carrier::phone_uri_seeds },
+    Target { name: "feature_tags", run: carrier::feature_tags, seeds: carrier::feature_tags_seeds },
+    Target { name: "carrier_body", run: carrier::carrier_body, seeds: carrier::carrier_body_seeds },
 ];
 
 /// The target of that name.

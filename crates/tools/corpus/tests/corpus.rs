@@ -112,6 +112,15 @@ replay! {
     api_response,
     frame_part,
     frame_text,
+    cpim,
+    imdn,
+    composing,
+    msrp,
+    sdp,
+    ft_descriptor,
+    phone_uri,
+    feature_tags,
+    carrier_body,
 }
 
 #[test]
