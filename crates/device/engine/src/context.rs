@@ -68,6 +68,9 @@ pub(crate) enum Sequence {
     Quarantine,
     Parked,
     Decision,
+    Consent,
+    Plain,
+    PlainOutbox,
     CarrierReply,
 }
 
@@ -82,6 +85,9 @@ impl Sequence {
             Self::Quarantine => b"quarantine",
             Self::Parked => b"parked",
             Self::Decision => b"decision",
+            Self::Consent => b"consent",
+            Self::Plain => b"plain",
+            Self::PlainOutbox => b"plain_outbox",
             Self::CarrierReply => b"carrier_reply",
         }
     }
@@ -97,6 +103,8 @@ pub(crate) enum Tally {
     ParkedOf(AccountId),
     /// Envelopes to this device in the outbox that carry no message.
     Notices(DeviceAddress),
+    /// Threads that strangers began.
+    StrangerThreads,
     /// Sessions that this device began.
     HandshakesBegun,
     /// Sessions that others began with it.
@@ -109,6 +117,7 @@ impl Tally {
             Self::Parked => b"tally/parked".to_vec(),
             Self::ParkedOf(account) => record::key(&[b"tally/parked/", account.as_bytes()]),
             Self::Notices(device) => record::key(&[b"tally/notices/", &device.to_bytes()]),
+            Self::StrangerThreads => b"tally/plain/strangers".to_vec(),
             Self::HandshakesBegun => b"tally/handshakes/begun".to_vec(),
             Self::HandshakesAccepted => b"tally/handshakes/accepted".to_vec(),
         }
@@ -122,10 +131,10 @@ impl<'a> Engine<'a> {
     }
 
     /// Empties the store, for a device that is to have another account than it was to have. Only the events' numbers go on: an app remembers
-    /// the last one that it has seen.
+    /// the last one that it has seen; and the journal, which nothing is ever taken out of.
     pub(crate) fn clear(&mut self) -> Result<(), StoreError> {
         let last_event = self.tx.get(Table::Counter, Sequence::Event.key())?;
-        for table in Table::ALL {
+        for table in Table::ALL.into_iter().filter(|table| *table != Table::Journal) {
             self.tx.delete_range(table, &[], &prefix_end(&[]))?;
         }
         match last_event {

@@ -7,9 +7,11 @@ use rcseal_credential::{KeySetError, Succession};
 use rcseal_wire::id::{AccountId, ConversationId, DeviceAddress, DeviceNumber, EnvelopeId, MessageId};
 use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
 
+use crate::capability::NumberKey;
 use crate::contact::{KeySetRefusal, succession_from_number, succession_number};
 use crate::context::{Engine, Sequence, UnixMillis};
 use crate::inbox::Undecryptable;
+use crate::policy::DeliveryMode;
 use crate::record::{Record, trailing_u64};
 use crate::store::{BadRow, Order, StoreError, Table};
 
@@ -102,6 +104,36 @@ pub enum Event {
         message: MessageId,
         /// The device it was sent to.
         device: DeviceAddress,
+    },
+    /// A conversation goes in a mode that others can read from now on, in the direction of who said so.
+    ConversationDowngraded {
+        /// Which.
+        conversation: ConversationId,
+        /// Who decided it: this account, or the other side.
+        by: AccountId,
+        /// The mode.
+        mode: DeliveryMode,
+    },
+    /// It is end to end again.
+    ConversationRestored {
+        /// Which.
+        conversation: ConversationId,
+        /// Who decided it.
+        by: AccountId,
+    },
+    /// A readable message came from a phone number. It is in the number's thread.
+    PlainReceived {
+        /// The thread.
+        number: NumberKey,
+        /// The message's place in it.
+        order: u64,
+    },
+    /// The state of a readable message changed.
+    PlainChanged {
+        /// The thread.
+        number: NumberKey,
+        /// The message's place in it.
+        order: u64,
     },
     /// The carrier's receipt says that the far end has a message and could not decrypt it. A hint, which anybody on the way can make: the
     /// same envelope goes by the relay.
@@ -273,6 +305,18 @@ impl EventRecord {
             Event::ResetPending { effective_at } => (21, u128::from(effective_at.0).to_be_bytes(), none, none, 0),
             Event::ResetCalledOff => (22, none, none, none, 0),
             Event::ChangeRefused => (23, none, none, none, 0),
+            Event::ConversationDowngraded { conversation, by, mode } => {
+                (40, *conversation.as_bytes(), *by.as_bytes(), none, u32::from(mode.code()))
+            }
+            Event::ConversationRestored { conversation, by } => {
+                (41, *conversation.as_bytes(), *by.as_bytes(), none, 0)
+            }
+            Event::PlainReceived { number, order } => {
+                (42, *number.as_bytes(), none, u128::from(order).to_be_bytes(), 0)
+            }
+            Event::PlainChanged { number, order } => {
+                (43, *number.as_bytes(), none, u128::from(order).to_be_bytes(), 0)
+            }
             Event::CarrierUnread { conversation, message, device } => (
                 50,
                 *conversation.as_bytes(),
@@ -325,6 +369,24 @@ impl EventRecord {
             },
             22 => Event::ResetCalledOff,
             23 => Event::ChangeRefused,
+            40 => Event::ConversationDowngraded {
+                conversation,
+                by: account,
+                mode: u8::try_from(self.value)
+                    .ok()
+                    .and_then(DeliveryMode::from_code)
+                    .ok_or_else(|| BadRow::error(Table::Event))?,
+            },
+            41 => Event::ConversationRestored { conversation, by: account },
+            42 | 43 => {
+                let bad = || BadRow::error(Table::Event);
+                let number = NumberKey::from_bytes(self.first).ok_or_else(bad)?;
+                let order = u64::try_from(u128::from_be_bytes(self.second)).map_err(|_| bad())?;
+                match self.kind {
+                    42 => Event::PlainReceived { number, order },
+                    _ => Event::PlainChanged { number, order },
+                }
+            }
             10 | 50 => {
                 let bad = || BadRow::error(Table::Event);
                 let device = u8::try_from(self.value).map_err(|_| bad())?;

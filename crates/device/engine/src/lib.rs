@@ -42,6 +42,7 @@ pub mod outbox;
 pub mod overview;
 mod pages;
 mod peer;
+pub mod plain;
 pub mod policy;
 mod record;
 pub mod rekey;

@@ -2,12 +2,14 @@
 //!
 //! A need is a row, so it survives a crash; it is due again after a growing, jittered delay until it was met.
 
+use rcseal_rcs::number::PhoneNumber;
 use rcseal_wire::id::{AccountId, DeliveryTokenHash, DeviceNumber, KeySetCounter};
 use rcseal_wire::origin::Origin;
 use rcseal_wire::token::DeliveryToken;
 use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
 
 use crate::account::{Account, AccountError};
+use crate::capability::NumberKey;
 use crate::context::{Engine, UnixMillis};
 use crate::pages::Pages;
 use crate::record::Record;
@@ -20,6 +22,8 @@ const RETRY_MS_MAX: u64 = 5 * 60 * 1000;
 /// Times that a directory is asked for the key set an envelope waits for. Only its answers count, not its absence, so that this is some
 /// hours: whoever claims to be somebody who does not exist must not keep a device asking for a week.
 const PARKED_ATTEMPTS_MAX: u32 = 64;
+/// How long a carrier may take to answer a question: longer than any transport waits.
+const ASKED_MS: u64 = 5 * 60 * 1000;
 /// Needs in one poll.
 const POLL_MAX: usize = 64;
 /// Rows read at once.
@@ -71,6 +75,12 @@ pub enum Need {
         /// Those that the server knows beside them stay valid, as many as there is room for.
         keeps_others: bool,
     },
+    /// Ask the carrier what a number can do; answer with [`Engine::handle_carrier_capabilities`], or with
+    /// [`Engine::handle_carrier_capabilities_failed`].
+    QueryCapabilities {
+        /// Which number.
+        number: PhoneNumber,
+    },
     /// Call a pending reset of our account off; answer with [`Engine::handle_reset_vetoed`].
     VetoReset,
 }
@@ -90,6 +100,8 @@ pub enum NeedKind {
     Tokens,
     /// [`Need::VetoReset`].
     VetoReset,
+    /// [`Need::QueryCapabilities`]. Its rows are keyed by a number, and no account belongs to them.
+    Capabilities,
 }
 
 impl NeedKind {
@@ -101,6 +113,7 @@ impl NeedKind {
             Self::KeySets => 10,
             Self::Tokens => 11,
             Self::VetoReset => 12,
+            Self::Capabilities => 20,
         }
     }
 
@@ -112,6 +125,7 @@ impl NeedKind {
             10 => Some(Self::KeySets),
             11 => Some(Self::Tokens),
             12 => Some(Self::VetoReset),
+            20 => Some(Self::Capabilities),
             _ => None,
         }
     }
@@ -129,6 +143,11 @@ impl Record for NeedRecord {
 
 fn need_key(kind: NeedKind, account: AccountId) -> Vec<u8> {
     [&[kind.code()][..], account.as_bytes()].concat()
+}
+
+/// A number takes as many bytes as an account id.
+fn capabilities_key(number: NumberKey) -> Vec<u8> {
+    [&[NeedKind::Capabilities.code()][..], number.as_bytes()].concat()
 }
 
 impl Engine<'_> {
@@ -175,6 +194,16 @@ impl Engine<'_> {
     pub(crate) fn need_tokens_at(&mut self, own: AccountId, due: UnixMillis) -> Result<(), StoreError> {
         let record = NeedRecord { attempts: 0, due_at_ms: due.0 };
         self.tx.put(Table::Need, &need_key(NeedKind::Tokens, own), &record.to_row())
+    }
+
+    pub(crate) fn need_capabilities(&mut self, number: NumberKey) -> Result<(), StoreError> {
+        let due_at_ms = self.now.0;
+        self.tx.put(Table::Need, &capabilities_key(number), &NeedRecord { attempts: 0, due_at_ms }.to_row())
+    }
+
+    /// The carrier was asked, whatever it answered.
+    pub(crate) fn capabilities_are_here(&mut self, number: NumberKey) -> Result<(), StoreError> {
+        self.tx.delete(Table::Need, &capabilities_key(number))
     }
 
     pub(crate) fn need_veto(&mut self, own: AccountId) -> Result<(), StoreError> {
@@ -307,6 +336,19 @@ impl Engine<'_> {
         let bad = || BadRow::error(Table::Need);
         let (code, account) = key.split_first().ok_or_else(bad)?;
         let kind = NeedKind::from_code(*code).ok_or_else(bad)?;
+        if kind == NeedKind::Capabilities {
+            let number = account.try_into().ok().and_then(NumberKey::from_bytes).ok_or_else(bad)?;
+            let number = number.number().filter(|_| matches!(self.carrier_setup(), Ok(Some(_))));
+            match &number {
+                // Whoever polls has it for a while: a carrier may take its time to answer.
+                Some(_) => {
+                    let due_at_ms = self.now.plus(ASKED_MS).0;
+                    self.tx.put(Table::Need, key, &NeedRecord { attempts: 1, due_at_ms }.to_row())?;
+                }
+                None => self.tx.delete(Table::Need, key)?,
+            }
+            return Ok(number.map(|number| Need::QueryCapabilities { number }));
+        }
         let account = AccountId::parse(account).map_err(|_| bad())?;
         let whom = if account == own.address.account {
             Some((own.origin.clone(), own.delivery_token.duplicate()))
@@ -325,6 +367,8 @@ impl Engine<'_> {
                 .token_change(own)
                 .map(|change| Need::SetDeliveryTokens { hashes: change.hashes, keeps_others: change.keeps_others }),
             (NeedKind::VetoReset, Some(_)) => Some(Need::VetoReset),
+            // Answered above: it is about a number.
+            (NeedKind::Capabilities, Some(_)) => None,
             // What is kept back asks for a session when it is released.
             (NeedKind::Bundles, Some(_)) if self.is_kept_back(account)? => None,
             (NeedKind::Bundles, Some((origin, delivery_token))) => Some(self.devices_waiting(account)?)

@@ -13,7 +13,7 @@ mod media;
 mod payload;
 mod receipt;
 
-pub use body::{Body, ConsentChoice, Content, GroupEventKind, RekeyStep};
+pub use body::{Body, ConsentChoice, Content, DeliveryNotice, GroupEventKind, RekeyStep};
 pub use capabilities::{Capabilities, FrameForm};
 pub use contact::{ContactEntry, KeyChange};
 pub use media::{BlobReference, Card, Media, Suggestion};

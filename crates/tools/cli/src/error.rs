@@ -289,6 +289,8 @@ fn send_exit(error: &SendError) -> Exit {
         SendError::Account(error) => account_exit(error),
         SendError::UnknownConversation | SendError::ContactBlocked => Exit::NotHere,
         SendError::VerificationChanged => Exit::Unverified,
+        // Policy says no, and only the user can say otherwise.
+        SendError::Refused(_) => Exit::Refused,
         // What is sent was on the command line.
         SendError::Content(_) | SendError::TooLong { .. } => Exit::Usage,
         SendError::Session(_) => Exit::Failed,

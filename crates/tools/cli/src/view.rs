@@ -6,7 +6,8 @@ use rcseal_engine::account::{AccountView, DeviceView};
 use rcseal_engine::contact::{ChangePolicy, ContactView, Verification};
 use rcseal_engine::event::Event;
 use rcseal_engine::message::{MessageState, MessageView};
-use rcseal_wire::content::{Body, Content, Media};
+use rcseal_engine::policy::DeliveryMode;
+use rcseal_wire::content::{Body, Content, DeliveryNotice, Media};
 use serde_json::{Value, json};
 
 use crate::device::Names;
@@ -45,9 +46,9 @@ pub fn message_json(event: &str, message: &MessageView) -> Value {
         "state": message.state.as_str(),
         "reason": reason(message.state),
         "encryption": {
-            "mode": message.encryption.mode,
-            "suite": message.encryption.suite,
-            "end_to_end": message.encryption.end_to_end,
+            "mode": message.encryption.mode().as_str(),
+            "suite": message.encryption.suite(),
+            "end_to_end": message.encryption.is_end_to_end(),
         },
         "edited": message.is_edited,
         "reply_to": message.content.as_ref().and_then(|content| content.reply_to()).map(|id| id.to_string()),
@@ -76,6 +77,7 @@ fn content_json(content: &Content) -> Value {
         }),
         Body::Suggested { card, .. } => json!({ "card": card.to_string() }),
         Body::ConsentEvent { retention_days, .. } => json!({ "retention_days": retention_days }),
+        Body::DeliveryNotice(notice) => json!({ "mode": notice_mode(notice).map(DeliveryMode::as_str) }),
         Body::GroupEvent { .. }
         | Body::Unknown
         | Body::Edit { .. }
@@ -92,6 +94,10 @@ fn content_json(content: &Content) -> Value {
     };
     json["kind"] = json!(content.body().kind());
     json
+}
+
+fn notice_mode(notice: &DeliveryNotice) -> Option<DeliveryMode> {
+    DeliveryMode::from_code(notice.mode)
 }
 
 fn media_json(media: &Media) -> Value {
@@ -147,6 +153,11 @@ fn body_text(body: &Body) -> String {
         Body::Suggested { .. } => "[chose a suggestion]".to_owned(),
         Body::GroupEvent { .. } => "[the group changed]".to_owned(),
         Body::ConsentEvent { .. } => "[the choice about transcripts changed]".to_owned(),
+        Body::DeliveryNotice(notice) => match notice_mode(notice) {
+            Some(mode) if mode.is_end_to_end() => "[end-to-end encrypted again]".to_owned(),
+            Some(mode) => format!("[NOT end-to-end encrypted from here on: {}]", mode.as_str()),
+            None => "[the delivery mode changed; update rcseal to see how]".to_owned(),
+        },
         Body::Unknown => "[update rcseal to see this message]".to_owned(),
         Body::Edit { .. }
         | Body::Delete { .. }
@@ -356,6 +367,48 @@ pub fn event(event: &Event, names: &Names) -> Option<(Value, Option<String>)> {
                 device.device.get()
             )),
         ),
+        Event::ConversationDowngraded { conversation, by, mode } => (
+            json!({
+                "event": "conversation_downgraded",
+                "conversation": conversation.to_string(),
+                "by": by.to_string(),
+                "mode": mode.as_str(),
+            }),
+            Some(format!(
+                "* NOT end-to-end encrypted from now on: {} writes in this conversation as {}",
+                names.whose(*by),
+                mode.as_str()
+            )),
+        ),
+        Event::ConversationRestored { conversation, by } => (
+            json!({
+                "event": "conversation_restored",
+                "conversation": conversation.to_string(),
+                "by": by.to_string(),
+            }),
+            Some("* this conversation is end-to-end encrypted again".to_owned()),
+        ),
+        Event::PlainReceived { number, order } => (
+            json!({ "event": "plain_received", "number": number.text(), "order": order }),
+            Some(format!("* a readable message from {}, who may be anybody", number.text())),
+        ),
+        Event::PlainChanged { number, order } => {
+            (json!({ "event": "plain_changed", "number": number.text(), "order": order }), None)
+        }
+        Event::CarrierUnread { conversation, message, device } => (
+            json!({
+                "event": "carrier_unread",
+                "conversation": conversation.to_string(),
+                "message": message.to_string(),
+                "account": device.account.to_string(),
+                "device": device.device.get(),
+            }),
+            Some(format!(
+                "* the carrier says that {} device {} could not read {message} so far: it goes by the relay as well",
+                names.whose(device.account),
+                device.device.get()
+            )),
+        ),
         Event::Undecryptable { envelope, reason } => (
             json!({ "event": "undecryptable", "envelope": envelope.to_string(), "reason": reason.code() }),
             Some(format!("* a message could not be decrypted: {}", reason.code())),
@@ -424,6 +477,9 @@ mod tests {
             (Event::ResetCalledOff, "reset_called_off"),
             (Event::ChangeRefused, "change_refused"),
             (Event::ResendHeld { conversation, message, device }, "resend_held"),
+            (Event::CarrierUnread { conversation, message, device }, "carrier_unread"),
+            (Event::ConversationDowngraded { conversation, by: account, mode: DeliveryMode::Sms }, "conversation_downgraded"),
+            (Event::ConversationRestored { conversation, by: account }, "conversation_restored"),
             (Event::DeviceRemoved, "device_removed"),
         ]
     }

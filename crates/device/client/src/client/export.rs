@@ -122,9 +122,9 @@ fn describe(message: &MessageView) -> Value {
         "state": message.state.as_str(),
         "edited": message.is_edited,
         "encryption": {
-            "mode": message.encryption.mode,
-            "suite": message.encryption.suite,
-            "end_to_end": message.encryption.end_to_end,
+            "mode": message.encryption.mode().as_str(),
+            "suite": message.encryption.suite(),
+            "end_to_end": message.encryption.is_end_to_end(),
         },
         "reply_to": message.content.as_ref().and_then(Content::reply_to).map(|id| id.to_string()),
         "content": message.content.as_ref().map(content),
@@ -160,6 +160,7 @@ fn content(content: &Content) -> Value {
         | Body::Rekey(_)
         | Body::ResendRequest { .. }
         | Body::Capabilities(_)
+        | Body::DeliveryNotice(_)
         | Body::Ignored
         | Body::Unknown => {}
     }

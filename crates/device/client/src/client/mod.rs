@@ -35,6 +35,7 @@ use rcseal_engine::contact::ContactView;
 use rcseal_engine::conversation::ConversationView;
 use rcseal_engine::inbox::QuarantinedEnvelope;
 use rcseal_engine::message::MessageView;
+use rcseal_engine::send::SendError;
 use rcseal_wire::content::Body;
 use rcseal_wire::id::{AccountId, ConversationId, DeviceNumber, MessageId};
 use rcseal_wire::invitation::Invitation;
@@ -266,7 +267,13 @@ impl Client {
         body: Body,
         reply_to: Option<MessageId>,
     ) -> Result<MessageId, ClientError> {
-        self.core.change(move |engine| engine.send(conversation, body, reply_to)).await
+        let sent = self.core.change(move |engine| engine.send(conversation, body, reply_to)).await;
+        // The refusal was rolled back with everything else; it is on record by a transaction of its own.
+        if let Err(ClientError::Send(SendError::Refused(refused))) = &sent {
+            let refused = **refused;
+            self.core.change(move |engine| engine.note_refusal(&refused)).await?;
+        }
+        sent
     }
 
     /// Sends words.

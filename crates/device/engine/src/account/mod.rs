@@ -33,6 +33,7 @@ use rcseal_wire::origin::Origin;
 use rcseal_wire::token::DeliveryToken;
 use zeroize::Zeroizing;
 
+use crate::capability::{LatchSource, Latched};
 use crate::contact::ChangePolicy;
 use crate::context::{Engine, UnixMillis};
 use crate::store::{BadRow, StoreError, Table};
@@ -384,8 +385,9 @@ impl Engine<'_> {
         Ok(Some(key_set.assume_verified()))
     }
 
-    /// The one way into the table.
+    /// The one way into the table. Who has a key set is known to have end-to-end encryption from then on.
     pub(crate) fn put_key_set(&mut self, key_set: &VerifiedKeySet) -> Result<(), StoreError> {
+        self.latch(Latched::Account(key_set.account()), LatchSource::KeySet)?;
         self.tx.put(Table::KeySet, key_set.account().as_bytes(), key_set.as_bytes())
     }
 }

@@ -15,6 +15,7 @@ use tls_codec::{TlsByteVecU8, TlsDeserializeBytes, TlsSerialize, TlsSize};
 
 use super::prefix;
 use crate::account::{Account, AccountError};
+use crate::capability::{LatchSource, Latched, NumberKey};
 use crate::context::{Engine, UnixMillis};
 use crate::conversation::direct_conversation_id;
 use crate::record::{Number, Record, key, text};
@@ -224,7 +225,11 @@ impl Engine<'_> {
     ) -> Result<(), CarrierError> {
         self.known_contact(contact)?.ok_or(CarrierError::UnknownContact)?;
         match number {
-            Some(number) => self.tx.put(Table::Carrier, &number_key(contact), number.as_str().as_bytes())?,
+            Some(number) => {
+                self.tx.put(Table::Carrier, &number_key(contact), number.as_str().as_bytes())?;
+                // What was an account's number is not written to in the open again unless the user says so.
+                self.latch(Latched::Number(NumberKey::of(number)), LatchSource::User)?;
+            }
             None => self.tx.delete(Table::Carrier, &number_key(contact))?,
         }
         Ok(())
@@ -281,6 +286,8 @@ impl Engine<'_> {
 
     /// A device said what it takes. It is told what we take, unless it has heard.
     pub(crate) fn take_card(&mut self, device: DeviceAddress, card: &Capabilities) -> Result<(), StoreError> {
+        // The account, and not the number: anybody could name a stranger's.
+        self.latch(Latched::Account(device.account), LatchSource::Session)?;
         // A number that the numbering plan does not know is as good as none.
         let number: Option<PhoneNumber> = card.number.as_ref().and_then(|number| number.parse().ok());
         let record = CardRecord {

@@ -140,7 +140,11 @@ impl Engine<'_> {
             Content::Receipt(notification) => self.take_notification(from, notification),
             Content::Composing(_) => Ok(CarrierDisposition::Ignored),
             Content::Body { content_type, body } => {
-                Ok(self.receive_plain(from, unwrapped.id.as_ref(), content_type, body)?)
+                let disposition = self.receive_plain(from, unwrapped.id.as_ref(), content_type, body)?;
+                if let (CarrierDisposition::Readable, Some(ask)) = (disposition, Ask::of(&unwrapped)) {
+                    self.owe_receipt(from, &ask, Told::Delivered)?;
+                }
+                Ok(disposition)
             }
         }
     }

@@ -199,6 +199,7 @@ impl Engine<'_> {
             content,
         })?;
         if !is_outgoing {
+            self.heard_end_to_end(conversation, sender, payload.content.body())?;
             self.receipt_due(ReceiptKind::Delivered, conversation, sender.account, id)?;
         }
         self.emit(Event::MessageReceived { conversation, sender: sender.account, message: id })?;

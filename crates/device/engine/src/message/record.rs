@@ -7,6 +7,7 @@ use tls_codec::{TlsByteVecU32, TlsDeserializeBytes, TlsSerialize, TlsSize};
 use super::{MessageKey, MessageState};
 use crate::account::AccountError;
 use crate::context::{Engine, Sequence, UnixMillis};
+use crate::policy::DeliveryMode;
 use crate::record::{Record, key, trailing_u64};
 use crate::store::{BadRow, Order, StoreError, Table, prefix_end};
 
@@ -14,27 +15,81 @@ use crate::store::{BadRow, Order, StoreError, Table, prefix_end};
 const REACTIONS_MAX: usize = 256;
 
 /// How a message was protected on its way. Part of every message, so that no app has to guess.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EncryptionStatus {
-    /// The delivery mode: `relayed` is the only one so far.
-    pub mode: &'static str,
-    /// The suite.
-    pub suite: &'static str,
-    /// Whether only the participants' devices could read it.
-    pub end_to_end: bool,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EncryptionStatus {
+    /// A Signal session, over a relay that cannot read it.
+    Relayed,
+    /// A Signal session, by a carrier that cannot read it.
+    Native,
+    /// A Signal session, by a broker that cannot read it.
+    Brokered,
+    /// Readable by the operator of a server.
+    ServerEncrypted,
+    /// Readable by every carrier on the way.
+    CarrierReadable,
+    /// Readable by every carrier on the way, and between them.
+    Sms,
 }
 
 impl EncryptionStatus {
-    /// A Signal session, over a relay that cannot read it.
-    pub(crate) const RELAYED: Self = Self { mode: "relayed", suite: "signal/native", end_to_end: true };
+    /// The status of a message that goes in this mode.
+    #[must_use]
+    pub const fn of(mode: DeliveryMode) -> Self {
+        match mode {
+            DeliveryMode::Relayed => Self::Relayed,
+            DeliveryMode::Native => Self::Native,
+            DeliveryMode::Brokered => Self::Brokered,
+            DeliveryMode::ServerEncrypted => Self::ServerEncrypted,
+            DeliveryMode::CarrierReadable => Self::CarrierReadable,
+            DeliveryMode::Sms => Self::Sms,
+        }
+    }
 
+    /// The delivery mode.
+    #[must_use]
+    pub const fn mode(self) -> DeliveryMode {
+        match self {
+            Self::Relayed => DeliveryMode::Relayed,
+            Self::Native => DeliveryMode::Native,
+            Self::Brokered => DeliveryMode::Brokered,
+            Self::ServerEncrypted => DeliveryMode::ServerEncrypted,
+            Self::CarrierReadable => DeliveryMode::CarrierReadable,
+            Self::Sms => DeliveryMode::Sms,
+        }
+    }
+
+    /// The suite; `none` where the message was not end-to-end encrypted.
+    #[must_use]
+    pub const fn suite(self) -> &'static str {
+        if self.is_end_to_end() { "signal/native" } else { "none" }
+    }
+
+    /// Whether only the participants' devices could read it.
+    #[must_use]
+    pub const fn is_end_to_end(self) -> bool {
+        self.mode().is_end_to_end()
+    }
+
+    /// The number that stands for it in rows. `relayed` had 1 before there was another.
     const fn code(self) -> u8 {
-        1
+        match self {
+            Self::Relayed => 1,
+            Self::Native => 2,
+            Self::Brokered => 3,
+            Self::ServerEncrypted => 4,
+            Self::CarrierReadable => 5,
+            Self::Sms => 6,
+        }
     }
 
     const fn from_code(code: u8) -> Option<Self> {
         match code {
-            1 => Some(Self::RELAYED),
+            1 => Some(Self::Relayed),
+            2 => Some(Self::Native),
+            3 => Some(Self::Brokered),
+            4 => Some(Self::ServerEncrypted),
+            5 => Some(Self::CarrierReadable),
+            6 => Some(Self::Sms),
             _ => None,
         }
     }

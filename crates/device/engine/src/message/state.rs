@@ -40,6 +40,8 @@ pub enum FailureReason {
     Rejected,
     /// The recipient's device is gone or never published keys.
     NoKeys,
+    /// What the user had agreed to ended before it could leave.
+    NotAllowed,
 }
 
 impl FailureReason {
@@ -51,6 +53,7 @@ impl FailureReason {
             Self::Expired => "expired",
             Self::Rejected => "rejected",
             Self::NoKeys => "no_keys",
+            Self::NotAllowed => "not_allowed",
         }
     }
 
@@ -60,6 +63,7 @@ impl FailureReason {
             Self::Expired => 2,
             Self::Rejected => 3,
             Self::NoKeys => 4,
+            Self::NotAllowed => 5,
         }
     }
 
@@ -69,6 +73,7 @@ impl FailureReason {
             2 => Some(Self::Expired),
             3 => Some(Self::Rejected),
             4 => Some(Self::NoKeys),
+            5 => Some(Self::NotAllowed),
             _ => None,
         }
     }

@@ -28,6 +28,7 @@ pub fn decide(inputs: &Inputs) -> Decision {
     let is_known_capable = inputs.peer == PeerCapability::KnownCapable;
     // 2: the user has acknowledged that this conversation goes without, in this mode, and has agreed to it.
     if is_known_capable
+        && inputs.content != ContentKind::Notice
         && policy == FallbackPolicy::Downgrade
         && let Some(acknowledged) = inputs.acknowledged
         && inputs.ways.has(acknowledged.mode)
@@ -38,7 +39,7 @@ pub fn decide(inputs: &Inputs) -> Decision {
             ContentKind::Words => {
                 send(acknowledged.mode, Reason::DowngradeAcknowledged, ConsentState::Given(consent))
             }
-            ContentKind::Other => refuse(Reason::ContentUnfit, ConsentState::NotNeeded),
+            ContentKind::Other | ContentKind::Notice => refuse(Reason::ContentUnfit, ConsentState::NotNeeded),
         };
     }
     // 3: end to end, where there is a way.
@@ -66,7 +67,7 @@ pub fn decide(inputs: &Inputs) -> Decision {
         return refuse(Reason::PolicyVerifies, ConsentState::NotNeeded);
     }
     // 8
-    if inputs.content == ContentKind::Other {
+    if inputs.content != ContentKind::Words {
         return refuse(Reason::ContentUnfit, ConsentState::NotNeeded);
     }
     // 9 and 10: the mode that the fewest can read, of those with a way and a consent of their own.

@@ -209,8 +209,10 @@ pub enum PeerCapability {
 pub enum ContentKind {
     /// Words.
     Words,
-    /// Anything else: it goes end to end or not at all.
+    /// Anything else that is shown: it goes end to end or not at all.
     Other,
+    /// A notice about the mode itself: it goes end to end, whatever was acknowledged.
+    Notice,
 }
 
 /// What a carrier answered when it was asked about a number.
@@ -223,6 +225,18 @@ pub enum CarrierHint {
     Frames,
     /// It answered without our tag.
     NoFrames,
+}
+
+impl CarrierHint {
+    /// The stable name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Frames => "frames",
+            Self::NoFrames => "no_frames",
+        }
+    }
 }
 
 /// What was seen of the network. It chooses between end-to-end ways and decides nothing else, since anybody on the way can make it up.

@@ -16,25 +16,37 @@
 //! | `decide` | the rule |
 //! | `permit` | what a hand-over to a carrier takes beside the bytes |
 //! | `record`, `journal` | stored decisions; the journal |
+//! | `settings`, `consent`, `downgrade` | what the user set, agreed to, and acknowledged |
+//! | `gather` | from the store to the inputs, and the explanation |
 //!
 //! Specification: `docs/protocol/delivery.md`.
 
+mod consent;
 mod decide;
 mod decision;
+mod downgrade;
+mod error;
+mod gather;
 mod journal;
 mod mode;
 mod permit;
 mod reason;
 mod record;
+mod settings;
 
+pub use consent::CONSENT_MS_MAX;
 pub use decide::decide;
 pub use decision::{
     AbsenceEvidence, Acknowledgement, CarrierHint, Choice, Consent, ConsentId, ConsentState, ContentKind, Decision,
     Inputs, Observed, PeerCapability, Policies, Recipient, Ways,
 };
+pub use error::PolicyError;
+pub use gather::Explanation;
+pub(crate) use gather::content_kind;
 pub(crate) use journal::Entry;
 pub use journal::{EntryKind, JOURNAL_PAGE_MAX, JournalEntry, JournalSummary, JournalSummaryRow};
 pub use mode::{DeliveryMode, FallbackPolicy, Reader, RoutePreference};
 pub use permit::{Ciphertext, Class, Cleared, EndToEnd, Permit, PermitMismatch, Permitted, Plaintext, Readable};
 pub use reason::Reason;
 pub use record::{DECISIONS_MAX, StoredDecision, Subject};
+pub use settings::{ATTESTATION_MS_MAX, PolicyScope};

@@ -3,6 +3,7 @@
 use rcseal_wire::content::ContentError;
 
 use crate::account::AccountError;
+use crate::policy::{PolicyError, StoredDecision};
 use crate::store::StoreError;
 
 /// Why a message was not sent.
@@ -32,6 +33,9 @@ pub enum SendError {
     /// The user has blocked the contact.
     #[error("the contact is blocked")]
     ContactBlocked,
+    /// It was decided not to send it. Hand the decision to [`crate::Engine::note_refusal`], so that it is stored and journalled.
+    #[error("not sent: {}", .0.decision.reason.code())]
+    Refused(Box<StoredDecision>),
     /// A session could not go on; a new one is needed.
     #[error("the session cannot encrypt")]
     Session(#[from] rcseal_signal::EncryptError),
@@ -49,7 +53,19 @@ impl SendError {
             Self::TooLong { .. } => "message_too_long",
             Self::VerificationChanged => "verification_changed",
             Self::ContactBlocked => "contact_blocked",
+            Self::Refused(refused) => refused.decision.reason.code(),
             Self::Session(error) => error.code(),
+        }
+    }
+}
+
+/// A decision that cannot be made is one about something that is not there.
+impl From<PolicyError> for SendError {
+    fn from(error: PolicyError) -> Self {
+        match error {
+            PolicyError::Store(error) => Self::Store(error),
+            PolicyError::Account(error) => Self::Account(error),
+            _ => Self::UnknownConversation,
         }
     }
 }

@@ -22,6 +22,8 @@ use crate::account::{Account, AccountError};
 use crate::context::{Engine, UnixMillis};
 use crate::conversation::{devices_in_scope, direct, direct_conversation_id};
 use crate::message::{DeliveryState, EncryptionStatus, Message, MessageKey, MessageState};
+use crate::plain::PlainOrigin;
+use crate::policy::{DeliveryMode, StoredDecision, Subject, content_kind};
 use crate::renewal::Cause;
 use crate::seal::seal_first;
 use crate::session::StoredSession;
@@ -50,6 +52,7 @@ impl Engine<'_> {
         let content = Content::parse(Content::new(body, reply_to).as_bytes().to_vec())?;
         let id = MessageId::generate(self.rng);
         let shown = is_shown(content.body());
+        let mode = if shown { self.decided(conversation, content.body(), id)? } else { DeliveryMode::Relayed };
         let message = if shown {
             let (sender, now) = (account.address, self.now);
             let bytes = content.as_bytes().to_vec();
@@ -61,7 +64,7 @@ impl Engine<'_> {
                 sent_at: now,
                 received_at: now,
                 state: MessageState::Queued,
-                encryption: EncryptionStatus::RELAYED,
+                encryption: EncryptionStatus::of(mode),
                 is_edited: false,
                 content: bytes,
             })?)
@@ -72,6 +75,10 @@ impl Engine<'_> {
         if !matches!(content.body(), Body::Typing(_)) {
             self.note_activity(conversation)?;
         }
+        if let (Some(message), false, Body::Text(words)) = (message, mode.is_end_to_end(), content.body()) {
+            self.send_readable(message, id, mode, words)?;
+            return Ok(id);
+        }
         let payload = self.payload(&account, id, conversation, self.now, content)?;
         for participant in &participants.participants {
             self.dispatch(&account, participant, &payload, message)?;
@@ -80,6 +87,37 @@ impl Engine<'_> {
             }
         }
         Ok(id)
+    }
+
+    /// Decides how a message goes, and stores the decision. A refusal is the error.
+    fn decided(
+        &mut self,
+        conversation: ConversationId,
+        body: &Body,
+        id: MessageId,
+    ) -> Result<DeliveryMode, SendError> {
+        let decided = self.decide_about(Subject::Conversation(conversation), content_kind(body), Some(id))?;
+        let Some(mode) = decided.decision.mode() else {
+            return Err(SendError::Refused(Box::new(StoredDecision { message: None, ..decided })));
+        };
+        self.record_decision(decided)?;
+        if let (DeliveryMode::Native, Some(number)) = (decided.wanted, decided.recipient.number) {
+            self.want_capabilities(number)?;
+        }
+        Ok(mode)
+    }
+
+    /// Words of a conversation that the user downgraded: they go to the contact's number, and to no session.
+    fn send_readable(
+        &mut self,
+        message: MessageKey,
+        id: MessageId,
+        mode: DeliveryMode,
+        words: &str,
+    ) -> Result<(), SendError> {
+        let recipient = self.recipient_of(Subject::Conversation(message.conversation))?;
+        let number = recipient.number.ok_or(SendError::UnknownConversation)?;
+        Ok(self.queue_plain(number, PlainOrigin::Conversation(message), id, mode, words)?)
     }
 
     /// Whether anything may be sent into a conversation now.
@@ -313,6 +351,7 @@ pub(crate) const fn is_shown(body: &Body) -> bool {
         | Body::Suggested { .. }
         | Body::GroupEvent { .. }
         | Body::ConsentEvent { .. }
+        | Body::DeliveryNotice(_)
         | Body::Unknown => true,
         Body::Edit { .. }
         | Body::Delete { .. }

@@ -22,7 +22,7 @@ fn a_message_arrives_and_its_receipts_come_back() {
     assert_eq!(messages(&mut ada, conversation)[0].state, MessageState::Delivered);
     let received = messages(&mut bob, conversation).pop().unwrap();
     assert_eq!((received.id, received.state, received.is_outgoing), (id, MessageState::Received, false));
-    assert!(received.encryption.end_to_end);
+    assert!(received.encryption.is_end_to_end());
     let contact = bob.with(0, |engine| engine.contact_view(ada.address.account)).unwrap();
     assert_eq!(contact.display_name, "Ada");
 

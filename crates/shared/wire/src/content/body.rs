@@ -89,10 +89,19 @@ pub enum Body {
     },
     /// What the sending device takes by way of a carrier; not shown.
     Capabilities(Capabilities),
+    /// The mode in which the sender's messages of this conversation go from now on.
+    DeliveryNotice(DeliveryNotice),
     /// A body of a later version: "update the app to see this message".
     Unknown,
     /// A body of a later version that has nothing to show: it is ignored.
     Ignored,
+}
+
+/// In which mode the sender's messages of a conversation go from now on. It goes end to end itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeliveryNotice {
+    /// A number of `docs/protocol/delivery.md`: 1 to 3 are end to end, the others are not. Later versions may know more.
+    pub mode: u8,
 }
 
 /// One half of a round trip that gives both directions of a session new ratchet keys.
@@ -218,6 +227,7 @@ impl Body {
             Self::Rekey(_) => "rekey",
             Self::ResendRequest { .. } => "resend_request",
             Self::Capabilities(_) => "capabilities",
+            Self::DeliveryNotice(_) => "delivery_notice",
             Self::Unknown => "unknown",
             Self::Ignored => "ignored",
         }
@@ -284,6 +294,7 @@ impl Body {
                 envelopes: envelopes.iter().map(|id| id.as_bytes().to_vec()).collect(),
             }),
             Self::Capabilities(capabilities) => P::Capabilities(capabilities.to_proto()),
+            Self::DeliveryNotice(notice) => P::DeliveryNotice(proto::DeliveryNotice { mode: notice.mode.into() }),
             Self::Unknown | Self::Ignored => return None,
         })
     }
@@ -364,6 +375,10 @@ impl Body {
                 Self::ResendRequest { envelopes }
             }
             P::Capabilities(capabilities) => Self::Capabilities(Capabilities::from_proto(capabilities)?),
+            P::DeliveryNotice(notice) => match u8::try_from(notice.mode) {
+                Ok(mode @ 1..) => Self::DeliveryNotice(DeliveryNotice { mode }),
+                Ok(0) | Err(_) => Self::Unknown,
+            },
         })
     }
 }
