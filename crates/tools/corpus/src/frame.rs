@@ -2,18 +2,21 @@
 
 use rcseal_rcs::frame::{Assembly, AssemblyLimits, FrameId, Kind, Part, Progress, find, find_in, split};
 use rcseal_rcs::transport::TransportProfile;
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use crate::Verdict;
 
-/// Bytes of a part's check, which are its last.
+/// Where a part's payload begins, and how long the check behind it is.
+const PAYLOAD_AT: usize = 52;
 const CHECK_LEN: usize = 8;
 
 /// A part that stands alone. A fuzzer cannot find a check, so that the same bytes with the right one are tried too.
 pub(crate) fn part(bytes: &[u8]) -> Verdict {
-    if let Some(checked) = bytes.len().checked_sub(CHECK_LEN).map(|end| &bytes[..end]) {
-        let mended = [checked, &xxh3_64(checked).to_be_bytes()].concat();
-        holds_of_part(&mended);
+    if let Some(checked) = bytes.len().checked_sub(CHECK_LEN).map(|end| &bytes[..end])
+        && let Some((header, payload)) = checked.split_at_checked(PAYLOAD_AT)
+    {
+        let check = xxh3_64(&[header, &xxh3_128(payload).to_be_bytes()].concat());
+        holds_of_part(&[checked, &check.to_be_bytes()].concat());
     }
     holds_of_part(bytes)
 }

@@ -160,8 +160,8 @@ impl Assembly {
         }
         self.give_up_aged(now_ms);
         if part.of() == 1 && !self.open.contains_key(&id) {
-            let (kind, check) = (part.kind(), part.whole_check());
-            return self.finish(Blob { kind, id, bytes: part.into_payload() }, check, 1);
+            let is_whole = whole_check([part.digest()].into_iter()) == part.whole_check();
+            return self.finish(is_whole, 1, Blob { kind: part.kind(), id, bytes: part.into_payload() });
         }
         if let Some(open) = self.open.get(&id) {
             if !first_of(open).is_of_same_frame(&part) {
@@ -187,16 +187,17 @@ impl Assembly {
         }
         let open = self.open.remove(&id).expect("it was just there");
         self.bytes -= open.bytes;
-        let (check, whole_len) = (first_of(&open).whole_check(), first_of(&open).whole_len());
-        let mut bytes = Vec::with_capacity(whole_len);
+        let first = first_of(&open);
+        let is_whole = whole_check(open.parts.values().map(Part::digest)) == first.whole_check();
+        let mut bytes = Vec::with_capacity(first.whole_len());
         open.parts.values().for_each(|part| bytes.extend_from_slice(part.payload()));
-        self.finish(Blob { kind, id, bytes }, check, of)
+        self.finish(is_whole, of, Blob { kind, id, bytes })
     }
 
     /// Decides over a blob whose parts are all there.
-    fn finish(&mut self, blob: Blob, check: [u8; 16], of: u16) -> Result<Progress, Damage> {
+    fn finish(&mut self, is_whole: bool, of: u16, blob: Blob) -> Result<Progress, Damage> {
         let id = blob.id;
-        if whole_check(&blob.bytes) != check {
+        if !is_whole {
             self.lost.push(Lost { id, have: of, of, reason: LostReason::Corrupt });
             return Err(Damage::WholeCorrupt { frame: id });
         }

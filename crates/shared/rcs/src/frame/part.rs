@@ -125,9 +125,25 @@ impl Cut {
     }
 }
 
-/// The check of a whole blob.
-pub(super) fn whole_check(blob: &[u8]) -> [u8; 16] {
-    xxh3_128(blob).to_be_bytes()
+/// The digest of a part's payload. Both checks are over digests, so that a blob is hashed once by whoever splits and once by whoever finds.
+pub(super) type Digest = [u8; 16];
+
+pub(super) fn digest(payload: &[u8]) -> Digest {
+    xxh3_128(payload).to_be_bytes()
+}
+
+/// The check of a whole: over the digests of its parts' payloads, in order.
+pub(super) fn whole_check(digests: impl Iterator<Item = Digest>) -> [u8; 16] {
+    let digests: Vec<u8> = digests.flatten().collect();
+    xxh3_128(&digests).to_be_bytes()
+}
+
+/// The check of a part: over everything before its payload, and the payload's digest.
+fn part_check(header: &[u8; PAYLOAD_AT], digest: Digest) -> [u8; CHECK_LEN] {
+    let mut checked = [0; PAYLOAD_AT + 16];
+    checked[..PAYLOAD_AT].copy_from_slice(header);
+    checked[PAYLOAD_AT..].copy_from_slice(&digest);
+    xxh3_64(&checked).to_be_bytes()
 }
 
 /// How long the part is that begins with `prefix`, in bytes. The fields are not verified: a part is, once it is there.
@@ -168,6 +184,15 @@ fn len_at(bytes: &[u8; PREFIX_LEN]) -> usize {
     u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]) as usize
 }
 
+/// What all parts of a frame are written from.
+pub(super) struct Frame<'a> {
+    pub(super) kind: Kind,
+    pub(super) id: FrameId,
+    pub(super) cut: Cut,
+    pub(super) blob: &'a [u8],
+    pub(super) whole_check: [u8; 16],
+}
+
 /// A sound part: its header agrees with itself, and its check holds.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Part {
@@ -176,26 +201,30 @@ pub struct Part {
     number: u16,
     of: u16,
     whole_len: usize,
+    digest: Digest,
 }
 
 impl Part {
-    /// Part `number` of `blob`.
-    pub(super) fn write(kind: Kind, id: FrameId, number: u16, cut: Cut, blob: &[u8], whole_check: [u8; 16]) -> Self {
+    /// Part `number` of `blob`, whose payload has this digest.
+    pub(super) fn write(frame: &Frame<'_>, number: u16, digest: Digest) -> Self {
+        let Frame { kind, id, cut, blob, whole_check } = *frame;
         let payload = &blob[cut.range(number)];
-        let mut bytes = Vec::with_capacity(PART_OVERHEAD + payload.len());
-        bytes.extend_from_slice(&MAGIC);
-        bytes.extend_from_slice(&CANARY);
-        bytes.extend_from_slice(&[FRAME_VERSION, kind.code()]);
-        bytes.extend_from_slice(&id.0);
-        bytes.extend_from_slice(&number.to_be_bytes());
-        bytes.extend_from_slice(&cut.of.to_be_bytes());
         let len = u32::try_from(cut.whole_len).expect("a cut is of a blob, and blobs have at most a MiB");
-        bytes.extend_from_slice(&len.to_be_bytes());
-        bytes.extend_from_slice(&whole_check);
+        let mut header = [0; PAYLOAD_AT];
+        header[..MAGIC.len()].copy_from_slice(&MAGIC);
+        header[MAGIC.len()..VERSION_AT].copy_from_slice(&CANARY);
+        header[VERSION_AT] = FRAME_VERSION;
+        header[KIND_AT] = kind.code();
+        header[ID_AT..NUMBER_AT].copy_from_slice(&id.0);
+        header[NUMBER_AT..OF_AT].copy_from_slice(&number.to_be_bytes());
+        header[OF_AT..WHOLE_LEN_AT].copy_from_slice(&cut.of.to_be_bytes());
+        header[WHOLE_LEN_AT..WHOLE_CHECK_AT].copy_from_slice(&len.to_be_bytes());
+        header[WHOLE_CHECK_AT..].copy_from_slice(&whole_check);
+        let mut bytes = Vec::with_capacity(PART_OVERHEAD + payload.len());
+        bytes.extend_from_slice(&header);
         bytes.extend_from_slice(payload);
-        let check = xxh3_64(&bytes);
-        bytes.extend_from_slice(&check.to_be_bytes());
-        Self { bytes, kind, number, of: cut.of, whole_len: cut.whole_len }
+        bytes.extend_from_slice(&part_check(&header, digest));
+        Self { bytes, kind, number, of: cut.of, whole_len: cut.whole_len, digest }
     }
 
     /// The part that `bytes` are, no more and no less: for parts that were kept.
@@ -222,18 +251,18 @@ impl Part {
 
     /// Makes a part of bytes whose length is the one they claim.
     pub(super) fn verify(bytes: Vec<u8>) -> Result<Self, Damage> {
-        let (Some(prefix), Some((checked, check))) =
-            (bytes.first_chunk::<PREFIX_LEN>(), bytes.split_last_chunk::<CHECK_LEN>())
-        else {
-            return Err(Damage::Truncated { expected: PART_OVERHEAD + 1, found: bytes.len() });
-        };
-        if xxh3_64(checked).to_be_bytes() != *check {
+        let truncated = Damage::Truncated { expected: PART_OVERHEAD + 1, found: bytes.len() };
+        let (checked, check) = bytes.split_last_chunk::<CHECK_LEN>().ok_or(truncated)?;
+        let (header, payload) = checked.split_first_chunk::<PAYLOAD_AT>().ok_or(truncated)?;
+        let prefix = header.first_chunk::<PREFIX_LEN>().ok_or(truncated)?;
+        let digest = digest(payload);
+        if part_check(header, digest) != *check {
             return Err(Damage::Corrupt);
         }
         let code = prefix[KIND_AT];
         let kind = Kind::from_code(code).ok_or(Damage::UnknownKind { kind: code })?;
         let (number, of, whole_len) = (u16_at(prefix, NUMBER_AT), u16_at(prefix, OF_AT), len_at(prefix));
-        Ok(Self { bytes, kind, number, of, whole_len })
+        Ok(Self { bytes, kind, number, of, whole_len, digest })
     }
 
     /// Its binary form: what is kept, and what a transport that is safe for binary carries.
@@ -311,6 +340,11 @@ impl Part {
     pub(super) fn whole_check(&self) -> [u8; 16] {
         let check = self.bytes[WHOLE_CHECK_AT..].first_chunk();
         *check.expect("a part is longer than its header")
+    }
+
+    /// The digest of its payload.
+    pub(super) const fn digest(&self) -> Digest {
+        self.digest
     }
 
     /// Its piece of the blob, in the memory that held the part.

@@ -1,6 +1,6 @@
 //! Cuts a blob to what a transport carries.
 
-use super::part::{Cut, FrameId, Kind, Part, whole_check};
+use super::part::{Cut, Digest, Frame, FrameId, Kind, Part, digest, whole_check};
 use super::text::bytes_in_text;
 use super::{BLOB_LEN_MAX, PART_OVERHEAD, PARTS_MAX};
 use crate::transport::TransportProfile;
@@ -85,6 +85,7 @@ pub fn parts_needed(len: usize, profile: &TransportProfile) -> Result<u16, Frame
 pub fn split(kind: Kind, id: FrameId, blob: &[u8], profile: &TransportProfile) -> Result<Vec<Part>, FrameError> {
     let of = parts_needed(blob.len(), profile)?;
     let cut = Cut::new(blob.len(), of).expect("a blob that is not empty, in a number of parts that equal parts need");
-    let check = whole_check(blob);
-    Ok((1..=of).map(|number| Part::write(kind, id, number, cut, blob, check)).collect())
+    let digests: Vec<Digest> = (1..=of).map(|number| digest(&blob[cut.range(number)])).collect();
+    let frame = Frame { kind, id, cut, blob, whole_check: whole_check(digests.iter().copied()) };
+    Ok((1..=of).zip(digests).map(|(number, digest)| Part::write(&frame, number, digest)).collect())
 }

@@ -3,7 +3,7 @@
 use super::super::{
     Assembly, AssemblyLimits, Blob, Damage, FrameId, Kind, Lost, LostReason, PART_OVERHEAD, Part, Progress, split,
 };
-use super::{ID, blob, one, parts_of, profile, whole};
+use super::{ID, blob, one, parts_of, profile, rechecked, whole};
 
 fn limits() -> AssemblyLimits {
     AssemblyLimits { frames: 2, bytes: 10_000, age_ms: 1000, finished: 2 }
@@ -66,10 +66,7 @@ fn parts_of_two_frames_under_one_id_are_mixed() {
 fn forged(part: &Part) -> Part {
     let mut bytes = part.as_bytes().to_vec();
     bytes[60] ^= 1;
-    let end = bytes.len() - 8;
-    let check = xxhash_rust::xxh3::xxh3_64(&bytes[..end]);
-    bytes[end..].copy_from_slice(&check.to_be_bytes());
-    Part::parse(&bytes).unwrap()
+    Part::parse(&rechecked(bytes)).unwrap()
 }
 
 #[test]

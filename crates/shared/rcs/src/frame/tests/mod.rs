@@ -46,3 +46,12 @@ fn whole(parts: impl IntoIterator<Item = Part>) -> Option<Blob> {
         _ => blob,
     })
 }
+
+/// The same bytes with the check that belongs to them, as anybody can write it.
+fn rechecked(mut bytes: Vec<u8>) -> Vec<u8> {
+    let end = bytes.len() - 8;
+    let digest = xxhash_rust::xxh3::xxh3_128(&bytes[52..end]).to_be_bytes();
+    let check = xxhash_rust::xxh3::xxh3_64(&[&bytes[..52], &digest].concat());
+    bytes[end..].copy_from_slice(&check.to_be_bytes());
+    bytes
+}
