@@ -10,7 +10,7 @@ use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use phonenumber::metadata::{DATABASE, Descriptor};
-use phonenumber::{Mode, Type};
+use phonenumber::{Metadata, Type};
 
 /// A phone number: `+` and 7 to 15 digits, possible by the numbering plan.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -118,8 +118,8 @@ fn unescape(user: &str) -> Result<String, NumberError> {
 impl FromStr for PhoneNumber {
     type Err = NumberError;
 
-    /// `+` and digits, with separators between them where a person has written it. A national prefix in brackets
-    /// (`+44 (0) 20 …`) is taken out by the numbering plan's library.
+    /// `+` and digits, with separators between them where a person has written it. A trunk prefix that people write inside
+    /// international numbers (`+44 (0) 20 …`) is taken out where the plan knows the number without it and not with it.
     fn from_str(text: &str) -> Result<Self, NumberError> {
         if text.len() > TEXT_LEN_MAX {
             return Err(NumberError);
@@ -130,14 +130,30 @@ impl FromStr for PhoneNumber {
         }
         // The library sees a sign and digits only: its own reading of free text is not used.
         let parsed = phonenumber::parse(None, format!("+{digits}")).map_err(|_| NumberError)?;
-        let text = parsed.format().mode(Mode::E164).to_string();
-        let national_len = parsed.national().to_string().len();
-        let plans = DATABASE.by_code(&parsed.country().code()).unwrap_or_default();
-        let kinds = plans.iter().flat_map(|plan| KINDS.iter().filter_map(|kind| plan.descriptors().get(*kind)));
-        let is_possible = kinds.flat_map(Descriptor::possible_length).any(|len| usize::from(*len) == national_len);
-        let is_digits = text.strip_prefix('+').is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()));
-        if is_possible && is_digits && DIGITS.contains(&(text.len() - 1)) { Ok(Self(text)) } else { Err(NumberError) }
+        let code = parsed.country().code();
+        let plans = DATABASE.by_code(&code).unwrap_or_default();
+        let code = code.to_string();
+        let written = digits.strip_prefix(&code).ok_or(NumberError)?;
+        // The library takes off what looks like a trunk prefix, which is right for (0) and wrong for area codes that begin like it.
+        let shortened = parsed.national().to_string();
+        let national = if is_known(&plans, written) || !is_known(&plans, &shortened) { written } else { &shortened };
+        let number = format!("+{code}{national}");
+        if is_possible(&plans, national) && DIGITS.contains(&(number.len() - 1)) { Ok(Self(number)) } else { Err(NumberError) }
     }
+}
+
+/// Whether a country's plan has numbers of this form.
+fn is_known(plans: &[&Metadata], national: &str) -> bool {
+    descriptors(plans).any(|descriptor| descriptor.is_match(national))
+}
+
+/// Whether a country's plan has numbers of this length.
+fn is_possible(plans: &[&Metadata], national: &str) -> bool {
+    descriptors(plans).flat_map(Descriptor::possible_length).any(|len| usize::from(*len) == national.len())
+}
+
+fn descriptors<'a>(plans: &'a [&'a Metadata]) -> impl Iterator<Item = &'a Descriptor> {
+    plans.iter().flat_map(|plan| KINDS.iter().filter_map(|kind| plan.descriptors().get(*kind)))
 }
 
 impl fmt::Debug for PhoneNumber {
@@ -232,6 +248,15 @@ mod tests {
         assert_eq!("+44 (0)20 7946 0018".parse::<PhoneNumber>().unwrap().as_str(), "+442079460018");
         // A leading zero that belongs to the number stays.
         assert_eq!("+390612345678".parse::<PhoneNumber>().unwrap().as_str(), "+390612345678");
+    }
+
+    #[test]
+    fn an_area_code_that_begins_like_a_trunk_prefix_stays() {
+        // Saint Petersburg, where the trunk prefix is 8; a number without charge in Lithuania, where it was 8.
+        for text in ["+78121234567", "+78001234567", "+37080012345", "+4930123456"] {
+            assert_eq!(text.parse::<PhoneNumber>().unwrap().as_str(), text);
+        }
+        assert_eq!("+49 (0)30 123456".parse::<PhoneNumber>().unwrap().as_str(), "+4930123456");
     }
 
     #[test]
