@@ -75,6 +75,15 @@ pub fn find(body: &[u8]) -> Found {
 /// The magic in quoted-printable, as a gateway writes binary data that it puts into a multipart body.
 const QUOTED_MAGIC: &[u8] = b"D$=9EjW=9D";
 
+/// [`find`] for a body that can be given away: one that is a binary part and nothing else becomes that part without a copy.
+#[must_use]
+pub fn find_owned(body: Vec<u8>) -> Found {
+    match Part::take(body) {
+        Ok(part) => Found { parts: vec![part], damage: Vec::new() },
+        Err(body) => find(&body),
+    }
+}
+
 /// The parts in a body as it came with its headers: inflated where it is compressed, whether the header says so or not.
 #[must_use]
 pub fn find_in(content_type: Option<&str>, content_encoding: Option<&str>, body: &[u8]) -> Found {

@@ -204,6 +204,32 @@ pub struct Part {
     digest: Digest,
 }
 
+/// What the header of a sound part says.
+struct Fields {
+    kind: Kind,
+    number: u16,
+    of: u16,
+    whole_len: usize,
+    digest: Digest,
+}
+
+impl Fields {
+    fn verify(bytes: &[u8]) -> Result<Self, Damage> {
+        let truncated = Damage::Truncated { expected: PART_OVERHEAD + 1, found: bytes.len() };
+        let (checked, check) = bytes.split_last_chunk::<CHECK_LEN>().ok_or(truncated)?;
+        let (header, payload) = checked.split_first_chunk::<PAYLOAD_AT>().ok_or(truncated)?;
+        let prefix = header.first_chunk::<PREFIX_LEN>().ok_or(truncated)?;
+        let digest = digest(payload);
+        if part_check(header, digest) != *check {
+            return Err(Damage::Corrupt);
+        }
+        let code = prefix[KIND_AT];
+        let kind = Kind::from_code(code).ok_or(Damage::UnknownKind { kind: code })?;
+        let (number, of, whole_len) = (u16_at(prefix, NUMBER_AT), u16_at(prefix, OF_AT), len_at(prefix));
+        Ok(Self { kind, number, of, whole_len, digest })
+    }
+}
+
 impl Part {
     /// Part `number` of `blob`, whose payload has this digest.
     pub(super) fn write(frame: &Frame<'_>, number: u16, digest: Digest) -> Self {
@@ -249,20 +275,26 @@ impl Part {
         Self::verify(part.to_vec())
     }
 
+    /// The part that `bytes` are, no more and no less, without a copy; the bytes again if they are anything else.
+    pub(super) fn take(bytes: Vec<u8>) -> Result<Self, Vec<u8>> {
+        if !bytes.starts_with(&MAGIC) || claimed_len(&bytes) != Ok(bytes.len()) {
+            return Err(bytes);
+        }
+        match Fields::verify(&bytes) {
+            Ok(fields) => Ok(Self::with(bytes, fields)),
+            Err(_) => Err(bytes),
+        }
+    }
+
     /// Makes a part of bytes whose length is the one they claim.
     pub(super) fn verify(bytes: Vec<u8>) -> Result<Self, Damage> {
-        let truncated = Damage::Truncated { expected: PART_OVERHEAD + 1, found: bytes.len() };
-        let (checked, check) = bytes.split_last_chunk::<CHECK_LEN>().ok_or(truncated)?;
-        let (header, payload) = checked.split_first_chunk::<PAYLOAD_AT>().ok_or(truncated)?;
-        let prefix = header.first_chunk::<PREFIX_LEN>().ok_or(truncated)?;
-        let digest = digest(payload);
-        if part_check(header, digest) != *check {
-            return Err(Damage::Corrupt);
-        }
-        let code = prefix[KIND_AT];
-        let kind = Kind::from_code(code).ok_or(Damage::UnknownKind { kind: code })?;
-        let (number, of, whole_len) = (u16_at(prefix, NUMBER_AT), u16_at(prefix, OF_AT), len_at(prefix));
-        Ok(Self { bytes, kind, number, of, whole_len, digest })
+        let fields = Fields::verify(&bytes)?;
+        Ok(Self::with(bytes, fields))
+    }
+
+    fn with(bytes: Vec<u8>, fields: Fields) -> Self {
+        let Fields { kind, number, of, whole_len, digest } = fields;
+        Self { bytes, kind, number, of, whole_len, digest }
     }
 
     /// Its binary form: what is kept, and what a transport that is safe for binary carries.

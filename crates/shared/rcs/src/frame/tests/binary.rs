@@ -6,7 +6,9 @@ use base64::Engine;
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 
-use super::super::{BODY_LEN_MAX, DAMAGE_IN_BODY_MAX, Damage, Found, MEDIA_TYPE, PARTS_IN_BODY_MAX, find, find_in};
+use super::super::{
+    BODY_LEN_MAX, DAMAGE_IN_BODY_MAX, Damage, Found, MEDIA_TYPE, PARTS_IN_BODY_MAX, find, find_in, find_owned,
+};
 use super::{blob, mangle, one, parts_of, rechecked, whole};
 
 fn survives(body: &[u8]) {
@@ -20,6 +22,16 @@ fn is_named(body: &[u8], damage: Damage) {
 #[test]
 fn survives_as_it_is() {
     survives(one().as_bytes());
+}
+
+#[test]
+fn a_body_that_is_given_away_holds_the_same() {
+    let whole = one().into_bytes();
+    let cut = whole[..500].to_vec();
+    let longer = [b"hello ", whole.as_slice(), b"!"].concat();
+    for body in [whole, cut, longer, one().to_text().into_bytes(), Vec::new()] {
+        assert_eq!(find_owned(body.clone()), find(&body));
+    }
 }
 
 #[test]
