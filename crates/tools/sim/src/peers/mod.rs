@@ -11,16 +11,19 @@
 pub mod command;
 pub mod files;
 pub mod kamailio;
+pub mod line;
 pub mod linphone;
 pub mod mangle;
 pub mod probe;
 mod process;
+mod runs;
 pub mod sipp;
 
 use std::io;
 use std::process::{Command, Stdio};
 
 pub use self::kamailio::{Digest, Kamailio, Role, Setup, User};
+pub use self::line::{Line, Over};
 pub use self::linphone::Linphone;
 pub use self::mangle::Mangle;
 
