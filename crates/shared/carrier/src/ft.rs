@@ -18,9 +18,9 @@ pub mod url;
 
 pub use config::{Dangerous, FtConfig, FtLimits};
 pub use download::{BlobSink, FileSink, Source};
-pub use error::{Forbidden, FtError};
+pub use error::{Forbidden, FtError, Stage};
 pub use sealed::{NotSealed, SealedBlob};
-pub use upload::TransferId;
+pub use upload::{SealedType, TransferId};
 pub use url::{ContentUrl, UrlError};
 
 /// A client of content servers.

@@ -1,0 +1,10 @@
+//! Carriers, over real sockets.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod ft;
+mod host;
+mod msrp;
+mod sip;
