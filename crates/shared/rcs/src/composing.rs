@@ -67,7 +67,9 @@ impl IsComposing {
             State::Active => "active",
             State::Idle => "idle",
         };
-        let mut out = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<isComposing xmlns=\"{NAMESPACE}\"><state>{state}</state>");
+        let mut out = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<isComposing xmlns=\"{NAMESPACE}\"><state>{state}</state>"
+        );
         if let Some(last_active) = self.last_active {
             out.push_str(&format!("<lastactive>{last_active}</lastactive>"));
         }
@@ -96,7 +98,8 @@ impl IsComposing {
             Ok(node.map(xml::text))
         };
         let state = if child("state")?.ok_or(ComposingError)? == "active" { State::Active } else { State::Idle };
-        let refresh = child("refresh")?.and_then(|text| text.parse::<u32>().ok()).map(|seconds| seconds.min(Self::REFRESH_MAX));
+        let refresh =
+            child("refresh")?.and_then(|text| text.parse::<u32>().ok()).map(|seconds| seconds.min(Self::REFRESH_MAX));
         Ok(Self {
             state,
             content_type: child("contenttype")?.and_then(|text| MediaType::parse(&text).ok()),

@@ -7,13 +7,15 @@ use std::borrow::Cow;
 use std::io::Read;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use flate2::read::{DeflateDecoder, GzDecoder, ZlibDecoder};
 
 /// Standard base64 whose padding may be missing, as some stacks leave it out.
-const BASE64: GeneralPurpose =
-    GeneralPurpose::new(&base64::alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent));
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// Why an encoding could not be taken off.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -158,7 +160,10 @@ mod tests {
     fn transfer_encodings_come_off() {
         assert_eq!(decode_transfer(Some("BASE64"), b"AAH/\r\nfw").unwrap().as_ref(), [0, 1, 255, 127]);
         assert_eq!(decode_transfer(Some("base64"), b"%"), Err(EncodingError::Malformed));
-        assert_eq!(decode_transfer(Some("quoted-printable"), b"a=3D=\r\nb=C3=A4=zz").unwrap().as_ref(), "a=b\u{e4}=zz".as_bytes());
+        assert_eq!(
+            decode_transfer(Some("quoted-printable"), b"a=3D=\r\nb=C3=A4=zz").unwrap().as_ref(),
+            "a=b\u{e4}=zz".as_bytes()
+        );
         assert_eq!(decode_transfer(None, b"=3D").unwrap().as_ref(), b"=3D");
     }
 

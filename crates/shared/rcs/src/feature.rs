@@ -64,7 +64,12 @@ impl MlsTags {
     /// What we write when a device takes RCC.16 and uses this key distribution service.
     #[must_use]
     pub fn v1(kds: &str) -> Self {
-        Self { version: Some("v1".to_owned()), kds: Some(kds.to_owned()), launch_iteration: None, supports_groups: false }
+        Self {
+            version: Some("v1".to_owned()),
+            kds: Some(kds.to_owned()),
+            launch_iteration: None,
+            supports_groups: false,
+        }
     }
 
     /// Whether the device says that it takes RCC.16 in the way that is common to vendors.
@@ -126,7 +131,10 @@ impl FeatureTags {
         let mut mls = MlsTags::default();
         for (name, value) in params {
             let value = value.unwrap_or_default();
-            let kept = || Some(value.chars().filter(|c| !c.is_control()).take(VALUE_LEN_MAX).collect::<String>()).filter(|kept| !kept.is_empty());
+            let kept = || {
+                Some(value.chars().filter(|c| !c.is_control()).take(VALUE_LEN_MAX).collect::<String>())
+                    .filter(|kept| !kept.is_empty())
+            };
             match name.to_ascii_lowercase().as_str() {
                 FRAME_TAG => tags.frame_version = value.parse().ok().filter(|version| *version > 0),
                 MLS_VERSION => mls.version = kept(),
@@ -219,7 +227,9 @@ fn after_address(contact: &str) -> &str {
             _ => {}
         }
     }
-    let is_address = ["sip:", "sips:", "tel:"].iter().any(|scheme| contact.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)));
+    let is_address = ["sip:", "sips:", "tel:"]
+        .iter()
+        .any(|scheme| contact.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)));
     if is_address { contact.split_once(';').map_or("", |(_, params)| params) } else { contact }
 }
 
@@ -244,7 +254,13 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back_as_parameters_and_as_a_whole() {
-        let tags = FeatureTags { frame_version: Some(1), mls: Some(MlsTags::v1("2")), standalone: true, chat: true, ft_http: true };
+        let tags = FeatureTags {
+            frame_version: Some(1),
+            mls: Some(MlsTags::v1("2")),
+            standalone: true,
+            chat: true,
+            ft_http: true,
+        };
         assert_eq!(FeatureTags::parse(&tags.to_contact_params()), Ok(tags.clone()));
         assert_eq!(FeatureTags::parse(&format!("sip:a@b{}", tags.to_contact_params())), Ok(tags.clone()));
         assert_eq!(FeatureTags::from_params(tags.to_params().iter().map(String::as_str)), Ok(tags));

@@ -97,7 +97,10 @@ impl FromStr for FileUrl {
     type Err = FtError;
 
     fn from_str(text: &str) -> Result<Self, FtError> {
-        if text.len() > Self::LEN_MAX || !text.bytes().all(|byte| byte.is_ascii_graphic()) || text.contains(['#', '<', '>', '"', '\\']) {
+        if text.len() > Self::LEN_MAX
+            || !text.bytes().all(|byte| byte.is_ascii_graphic())
+            || text.contains(['#', '<', '>', '"', '\\'])
+        {
             return Err(FtError::BadUrl);
         }
         let uri: http::Uri = text.parse().map_err(|_| FtError::BadUrl)?;
@@ -197,7 +200,8 @@ impl FileInfo {
             let _ = write!(out, "<file-name>{}</file-name>", xml::escape(name.as_str()));
         }
         let content_type = xml::escape(self.content_type.as_str());
-        let _ = write!(out, "<content-type>{content_type}</content-type><data url=\"{}\"", xml::escape(self.url.as_str()));
+        let _ =
+            write!(out, "<content-type>{content_type}</content-type><data url=\"{}\"", xml::escape(self.url.as_str()));
         if let Some(until) = self.until {
             let _ = write!(out, " until=\"{until}\"");
         }
@@ -241,8 +245,16 @@ impl ResumeInfo {
         if !xml::is(root, NAMESPACE, "file-resume-info") {
             return Err(FtError::BadDocument);
         }
-        let range = xml::only_child(root, NAMESPACE, "file-range").map_err(|_| FtError::BadRange)?.ok_or(FtError::BadRange)?;
-        let offset = |name| range.attribute(name).map(str::trim).and_then(number).filter(|offset| *offset < FILE_LEN_MAX).ok_or(FtError::BadRange);
+        let range =
+            xml::only_child(root, NAMESPACE, "file-range").map_err(|_| FtError::BadRange)?.ok_or(FtError::BadRange)?;
+        let offset = |name| {
+            range
+                .attribute(name)
+                .map(str::trim)
+                .and_then(number)
+                .filter(|offset| *offset < FILE_LEN_MAX)
+                .ok_or(FtError::BadRange)
+        };
         let (start, end) = (offset("start")?, offset("end")?);
         if start > end {
             return Err(FtError::BadRange);
@@ -305,14 +317,28 @@ mod tests {
         assert_eq!(parse(&DESCRIPTOR.replace("image/jpeg", "image")), Err(FtError::BadContentType));
         assert_eq!(parse(&DESCRIPTOR.replace(" url=", " uri=")), Err(FtError::BadUrl));
         assert_eq!(parse(&DESCRIPTOR.replace("fthttp", "other")), Err(FtError::BadDocument));
-        assert_eq!(parse(&format!("<!DOCTYPE a>{}", DESCRIPTOR.split_once('\n').unwrap().1)), Err(FtError::BadDocument));
+        assert_eq!(
+            parse(&format!("<!DOCTYPE a>{}", DESCRIPTOR.split_once('\n').unwrap().1)),
+            Err(FtError::BadDocument)
+        );
     }
 
     #[test]
     fn addresses_that_are_not_fetched_are_refused() {
         for url in [
-            "", "file:///etc/passwd", "ftp://a/b", "https://", "/path", "https://user@host/a", "https://user:word@host/a", "https://a/b#c",
-            "https://a b/c", "https://a/\r\nX: y", "javascript:x", "https://exämple/", "https://a:99999/",
+            "",
+            "file:///etc/passwd",
+            "ftp://a/b",
+            "https://",
+            "/path",
+            "https://user@host/a",
+            "https://user:word@host/a",
+            "https://a/b#c",
+            "https://a b/c",
+            "https://a/\r\nX: y",
+            "javascript:x",
+            "https://exämple/",
+            "https://a:99999/",
         ] {
             assert_eq!(url.parse::<FileUrl>(), Err(FtError::BadUrl), "{url:?}");
         }

@@ -63,7 +63,9 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_none() {
-        for text in ["", "yesterday", "2026-13-01T00:00:00Z", "1969-12-31T23:59:59Z", "9999-12-31T23:59:59-23:59", "2026-11-23"] {
+        for text in
+            ["", "yesterday", "2026-13-01T00:00:00Z", "1969-12-31T23:59:59Z", "9999-12-31T23:59:59-23:59", "2026-11-23"]
+        {
             assert_eq!(Timestamp::parse(text), None, "{text}");
         }
     }

@@ -38,7 +38,11 @@ impl TextError {
 
 /// Whether a byte may stand in a token (RFC 2045, section 5.1, without `.`, which separates a namespace's prefix in CPIM).
 pub(crate) const fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'^' | b'_' | b'`' | b'|' | b'~')
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'^' | b'_' | b'`' | b'|' | b'~'
+        )
 }
 
 /// One line of text: no control characters, no space at either end.
@@ -128,7 +132,8 @@ impl DisplayName {
     /// longer is cut. `None` where nothing remains.
     #[must_use]
     pub fn clean(text: &str) -> Option<Self> {
-        let turns_text = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        let turns_text =
+            |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
         let breaks_lines = |c: char| matches!(c, '\u{2028}' | '\u{2029}');
         let safe = |c: char| if c.is_control() || turns_text(c) || breaks_lines(c) { ' ' } else { c };
         let name: String = text.trim().chars().map(safe).take(Self::CHARS_MAX).collect();
@@ -268,7 +273,10 @@ mod tests {
         for text in ["", "sip", "sip:", ":a", "1sip:a"] {
             assert_eq!(Uri::parse(text), Err(TextError::BadForm), "{text}");
         }
-        assert_eq!(Uri::parse("sip:+15551230001@example.test;user=phone").unwrap().as_str(), "sip:+15551230001@example.test;user=phone");
+        assert_eq!(
+            Uri::parse("sip:+15551230001@example.test;user=phone").unwrap().as_str(),
+            "sip:+15551230001@example.test;user=phone"
+        );
     }
 
     #[test]

@@ -23,7 +23,11 @@ pub(crate) fn parse(bytes: &[u8]) -> Option<Document<'_>> {
 }
 
 /// The elements of that name among a node's children, in the given namespace or in none: stacks leave the namespace out.
-pub(crate) fn children<'a, 'i>(node: Node<'a, 'i>, namespace: &'a str, name: &'a str) -> impl Iterator<Item = Node<'a, 'i>> {
+pub(crate) fn children<'a, 'i>(
+    node: Node<'a, 'i>,
+    namespace: &'a str,
+    name: &'a str,
+) -> impl Iterator<Item = Node<'a, 'i>> {
     node.children().filter(move |child| is(*child, namespace, name))
 }
 
@@ -34,7 +38,11 @@ pub(crate) fn is(node: Node<'_, '_>, namespace: &str, name: &str) -> bool {
 }
 
 /// The only child of that name; `Err` where there are several.
-pub(crate) fn only_child<'a, 'i>(node: Node<'a, 'i>, namespace: &'a str, name: &'a str) -> Result<Option<Node<'a, 'i>>, Ambiguous> {
+pub(crate) fn only_child<'a, 'i>(
+    node: Node<'a, 'i>,
+    namespace: &'a str,
+    name: &'a str,
+) -> Result<Option<Node<'a, 'i>>, Ambiguous> {
     let mut found = children(node, namespace, name);
     let first = found.next();
     if found.next().is_some() { Err(Ambiguous) } else { Ok(first) }

@@ -41,14 +41,22 @@ pub(crate) fn cpim_seeds() -> Vec<Vec<u8>> {
 }
 
 fn message() -> Message {
-    let from = Address { display_name: DisplayName::clean("Bob \"b\""), ..Address::of("sip:+15551230001@example.test").expect("a URI") };
+    let from = Address {
+        display_name: DisplayName::clean("Bob \"b\""),
+        ..Address::of("sip:+15551230001@example.test").expect("a URI")
+    };
     let content_type = MediaType::parse("application/vnd.rcseal.frame").expect("a media type");
-    let mut message = Message::new(from, Address::of("tel:+15551230002").expect("a URI"), content_type, b"\0\r\n\r\n\xff".to_vec());
+    let mut message =
+        Message::new(from, Address::of("tel:+15551230002").expect("a URI"), content_type, b"\0\r\n\r\n\xff".to_vec());
     message.date_time = Some(Timestamp::from_millis(1_764_000_000_123));
-    message.headers = [(cpim::IMDN, "Message-ID", "MxABEiM0RVZneImaq7zN3u=w"), (cpim::MLS, "Era-ID", "3"), (cpim::CORE, "Subject", "x")]
-        .into_iter()
-        .filter_map(|(namespace, name, value)| Header::new(namespace, name, value).ok())
-        .collect();
+    message.headers = [
+        (cpim::IMDN, "Message-ID", "MxABEiM0RVZneImaq7zN3u=w"),
+        (cpim::MLS, "Era-ID", "3"),
+        (cpim::CORE, "Subject", "x"),
+    ]
+    .into_iter()
+    .filter_map(|(namespace, name, value)| Header::new(namespace, name, value).ok())
+    .collect();
     message
 }
 
@@ -86,7 +94,11 @@ pub(crate) fn composing(bytes: &[u8]) -> Verdict {
 }
 
 pub(crate) fn composing_seeds() -> Vec<Vec<u8>> {
-    let notice = IsComposing { refresh: Some(90), content_type: MediaType::parse("text/plain").ok(), ..IsComposing::new(State::Active) };
+    let notice = IsComposing {
+        refresh: Some(90),
+        content_type: MediaType::parse("text/plain").ok(),
+        ..IsComposing::new(State::Active)
+    };
     vec![notice.to_xml().into_bytes()]
 }
 
@@ -137,11 +149,22 @@ pub(crate) fn msrp_seeds() -> Vec<Vec<u8>> {
     let chunks: Vec<Frame> = outgoing.chunks(200, seed).collect();
     let mut stream: Vec<u8> = chunks.iter().flat_map(Frame::to_bytes).collect();
     let last = &chunks[chunks.len() - 1];
-    let answers = [last.response(413), last.byte_range().and_then(|range| last.report([9; 8], range, rcseal_rcs::msrp::Status::OK))];
+    let answers = [
+        last.response(413),
+        last.byte_range().and_then(|range| last.report([9; 8], range, rcseal_rcs::msrp::Status::OK)),
+    ];
     stream.extend(answers.into_iter().flatten().flat_map(|frame| frame.to_bytes()));
     let credentials = FrameHeader::new("Authorization", "Digest username=\"a\"").into_iter().collect();
     let auth = Frame::request([1; 8], Method::Auth, outgoing.to.clone(), outgoing.from.clone(), credentials);
-    let aborted = Frame::send([2; 8], outgoing.to.clone(), outgoing.from.clone(), Vec::new(), outgoing.content_type.clone(), Vec::new(), Flag::Aborted);
+    let aborted = Frame::send(
+        [2; 8],
+        outgoing.to.clone(),
+        outgoing.from.clone(),
+        Vec::new(),
+        outgoing.content_type.clone(),
+        Vec::new(),
+        Flag::Aborted,
+    );
     vec![stream, auth.to_bytes(), aborted.to_bytes()]
 }
 
@@ -206,7 +229,10 @@ pub(crate) fn ft_descriptor_seeds() -> Vec<Vec<u8>> {
         url: url.parse().expect("a URL"),
         until: Some(Timestamp::from_millis(1_764_000_000_000)),
     };
-    let descriptor = Descriptor { file: info("https://ft.example.test/f?a=b&c=d"), thumbnail: Some(info("https://ft.example.test/t")) };
+    let descriptor = Descriptor {
+        file: info("https://ft.example.test/f?a=b&c=d"),
+        thumbnail: Some(info("https://ft.example.test/t")),
+    };
     let resume = ResumeInfo { start: 0, end: 99, url: "https://ft.example.test/u".parse().expect("a URL") };
     vec![descriptor.to_xml().into_bytes(), resume.to_xml().into_bytes()]
 }
@@ -216,7 +242,9 @@ pub(crate) fn phone_uri(bytes: &[u8]) -> Verdict {
     let text = String::from_utf8_lossy(bytes);
     let parsed = PhoneNumber::from_uri(&text).or_else(|_| text.parse());
     if let Ok(number) = &parsed {
-        assert!(number.as_str().strip_prefix('+').is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit())));
+        assert!(
+            number.as_str().strip_prefix('+').is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
+        );
         assert_eq!(number.as_str().parse().as_ref(), Ok(number), "a number is written in one way");
         assert_eq!(PhoneNumber::from_uri(&number.to_tel_uri()).as_ref(), Ok(number));
     }
@@ -224,7 +252,12 @@ pub(crate) fn phone_uri(bytes: &[u8]) -> Verdict {
 }
 
 pub(crate) fn phone_uri_seeds() -> Vec<Vec<u8>> {
-    let texts = ["tel:+1-555-123-0001;x=y", "sip:%2B15551230001@example.test:5060;user=phone", "sips:+442079460018;npdi:a@[::1]", "+44 (0)20 7946 0018"];
+    let texts = [
+        "tel:+1-555-123-0001;x=y",
+        "sip:%2B15551230001@example.test:5060;user=phone",
+        "sips:+442079460018;npdi:a@[::1]",
+        "+44 (0)20 7946 0018",
+    ];
     texts.iter().map(|text| text.as_bytes().to_vec()).collect()
 }
 
@@ -235,27 +268,40 @@ pub(crate) fn feature_tags(bytes: &[u8]) -> Verdict {
         let written = tags.to_contact_params();
         assert!(!written.contains(['\r', '\n']), "a tag never adds a header");
         let once = FeatureTags::parse(&written).expect("what we write, we can read");
-        assert_eq!(once.to_contact_params(), FeatureTags::parse(&once.to_contact_params()).expect("as before").to_contact_params());
+        assert_eq!(
+            once.to_contact_params(),
+            FeatureTags::parse(&once.to_contact_params()).expect("as before").to_contact_params()
+        );
     }
     Verdict::of(&parsed)
 }
 
 pub(crate) fn feature_tags_seeds() -> Vec<Vec<u8>> {
-    let tags = FeatureTags { frame_version: Some(1), mls: Some(MlsTags::v1("2")), standalone: true, chat: true, ft_http: true };
+    let tags = FeatureTags {
+        frame_version: Some(1),
+        mls: Some(MlsTags::v1("2")),
+        standalone: true,
+        chat: true,
+        ft_http: true,
+    };
     vec![format!("\"Bob\" <sip:a@b;c>{}", tags.to_contact_params()).into_bytes()]
 }
 
 /// Whatever a carrier brings: the first byte chooses under which media type and encoding.
 pub(crate) fn carrier_body(bytes: &[u8]) -> Verdict {
     let Some((choice, body)) = bytes.split_first() else { return Verdict::Refused };
-    let content_type = [cpim::CONTENT_TYPE, "text/plain", imdn::CONTENT_TYPE, "application/im-iscomposing+xml"][usize::from(choice % 4)];
+    let content_type = [cpim::CONTENT_TYPE, "text/plain", imdn::CONTENT_TYPE, "application/im-iscomposing+xml"]
+        [usize::from(choice % 4)];
     let content_encoding = [None, Some("deflate"), Some("gzip")][usize::from(choice / 4 % 3)];
     let unwrapped = chat::unwrap(content_type, content_encoding, body);
     if let Ok(unwrapped) = &unwrapped {
         let is_message = matches!(unwrapped.content, Content::Body { .. });
         let answers = [unwrapped.delivered(), unwrapped.failed_to_decrypt()];
         for answer in answers.into_iter().flatten() {
-            assert!(is_message && Some(answer.message_id) == unwrapped.id, "a receipt is for the one message, and never for a receipt");
+            assert!(
+                is_message && Some(answer.message_id) == unwrapped.id,
+                "a receipt is for the one message, and never for a receipt"
+            );
         }
     }
     Verdict::of(&unwrapped)

@@ -54,7 +54,11 @@ impl WrapError {
 
 /// The words of `imdn.Disposition-Notification` for what is asked; `None` where nothing is.
 fn disposition(receipts: ReceiptRequest) -> Option<String> {
-    let words = [(receipts.delivered, "positive-delivery"), (receipts.failed, "negative-delivery"), (receipts.displayed, "display")];
+    let words = [
+        (receipts.delivered, "positive-delivery"),
+        (receipts.failed, "negative-delivery"),
+        (receipts.displayed, "display"),
+    ];
     let asked: Vec<&str> = words.iter().filter(|(is_asked, _)| *is_asked).map(|(_, word)| *word).collect();
     (!asked.is_empty()).then(|| asked.join(", "))
 }
@@ -67,7 +71,12 @@ fn imdn_header(name: &str, value: &str) -> Result<Header, WrapError> {
 ///
 /// # Errors
 /// [`WrapError`], only for [`Carriage::Verbatim`].
-pub fn wrap(message: &CarrierMessage, own: &PhoneNumber, domain: &Domain, now: Timestamp) -> Result<Vec<u8>, WrapError> {
+pub fn wrap(
+    message: &CarrierMessage,
+    own: &PhoneNumber,
+    domain: &Domain,
+    now: Timestamp,
+) -> Result<Vec<u8>, WrapError> {
     let address = |number: &PhoneNumber| Address::of(&number.to_sip_uri(domain)).map_err(WrapError::Header);
     let mut headers = vec![imdn_header("Message-ID", message.id.as_str())?];
     if let Some(asked) = disposition(message.receipts) {
@@ -80,7 +89,9 @@ pub fn wrap(message: &CarrierMessage, own: &PhoneNumber, domain: &Domain, now: T
         }
         Carriage::Verbatim { headers: verbatim, content_type, body } => {
             for header in verbatim {
-                if header.namespace == cpim::IMDN && OWN_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(&header.name)) {
+                if header.namespace == cpim::IMDN
+                    && OWN_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(&header.name))
+                {
                     return Err(WrapError::OwnHeader);
                 }
                 headers.push(Header::new(&header.namespace, &header.name, &header.value).map_err(WrapError::Header)?);

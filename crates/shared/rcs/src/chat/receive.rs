@@ -93,7 +93,8 @@ impl Unwrapped {
     /// The value of a header of the wrapper that stands exactly once; the name without regard to case.
     #[must_use]
     pub fn header(&self, namespace: &str, name: &str) -> Option<&str> {
-        let is_it = |header: &&Header| header.namespace() == Some(namespace) && header.name().eq_ignore_ascii_case(name);
+        let is_it =
+            |header: &&Header| header.namespace() == Some(namespace) && header.name().eq_ignore_ascii_case(name);
         let mut found = self.headers.iter().filter(is_it);
         let first = found.next()?;
         found.next().is_none().then_some(first.value())
@@ -130,7 +131,8 @@ pub fn unwrap(content_type: &str, content_encoding: Option<&str>, body: &[u8]) -
     let is_wrapped = essence == cpim::CONTENT_TYPE;
     match Message::find(&body) {
         Some((prefix_len, message)) => {
-            let wrapper = if is_wrapped && prefix_len == 0 { Wrapper::Intact } else { Wrapper::Displaced { prefix_len } };
+            let wrapper =
+                if is_wrapped && prefix_len == 0 { Wrapper::Intact } else { Wrapper::Displaced { prefix_len } };
             of_message(message, wrapper)
         }
         None => Ok(Unwrapped {
@@ -152,7 +154,8 @@ fn of_message(message: Message, wrapper: Wrapper) -> Result<Unwrapped, UnwrapErr
     let body = encoding::decode_transfer(message.content_header("Content-Transfer-Encoding"), &message.body);
     // An encoding that does not come off may be a label that a gateway left behind: the body is looked at as it is.
     let body = body.unwrap_or(Cow::Borrowed(&message.body));
-    let body = encoding::decode(message.content_header("Content-Encoding"), &body, cpim::MESSAGE_LEN_MAX).map_err(UnwrapError::Encoding)?;
+    let body = encoding::decode(message.content_header("Content-Encoding"), &body, cpim::MESSAGE_LEN_MAX)
+        .map_err(UnwrapError::Encoding)?;
     let content = content(message.content_type.as_str(), &message.content_type.essence(), body)?;
     Ok(Unwrapped { id, receipts, from, date_time: message.date_time, headers: message.headers, wrapper, content })
 }

@@ -25,7 +25,8 @@ fn message(carriage: Carriage) -> CarrierMessage {
 }
 
 fn wrapped(message: &CarrierMessage) -> Vec<u8> {
-    wrap(message, &number("+15551230001"), &"ims.example.test".parse().unwrap(), Timestamp::from_millis(1_000_000)).unwrap()
+    wrap(message, &number("+15551230001"), &"ims.example.test".parse().unwrap(), Timestamp::from_millis(1_000_000))
+        .unwrap()
 }
 
 fn framed() -> CarrierMessage {
@@ -54,7 +55,8 @@ fn a_text_frame_is_plain_text_to_everybody_on_the_way() {
 
 #[test]
 fn a_verbatim_body_keeps_its_headers() {
-    let headers = vec![VerbatimHeader { namespace: cpim::MLS.to_owned(), name: "Era-ID".to_owned(), value: "3".to_owned() }];
+    let headers =
+        vec![VerbatimHeader { namespace: cpim::MLS.to_owned(), name: "Era-ID".to_owned(), value: "3".to_owned() }];
     let sent = message(Carriage::Verbatim { headers, content_type: "message/mls".to_owned(), body: vec![1, 2, 3] });
     let came = unwrap("message/cpim", None, &wrapped(&sent)).unwrap();
     assert_eq!(came.header(cpim::MLS, "era-id"), Some("3"));
@@ -65,7 +67,11 @@ fn a_verbatim_body_keeps_its_headers() {
 fn a_verbatim_body_cannot_bring_headers_that_are_ours_or_none() {
     let attempt = |namespace: &str, name: &str, value: &str, content_type: &str| {
         let header = VerbatimHeader { namespace: namespace.to_owned(), name: name.to_owned(), value: value.to_owned() };
-        let sent = message(Carriage::Verbatim { headers: vec![header], content_type: content_type.to_owned(), body: Vec::new() });
+        let sent = message(Carriage::Verbatim {
+            headers: vec![header],
+            content_type: content_type.to_owned(),
+            body: Vec::new(),
+        });
         wrap(&sent, &number("+15551230001"), &"a.test".parse().unwrap(), Timestamp::from_millis(0))
     };
     assert_eq!(attempt(cpim::IMDN, "message-id", "x", "a/b"), Err(WrapError::OwnHeader));
@@ -79,9 +85,12 @@ fn a_wrapper_under_another_media_type_or_behind_a_prefix_is_found() {
     let intact = unwrap("message/cpim", None, &bytes).unwrap();
     let prefix = b"[Offline message - Mon Nov 23 14:45:52 2026] ";
     let stored = [prefix.as_slice(), &bytes].concat();
-    for (content_type, body, prefix_len) in
-        [("text/plain", &bytes, 0), ("text/plain", &stored, prefix.len()), ("message/cpim", &stored, prefix.len()), ("", &bytes, 0)]
-    {
+    for (content_type, body, prefix_len) in [
+        ("text/plain", &bytes, 0),
+        ("text/plain", &stored, prefix.len()),
+        ("message/cpim", &stored, prefix.len()),
+        ("", &bytes, 0),
+    ] {
         let came = unwrap(content_type, None, body).unwrap();
         assert_eq!(came.wrapper, Wrapper::Displaced { prefix_len });
         assert_eq!((came.id, came.content), (intact.id.clone(), intact.content.clone()));
@@ -107,7 +116,10 @@ fn a_receipt_is_sent_only_where_it_was_asked_for_and_never_for_a_receipt() {
     let delivered = came.delivered().unwrap();
     assert_eq!((&delivered.message_id, &delivered.kind), (&sent.id, &Kind::Delivered));
     let failed = came.failed_to_decrypt().unwrap();
-    assert_eq!(failed.kind, Kind::DeliveryFailed { reason: Some(FailureReason::Client(ClientReason::FailedToDecrypt)) });
+    assert_eq!(
+        failed.kind,
+        Kind::DeliveryFailed { reason: Some(FailureReason::Client(ClientReason::FailedToDecrypt)) }
+    );
 
     let mut quiet = framed();
     quiet.receipts = ReceiptRequest::default();
@@ -160,7 +172,8 @@ fn a_message_with_two_ids_has_none_and_is_not_answered() {
 
 #[test]
 fn a_transfer_encoding_comes_off() {
-    let text = String::from_utf8(wrapped(&message(Carriage::Framed { is_text: true, bytes: b"AP8=".to_vec() }))).unwrap();
+    let text =
+        String::from_utf8(wrapped(&message(Carriage::Framed { is_text: true, bytes: b"AP8=".to_vec() }))).unwrap();
     let encoded = text.replace("\r\n\r\nAP8=", "\r\nContent-Transfer-Encoding: base64\r\n\r\nAP8=");
     let came = unwrap("message/cpim", None, encoded.as_bytes()).unwrap();
     assert!(matches!(came.content, Content::Body { body, .. } if body == [0, 255]));

@@ -58,7 +58,9 @@ impl Message {
         let prefix = &bytes[..bytes.len().min(PREFIX_LEN_MAX)];
         let starts = |at: &usize| {
             let here = &prefix[*at..];
-            [b"from:".as_slice(), b"to:"].iter().any(|name| here.get(..name.len()).is_some_and(|found| found.eq_ignore_ascii_case(name)))
+            [b"from:".as_slice(), b"to:"]
+                .iter()
+                .any(|name| here.get(..name.len()).is_some_and(|found| found.eq_ignore_ascii_case(name)))
         };
         (1..prefix.len()).filter(starts).take(CANDIDATES_MAX).find_map(|at| match Self::read(&bytes[at..]) {
             Ok((message, true)) => Some((at, message)),
@@ -80,7 +82,8 @@ impl<'a> Lines<'a> {
     fn line(&mut self) -> Result<&'a str, CpimError> {
         let room = HEADERS_LEN_MAX.saturating_sub(self.taken).min(self.rest.len());
         let end = memchr::memchr(b'\n', &self.rest[..room]);
-        let end = end.ok_or(if room < self.rest.len() { CpimError::TooManyHeaders } else { CpimError::Unterminated })?;
+        let end =
+            end.ok_or(if room < self.rest.len() { CpimError::TooManyHeaders } else { CpimError::Unterminated })?;
         let line = &self.rest[..end];
         self.rest = &self.rest[end + 1..];
         self.taken += end + 1;

@@ -18,9 +18,13 @@ fn replaced(from: &str, to: &str) -> Vec<u8> {
 }
 
 fn sample() -> Message {
-    let from = Address { display_name: DisplayName::clean("Bob \"the\" \\ b\u{f6}ss"), uri: Uri::parse("sip:+15551230001@example.test").unwrap() };
+    let from = Address {
+        display_name: DisplayName::clean("Bob \"the\" \\ b\u{f6}ss"),
+        uri: Uri::parse("sip:+15551230001@example.test").unwrap(),
+    };
     let to = Address::of("tel:+15551230002").unwrap();
-    let mut message = Message::new(from, to, MediaType::parse("text/plain;charset=UTF-8").unwrap(), b"a\r\n\r\nb\0".to_vec());
+    let mut message =
+        Message::new(from, to, MediaType::parse("text/plain;charset=UTF-8").unwrap(), b"a\r\n\r\nb\0".to_vec());
     message.date_time = Some(Timestamp::from_millis(1_732_000_000_123));
     message.headers = vec![
         Header::new(IMDN, "Message-ID", "id-1").unwrap(),
@@ -78,13 +82,18 @@ fn what_is_written_reads_back() {
 #[test]
 fn the_order_on_the_wire_is_that_of_deployed_clients() {
     let text = String::from_utf8(sample().to_bytes()).unwrap();
-    let names: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(|line| line.split(':').next().unwrap()).collect();
-    assert_eq!(names, ["From", "To", "NS", "imdn.Message-ID", "DateTime", "Subject", "NS", "n1.A.B", "NS", "mls.Era-ID"]);
+    let names: Vec<&str> =
+        text.lines().take_while(|line| !line.is_empty()).map(|line| line.split(':').next().unwrap()).collect();
+    assert_eq!(
+        names,
+        ["From", "To", "NS", "imdn.Message-ID", "DateTime", "Subject", "NS", "n1.A.B", "NS", "mls.Era-ID"]
+    );
 }
 
 #[test]
 fn a_display_name_cannot_inject_a_header() {
-    for name in ["Eve\r\nTo: <sip:x@y>", "Eve\" <sip:x@y>\r\nimdn.Message-ID: z", "\\\" <sip:x@y>", "a\u{2028}b\u{85}c"] {
+    for name in ["Eve\r\nTo: <sip:x@y>", "Eve\" <sip:x@y>\r\nimdn.Message-ID: z", "\\\" <sip:x@y>", "a\u{2028}b\u{85}c"]
+    {
         let mut message = sample();
         message.from.display_name = DisplayName::clean(name);
         let again = Message::parse(&message.to_bytes()).unwrap();
@@ -149,7 +158,10 @@ fn what_is_no_wrapper_is_refused_by_name() {
     assert_eq!(Message::parse(b"hello\r\n"), Err(CpimError::BadHeader { line: 1 }));
     assert_eq!(Message::parse(b"\r\nContent-Type: text/plain\r\n\r\n"), Err(CpimError::BadHeader { line: 1 }));
     assert_eq!(Message::parse(b"From: <sip:a@b>\r\n\r\nContent-Length: 0\r\n\r\n"), Err(CpimError::NoContentType));
-    assert_eq!(Message::parse(&replaced("\r\n\r\nContent-Type", "\r\nX: \x07\r\n\r\nContent-Type")), Err(CpimError::BadHeader { line: 10 }));
+    assert_eq!(
+        Message::parse(&replaced("\r\n\r\nContent-Type", "\r\nX: \x07\r\n\r\nContent-Type")),
+        Err(CpimError::BadHeader { line: 10 })
+    );
     assert_eq!(Message::parse(&replaced("DateTime", "Require: x.Strange\r\nDateTime")), Err(CpimError::RequiredHeader));
     for cut in 0..DEPLOYED.len() - 8 {
         assert!(Message::parse(&DEPLOYED[..cut]).is_err(), "cut at {cut}");
@@ -173,7 +185,8 @@ fn a_time_that_cannot_be_read_loses_no_message() {
 
 #[test]
 fn a_message_is_found_behind_a_prefix_of_a_store() {
-    for prefix in ["[Offline message - Mon Nov 23 14:45:52 2026] ", "[Offline message]\r\n", "From: the store\r\n\r\n"] {
+    for prefix in ["[Offline message - Mon Nov 23 14:45:52 2026] ", "[Offline message]\r\n", "From: the store\r\n\r\n"]
+    {
         let stored = [prefix.as_bytes(), DEPLOYED].concat();
         let (at, message) = Message::find(&stored).unwrap();
         assert_eq!((at, message), (prefix.len(), Message::parse(DEPLOYED).unwrap()), "{prefix:?}");

@@ -252,6 +252,7 @@ pub fn read(content_type: &str, content_encoding: Option<&str>, body: &[u8]) -> 
     }
     let inner = encoding::decode_transfer(message.content_header("Content-Transfer-Encoding"), &message.body);
     let inner = inner.map_err(ImdnError::Encoding)?;
-    let inner = encoding::decode(message.content_header("Content-Encoding"), &inner, LEN_MAX).map_err(ImdnError::Encoding)?;
+    let inner =
+        encoding::decode(message.content_header("Content-Encoding"), &inner, LEN_MAX).map_err(ImdnError::Encoding)?;
     Notification::parse(&inner)
 }

@@ -122,16 +122,27 @@ const SERVER: &str = "mls-server-failure-reason";
 impl FailureReason {
     /// The reason inside `<failed>`, whatever its namespace. One arm at most; in it the first element that is known.
     pub(super) fn read(failed: Node<'_, '_>) -> Result<Option<Self>, ImdnError> {
-        let mut arms = failed.children().filter(|child| child.is_element() && matches!(child.tag_name().name(), CLIENT | SERVER));
+        let mut arms =
+            failed.children().filter(|child| child.is_element() && matches!(child.tag_name().name(), CLIENT | SERVER));
         let Some(arm) = arms.next() else { return Ok(None) };
         if arms.next().is_some() {
             return Err(ImdnError::Ambiguous);
         }
         let names = || arm.children().filter(Node::is_element).map(|child| child.tag_name().name());
         Ok(Some(if arm.tag_name().name() == CLIENT {
-            Self::Client(names().map(ClientReason::of).find(|reason| *reason != ClientReason::Other).unwrap_or(ClientReason::Other))
+            Self::Client(
+                names()
+                    .map(ClientReason::of)
+                    .find(|reason| *reason != ClientReason::Other)
+                    .unwrap_or(ClientReason::Other),
+            )
         } else {
-            Self::Server(names().map(ServerReason::of).find(|reason| *reason != ServerReason::Other).unwrap_or(ServerReason::Other))
+            Self::Server(
+                names()
+                    .map(ServerReason::of)
+                    .find(|reason| *reason != ServerReason::Other)
+                    .unwrap_or(ServerReason::Other),
+            )
         }))
     }
 

@@ -48,8 +48,13 @@ fn a_failure_without_a_reason_or_with_an_unknown_one_is_a_failure() {
     assert_eq!(parse(&bare).unwrap().kind, Kind::DeliveryFailed { reason: None });
     let unknown = parse(&FAILED.replace("failed-to-decrypt", "tired")).unwrap();
     assert_eq!(unknown.kind, Kind::DeliveryFailed { reason: Some(FailureReason::Client(ClientReason::Other)) });
-    let server = FAILED.replace("mls-client-failure-reason", "mls-server-failure-reason").replace("failed-to-decrypt", "incorrect-era");
-    assert_eq!(parse(&server).unwrap().kind, Kind::DeliveryFailed { reason: Some(FailureReason::Server(ServerReason::IncorrectEra)) });
+    let server = FAILED
+        .replace("mls-client-failure-reason", "mls-server-failure-reason")
+        .replace("failed-to-decrypt", "incorrect-era");
+    assert_eq!(
+        parse(&server).unwrap().kind,
+        Kind::DeliveryFailed { reason: Some(FailureReason::Server(ServerReason::IncorrectEra)) }
+    );
 }
 
 #[test]
@@ -69,8 +74,17 @@ fn the_reason_that_peers_choke_on_is_never_written() {
 #[test]
 fn every_kind_reads_back() {
     for kind in [
-        Kind::Delivered, Kind::DeliveryFailed { reason: None }, Kind::DeliveryForbidden, Kind::DeliveryError, Kind::Displayed,
-        Kind::DisplayForbidden, Kind::DisplayError, Kind::Processed, Kind::Stored, Kind::ProcessingForbidden, Kind::ProcessingError,
+        Kind::Delivered,
+        Kind::DeliveryFailed { reason: None },
+        Kind::DeliveryForbidden,
+        Kind::DeliveryError,
+        Kind::Displayed,
+        Kind::DisplayForbidden,
+        Kind::DisplayError,
+        Kind::Processed,
+        Kind::Stored,
+        Kind::ProcessingForbidden,
+        Kind::ProcessingError,
     ] {
         let mut receipt = Notification::new(CarrierMessageId::parse("a<&>\"'b").unwrap(), kind);
         receipt.date_time = Some(Timestamp::from_millis(0));
@@ -81,7 +95,10 @@ fn every_kind_reads_back() {
 
 #[test]
 fn a_receipt_names_exactly_one_message() {
-    assert_eq!(parse(&DELIVERED.replace("<message-id>", "<message-id>other</message-id><message-id>")), Err(ImdnError::Ambiguous));
+    assert_eq!(
+        parse(&DELIVERED.replace("<message-id>", "<message-id>other</message-id><message-id>")),
+        Err(ImdnError::Ambiguous)
+    );
     assert_eq!(parse(&DELIVERED.replace("34jk324j", "")), Err(ImdnError::NoMessageId));
     assert_eq!(parse(&DELIVERED.replace("34jk324j", "a b")), Err(ImdnError::NoMessageId));
     assert_eq!(parse(&DELIVERED.replace("34jk324j", &"x".repeat(65))), Err(ImdnError::NoMessageId));
@@ -91,7 +108,15 @@ fn a_receipt_names_exactly_one_message() {
 #[test]
 fn a_receipt_says_exactly_one_thing() {
     assert_eq!(parse(&DELIVERED.replace("<delivered/>", "<delivered/><failed/>")), Err(ImdnError::Ambiguous));
-    assert_eq!(parse(&DELIVERED.replace("</imdn>", "<display-notification><status><displayed/></status></display-notification></imdn>")), Err(ImdnError::Ambiguous));
+    assert_eq!(
+        parse(
+            &DELIVERED.replace(
+                "</imdn>",
+                "<display-notification><status><displayed/></status></display-notification></imdn>"
+            )
+        ),
+        Err(ImdnError::Ambiguous)
+    );
     assert_eq!(parse(&DELIVERED.replace("<delivered/>", "<displayed/>")), Err(ImdnError::UnknownStatus));
     assert_eq!(parse(&DELIVERED.replace("delivery-notification", "x")), Err(ImdnError::UnknownStatus));
     let both = FAILED.replace("</failed>", "<mls-server-failure-reason/></failed>");
@@ -100,7 +125,8 @@ fn a_receipt_says_exactly_one_thing() {
 
 #[test]
 fn entities_are_not_expanded_and_large_documents_not_read() {
-    let entity = format!("<!DOCTYPE imdn [<!ENTITY id SYSTEM \"file:///etc/passwd\">]>{}", FAILED.replace("ID", "&id;"));
+    let entity =
+        format!("<!DOCTYPE imdn [<!ENTITY id SYSTEM \"file:///etc/passwd\">]>{}", FAILED.replace("ID", "&id;"));
     assert_eq!(parse(&entity), Err(ImdnError::BadDocument));
     let laughs = format!("<!DOCTYPE x [<!ENTITY a \"{}\">]>{FAILED}", "x".repeat(100));
     assert_eq!(parse(&laughs), Err(ImdnError::BadDocument));

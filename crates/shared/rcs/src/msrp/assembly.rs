@@ -159,7 +159,9 @@ impl Assembler {
     /// # Errors
     /// [`AssemblyError`]; the message is forgotten.
     pub fn add(&mut self, chunk: &Frame) -> Result<Added, AssemblyError> {
-        let (true, Some(id), Some((content_type, body))) = (chunk.is_request(&Method::Send), chunk.message_id(), &chunk.body) else {
+        let (true, Some(id), Some((content_type, body))) =
+            (chunk.is_request(&Method::Send), chunk.message_id(), &chunk.body)
+        else {
             return Err(AssemblyError::NotAChunk);
         };
         if chunk.flag() == Flag::Aborted {
@@ -202,19 +204,21 @@ impl Partial {
                 return Err(AssemblyError::RangeMismatch);
             }
         }
-        let size = |value: u64| usize::try_from(value).ok().filter(|value| *value <= limits.message_len_max).ok_or(AssemblyError::TooLarge);
+        let size = |value: u64| {
+            usize::try_from(value).ok().filter(|value| *value <= limits.message_len_max).ok_or(AssemblyError::TooLarge)
+        };
         let start = size(range.first() - 1)?;
         let end = size((range.first() - 1).saturating_add(len))?;
         let total = match (range.total(), is_last) {
-            (Some(total), true) if total != end as u64 => return Err(AssemblyError::RangeMismatch),
+            (Some(total), true) if usize::try_from(total) != Ok(end) => return Err(AssemblyError::RangeMismatch),
             (Some(total), _) => Some(size(total)?),
             (None, true) => Some(end),
             (None, false) => None,
         };
-        if let Some(total) = total {
-            if self.total.replace(total).is_some_and(|before| before != total) {
-                return Err(AssemblyError::TotalChanged);
-            }
+        if let Some(total) = total
+            && self.total.replace(total).is_some_and(|before| before != total)
+        {
+            return Err(AssemblyError::TotalChanged);
         }
         if self.total.is_some_and(|total| end > total || self.bytes.len() > total) {
             return Err(AssemblyError::RangeMismatch);

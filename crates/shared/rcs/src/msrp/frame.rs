@@ -201,9 +201,25 @@ pub struct Frame {
 impl Frame {
     /// A `SEND` with a body. `seed` is random.
     #[must_use]
-    pub fn send(seed: [u8; 8], to: Path, from: Path, headers: Vec<FrameHeader>, content_type: MediaType, body: Vec<u8>, flag: Flag) -> Self {
+    pub fn send(
+        seed: [u8; 8],
+        to: Path,
+        from: Path,
+        headers: Vec<FrameHeader>,
+        content_type: MediaType,
+        body: Vec<u8>,
+        flag: Flag,
+    ) -> Self {
         let transaction = TransactionId::choose(seed, &body);
-        Self { transaction, start: Start::Request(Method::Send), to, from, headers, body: Some((content_type, body)), flag }
+        Self {
+            transaction,
+            start: Start::Request(Method::Send),
+            to,
+            from,
+            headers,
+            body: Some((content_type, body)),
+            flag,
+        }
     }
 
     /// A request without a body: `REPORT`, `AUTH`, or the empty `SEND` that binds a connection to a session (RFC 4975, section 5.4).
@@ -236,7 +252,15 @@ impl Frame {
         let to = if *method == Method::Send { Path::of(self.from.first().clone()) } else { self.from.clone() };
         let from = Path::of(self.to.first().clone());
         let transaction = self.transaction.clone();
-        Some(Self { transaction, start: Start::Response(code), to, from, headers: Vec::new(), body: None, flag: Flag::Last })
+        Some(Self {
+            transaction,
+            start: Start::Response(code),
+            to,
+            from,
+            headers: Vec::new(),
+            body: None,
+            flag: Flag::Last,
+        })
     }
 
     /// The report about a message, one of whose chunks this is (section 7.1.2). `own` is the address it came to.

@@ -38,7 +38,7 @@ mod uri;
 
 pub use assembly::{Added, Assembler, AssemblyError, AssemblyLimits, Received};
 pub use frame::{Flag, Frame, FrameError, FrameHeader, Method, Start, Status, TransactionId};
-pub use outgoing::Outgoing;
+pub use outgoing::{Outgoing, message_id};
 pub use parser::{MsrpError, Parser};
 pub use range::ByteRange;
 pub use uri::{Path, Uri, UriError};

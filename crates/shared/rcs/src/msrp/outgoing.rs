@@ -5,6 +5,13 @@ use super::{BODY_LEN_MAX, ByteRange, Path};
 use crate::text::MediaType;
 use crate::transport::CarrierMessageId;
 
+/// An id for a message of a session, or for the request that binds a connection: 32 characters, the most that RFC 4975 allows (`ident`,
+/// section 9). A UUID with its hyphens, which the wrapper inside has, is four too many.
+#[must_use]
+pub fn message_id(random: [u8; 16]) -> CarrierMessageId {
+    CarrierMessageId::parse(&format!("{:032x}", u128::from_be_bytes(random))).expect("hexadecimal digits are an id")
+}
+
 /// A message on its way out.
 #[derive(Debug, Clone)]
 pub struct Outgoing<'a> {
@@ -12,7 +19,7 @@ pub struct Outgoing<'a> {
     pub to: Path,
     /// Our address.
     pub from: Path,
-    /// The message's id.
+    /// The message's id in this session: [`message_id`], not the id inside its wrapper, which may be too long for a peer.
     pub message_id: CarrierMessageId,
     /// Its media type.
     pub content_type: MediaType,
@@ -25,14 +32,26 @@ pub struct Outgoing<'a> {
 impl<'a> Outgoing<'a> {
     /// The chunks in order, each of at most `chunk_len` bytes ([`super::CHUNK_LEN`] unless the path is known to take more). `seed` gives
     /// random bytes for each chunk's transaction. An empty message is one empty chunk.
-    pub fn chunks(&'a self, chunk_len: usize, mut seed: impl FnMut() -> [u8; 8] + 'a) -> impl Iterator<Item = Frame> + 'a {
+    pub fn chunks(
+        &'a self,
+        chunk_len: usize,
+        mut seed: impl FnMut() -> [u8; 8] + 'a,
+    ) -> impl Iterator<Item = Frame> + 'a {
         let chunk_len = chunk_len.clamp(1, BODY_LEN_MAX);
         let total = self.body.len();
         let starts = (0..total.max(1)).step_by(chunk_len);
         starts.map(move |start| {
             let end = start.saturating_add(chunk_len).min(total);
             let flag = if end == total { Flag::Last } else { Flag::Continues };
-            Frame::send(seed(), self.to.clone(), self.from.clone(), self.headers(start, end), self.content_type.clone(), self.body[start..end].to_vec(), flag)
+            Frame::send(
+                seed(),
+                self.to.clone(),
+                self.from.clone(),
+                self.headers(start, end),
+                self.content_type.clone(),
+                self.body[start..end].to_vec(),
+                flag,
+            )
         })
     }
 

@@ -208,7 +208,8 @@ fn method(text: &str) -> Option<Method> {
 }
 
 /// Headers that may stand once: two readings of one frame must not be possible.
-const SINGLE: [&str; 7] = ["Message-ID", "Byte-Range", "Success-Report", "Failure-Report", "Status", "Use-Path", "Expires"];
+const SINGLE: [&str; 7] =
+    ["Message-ID", "Byte-Range", "Success-Report", "Failure-Report", "Status", "Use-Path", "Expires"];
 
 /// A frame out of what stands between the start line and the end line, without the last line break.
 fn frame(current: Current, content: &[u8], flag: Flag) -> Result<Frame, MsrpError> {

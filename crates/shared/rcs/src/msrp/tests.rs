@@ -39,11 +39,20 @@ fn one(text: &str) -> Result<Frame, MsrpError> {
 }
 
 fn send(extra: &str, body: &str) -> String {
-    format!("MSRP d93kswow SEND\r\nTo-Path: {TO}\r\nFrom-Path: {FROM}\r\nMessage-ID: 12339sdqwer\r\n{extra}\r\n\r\n{body}\r\n-------d93kswow$\r\n")
+    format!(
+        "MSRP d93kswow SEND\r\nTo-Path: {TO}\r\nFrom-Path: {FROM}\r\nMessage-ID: 12339sdqwer\r\n{extra}\r\n\r\n{body}\r\n-------d93kswow$\r\n"
+    )
 }
 
 fn outgoing(body: &[u8]) -> Outgoing<'_> {
-    Outgoing { to: path(TO), from: path(FROM), message_id: id("m1"), content_type: plain(), body, wants_success_report: true }
+    Outgoing {
+        to: path(TO),
+        from: path(FROM),
+        message_id: id("m1"),
+        content_type: plain(),
+        body,
+        wants_success_report: true,
+    }
 }
 
 fn seeds() -> impl FnMut() -> [u8; 8] {
@@ -70,8 +79,11 @@ fn a_frame_of_the_rfc_is_read() {
 fn responses_and_reports_are_read_and_answered_as_the_rfc_says() {
     let request = one(&send("Byte-Range: 1-4/8\r\nContent-Type: text/plain", "Hi!!")).unwrap();
     let response = request.response(200).unwrap();
-    assert_eq!(String::from_utf8(response.to_bytes()).unwrap(), format!("MSRP d93kswow 200 OK\r\nTo-Path: {FROM}\r\nFrom-Path: {TO}\r\n-------d93kswow$\r\n"));
-    assert_eq!(all(&response.to_bytes()).unwrap(), [response.clone()]);
+    assert_eq!(
+        String::from_utf8(response.to_bytes()).unwrap(),
+        format!("MSRP d93kswow 200 OK\r\nTo-Path: {FROM}\r\nFrom-Path: {TO}\r\n-------d93kswow$\r\n")
+    );
+    assert_eq!(all(&response.to_bytes()).unwrap(), std::slice::from_ref(&response));
     assert_eq!(response.start(), &Start::Response(200));
     assert_eq!(response.response(200), None);
 
@@ -79,13 +91,17 @@ fn responses_and_reports_are_read_and_answered_as_the_rfc_says() {
     let again = &all(&report.to_bytes()).unwrap()[0];
     assert_eq!(again, &report);
     assert!(again.is_request(&Method::Report));
-    assert_eq!((again.status(), again.byte_range(), again.message_id()), (Some(Status::OK), Some(ByteRange::whole(8)), request.message_id()));
+    assert_eq!(
+        (again.status(), again.byte_range(), again.message_id()),
+        (Some(Status::OK), Some(ByteRange::whole(8)), request.message_id())
+    );
     assert_eq!(report.response(200), None, "nobody answers a report");
 }
 
 #[test]
 fn a_response_goes_one_hop_back_and_a_report_all_the_way() {
-    let relayed = send("Content-Type: text/plain", "x").replace(FROM, &format!("msrps://relay.example.com:9000/aaa;tcp {FROM}"));
+    let relayed =
+        send("Content-Type: text/plain", "x").replace(FROM, &format!("msrps://relay.example.com:9000/aaa;tcp {FROM}"));
     let request = one(&relayed).unwrap();
     assert_eq!(request.response(200).unwrap().to().to_string(), "msrps://relay.example.com:9000/aaa;tcp");
     assert_eq!(request.report([1; 8], ByteRange::whole(1), Status::OK).unwrap().to(), request.from());
@@ -109,18 +125,29 @@ fn a_relay_is_asked_with_auth_and_gives_out_a_path() {
     let read = &all(&auth.to_bytes()).unwrap()[0];
     assert!(read.is_request(&Method::Auth));
     assert_eq!(read.header("authorization"), Some("Digest username=\"a\", response=\"00\""));
-    let granted = format!("MSRP 49fi 200 OK\r\nTo-Path: {FROM}\r\nFrom-Path: {TO}\r\nUse-Path: msrps://r.example.com:9000/jui787s2f;tcp\r\nExpires: 900\r\n-------49fi$\r\n");
+    let granted = format!(
+        "MSRP 49fi 200 OK\r\nTo-Path: {FROM}\r\nFrom-Path: {TO}\r\nUse-Path: msrps://r.example.com:9000/jui787s2f;tcp\r\nExpires: 900\r\n-------49fi$\r\n"
+    );
     let granted = one(&granted).unwrap();
     assert_eq!(granted.use_path().unwrap().first().session(), Some("jui787s2f"));
     assert_eq!(granted.header("Expires"), Some("900"));
-    assert_eq!(FrameHeader::new("Authorization", "x\r\nTo-Path: y"), Err(FrameError::Header(crate::text::TextError::BadCharacter)));
+    assert_eq!(
+        FrameHeader::new("Authorization", "x\r\nTo-Path: y"),
+        Err(FrameError::Header(crate::text::TextError::BadCharacter))
+    );
     assert_eq!(FrameHeader::new("to-path", TO), Err(FrameError::OwnHeader));
+}
+
+#[test]
+fn an_id_of_a_session_is_no_longer_than_the_rfc_allows() {
+    assert_eq!(message_id([0; 16]).as_str(), "0".repeat(32));
+    assert_eq!(message_id([255; 16]).as_str(), "f".repeat(32));
 }
 
 #[test]
 fn a_connection_is_bound_by_an_empty_request() {
     let bind = Frame::bind([4; 8], path(TO), path(FROM), &id("b"));
-    assert_eq!(all(&bind.to_bytes()).unwrap(), [bind.clone()]);
+    assert_eq!(all(&bind.to_bytes()).unwrap(), std::slice::from_ref(&bind));
     assert_eq!((bind.body(), bind.content_type()), (None, None));
     assert_eq!(Assembler::new(AssemblyLimits::default()).add(&bind), Err(AssemblyError::NotAChunk));
 }
@@ -142,7 +169,11 @@ fn lines_that_only_look_like_an_end_do_not_end_a_frame() {
     let text = send("Content-Type: text/plain", body);
     let mut parser = Parser::new();
     parser.push(text.as_bytes());
-    assert_eq!(parser.next_frame().unwrap().unwrap().body(), Some(b"".as_slice()), "a line at the body's beginning ends it");
+    assert_eq!(
+        parser.next_frame().unwrap().unwrap().body(),
+        Some(b"".as_slice()),
+        "a line at the body's beginning ends it"
+    );
     let body = format!("x{}", &body[16..]);
     let frame = one(&send("Content-Type: text/plain", &body)).unwrap();
     assert_eq!(frame.body(), Some(body.as_bytes()));
@@ -173,7 +204,7 @@ fn frames_are_read_however_the_stream_is_cut() {
 fn an_empty_body_and_a_missing_one_are_told_apart() {
     let empty = one(&send("Byte-Range: 1-0/0\r\nContent-Type: text/plain", "")).unwrap();
     assert_eq!(empty.body(), Some(b"".as_slice()));
-    assert_eq!(all(&empty.to_bytes()).unwrap(), [empty.clone()]);
+    assert_eq!(all(&empty.to_bytes()).unwrap(), std::slice::from_ref(&empty));
     let sloppy = send("Content-Type: text/plain", "").replace("\r\n\r\n\r\n", "\r\n\r\n");
     assert_eq!(one(&sloppy).unwrap().body(), Some(b"".as_slice()));
     let none = send("X: y", "").replace("\r\n\r\n\r\n", "\r\n");
@@ -202,15 +233,42 @@ fn streams_that_are_not_msrp_end_by_name() {
 
 #[test]
 fn duplicated_headers_are_refused() {
-    for extra in ["To-Path: msrp://a:1/b;tcp", "From-Path: msrp://a:1/b;tcp", "message-id: x", "Status: 000 200\r\nStatus: 000 413", "Content-Type: a/b"] {
-        assert_eq!(one(&send(&format!("{extra}\r\nContent-Type: text/plain"), "x")), Err(MsrpError::DuplicateHeader), "{extra}");
+    for extra in [
+        "To-Path: msrp://a:1/b;tcp",
+        "From-Path: msrp://a:1/b;tcp",
+        "message-id: x",
+        "Status: 000 200\r\nStatus: 000 413",
+        "Content-Type: a/b",
+    ] {
+        assert_eq!(
+            one(&send(&format!("{extra}\r\nContent-Type: text/plain"), "x")),
+            Err(MsrpError::DuplicateHeader),
+            "{extra}"
+        );
     }
 }
 
 #[test]
 fn wrong_byte_ranges_are_refused() {
-    for range in ["", "0-1/1", "1-2", "2-0/5", "1-9/5", "7-7/5", "a-b/c", "+1-2/2", "1-*/-1", "99999999999999999999-*/*", "1-2/2/2", "-1/1"] {
-        assert_eq!(one(&send(&format!("Byte-Range: {range}\r\nContent-Type: text/plain"), "x")), Err(MsrpError::BadByteRange), "{range}");
+    for range in [
+        "",
+        "0-1/1",
+        "1-2",
+        "2-0/5",
+        "1-9/5",
+        "7-7/5",
+        "a-b/c",
+        "+1-2/2",
+        "1-*/-1",
+        "99999999999999999999-*/*",
+        "1-2/2/2",
+        "-1/1",
+    ] {
+        assert_eq!(
+            one(&send(&format!("Byte-Range: {range}\r\nContent-Type: text/plain"), "x")),
+            Err(MsrpError::BadByteRange),
+            "{range}"
+        );
     }
     for range in ["1-0/0", "6-5/5", "1-*/*", "3-*/10", "1-5/5", "18446744073709551615-*/*"] {
         assert_eq!(range.parse::<ByteRange>().unwrap().to_string(), range);
@@ -225,7 +283,10 @@ fn hostile_sizes_end_the_stream() {
     assert_eq!(one(&many), Err(MsrpError::TooManyHeaders));
     let endless_body = send("Content-Type: text/plain", &"y".repeat(HEAD_LEN_MAX + BODY_LEN_MAX + 100));
     assert_eq!(all(&endless_body.as_bytes()[..endless_body.len() - 10]), Err(MsrpError::TooLarge));
-    assert_eq!(all(send("Content-Type: text/plain", &"y".repeat(BODY_LEN_MAX + 1)).as_bytes()), Err(MsrpError::TooLarge));
+    assert_eq!(
+        all(send("Content-Type: text/plain", &"y".repeat(BODY_LEN_MAX + 1)).as_bytes()),
+        Err(MsrpError::TooLarge)
+    );
     let hops = send("Content-Type: text/plain", "x").replace(TO, &[TO; PATH_MAX + 1].join(" "));
     assert_eq!(one(&hops), Err(MsrpError::BadPath));
 }
@@ -237,7 +298,16 @@ fn addresses_are_equal_as_the_rfc_says() {
     assert_ne!(uri("msrp://a:1/x;tcp"), uri("msrp://a:1/X;tcp"));
     assert_ne!(uri("msrp://a:1/x;tcp"), uri("msrps://a:1/x;tcp"));
     assert_ne!(uri("msrp://a:1/x;tcp"), uri("msrp://a:2/x;tcp"));
-    for text in ["", "msrp://a:1/x", "http://a:1/x;tcp", "msrp://a:1/;tcp", "msrp://a:1/x y;tcp", "msrp://:1/x;tcp", "msrp://a:x/x;tcp", "msrp://a:1/x\r\n;tcp"] {
+    for text in [
+        "",
+        "msrp://a:1/x",
+        "http://a:1/x;tcp",
+        "msrp://a:1/;tcp",
+        "msrp://a:1/x y;tcp",
+        "msrp://:1/x;tcp",
+        "msrp://a:x/x;tcp",
+        "msrp://a:1/x\r\n;tcp",
+    ] {
         assert_eq!(uri(text), Err(UriError), "{text:?}");
     }
     assert_eq!(Uri::new(true, "[::1]", 2855, "s1").unwrap().as_str(), "msrps://[::1]:2855/s1;tcp");
@@ -266,9 +336,15 @@ fn a_message_is_put_together_whatever_the_order() {
     let body: Vec<u8> = (0..=255).cycle().take(9001).collect();
     let out = outgoing(&body);
     let mut frames: Vec<Frame> = out.chunks(2000, seeds()).collect();
-    assert_eq!(frames.iter().map(Frame::flag).collect::<Vec<_>>(), [Flag::Continues, Flag::Continues, Flag::Continues, Flag::Continues, Flag::Last]);
+    assert_eq!(
+        frames.iter().map(Frame::flag).collect::<Vec<_>>(),
+        [Flag::Continues, Flag::Continues, Flag::Continues, Flag::Continues, Flag::Last]
+    );
     let message = assembled(&frames).unwrap().unwrap();
-    assert_eq!((message.body.as_slice(), message.wants_success_report, message.range()), (body.as_slice(), true, ByteRange::whole(9001)));
+    assert_eq!(
+        (message.body.as_slice(), message.wants_success_report, message.range()),
+        (body.as_slice(), true, ByteRange::whole(9001))
+    );
     frames.reverse();
     assert_eq!(assembled(&frames).unwrap().unwrap().body, body);
     assert_eq!(assembled(&frames[1..]).unwrap(), None, "without the first chunk it is not whole");
@@ -278,12 +354,25 @@ fn a_message_is_put_together_whatever_the_order() {
 
 #[test]
 fn chunks_of_senders_that_do_not_know_the_length_are_taken() {
-    let frames = [chunk("1-*/*", "abc", Flag::Continues), chunk("4-*/*", "de", Flag::Continues), chunk("6-5/*", "", Flag::Last)];
+    let frames =
+        [chunk("1-*/*", "abc", Flag::Continues), chunk("4-*/*", "de", Flag::Continues), chunk("6-5/*", "", Flag::Last)];
     assert_eq!(assembled(&frames).unwrap().unwrap().body, b"abcde");
     // A sender that interrupts itself, and one that repeats itself.
-    let frames = [chunk("1-5/5", "ab", Flag::Continues), chunk("2-3/5", "bc", Flag::Continues), chunk("3-5/5", "cde", Flag::Last)];
+    let frames = [
+        chunk("1-5/5", "ab", Flag::Continues),
+        chunk("2-3/5", "bc", Flag::Continues),
+        chunk("3-5/5", "cde", Flag::Last),
+    ];
     assert_eq!(assembled(&frames).unwrap().unwrap().body, b"abcde");
-    let bare = Frame::send([9; 8], path(TO), path(FROM), vec![FrameHeader::new("Message-ID", "m").unwrap()], plain(), b"abc".to_vec(), Flag::Last);
+    let bare = Frame::send(
+        [9; 8],
+        path(TO),
+        path(FROM),
+        vec![FrameHeader::new("Message-ID", "m").unwrap()],
+        plain(),
+        b"abc".to_vec(),
+        Flag::Last,
+    );
     assert_eq!(assembled(&[bare]).unwrap().unwrap().body, b"abc");
 }
 
@@ -294,8 +383,14 @@ fn chunks_that_do_not_hold_what_they_say_are_refused() {
     assert_eq!(refused(&[chunk("1-5/5", "abc", Flag::Last)]), AssemblyError::RangeMismatch);
     assert_eq!(refused(&[chunk("1-*/5", "abc", Flag::Last)]), AssemblyError::RangeMismatch);
     assert_eq!(refused(&[chunk("1-*/2", "abc", Flag::Continues)]), AssemblyError::RangeMismatch);
-    assert_eq!(refused(&[chunk("1-2/5", "ab", Flag::Continues), chunk("3-4/6", "cd", Flag::Continues)]), AssemblyError::TotalChanged);
-    assert_eq!(refused(&[chunk("5-6/*", "ef", Flag::Continues), chunk("1-2/*", "ab", Flag::Last)]), AssemblyError::RangeMismatch);
+    assert_eq!(
+        refused(&[chunk("1-2/5", "ab", Flag::Continues), chunk("3-4/6", "cd", Flag::Continues)]),
+        AssemblyError::TotalChanged
+    );
+    assert_eq!(
+        refused(&[chunk("5-6/*", "ef", Flag::Continues), chunk("1-2/*", "ab", Flag::Last)]),
+        AssemblyError::RangeMismatch
+    );
     assert_eq!(refused(&[chunk("18446744073709551615-*/*", "ab", Flag::Continues)]), AssemblyError::TooLarge);
     assert_eq!(refused(&[chunk("1-1/18446744073709551615", "a", Flag::Continues)]), AssemblyError::TooLarge);
     assert_eq!(refused(&[chunk("1048576-*/*", "ab", Flag::Continues)]), AssemblyError::TooLarge);
@@ -306,7 +401,8 @@ fn what_is_not_whole_is_bounded() {
     let limits = AssemblyLimits { message_len_max: 1000, messages_max: 2, runs_max: 3 };
     let mut assembler = Assembler::new(limits);
     let other = |name: &str| {
-        let headers = vec![FrameHeader::new("Message-ID", name).unwrap(), FrameHeader::new("Byte-Range", "1-1/2").unwrap()];
+        let headers =
+            vec![FrameHeader::new("Message-ID", name).unwrap(), FrameHeader::new("Byte-Range", "1-1/2").unwrap()];
         Frame::send([9; 8], path(TO), path(FROM), headers, plain(), b"a".to_vec(), Flag::Continues)
     };
     assert_eq!(assembler.add(&other("a")), Ok(Added::Waiting));
@@ -316,7 +412,12 @@ fn what_is_not_whole_is_bounded() {
     assert_eq!(assembler.add(&other("c")), Ok(Added::Waiting));
     assert_eq!(assembler.pending().map(CarrierMessageId::as_str).collect::<Vec<_>>(), ["b", "c"]);
     assembler.forget(&id("b"));
-    for (place, expected) in [(2, Ok(Added::Waiting)), (4, Ok(Added::Waiting)), (6, Ok(Added::Waiting)), (8, Err(AssemblyError::TooManyRuns))] {
+    for (place, expected) in [
+        (2, Ok(Added::Waiting)),
+        (4, Ok(Added::Waiting)),
+        (6, Ok(Added::Waiting)),
+        (8, Err(AssemblyError::TooManyRuns)),
+    ] {
         assert_eq!(assembler.add(&chunk(&format!("{place}-{place}/*"), "x", Flag::Continues)), expected);
     }
     assert_eq!(assembler.pending().count(), 1, "a message that breaks a rule is forgotten");

@@ -93,7 +93,8 @@ impl FromStr for Uri {
             Some((authority, session)) => (authority, Some(session)),
             None => (address, None),
         };
-        let is_session = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'=' | b'/');
+        let is_session =
+            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'=' | b'/');
         if session.is_some_and(|session| session.is_empty() || !session.bytes().all(is_session)) {
             return Err(UriError);
         }
@@ -173,7 +174,12 @@ impl FromStr for Path {
     type Err = UriError;
 
     fn from_str(text: &str) -> Result<Self, UriError> {
-        let uris = text.split(' ').filter(|uri| !uri.is_empty()).take(PATH_MAX + 1).map(str::parse).collect::<Result<_, _>>()?;
+        let uris = text
+            .split(' ')
+            .filter(|uri| !uri.is_empty())
+            .take(PATH_MAX + 1)
+            .map(str::parse)
+            .collect::<Result<_, _>>()?;
         Self::new(uris)
     }
 }

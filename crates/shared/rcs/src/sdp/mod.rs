@@ -141,8 +141,10 @@ impl FromStr for Fingerprint {
         let mut bytes = [0; 32];
         let mut pairs = digits.trim().split(':');
         for byte in &mut bytes {
-            let pair = pairs.next().filter(|pair| pair.len() == 2 && pair.bytes().all(|digit| digit.is_ascii_hexdigit()));
-            *byte = u8::from_str_radix(pair.ok_or(SdpError::BadFingerprint)?, 16).map_err(|_| SdpError::BadFingerprint)?;
+            let pair =
+                pairs.next().filter(|pair| pair.len() == 2 && pair.bytes().all(|digit| digit.is_ascii_hexdigit()));
+            *byte =
+                u8::from_str_radix(pair.ok_or(SdpError::BadFingerprint)?, 16).map_err(|_| SdpError::BadFingerprint)?;
         }
         if pairs.next().is_some() { Err(SdpError::BadFingerprint) } else { Ok(Self(bytes)) }
     }
@@ -299,8 +301,14 @@ impl Description {
             fingerprint: attributes.fingerprint()?,
             accept_types: AcceptTypes::parse(attributes.one("accept-types")?.unwrap_or_default())?,
             accept_wrapped_types: AcceptTypes::parse(attributes.one("accept-wrapped-types")?.unwrap_or_default())?,
-            max_size: attributes.one("max-size")?.map(|text| text.trim().parse().map_err(|_| SdpError::BadAttribute)).transpose()?,
-            direction: Direction::ALL.into_iter().find(|direction| attributes.has(direction.as_str())).unwrap_or_default(),
+            max_size: attributes
+                .one("max-size")?
+                .map(|text| text.trim().parse().map_err(|_| SdpError::BadAttribute))
+                .transpose()?,
+            direction: Direction::ALL
+                .into_iter()
+                .find(|direction| attributes.has(direction.as_str()))
+                .unwrap_or_default(),
         })
     }
 
@@ -308,7 +316,8 @@ impl Description {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let host = self.address.as_str().trim_start_matches('[').trim_end_matches(']').to_owned();
-        let addrtype = if host.parse::<IpAddr>().is_ok_and(|address| address.is_ipv6()) { AddrType::Ip6 } else { AddrType::Ip4 };
+        let addrtype =
+            if host.parse::<IpAddr>().is_ok_and(|address| address.is_ipv6()) { AddrType::Ip6 } else { AddrType::Ip4 };
         let (id, version) = self.session;
         let mut session = Session::new(Origin::new(id, version, NetType::In, addrtype.clone(), &host), "-");
         session.connection = Some(Connection { nettype: NetType::In, addrtype, connection_address: host });
@@ -331,7 +340,8 @@ impl Description {
 
     fn attributes(&self) -> Vec<Attribute> {
         let mut attributes = Vec::new();
-        let mut add = |name: &str, value: String| attributes.push(Attribute { attribute: name.to_owned(), value: Some(value) });
+        let mut add =
+            |name: &str, value: String| attributes.push(Attribute { attribute: name.to_owned(), value: Some(value) });
         if !self.accept_types.is_empty() {
             add("accept-types", self.accept_types.to_text());
         }
@@ -408,7 +418,8 @@ impl<'a> Attributes<'a> {
     /// RFC 8122 allows one fingerprint for each hash function; that of SHA-256 counts, and there may be one of it.
     fn fingerprint(&self) -> Result<Option<Fingerprint>, SdpError> {
         let values = self.values("fingerprint");
-        let is_ours = |value: &&&str| value.trim_start().get(..7).is_some_and(|name| name.eq_ignore_ascii_case("sha-256"));
+        let is_ours =
+            |value: &&&str| value.trim_start().get(..7).is_some_and(|name| name.eq_ignore_ascii_case("sha-256"));
         match values.iter().filter(is_ours).collect::<Vec<_>>().as_slice() {
             [] if values.is_empty() => Ok(None),
             [] => Err(SdpError::BadFingerprint),

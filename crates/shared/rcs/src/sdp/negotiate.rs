@@ -174,7 +174,8 @@ impl Local {
             return Err(AnswerError::BadDirection);
         }
         // Something of what we take, we also send: in every session of ours that is the wrapped message.
-        let shares_a_type = self.accept_types.any || self.accept_types.types.iter().any(|media| other.accept_types.accepts(media));
+        let shares_a_type =
+            self.accept_types.any || self.accept_types.types.iter().any(|media| other.accept_types.accepts(media));
         if shares_a_type { Ok(()) } else { Err(AnswerError::TypeNotAccepted) }
     }
 }

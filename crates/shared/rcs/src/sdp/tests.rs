@@ -50,7 +50,9 @@ fn an_offer_of_a_phone_is_read() {
 
 #[test]
 fn the_path_says_where_to_connect_unless_the_description_does() {
-    let offer = parse(&OFFER.replace("a=msrp-cema\r\n", "").replace("msrps://10.0.0.1:9/", "msrps://relay.example.com:9000/")).unwrap();
+    let offer =
+        parse(&OFFER.replace("a=msrp-cema\r\n", "").replace("msrps://10.0.0.1:9/", "msrps://relay.example.com:9000/"))
+            .unwrap();
     assert_eq!(offer.connect_to(), ("relay.example.com".to_owned(), 9000));
 }
 
@@ -92,7 +94,10 @@ fn duplicated_attributes_and_hostile_sizes_are_refused() {
     assert_eq!(parse(&format!("{OFFER}a=x:{}\r\n", "y".repeat(LEN_MAX))), Err(SdpError::TooLarge));
     assert_eq!(parse(&format!("{OFFER}{}", "a=x\r\n".repeat(LINES_MAX))), Err(SdpError::TooLarge));
     let types = format!("a=accept-types:{}\r\n", "a/b ".repeat(TYPES_MAX + 1));
-    assert_eq!(parse(&OFFER.replace("a=accept-types:message/cpim application/im-iscomposing+xml\r\n", &types)), Err(SdpError::BadAttribute));
+    assert_eq!(
+        parse(&OFFER.replace("a=accept-types:message/cpim application/im-iscomposing+xml\r\n", &types)),
+        Err(SdpError::BadAttribute)
+    );
 }
 
 #[test]
@@ -102,7 +107,9 @@ fn an_offer_is_answered_with_the_other_role() {
     let (answer, role) = ours.answer(&offer).unwrap();
     assert_eq!((answer.setup, role), (Some(Setup::Active), Role::Connect));
     assert_eq!(Description::parse(&answer.to_bytes()).unwrap(), answer);
-    for (said, role) in [(None, Role::Listen), (Some(Setup::Active), Role::Listen), (Some(Setup::Passive), Role::Connect)] {
+    for (said, role) in
+        [(None, Role::Listen), (Some(Setup::Active), Role::Listen), (Some(Setup::Passive), Role::Connect)]
+    {
         offer.setup = said;
         assert_eq!(ours.answer(&offer).unwrap().1, role);
     }

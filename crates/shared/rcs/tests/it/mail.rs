@@ -14,7 +14,9 @@ fn blocks(bytes: &[u8]) -> (&[u8], &[u8]) {
 
 fn raw<'a>(mail: &'a mail_parser::Message<'a>, name: &str) -> Vec<&'a str> {
     let headers = mail.parts[0].headers.iter().filter(|header| header.name.as_str().eq_ignore_ascii_case(name));
-    let text = |header: &mail_parser::Header<'_>| std::str::from_utf8(&mail.raw_message[header.offset_start as usize..header.offset_end as usize]).unwrap();
+    let text = |header: &mail_parser::Header<'_>| {
+        std::str::from_utf8(&mail.raw_message[header.offset_start as usize..header.offset_end as usize]).unwrap()
+    };
     headers.map(|header| text(header).trim()).collect()
 }
 

@@ -53,9 +53,13 @@ fn second(kind: &str, documents: &[Vec<u8>]) -> Vec<Value> {
 fn message(number: u64) -> Message {
     let names = ["Bob", "B\u{f6}b \u{1f600}", "a \"quoted\" \\ name", "Eve\r\nTo: <sip:x@y>", ""];
     let name = names[usize::try_from(number).unwrap() % names.len()];
-    let from = Address { display_name: DisplayName::clean(name), uri: Uri::parse("sip:+15551230001@example.test;user=phone").unwrap() };
+    let from = Address {
+        display_name: DisplayName::clean(name),
+        uri: Uri::parse("sip:+15551230001@example.test;user=phone").unwrap(),
+    };
     let body = noise(number, usize::try_from(number).unwrap() * 7 % 900);
-    let mut message = Message::new(from, Address::of("tel:+15551230002").unwrap(), MediaType::parse("a/b;c=\"d e\"").unwrap(), body);
+    let mut message =
+        Message::new(from, Address::of("tel:+15551230002").unwrap(), MediaType::parse("a/b;c=\"d e\"").unwrap(), body);
     message.date_time = Some(Timestamp::from_millis(number * 1_000_003));
     message.headers = vec![
         Header::new(cpim::IMDN, "Message-ID", &format!("id-{number}")).unwrap(),
@@ -71,7 +75,8 @@ fn wrapped_messages_are_read_by_another_parser_of_mail_headers() {
     let messages: Vec<Message> = (0..200).map(message).collect();
     let answers = second("cpim", &messages.iter().map(Message::to_bytes).collect::<Vec<_>>());
     for (message, answer) in messages.iter().zip(answers) {
-        let headers: Vec<Value> = message.headers.iter().map(|header| json!([header.namespace(), header.name(), header.value()])).collect();
+        let headers: Vec<Value> =
+            message.headers.iter().map(|header| json!([header.namespace(), header.name(), header.value()])).collect();
         let expected = json!({
             "from": [message.from.display_name.as_ref().map_or("", DisplayName::as_str), message.from.uri.as_str()],
             "to": ["", message.to.uri.as_str()],
