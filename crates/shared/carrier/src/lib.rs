@@ -1,6 +1,7 @@
 //! Sockets to carriers.
 //!
-//! Every way into a carrier is a [`transport::Transport`]: our own SIP and MSRP user agent ([`sip`], [`msrp`]), or a stack that the host
+//! Every way into a carrier is a [`transport::Transport`]: our own SIP and MSRP user agent ([`sip`], [`msrp`],
+//! together [`sip_transport`]), or a stack that the host
 //! has already and lends by callbacks ([`host`]). File transfer over HTTP ([`ft`]) moves blobs beside it. What is carried is opaque
 //! here: this crate has no key and reads no message.
 
@@ -11,5 +12,6 @@ mod inbox;
 pub mod msrp;
 mod outbound;
 pub mod sip;
+pub mod sip_transport;
 pub mod tls;
 pub mod transport;

@@ -1,7 +1,7 @@
 //! Our end of every session: the listener, and how sessions are opened.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use rand::Rng;
@@ -131,6 +131,12 @@ impl Endpoint {
         self.inner.address
     }
 
+    /// The largest message that is taken.
+    #[must_use]
+    pub fn message_len_max(&self) -> usize {
+        self.inner.config.limits.message_len_max
+    }
+
     /// The fingerprint for our session descriptions; `None` without TLS.
     #[must_use]
     pub fn fingerprint(&self) -> Option<Fingerprint> {
@@ -145,12 +151,22 @@ impl Endpoint {
     /// # Errors
     /// [`OpenError`].
     pub async fn prepare(&self) -> Result<Local, OpenError> {
+        self.prepare_at(None).await
+    }
+
+    /// The same, for an endpoint that listens on every address of the machine: `here` is the one that the peer shall be told.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn prepare_at(&self, here: Option<IpAddr>) -> Result<Local, OpenError> {
         let inner = &self.inner;
         let place = Arc::clone(&inner.places).try_acquire_owned().map_err(|_| OpenError::TooManySessions)?;
-        let host = match (&inner.config.advertised_host, inner.address) {
+        let address = if inner.address.ip().is_unspecified() { here } else { Some(inner.address.ip()) };
+        let host = match (&inner.config.advertised_host, address) {
             (Some(host), _) => host.clone(),
-            (None, SocketAddr::V4(address)) => address.ip().to_string(),
-            (None, SocketAddr::V6(address)) => format!("[{}]", address.ip()),
+            (None, Some(IpAddr::V4(address))) => address.to_string(),
+            (None, Some(IpAddr::V6(address))) => format!("[{address}]"),
+            (None, None) => return Err(OpenError::Address),
         };
         let session = random_text();
         let own = Uri::new(inner.server_tls.is_some(), &host, inner.address.port(), &session)

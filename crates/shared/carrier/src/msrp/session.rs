@@ -166,6 +166,12 @@ impl Session {
         self.shared.state().has_ended
     }
 
+    /// Whether a message is on its way out.
+    #[must_use]
+    pub fn is_sending(&self) -> bool {
+        !self.shared.state().flights.is_empty()
+    }
+
     /// Waits until it has ended.
     pub async fn ended(&self) {
         let mut over = self.shared.over.subscribe();

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use rcseal_carrier::auth::{Credentials, Password};
 use rcseal_carrier::ft::{
-    BlobSink, ContentUrl, FileSink, Forbidden, FtClient, FtConfig, FtError, FtLimits, NotSealed, SealedBlob, SealedType,
-    Source, Stage,
+    BlobSink, ContentUrl, FileSink, Forbidden, FtClient, FtConfig, FtError, FtLimits, NotSealed, SealedBlob,
+    SealedType, Source, Stage,
 };
 use rcseal_carrier::tls::TrustAnchors;
 use rcseal_crypto::hash::sha256;
@@ -144,7 +144,8 @@ async fn hostile_descriptors_fail_the_upload() {
         let server = FakeContentServer::start(Faults { descriptor: Some(descriptor), ..Faults::default() }).await;
         let result = client(&server).upload(&sealed(b"file"), SealedType::OctetStream).await;
         // Both parsers refuse an address with a user in it: which comes first is not ours to say.
-        let found = result.err().map(|error| error.code()).map(|found| if code == Some("ft_url") { "ft_url" } else { found });
+        let found =
+            result.err().map(|error| error.code()).map(|found| if code == Some("ft_url") { "ft_url" } else { found });
         assert_eq!(found, code);
     }
 }

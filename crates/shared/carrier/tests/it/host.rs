@@ -72,7 +72,11 @@ async fn what_does_not_fit_is_not_handed_to_the_host() {
     assert_eq!(stack.send(framed(&[0; 101])).await, Err(SendFailure::TooLarge));
     let mut message = framed(b"");
     message.carriage = Carriage::Verbatim {
-        headers: vec![VerbatimHeader { namespace: "urn:x".to_owned(), name: "A".to_owned(), value: "b\r\nc: d".to_owned() }],
+        headers: vec![VerbatimHeader {
+            namespace: "urn:x".to_owned(),
+            name: "A".to_owned(),
+            value: "b\r\nc: d".to_owned(),
+        }],
         content_type: "text/plain".to_owned(),
         body: Vec::new(),
     };

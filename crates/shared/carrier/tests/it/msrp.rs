@@ -97,10 +97,7 @@ struct Puppet {
 
 impl Puppet {
     /// Opens a session to a new endpoint.
-    async fn bound(
-        config: MsrpConfig,
-        answer: Answer,
-    ) -> (Self, Session, mpsc::UnboundedReceiver<Received>, Endpoint) {
+    async fn bound(config: MsrpConfig, answer: Answer) -> (Self, Session, mpsc::UnboundedReceiver<Received>, Endpoint) {
         let endpoint = Endpoint::start(config).await.unwrap();
         let local = endpoint.prepare().await.unwrap();
         let own = Path::of("msrp://127.0.0.1:9/puppet;tcp".parse().unwrap());
@@ -169,7 +166,10 @@ async fn messages_of_every_size_arrive_byte_for_byte() {
             let body = bytes(len);
             active.send(id(&format!("m{len}")), cpim(), &body).await.unwrap();
             let message = received.recv().await.unwrap();
-            assert_eq!((message.message_id.as_str(), message.content_type.as_str()), (&*format!("m{len}"), "message/cpim"));
+            assert_eq!(
+                (message.message_id.as_str(), message.content_type.as_str()),
+                (&*format!("m{len}"), "message/cpim")
+            );
             assert!(message.body == body, "{len} bytes differ");
         }
         // The other way, on the same connection; the active end's inlet takes it.
@@ -179,12 +179,9 @@ async fn messages_of_every_size_arrive_byte_for_byte() {
 
 #[tokio::test]
 async fn what_the_far_end_says_of_a_message_reaches_its_sender() {
-    for (answer, error) in [
-        (Answer::UnsupportedMedia, 415),
-        (Answer::TooLarge, 413),
-        (Answer::TryLater, 503),
-        (Answer::Malformed, 400),
-    ] {
+    for (answer, error) in
+        [(Answer::UnsupportedMedia, 415), (Answer::TooLarge, 413), (Answer::TryLater, 503), (Answer::Malformed, 400)]
+    {
         let (active, _passive, mut received, _endpoints) = pair(plain(), plain(), answer).await;
         assert_eq!(active.send(id("m"), cpim(), &bytes(5000)).await, Err(SessionError::Refused { status: error }));
         assert!(received.recv().await.is_some());
@@ -412,7 +409,9 @@ async fn fake_relay(listener: TcpListener, is_stale_first: bool) -> Option<(TcpS
     }
 }
 
-async fn relayed(is_stale_first: bool) -> (Result<rcseal_carrier::msrp::Local, OpenError>, Endpoint, tokio::task::JoinHandle<Option<(TcpStream, Parser)>>) {
+async fn relayed(
+    is_stale_first: bool,
+) -> (Result<rcseal_carrier::msrp::Local, OpenError>, Endpoint, tokio::task::JoinHandle<Option<(TcpStream, Parser)>>) {
     let listener = TcpListener::bind(loopback()).await.unwrap();
     let uri = format!("msrp://{};tcp", listener.local_addr().unwrap()).parse().unwrap();
     let relay = tokio::spawn(fake_relay(listener, is_stale_first));
