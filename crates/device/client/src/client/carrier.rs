@@ -17,8 +17,10 @@ use std::time::Duration;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use rcseal_carrier::transport::{Answer, Inbound, Transport};
 use rcseal_engine::carrier::{
-    CarrierAnswer, CarrierDisposition, CarrierHandover, CarrierNotice, CarrierSetup, CarrierView, NumberView, PATIENCE_MS,
+    CarrierAnswer, CarrierDisposition, CarrierHandover, CarrierNotice, CarrierSetup, CarrierView, NumberView,
+    PATIENCE_MS,
 };
+use rcseal_engine::plain::PlainOutgoing;
 use rcseal_engine::store::StoreErrorKind;
 use rcseal_rcs::number::PhoneNumber;
 use rcseal_rcs::transport::{CarrierMessage, SendFailure, Taken};
@@ -34,6 +36,8 @@ use super::{Client, ClientError};
 const SENDS_MAX: usize = 8;
 /// Receipts polled in one round.
 const NOTICES_MAX: usize = 32;
+/// Messages in plain words polled in one round.
+const WORDS_MAX: usize = 32;
 
 /// How a client is to use a carrier.
 #[derive(Debug, Clone)]
@@ -78,10 +82,12 @@ pub struct CarrierStatus {
     pub last_failure: Option<&'static str>,
 }
 
-/// What may be handed to a carrier. Each variant is made by the engine alone, and the first two hold ciphertext or nothing.
+/// What may be handed to a carrier. The engine alone makes what is in it: ciphertext under its permit, no content at all, or words under
+/// a permit of the other class.
 enum Cleared {
     Envelope(u64, CarrierHandover),
     Notice(CarrierNotice),
+    Words(PlainOutgoing),
 }
 
 /// A question to the carrier, or something for it.
@@ -94,6 +100,7 @@ enum Task {
 enum Job {
     Envelope(u64),
     Notice(u64),
+    Words(u64),
 }
 
 impl Cleared {
@@ -102,6 +109,7 @@ impl Cleared {
         match self {
             Self::Envelope(number, handover) => (Job::Envelope(number), handover.release()),
             Self::Notice(notice) => (Job::Notice(notice.number), vec![notice.release()]),
+            Self::Words(outgoing) => (Job::Words(outgoing.number), outgoing.words.release()),
         }
     }
 }
@@ -233,11 +241,7 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError::Carrier`] when there is no such contact.
-    pub async fn set_contact_number(
-        &self,
-        contact: AccountId,
-        number: Option<PhoneNumber>,
-    ) -> Result<(), ClientError> {
+    pub async fn set_contact_number(&self, contact: AccountId, number: Option<PhoneNumber>) -> Result<(), ClientError> {
         self.core.change(move |engine| engine.set_contact_number(contact, number.as_ref())).await
     }
 
@@ -251,6 +255,11 @@ impl Client {
 }
 
 impl Core {
+    /// Whether there is a transport that can be used.
+    pub(super) fn has_carrier(&self) -> bool {
+        self.carrier.transport().is_some()
+    }
+
     /// An envelope is the carrier's.
     pub(super) fn queue_for_carrier(&self, number: u64, handover: CarrierHandover) {
         self.carrier.put(Task::Send(Cleared::Envelope(number, handover)));
@@ -267,11 +276,19 @@ impl Core {
 
     /// Polls what goes to the carrier beside envelopes. Answers how much that was.
     pub(super) async fn poll_for_carrier(&self) -> Result<usize, ClientError> {
-        if self.carrier.transport().is_none() {
+        if !self.has_carrier() {
             return Ok(0);
         }
-        let notices = self.engine(|engine| engine.poll_carrier_notices(NOTICES_MAX)).await?;
-        let count = notices.len();
+        let (notices, words) = self
+            .engine(|engine| {
+                let notices = engine.poll_carrier_notices(NOTICES_MAX)?;
+                Ok::<_, ClientError>((notices, engine.poll_plain_outbox(WORDS_MAX)?))
+            })
+            .await?;
+        let count = notices.len() + words.len();
+        for outgoing in words {
+            self.carrier.put(Task::Send(Cleared::Words(outgoing)));
+        }
         for notice in notices {
             self.carrier.put(Task::Send(Cleared::Notice(notice)));
         }
@@ -367,9 +384,8 @@ impl Core {
             tracing::info!(event = "carrier_refused", code = failure.code());
         }
         let told = match job {
-            Job::Envelope(number) => {
-                self.change(move |engine| engine.handle_carrier_outcome(number, outcome)).await
-            }
+            Job::Envelope(number) => self.change(move |engine| engine.handle_carrier_outcome(number, outcome)).await,
+            Job::Words(number) => self.change(move |engine| engine.handle_plain_outcome(number, &outcome)).await,
             Job::Notice(number) => {
                 self.change(move |engine| engine.handle_carrier_notice_sent(number, outcome.is_ok())).await
             }
@@ -440,11 +456,7 @@ fn passing(told: Result<(), ClientError>) -> Result<(), ClientError> {
 }
 
 /// Hands messages to a carrier in order, up to the first that it does not take. They are what the engine released and nothing else.
-async fn send_all(
-    transport: &dyn Transport,
-    messages: Vec<CarrierMessage>,
-    desk: &Desk,
-) -> Result<Taken, SendFailure> {
+async fn send_all(transport: &dyn Transport, messages: Vec<CarrierMessage>, desk: &Desk) -> Result<Taken, SendFailure> {
     let mut taken = Taken::Answered;
     for message in messages {
         let outcome = transport.send(message).await;

@@ -5,6 +5,8 @@ use rcseal_engine::carrier::CarrierError;
 use rcseal_engine::contact::ContactError;
 use rcseal_engine::link::LinkFailure;
 use rcseal_engine::media::MediaError;
+use rcseal_engine::plain::PlainError;
+use rcseal_engine::policy::PolicyError;
 use rcseal_engine::resend::ResendError;
 use rcseal_engine::send::SendError;
 use rcseal_engine::store::{StoreError, StoreErrorKind};
@@ -36,6 +38,12 @@ pub enum ClientError {
     /// A contact's number.
     #[error(transparent)]
     Carrier(#[from] CarrierError),
+    /// A policy, a consent, a downgrade.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// A thread with a number, or words for it.
+    #[error(transparent)]
+    Plain(#[from] PlainError),
     /// A message that was to be sent.
     #[error(transparent)]
     Send(#[from] SendError),
@@ -86,6 +94,8 @@ impl ClientError {
             Self::Account(error) => error.code(),
             Self::Contact(error) => error.code(),
             Self::Carrier(error) => error.code(),
+            Self::Policy(error) => error.code(),
+            Self::Plain(error) => error.code(),
             Self::Send(error) => error.code(),
             Self::Resend(error) => error.code(),
             Self::Link(error) => error.code(),
@@ -118,6 +128,8 @@ impl ClientError {
             | Self::Generation(GenerationError::Store(error))
             | Self::Account(AccountError::Store(error))
             | Self::Contact(ContactError::Store(error) | ContactError::Account(AccountError::Store(error)))
+            | Self::Policy(PolicyError::Store(error) | PolicyError::Account(AccountError::Store(error)))
+            | Self::Plain(PlainError::Store(error) | PlainError::Account(AccountError::Store(error)))
             | Self::Carrier(CarrierError::Store(error) | CarrierError::Account(AccountError::Store(error)))
             | Self::Send(SendError::Store(error) | SendError::Account(AccountError::Store(error)))
             | Self::Resend(ResendError::Send(

@@ -20,6 +20,7 @@ mod identity;
 mod keys;
 mod link;
 mod media;
+mod policy;
 mod run;
 mod sessions;
 mod submit;
@@ -35,7 +36,6 @@ use rcseal_engine::contact::ContactView;
 use rcseal_engine::conversation::ConversationView;
 use rcseal_engine::inbox::QuarantinedEnvelope;
 use rcseal_engine::message::MessageView;
-use rcseal_engine::send::SendError;
 use rcseal_wire::content::Body;
 use rcseal_wire::id::{AccountId, ConversationId, DeviceNumber, MessageId};
 use rcseal_wire::invitation::Invitation;
@@ -268,12 +268,7 @@ impl Client {
         reply_to: Option<MessageId>,
     ) -> Result<MessageId, ClientError> {
         let sent = self.core.change(move |engine| engine.send(conversation, body, reply_to)).await;
-        // The refusal was rolled back with everything else; it is on record by a transaction of its own.
-        if let Err(ClientError::Send(SendError::Refused(refused))) = &sent {
-            let refused = **refused;
-            self.core.change(move |engine| engine.note_refusal(&refused)).await?;
-        }
-        sent
+        self.noting_refusal(sent).await
     }
 
     /// Sends words.

@@ -114,7 +114,13 @@ impl Client {
         let core = Arc::clone(&self.core);
         let _serving = core.serving.lock().await;
         core.open_gates();
-        core.sync().await
+        core.carrier.clear();
+        let outcome = core.sync().await;
+        if outcome.is_err() && core.has_carrier() {
+            // The carrier has nothing to do with what is wrong with the relay.
+            while core.work().await?.is_some() || core.carry_once().await? > 0 {}
+        }
+        outcome
     }
 
     /// The app has learnt that the network is another, or back: whatever waits for its next attempt makes it now.
@@ -208,7 +214,6 @@ impl Core {
         let server = self.authenticated().await?;
         self.settle(&server).await?;
         let mut report = SyncReport::default();
-        self.carrier.clear();
         let mut mailbox = server.mailbox().await?;
         // What was called off while this device was away, nobody says any more.
         self.note_reset(server.announced_reset()).await?;

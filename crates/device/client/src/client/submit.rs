@@ -91,10 +91,15 @@ impl Core {
 
     /// How long until something that waits to be done is due; `None` when nothing waits. What the engine will do by itself is no waiting.
     pub(super) async fn next_due(&self) -> Result<Option<Duration>, ClientError> {
+        // Without a transport nothing is polled for a carrier, and nothing is due there.
+        let has_carrier = self.has_carrier();
         let due = self
-            .engine(|engine| {
-                let notices = engine.poll_carrier_notices_timeout()?;
-                Ok::<_, ClientError>([engine.poll_outbox_timeout()?, engine.poll_needs_timeout()?, notices])
+            .engine(move |engine| {
+                let mut due = vec![engine.poll_outbox_timeout()?, engine.poll_needs_timeout()?];
+                if has_carrier {
+                    due.extend([engine.poll_carrier_notices_timeout()?, engine.poll_plain_outbox_timeout()?]);
+                }
+                Ok::<_, ClientError>(due)
             })
             .await?;
         let Some(due) = due.into_iter().flatten().min() else { return Ok(None) };

@@ -1,6 +1,7 @@
 //! The shell's parts against the world they meet: files, processes that hold a lock, and servers that misbehave.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+mod carrier;
 mod client;
 mod identity;
 mod net;

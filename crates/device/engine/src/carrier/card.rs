@@ -218,11 +218,7 @@ impl Engine<'_> {
     ///
     /// # Errors
     /// [`CarrierError::UnknownContact`].
-    pub fn set_contact_number(
-        &mut self,
-        contact: AccountId,
-        number: Option<&PhoneNumber>,
-    ) -> Result<(), CarrierError> {
+    pub fn set_contact_number(&mut self, contact: AccountId, number: Option<&PhoneNumber>) -> Result<(), CarrierError> {
         self.known_contact(contact)?.ok_or(CarrierError::UnknownContact)?;
         match number {
             Some(number) => {

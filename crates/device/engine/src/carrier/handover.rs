@@ -58,6 +58,9 @@ impl CarrierNotice {
 
 impl fmt::Debug for CarrierNotice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CarrierNotice").field("number", &self.number).field("to", &self.message.to).finish_non_exhaustive()
+        f.debug_struct("CarrierNotice")
+            .field("number", &self.number)
+            .field("to", &self.message.to)
+            .finish_non_exhaustive()
     }
 }

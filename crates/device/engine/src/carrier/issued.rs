@@ -103,8 +103,7 @@ impl Engine<'_> {
         };
         match notification.kind {
             Kind::DeliveryFailed {
-                reason:
-                    Some(FailureReason::Client(ClientReason::FailedToDecrypt | ClientReason::ResentFailedToDecrypt)),
+                reason: Some(FailureReason::Client(ClientReason::FailedToDecrypt | ClientReason::ResentFailedToDecrypt)),
             } => {
                 if self.carrier_gives_up(&issued, Reason::CarrierRefused)? {
                     self.hint_undecryptable(&issued)?;

@@ -77,10 +77,7 @@ impl OpenRecord {
 /// What became of a part.
 pub(super) enum Kept {
     /// It is here; others are not.
-    Waiting {
-        have: u16,
-        of: u16,
-    },
+    Waiting { have: u16, of: u16 },
     /// It was the last. A receipt may have been asked for with another.
     Whole(Blob, Option<Ask>),
     /// It was here before.

@@ -20,6 +20,8 @@ use crate::store::{BadRow, Order, StoreError, Table, prefix_end};
 const WAITING_MAX: usize = 256;
 /// Times that one is tried.
 const ATTEMPTS_MAX: u32 = 3;
+/// How long the shell has to answer for one that it polled: longer than any transport waits.
+const LEASE_MS: u64 = 5 * 60 * 1000;
 /// How long one is worth sending: an hour, after which the relay has brought the message.
 const AGE_MS_MAX: u64 = 60 * 60 * 1000;
 
@@ -124,6 +126,9 @@ impl Engine<'_> {
             let mut random = [0; 16];
             self.rng.fill_bytes(&mut random);
             let message = chat::receipt(&notification, to, CarrierMessageId::from_random(random));
+            // Whoever polls has it for a while: polled again meanwhile, it would go out twice.
+            let leased = ReplyRecord { due_at_ms: self.now.plus(LEASE_MS).0, ..record };
+            self.tx.put(Table::CarrierReply, &row_key, &leased.to_row())?;
             notices.push(CarrierNotice { number: trailing_u64(Table::CarrierReply, &row_key)?, message });
         }
         Ok(notices)

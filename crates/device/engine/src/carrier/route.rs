@@ -144,7 +144,9 @@ impl Engine<'_> {
     ) -> Result<(), StoreError> {
         let Some(sent) = self.message(message)? else { return Ok(()) };
         let decided = self.decision_of(sent.id)?.and_then(|stored| stored.decision.mode());
-        if decided != Some(DeliveryMode::Native) || self.tx.get(Table::CarrierRoute, &tried_key(message, device))?.is_some() {
+        if decided != Some(DeliveryMode::Native)
+            || self.tx.get(Table::CarrierRoute, &tried_key(message, device))?.is_some()
+        {
             return Ok(());
         }
         let Some(to) = self.native_way(device)? else { return Ok(()) };
@@ -429,4 +431,3 @@ impl Engine<'_> {
         Ok(())
     }
 }
-

@@ -59,9 +59,8 @@ impl Pair {
             phone.with(world.now, |engine| engine.set_carrier(Some(setup))).unwrap();
         }
         world.settle(&mut [&mut ada, &mut bob]);
-        for (phone, peer, theirs) in
-            [(&mut ada, bob.address.account, BOB), (&mut bob, ada.address.account, ADA)]
-        {
+        let accounts = [bob.address.account, ada.address.account];
+        for (phone, peer, theirs) in [(&mut ada, accounts[0], BOB), (&mut bob, accounts[1], ADA)] {
             let (theirs, subject) = (number(theirs), Subject::Conversation(conversation));
             phone.with(world.now, |engine| engine.set_contact_number(peer, Some(&theirs))).unwrap();
             phone
@@ -149,5 +148,5 @@ pub(super) fn part(message: &CarrierMessage) -> Part {
 /// A message of Ada's as it goes over the carrier's wire.
 pub(super) fn wrapped(message: &CarrierMessage) -> Vec<u8> {
     let domain: Domain = "ims.example".parse().unwrap();
-    chat::wrap(message, &number(ADA), &domain, Timestamp::from_unix_millis(1_700_000_000_000).unwrap()).unwrap()
+    chat::wrap(message, &number(ADA), &domain, Timestamp::from_millis(1_700_000_000_000)).unwrap()
 }

@@ -184,6 +184,10 @@ impl World {
                     self.vetoes += 1;
                     phone.with(self.now, |engine| engine.handle_reset_vetoed()).unwrap();
                 }
+                // A carrier that answers nothing.
+                Need::QueryCapabilities { number } => {
+                    phone.with(self.now, |engine| engine.handle_carrier_capabilities_failed(&number)).unwrap();
+                }
                 Need::PublishKeySet { key_set } => {
                     self.record(&key_set);
                     self.key_sets.insert(phone.address.account, key_set);

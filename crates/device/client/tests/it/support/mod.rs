@@ -6,6 +6,7 @@ use rcseal_client::store::{self, OpenedStore, Store};
 use rcseal_client::vault::{Argon2Params, KeyAlias, KeyVault, SoftwareKeyVault, Unlock};
 use zeroize::Zeroizing;
 
+pub(crate) mod acquainted;
 pub(crate) mod device;
 pub(crate) mod faulty;
 pub(crate) mod server;

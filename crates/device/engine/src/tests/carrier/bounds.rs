@@ -39,13 +39,14 @@ fn one_sender_pushes_out_only_its_own_frames() {
 #[test]
 fn many_senders_are_told_to_come_later_once_there_is_no_room() {
     let mut pair = Pair::new(&pager());
+    let before = rows(&pair);
     for sender in 0..8_u16 {
         let from = Sender::Claimed(number(&format!("+1555202{sender:04}")));
         for id in 0..16 {
             pair.bring_from(&from, "message/cpim", &first_part(sender * 100 + id));
         }
     }
-    assert_eq!(rows(&pair), 256);
+    assert_eq!(rows(&pair) - before, 256);
     let late = pair.bring_body("message/cpim", &first_part(9000));
     assert_eq!((late, late.answer()), (CarrierDisposition::Full, CarrierAnswer::TryLater));
     // What is whole needs no room.
@@ -57,7 +58,7 @@ fn many_senders_are_told_to_come_later_once_there_is_no_room() {
     assert!(matches!(kept, CarrierDisposition::PartKept { have: 1, .. }), "{kept:?}");
     pair.world.now += 2 * 60 * 60 * 1000;
     pair.bob.with(pair.world.now, |engine| engine.keep_house()).unwrap();
-    assert_eq!(rows(&pair), 1, "that an envelope was taken in");
+    assert_eq!(rows(&pair) - before, 1, "that an envelope was taken in");
     let aged = pair.bob.with(0, |engine| engine.carrier_mutations()).unwrap();
     assert_eq!(aged.iter().map(|one| (one.code.as_str(), one.count)).collect::<Vec<_>>(), [("frame_aged", 129)]);
 }

@@ -67,14 +67,9 @@ enum Kill {
 
 #[test]
 fn killed_between_any_two_steps_nothing_is_lost_and_nothing_is_shown_twice() {
-    for kill in [
-        Kill::BeforePoll,
-        Kill::BeforeRelease,
-        Kill::AfterSome,
-        Kill::BeforeOutcome,
-        Kill::BeforeReceipt,
-        Kill::Never,
-    ] {
+    for kill in
+        [Kill::BeforePoll, Kill::BeforeRelease, Kill::AfterSome, Kill::BeforeOutcome, Kill::BeforeReceipt, Kill::Never]
+    {
         let mut pair = Pair::new(&pager());
         let words = LONG.repeat(40);
         pair.world.send(&mut pair.ada, pair.conversation, text(&words));

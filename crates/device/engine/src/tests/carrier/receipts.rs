@@ -12,8 +12,7 @@ use crate::message::MessageState;
 use crate::store::Table;
 use crate::tests::world::{events, messages, texts};
 
-const UNREAD: Kind =
-    Kind::DeliveryFailed { reason: Some(FailureReason::Client(ClientReason::FailedToDecrypt)) };
+const UNREAD: Kind = Kind::DeliveryFailed { reason: Some(FailureReason::Client(ClientReason::FailedToDecrypt)) };
 
 /// Ada's phone gets a receipt, as Linphone sends it: bare.
 fn receipt(pair: &mut Pair, from: &str, id: &CarrierMessageId, kind: Kind) -> CarrierDisposition {

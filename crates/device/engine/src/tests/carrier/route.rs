@@ -165,13 +165,14 @@ fn parts_may_come_in_any_order_and_twice() {
     messages.reverse();
     let (last, others) = messages.split_last().unwrap();
     let of = u16::try_from(messages.len()).unwrap();
+    let before = pair.bob.store.len(Table::CarrierPart);
     for (at, message) in others.iter().enumerate() {
         let have = u16::try_from(at + 1).unwrap();
         assert_eq!(pair.bring(message), CarrierDisposition::PartKept { have, of });
         assert_eq!(pair.bring(message), CarrierDisposition::Repeated);
     }
     assert_eq!(pair.bring(last), CarrierDisposition::Envelope(Disposition::Consumed));
-    assert_eq!(pair.bob.store.len(Table::CarrierPart), 1, "no part stays, but that the envelope was taken in");
+    assert_eq!(pair.bob.store.len(Table::CarrierPart), before + 1, "no part stays, but that the envelope was taken in");
     pair.settle();
     assert_eq!(last_of_ada(&mut pair).0, MessageState::Delivered);
 }
