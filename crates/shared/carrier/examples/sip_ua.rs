@@ -12,6 +12,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is what it is for")]
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -152,14 +153,20 @@ async fn flood(agent: &Arc<UserAgent>, to: &PhoneNumber, count: usize, in_flight
         let message = PagerMessage { to: to.clone(), content_type: "message/cpim".to_owned(), body: body.clone(), conversation: None };
         let agent = Arc::clone(agent);
         sends.spawn(async move {
-            let outcome = agent.message(message).await;
+            let told = agent.message(message).await;
             drop(turn);
-            outcome.is_ok()
+            outcome(&told)
         });
     }
-    let ok = sends.join_all().await.into_iter().filter(|ok| *ok).count();
+    let mut outcomes = BTreeMap::<&str, usize>::new();
+    for outcome in sends.join_all().await {
+        *outcomes.entry(outcome).or_default() += 1;
+    }
+    let ok = outcomes.get("answered").copied().unwrap_or(0);
+    let counted: Vec<String> = outcomes.iter().map(|(name, count)| format!(r#""{name}":{count}"#)).collect();
     let seconds = begun.elapsed().as_secs_f64();
-    println!(r#"{{"event":"flooded","count":{count},"ok":{ok},"seconds":{seconds:.3},"per_second":{:.0}}}"#, ok as f64 / seconds);
+    let rate = ok as f64 / seconds;
+    println!(r#"{{"event":"flooded","count":{count},"seconds":{seconds:.3},"per_second":{rate:.0},"outcomes":{{{}}}}}"#, counted.join(","));
     Ok(())
 }
 

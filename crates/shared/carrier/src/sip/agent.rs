@@ -45,6 +45,8 @@ pub(super) struct Core {
     pub(super) registration: watch::Sender<Registration>,
     /// The route that the registrar told us (RFC 3608).
     pub(super) service_route: Mutex<Vec<String>>,
+    /// The contact that the registrar has.
+    pub(super) registered_contact: Mutex<Option<String>>,
     pub(super) inbound: mpsc::Sender<Inbound>,
     pub(super) invites: mpsc::Sender<IncomingInvite>,
     pub(super) dialogs: Dialogs,
@@ -173,6 +175,7 @@ impl UserAgent {
             authorizations: Authorizations::default(),
             registration: watch::Sender::new(Registration::None),
             service_route: Mutex::default(),
+            registered_contact: Mutex::default(),
             inbound,
             invites,
             dialogs: Dialogs::new(limits.dialogs_max),

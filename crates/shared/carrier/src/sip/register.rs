@@ -103,12 +103,20 @@ async fn ask(core: &Core, expires: Duration) -> Result<Duration, SendFailure> {
     if core.config.trunk().is_some() {
         draft.from = format!("<sip:{}>;tag={}", core.config.domain, super::agent::token());
     }
+    // A contact that we registered over a way that is gone would be tried for every message until it ends by itself.
+    let connection = core.connection().await?;
+    let contact = core.contact_uri(&connection);
+    let earlier = core.registered_contact.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    if let Some(earlier) = earlier.filter(|earlier| *earlier != contact) {
+        draft.extra.push(("Contact", format!("<{earlier}>;expires=0")));
+    }
     for is_last in [false, true] {
         draft.extra.retain(|(name, _)| *name != "Expires");
         draft.extra.push(("Expires", asked.to_string()));
         let answer = draft.send_any(core).await?;
         match answer.start() {
             Start::Response { status: 200..=299 } => {
+                *core.registered_contact.lock().unwrap_or_else(PoisonError::into_inner) = (asked > 0).then_some(contact);
                 let route = answer.list("Service-Route").take(ROUTE_MAX).filter_map(NameAddr::parse).map(|hop| hop.uri.to_owned());
                 *core.service_route.lock().unwrap_or_else(PoisonError::into_inner) = route.collect();
                 return Ok(Duration::from_secs(granted(core, &answer).unwrap_or(asked).into()));

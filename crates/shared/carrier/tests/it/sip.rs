@@ -1,7 +1,7 @@
 //! Two user agents of ours over a fake registrar, and what peers may do to one.
 
 mod hostile;
-mod registrar;
+pub(crate) mod registrar;
 mod sessions;
 
 use std::net::SocketAddr;
@@ -207,6 +207,8 @@ async fn a_lost_connection_is_made_again_and_registered_over() {
     let raw = registrar.raw.lock().unwrap().clone().unwrap();
     raw.send(Bytes::new()).unwrap();
     until(|| registrar.state.lock().unwrap().connections == 2 && registrar.count("REGISTER") >= 3).await;
+    until(|| matches!(alice.registration(), Registration::Until(_))).await;
+    assert_eq!(registrar.state.lock().unwrap().withdrawn, 1, "the contact over the lost connection is taken back");
     let bob = registered(BOB, &registrar, Wire::Tcp).await;
     let receive = async { received(&alice).await.answer(Answer::Accepted) };
     assert_eq!(tokio::join!(bob.message(pager(ALICE, b"x")), receive).0, Ok(Taken::Answered));

@@ -53,6 +53,8 @@ pub struct State {
     pub seen: Vec<String>,
     pub connections: usize,
     pub resynchronised: usize,
+    /// Contacts that were taken back beside a new one.
+    pub withdrawn: usize,
     nonces: HashMap<String, (u32, Option<Vec<u8>>)>,
     last_rand: Key,
     contacts: HashMap<String, (Flow, String)>,
@@ -96,6 +98,7 @@ impl FakeRegistrar {
             seen: Vec::new(),
             connections: 0,
             resynchronised: 0,
+            withdrawn: 0,
             nonces: HashMap::new(),
             last_rand: [0; 16],
             contacts: HashMap::new(),
@@ -291,6 +294,7 @@ impl State {
             self.contacts.remove(&user(&contact));
             return answer(bytes, "200 OK", "");
         }
+        self.withdrawn += message.list("Contact").filter(|contact| contact.ends_with(";expires=0")).count();
         let granted = self.granted.min(expires);
         self.contacts.insert(user(&contact), (flow.clone(), contact.clone()));
         answer(bytes, "200 OK", &format!("Contact: <{contact}>;expires={granted}\r\n"))
