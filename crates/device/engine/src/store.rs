@@ -104,11 +104,13 @@ pub enum Table {
     CarrierPart = 53,
     /// Receipts of the carrier's kind that wait to be sent.
     CarrierReply = 54,
+    /// What the shell keeps beside the engine's own, by name. May hold secrets.
+    Shell = 60,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 47] = [
         Self::Account,
         Self::Prekey,
         Self::KeySet,
@@ -155,6 +157,7 @@ impl Table {
         Self::CarrierIssued,
         Self::CarrierPart,
         Self::CarrierReply,
+        Self::Shell,
     ];
 
     /// The number that stands for the table on disk. Never reused.
@@ -210,6 +213,7 @@ impl Table {
             Self::CarrierIssued => "carrier_issued",
             Self::CarrierPart => "carrier_part",
             Self::CarrierReply => "carrier_reply",
+            Self::Shell => "shell",
             Self::Seen => "seen",
             Self::Resend => "resend",
             Self::Rekey => "rekey",

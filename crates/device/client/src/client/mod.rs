@@ -23,6 +23,7 @@ mod media;
 mod policy;
 mod run;
 mod sessions;
+mod settings;
 mod submit;
 
 use std::path::PathBuf;
