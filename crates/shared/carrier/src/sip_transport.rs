@@ -26,8 +26,8 @@ use rcseal_rcs::number::PhoneNumber;
 use rcseal_rcs::sdp;
 use rcseal_rcs::text::MediaType;
 use rcseal_rcs::transport::{CarrierMessage, CarrierMessageId, SendFailure, Sender, Taken, TransportProfile};
-use tokio::sync::{Mutex as AsyncMutex, Semaphore};
-use tokio::task::JoinHandle;
+use tokio::sync::Mutex as AsyncMutex;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::inbox::{Inbox, InboxLimits};
@@ -46,8 +46,14 @@ const WRAPPER_LEN: usize = 640;
 /// Numbers whose sessions are remembered. Beyond them the first that has no session is forgotten.
 const PEERS_MAX: usize = 256;
 
-/// Sessions that peers are opening at once.
-const OPENING_MAX: usize = 16;
+/// Sessions that peers have opened or are opening. Those that stand are bounded by the endpoint as well.
+const INCOMING_MAX: usize = 64;
+
+/// How long after the end of its connection a peer's BYE is waited for.
+const BYE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often a session that is past its time is looked at while a message is still on its way.
+const KEEP_STEP: Duration = Duration::from_millis(100);
 
 /// Messages from sessions that wait for the application, and their bytes.
 const WAITING_MAX: usize = 256;
@@ -374,7 +380,8 @@ impl Inner {
             Ok(session) => {
                 // The peer decides how long it keeps its session; both ends see when the other has gone.
                 tokio::select! {
-                    () = session.ended() => {}
+                    // Whoever closes the connection says BYE as well; only one that forgets it gets ours.
+                    () = session.ended() => drop(timeout(BYE_PATIENCE, dialog.ended()).await),
                     () = dialog.ended() => session.end(),
                 }
             }
@@ -393,25 +400,28 @@ async fn keep(session: Session, dialog: Dialog, last_used: Arc<Mutex<Instant>>, 
         tokio::select! {
             () = session.ended() => break,
             () = dialog.ended() => break,
-            () = sleep_until(until.max(Instant::now() + Duration::from_millis(10))) => {}
+            () = sleep_until(until.max(Instant::now() + KEEP_STEP)) => {}
         }
     }
     session.end();
     let _ = dialog.bye().await;
 }
 
+/// Takes sessions that peers open. Aborted, it ends them.
 async fn take_invites(inner: Arc<Inner>) {
-    let opening = Arc::new(Semaphore::new(OPENING_MAX + inner.endpoint.as_ref().map_or(0, |_| WAITING_MAX)));
-    while let Some(invite) = inner.agent.next_invite().await {
-        let Ok(place) = Arc::clone(&opening).try_acquire_owned() else {
+    let mut sessions = JoinSet::new();
+    loop {
+        let invite = tokio::select! {
+            invite = inner.agent.next_invite() => invite,
+            Some(_) = sessions.join_next() => continue,
+        };
+        let Some(invite) = invite else { return };
+        if sessions.len() >= INCOMING_MAX {
             invite.reject(486);
             continue;
-        };
+        }
         let inner = Arc::clone(&inner);
-        tokio::spawn(async move {
-            inner.take_invite(invite).await;
-            drop(place);
-        });
+        sessions.spawn(async move { inner.take_invite(invite).await });
     }
 }
 

@@ -8,3 +8,4 @@ mod ft;
 mod host;
 mod msrp;
 mod sip;
+mod sip_transport;
