@@ -16,6 +16,10 @@
 //! | always | [`Engine::poll_needs`] | fetches or publishes; [`Engine::handle_key_set`], [`Engine::handle_key_sets`], [`Engine::handle_bundles`], [`Engine::handle_published`], [`Engine::handle_delivery_tokens`], [`Engine::handle_reset_vetoed`], or [`Engine::handle_need_failed`] |
 //! | the server speaks of a reset | [`Engine::handle_reset_notice`] | |
 //! | always | [`Engine::poll_outbox`] | submits; [`Engine::handle_submitted`] or [`Engine::handle_submit_lost`] |
+//! | it has a way into a carrier, or none any more | [`Engine::set_carrier`] | polls the outbox |
+//! | the outbox had something for a carrier | `CarrierHandover::release`, and hands it over | [`Engine::handle_carrier_outcome`] |
+//! | a carrier delivered something | [`Engine::handle_carrier_message`], [`Engine::flush_receipts`] | answers it by the [`carrier::CarrierDisposition`] |
+//! | always, with a carrier | [`Engine::poll_carrier_notices`], [`Engine::poll_plain_outbox`] | hands over; [`Engine::handle_carrier_notice_sent`], [`Engine::handle_plain_outcome`] |
 //! | always | [`Engine::poll_schedule_timeout`] | [`Engine::poll_schedule`] when it is time, then polls needs and outbox |
 //! | the server says how many prekeys are left | [`Engine::prekey_upload`] | uploads |
 //! | events are there | [`Engine::events`] | tells the app, [`Engine::forget_events`] |

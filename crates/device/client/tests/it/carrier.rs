@@ -104,7 +104,9 @@ async fn phone(party: &Party, folder: &Path, own: &str) -> Phone {
         answers: Mutex::default(),
     });
     let callbacks: Arc<dyn HostCallbacks> = Arc::<Line>::clone(&line);
-    let stack = HostStack::new(HostConfig::new(number(own), profile()), callbacks);
+    // A phone that does not run answers nothing, and the carrier says so soon.
+    let config = HostConfig { answer_patience: Duration::from_secs(2), ..HostConfig::new(number(own), profile()) };
+    let stack = HostStack::new(config, callbacks);
     Phone { client, line, stack, folder: folder.to_owned() }
 }
 

@@ -59,8 +59,9 @@ fn many_senders_are_told_to_come_later_once_there_is_no_room() {
     pair.world.now += 2 * 60 * 60 * 1000;
     pair.bob.with(pair.world.now, |engine| engine.keep_house()).unwrap();
     assert_eq!(rows(&pair) - before, 1, "that an envelope was taken in");
-    let aged = pair.bob.with(0, |engine| engine.carrier_mutations()).unwrap();
-    assert_eq!(aged.iter().map(|one| (one.code.as_str(), one.count)).collect::<Vec<_>>(), [("frame_aged", 129)]);
+    let mutations = pair.bob.with(0, |engine| engine.carrier_mutations()).unwrap();
+    let aged = mutations.iter().find(|mutation| mutation.code == "frame_aged").unwrap();
+    assert_eq!(aged.count, 129);
 }
 
 #[test]

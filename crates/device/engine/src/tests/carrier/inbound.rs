@@ -1,5 +1,7 @@
 //! What carriers make of a message, and what comes of it here.
 
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng as _, SeedableRng as _};
 use rcseal_rcs::frame::{self, Damage, FrameId, Kind};
 use rcseal_rcs::transport::{Carriage, Sender};
 
@@ -105,4 +107,32 @@ fn a_reference_to_a_blob_is_not_followed() {
     let parts = frame::split(Kind::BlobReference, FrameId::from_bytes([3; 16]), &[1; 64], &wide()).unwrap();
     let disposition = pair.bring_body("message/cpim", parts[0].as_bytes());
     assert_eq!((disposition, disposition.answer()), (CarrierDisposition::Unsupported, CarrierAnswer::UnsupportedMedia));
+}
+
+#[test]
+fn whatever_is_done_to_a_message_nothing_else_than_what_was_sent_is_shown() {
+    let mut pair = Pair::new(&pager());
+    let mut rng = ChaCha20Rng::seed_from_u64(7);
+    let handed = pair.ada_writes(&"long ".repeat(400));
+    let bodies: Vec<Vec<u8>> = handed[0].messages.iter().map(wrapped).collect();
+    let types = ["message/cpim", "text/plain", "", "multipart/mixed;boundary=x", "message/imdn+xml", "a/b; c=\"", "\0"];
+    for _ in 0..1_000 {
+        let mut body = bodies[rng.next_u32() as usize % bodies.len()].clone();
+        for _ in 0..=rng.next_u32() % 4 {
+            let at = rng.next_u32() as usize % body.len();
+            match rng.next_u32() % 4 {
+                0 => body[at] ^= 1 << (rng.next_u32() % 8),
+                1 => body.truncate(at.max(1)),
+                2 => body.insert(at, rng.next_u32().to_be_bytes()[0]),
+                _ => drop(body.remove(at)),
+            }
+            if body.is_empty() {
+                body.push(0);
+            }
+        }
+        let content_type = types[rng.next_u32() as usize % types.len()];
+        pair.bring_body(content_type, &body);
+    }
+    bodies.iter().for_each(|body| drop(pair.bring_body("message/cpim", body)));
+    assert_eq!(texts(&mut pair.bob, pair.conversation)[2..], ["long ".repeat(400)]);
 }
