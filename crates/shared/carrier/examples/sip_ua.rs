@@ -71,7 +71,9 @@ fn read(mut arguments: impl Iterator<Item = String>) -> Result<Arguments, Failur
             "--route" => routes.push(next()?),
             "--tag" => tags.push(next()?),
             "--t1-ms" => t1 = Some(Duration::from_millis(next()?.parse()?)),
-            "--send" => tasks.push(Task::Send(next()?.parse()?, "text/plain;charset=UTF-8".to_owned(), next()?.into_bytes())),
+            "--send" => {
+                tasks.push(Task::Send(next()?.parse()?, "text/plain;charset=UTF-8".to_owned(), next()?.into_bytes()))
+            }
             "--send-file" => tasks.push(Task::Send(next()?.parse()?, next()?, std::fs::read(next()?)?)),
             "--options" => tasks.push(Task::Options(next()?.parse()?)),
             "--flood" => {
@@ -111,7 +113,8 @@ fn read(mut arguments: impl Iterator<Item = String>) -> Result<Arguments, Failur
         "tls" => Wire::Tls(TrustAnchors::from_pem(&ca.ok_or("--wire tls wants --ca")?)?),
         _ => return Err("--wire is udp, tcp or tls".into()),
     };
-    let mut config = Config::new(number, domain.ok_or("--domain is missing")?, peer.ok_or("--peer is missing")?, wire, access);
+    let mut config =
+        Config::new(number, domain.ok_or("--domain is missing")?, peer.ok_or("--peer is missing")?, wire, access);
     config.feature_tags = tags;
     if let Some(local) = local {
         config.local = local;
@@ -143,14 +146,25 @@ fn quoted(text: &str) -> String {
     out + "\""
 }
 
-async fn flood(agent: &Arc<UserAgent>, to: &PhoneNumber, count: usize, in_flight: usize, len: usize) -> Result<(), Failure> {
+async fn flood(
+    agent: &Arc<UserAgent>,
+    to: &PhoneNumber,
+    count: usize,
+    in_flight: usize,
+    len: usize,
+) -> Result<(), Failure> {
     let turns = Arc::new(Semaphore::new(in_flight));
     let body = Bytes::from(vec![b'x'; len]);
     let begun = Instant::now();
     let mut sends = tokio::task::JoinSet::new();
     for _ in 0..count {
         let turn = Arc::clone(&turns).acquire_owned().await?;
-        let message = PagerMessage { to: to.clone(), content_type: "message/cpim".to_owned(), body: body.clone(), conversation: None };
+        let message = PagerMessage {
+            to: to.clone(),
+            content_type: "message/cpim".to_owned(),
+            body: body.clone(),
+            conversation: None,
+        };
         let agent = Arc::clone(agent);
         sends.spawn(async move {
             let told = agent.message(message).await;
@@ -166,7 +180,10 @@ async fn flood(agent: &Arc<UserAgent>, to: &PhoneNumber, count: usize, in_flight
     let counted: Vec<String> = outcomes.iter().map(|(name, count)| format!(r#""{name}":{count}"#)).collect();
     let seconds = begun.elapsed().as_secs_f64();
     let rate = ok as f64 / seconds;
-    println!(r#"{{"event":"flooded","count":{count},"seconds":{seconds:.3},"per_second":{rate:.0},"outcomes":{{{}}}}}"#, counted.join(","));
+    println!(
+        r#"{{"event":"flooded","count":{count},"seconds":{seconds:.3},"per_second":{rate:.0},"outcomes":{{{}}}}}"#,
+        counted.join(",")
+    );
     Ok(())
 }
 
@@ -178,7 +195,8 @@ fn report(inbound: &Inbound) {
     };
     let (kind, len) = (quoted(&inbound.content_type), inbound.body.len());
     let text = std::str::from_utf8(&inbound.body).map_or_else(|_| "null".to_owned(), quoted);
-    let digest: String = rcseal_crypto::hash::sha256(&[&inbound.body]).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest: String =
+        rcseal_crypto::hash::sha256(&[&inbound.body]).iter().map(|byte| format!("{byte:02x}")).collect();
     println!(r#"{{"event":"received",{from},"content_type":{kind},"len":{len},"sha256":"{digest}","text":{text}}}"#);
 }
 

@@ -16,6 +16,7 @@ mod credential;
 mod frame;
 mod signal;
 mod signal_world;
+mod sip;
 mod two_party;
 mod wire;
 
@@ -92,6 +93,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "phone_uri", run: carrier::phone_uri, seeds: carrier::phone_uri_seeds },
     Target { name: "feature_tags", run: carrier::feature_tags, seeds: carrier::feature_tags_seeds },
     Target { name: "carrier_body", run: carrier::carrier_body, seeds: carrier::carrier_body_seeds },
+    Target { name: "sip_message", run: sip::sip_message, seeds: sip::sip_message_seeds },
 ];
 
 /// The target of that name.

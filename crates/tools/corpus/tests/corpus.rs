@@ -121,6 +121,7 @@ replay! {
     phone_uri,
     feature_tags,
     carrier_body,
+    sip_message,
 }
 
 #[test]

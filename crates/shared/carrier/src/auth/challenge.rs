@@ -115,13 +115,18 @@ impl Challenge {
     ///
     /// # Errors
     /// [`ChallengeError`].
-    pub fn strongest<'a>(values: impl IntoIterator<Item = &'a str>, credentials: &Credentials) -> Result<Self, ChallengeError> {
+    pub fn strongest<'a>(
+        values: impl IntoIterator<Item = &'a str>,
+        credentials: &Credentials,
+    ) -> Result<Self, ChallengeError> {
         let with_sim = matches!(credentials, Credentials::Aka { .. });
         let mut any = false;
         let mut best: Option<Self> = None;
         for challenge in values.into_iter().flat_map(Self::parse_all) {
             any = true;
-            if challenge.algorithm.is_aka() == with_sim && best.as_ref().is_none_or(|best| challenge.algorithm > best.algorithm) {
+            if challenge.algorithm.is_aka() == with_sim
+                && best.as_ref().is_none_or(|best| challenge.algorithm > best.algorithm)
+            {
                 best = Some(challenge);
             }
         }
@@ -147,7 +152,8 @@ impl Challenge {
     }
 
     fn from_parameters(parameters: &[(&str, &str)]) -> Option<Self> {
-        let get = |name: &str| parameters.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| *value);
+        let get =
+            |name: &str| parameters.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| *value);
         let algorithm = match get("algorithm") {
             Some(name) => Algorithm::parse(name)?,
             None => Algorithm::Md5,
@@ -271,7 +277,10 @@ mod tests {
         let value = r#"Basic realm="b, c", Digest realm="a\"b", nonce="n1", qop="auth-int, auth", opaque="o", Digest realm="r", nonce="n2",algorithm=SHA-256 ,qop=auth, Negotiate"#;
         let all = Challenge::parse_all(value);
         assert_eq!(all.len(), 2);
-        assert_eq!((all[0].realm(), all[0].algorithm(), all[0].protection), (r#"a\"b"#, Algorithm::Md5, Protection::Auth));
+        assert_eq!(
+            (all[0].realm(), all[0].algorithm(), all[0].protection),
+            (r#"a\"b"#, Algorithm::Md5, Protection::Auth)
+        );
         assert_eq!((all[1].realm(), all[1].algorithm(), all[1].nonce.as_str()), ("r", Algorithm::Sha256, "n2"));
     }
 

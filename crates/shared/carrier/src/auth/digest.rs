@@ -88,10 +88,15 @@ impl Session {
                     Err(failure) => return Err(AuthError::Sim(failure)),
                 }
             }
-            (Credentials::Aka { .. }, _) | (Credentials::Password { .. }, Algorithm::AkaMd5) => return Err(AuthError::Unfit),
+            (Credentials::Aka { .. }, _) | (Credentials::Password { .. }, Algorithm::AkaMd5) => {
+                return Err(AuthError::Unfit);
+            }
             (Credentials::Password { password, .. }, _) => Zeroizing::new(password.expose().as_bytes().to_vec()),
         };
-        let mut secret = Zeroizing::new(hash(challenge.algorithm, &[user.as_bytes(), b":", challenge.realm.as_bytes(), b":", &password]));
+        let mut secret = Zeroizing::new(hash(
+            challenge.algorithm,
+            &[user.as_bytes(), b":", challenge.realm.as_bytes(), b":", &password],
+        ));
         if matches!(challenge.algorithm, Algorithm::Md5Session | Algorithm::Sha256Session) {
             let parts = [secret.as_bytes(), b":", challenge.nonce.as_bytes(), b":", cnonce.as_bytes()];
             secret = Zeroizing::new(hash(challenge.algorithm, &parts));
@@ -142,7 +147,8 @@ impl Session {
                 let count = self.count.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
                 let count = format!("{count:08x}");
                 value.push_str(&format!(r#", qop={qop}, nc={count}, cnonce="{}""#, self.cnonce));
-                let nonces = [challenge.nonce.as_bytes(), b":", count.as_bytes(), b":", self.cnonce.as_bytes()].concat();
+                let nonces =
+                    [challenge.nonce.as_bytes(), b":", count.as_bytes(), b":", self.cnonce.as_bytes()].concat();
                 hash(algorithm, &[secret, b":", &nonces, b":", qop.as_bytes(), b":", what.as_bytes()])
             }
         };
@@ -230,7 +236,11 @@ mod tests {
                 r#"Digest realm="http-auth@example.org", qop="auth, auth-int", algorithm={algorithm}, nonce="7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v", opaque="FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS""#
             );
             let cnonce = "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ";
-            response(&session(&challenge, &credentials("Mufasa", "Circle of Life"), cnonce).authorization("GET", "/dir/index.html", b""))
+            response(&session(&challenge, &credentials("Mufasa", "Circle of Life"), cnonce).authorization(
+                "GET",
+                "/dir/index.html",
+                b"",
+            ))
         };
         assert_eq!(of("MD5"), "8ca523f5e9506fed4657c9700eebdbec");
         assert_eq!(of("SHA-256"), "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1");
@@ -241,7 +251,11 @@ mod tests {
     fn the_session_forms_and_the_protection_of_bodies() {
         let of = |parameters: &str| {
             let challenge = format!(r#"Digest realm="r.example", nonce="n0", {parameters}"#);
-            response(&session(&challenge, &credentials("+4915112345678", "pass"), "c0").authorization("MESSAGE", "sip:b@r.example", b"hello"))
+            response(&session(&challenge, &credentials("+4915112345678", "pass"), "c0").authorization(
+                "MESSAGE",
+                "sip:b@r.example",
+                b"hello",
+            ))
         };
         assert_eq!(of(r#"algorithm=MD5-sess, qop="auth""#), MD5_SESSION);
         assert_eq!(of(r#"algorithm=SHA-256-sess, qop="auth""#), SHA256_SESSION);
@@ -261,7 +275,11 @@ mod tests {
         fn answer(&self, rand: &[u8; 16], autn: &[u8; 16]) -> Result<AkaAnswer, AkaFailure> {
             assert_eq!((rand, autn), (&[1; 16], &[2; 16]));
             let res = self.0?;
-            Ok(AkaAnswer { res: Zeroizing::new(res.to_vec()), ck: Zeroizing::new([0; 16]), ik: Zeroizing::new([0; 16]) })
+            Ok(AkaAnswer {
+                res: Zeroizing::new(res.to_vec()),
+                ck: Zeroizing::new([0; 16]),
+                ik: Zeroizing::new([0; 16]),
+            })
         }
     }
 

@@ -188,7 +188,9 @@ mod tests {
         let set = &SETS[0];
         let sqn = number(&array(set[3]));
         let sim = SoftwareSim::new(array(set[0]), array(set[1]), sqn);
-        let Err(AkaFailure::Synchronisation { auts }) = sim.answer(&array(set[2]), &autn(set)) else { panic!("no synchronisation") };
+        let Err(AkaFailure::Synchronisation { auts }) = sim.answer(&array(set[2]), &autn(set)) else {
+            panic!("no synchronisation")
+        };
         // f5* of set 1 is published as 451e8beca43b.
         let hidden = array::<6>("451e8beca43b");
         let shown: Vec<u8> = auts[..6].iter().zip(hidden).map(|(byte, mask)| byte ^ mask).collect();

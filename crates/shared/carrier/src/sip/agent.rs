@@ -85,7 +85,10 @@ impl Core {
     pub(super) fn contact(&self, connection: &Connection) -> String {
         let mut value = format!("<{}>", self.contact_uri(connection));
         if let Some(instance) = self.config.instance {
-            value.push_str(&format!(";+sip.instance=\"<urn:uuid:{}>\"", CarrierMessageId::from_random(instance).as_str()));
+            value.push_str(&format!(
+                ";+sip.instance=\"<urn:uuid:{}>\"",
+                CarrierMessageId::from_random(instance).as_str()
+            ));
         }
         for tag in &self.config.feature_tags {
             value.push(';');
@@ -181,7 +184,10 @@ impl UserAgent {
             dialogs: Dialogs::new(limits.dialogs_max),
             refused_acks: Mutex::default(),
         });
-        let mut tasks = vec![tokio::spawn(link::supervise(Arc::clone(&core), socket)), tokio::spawn(register::keep(Arc::clone(&core)))];
+        let mut tasks = vec![
+            tokio::spawn(link::supervise(Arc::clone(&core), socket)),
+            tokio::spawn(register::keep(Arc::clone(&core))),
+        ];
         tasks.extend(listener.map(|listener| tokio::spawn(link::listen(Arc::clone(&core), listener))));
         Ok(Self { core, inbound: AsyncMutex::new(inbound_receiver), invites: AsyncMutex::new(invites_receiver), tasks })
     }
@@ -272,7 +278,14 @@ impl UserAgent {
 
     /// Ends the registration, as far as the carrier can be reached, and stops.
     pub async fn close(self) {
-        if matches!(self.core.config.access, Access::Register(_)) && matches!(*self.core.registration.borrow(), Registration::Until(_)) {
+        self.unregister().await;
+    }
+
+    /// Ends the registration, as far as the carrier can be reached: what comes is no longer sent here. [`Self::register`] begins another.
+    pub async fn unregister(&self) {
+        if matches!(self.core.config.access, Access::Register(_))
+            && matches!(*self.core.registration.borrow(), Registration::Until(_))
+        {
             // It ends by itself in time; this only says so sooner.
             let _ = timeout(self.core.config.timers.connect, register::unregister(&self.core)).await;
         }

@@ -217,17 +217,24 @@ impl Config {
     }
 
     pub(super) fn check(&self) -> Result<(), StartError> {
-        if self.peer.host.is_empty() || self.peer.port == 0 || !self.peer.host.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if self.peer.host.is_empty()
+            || self.peer.port == 0
+            || !self.peer.host.bytes().all(|byte| byte.is_ascii_graphic())
+        {
             return Err(StartError::Peer);
         }
         let is_tag = |tag: &String| {
             let (name, value) = tag.split_once('=').map_or((tag.as_str(), None), |(name, value)| (name, Some(value)));
             let is_quoted = |value: &str| {
                 let inner = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-                inner.is_some_and(|text| text.bytes().all(|byte| (0x20..0x7f).contains(&byte) && !matches!(byte, b'"' | b'\\')))
+                inner.is_some_and(|text| {
+                    text.bytes().all(|byte| (0x20..0x7f).contains(&byte) && !matches!(byte, b'"' | b'\\'))
+                })
             };
             let is_word = |value: &str| !value.is_empty() && value.bytes().all(field::is_token);
-            !name.is_empty() && name.bytes().all(field::is_token) && value.is_none_or(|value| is_quoted(value) || is_word(value))
+            !name.is_empty()
+                && name.bytes().all(field::is_token)
+                && value.is_none_or(|value| is_quoted(value) || is_word(value))
         };
         if !self.feature_tags.iter().all(is_tag) {
             return Err(StartError::FeatureTag);

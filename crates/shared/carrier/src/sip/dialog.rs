@@ -262,7 +262,8 @@ impl IncomingInvite {
             call.refuse(486);
             return Err(SendFailure::Busy { retry_after: None });
         }
-        let dialog = Dialog { core: Arc::downgrade(&core), legs: Arc::clone(&legs), remote_sdp: request.body().clone() };
+        let dialog =
+            Dialog { core: Arc::downgrade(&core), legs: Arc::clone(&legs), remote_sdp: request.body().clone() };
         let origin = call.origin.clone();
         let mut writer = call.writer(200);
         for hop in request.all("Record-Route") {
@@ -326,7 +327,8 @@ impl std::fmt::Debug for IncomingInvite {
 
 fn legs_of_invite(call: &Call) -> Legs {
     let request = &call.request;
-    let contact = request.list("Contact").find_map(NameAddr::parse).or_else(|| NameAddr::parse(request.header("From")?));
+    let contact =
+        request.list("Contact").find_map(NameAddr::parse).or_else(|| NameAddr::parse(request.header("From")?));
     Legs {
         call_id: request.call_id().to_owned(),
         local: format!("{};tag={}", request.header("To").unwrap_or_default(), call.tag),

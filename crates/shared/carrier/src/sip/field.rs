@@ -13,7 +13,10 @@ pub(super) const fn is_token(byte: u8) -> bool {
 /// Whether a text can stand as a URI in a request line or between angle brackets: visible ASCII, a scheme, none of the delimiters.
 pub(super) fn is_uri(text: &str) -> bool {
     let is_visible = text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>' | b'"'));
-    is_visible && text.split_once(':').is_some_and(|(scheme, rest)| !scheme.is_empty() && !rest.is_empty() && scheme.bytes().all(is_token))
+    is_visible
+        && text
+            .split_once(':')
+            .is_some_and(|(scheme, rest)| !scheme.is_empty() && !rest.is_empty() && scheme.bytes().all(is_token))
 }
 
 /// A number out of digits alone: no sign, no space.
@@ -140,7 +143,8 @@ impl<'a> Via<'a> {
         let sent_by = hop[space..].trim_start_matches([' ', '\t']);
         // Without a branch there is no telling one transaction from another; nobody has left it out for twenty years.
         let branch = parameter(parameters, "branch").flatten()?;
-        let is_sound = !protocol.is_empty() && protocol.bytes().all(is_token) && !sent_by.is_empty() && !branch.is_empty();
+        let is_sound =
+            !protocol.is_empty() && protocol.bytes().all(is_token) && !sent_by.is_empty() && !branch.is_empty();
         (is_sound && branch.bytes().all(is_token)).then_some(Self { sent_by, branch })
     }
 }

@@ -159,7 +159,8 @@ fn take_request(core: &Arc<Core>, request: Message, method: &Method, origin: Ori
             return;
         }
     }
-    let call = Call { core: Arc::downgrade(core), key, origin, request: Arc::new(request), tag: token(), is_answered: false };
+    let call =
+        Call { core: Arc::downgrade(core), key, origin, request: Arc::new(request), tag: token(), is_answered: false };
     if let Some(status) = refusal {
         return call.refuse(status);
     }

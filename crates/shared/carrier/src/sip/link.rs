@@ -67,14 +67,24 @@ impl Connection {
     fn new(kind: Kind, local: SocketAddr, peer: SocketAddr) -> Arc<Self> {
         let is_reliable = matches!(kind, Kind::Stream(_));
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Self { id, local, peer, is_reliable, kind, has_pinged: AtomicBool::new(false), has_ponged: AtomicBool::new(false) })
+        Arc::new(Self {
+            id,
+            local,
+            peer,
+            is_reliable,
+            kind,
+            has_pinged: AtomicBool::new(false),
+            has_ponged: AtomicBool::new(false),
+        })
     }
 
     /// Sends to the peer.
     pub(super) async fn send(&self, bytes: &Bytes) -> Result<(), SendFailure> {
         match &self.kind {
             Kind::Udp(_) if bytes.len() > DATAGRAM_SEND_MAX => Err(SendFailure::Unfit),
-            Kind::Udp(socket) => socket.send_to(bytes, self.peer).await.map(|_| ()).map_err(|_| SendFailure::Unreachable),
+            Kind::Udp(socket) => {
+                socket.send_to(bytes, self.peer).await.map(|_| ()).map_err(|_| SendFailure::Unreachable)
+            }
             Kind::Stream(queue) => queue.send(bytes.clone()).await.map_err(|_| SendFailure::Unreachable),
         }
     }
@@ -128,7 +138,9 @@ async fn resolve(config: &Config) -> io::Result<SocketAddr> {
     let mut addresses = timeout(config.timers.connect, tokio::net::lookup_host((host, config.peer.port))).await??;
     let is_v4 = config.local.is_ipv4();
     let any_family = config.local.ip().is_unspecified() && config.wire.is_reliable();
-    addresses.find(|address| any_family || address.is_ipv4() == is_v4).ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))
+    addresses
+        .find(|address| any_family || address.is_ipv4() == is_v4)
+        .ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))
 }
 
 /// Our address as the peer sees it, where no translator is between.
@@ -186,7 +198,8 @@ async fn run_datagrams(core: &Arc<Core>, socket: &Arc<UdpSocket>) -> io::Result<
 
 /// Whether an address is the next hop's, or one that the trunk's configuration names.
 pub(super) fn is_known(core: &Core, peer: SocketAddr, source: IpAddr) -> bool {
-    source.to_canonical() == peer.ip().to_canonical() || core.config.trunk().is_some_and(|trunk| trunk.trusted.contains(&source.to_canonical()))
+    source.to_canonical() == peer.ip().to_canonical()
+        || core.config.trunk().is_some_and(|trunk| trunk.trusted.contains(&source.to_canonical()))
 }
 
 async fn run_connection(core: &Arc<Core>) -> io::Result<()> {
@@ -198,7 +211,8 @@ async fn run_connection(core: &Arc<Core>) -> io::Result<()> {
     match &config.wire {
         Wire::Udp | Wire::Tcp => run_stream(core, stream, local, peer, true).await,
         Wire::Tls(trust) => {
-            let name = ServerName::try_from(config.domain.as_str().trim_matches(['[', ']']).to_owned()).map_err(io::Error::other)?;
+            let name = ServerName::try_from(config.domain.as_str().trim_matches(['[', ']']).to_owned())
+                .map_err(io::Error::other)?;
             let connector = TlsConnector::from(trust.client_config());
             let stream = timeout(config.timers.connect, connector.connect(name, stream)).await??;
             run_stream(core, stream, local, peer, true).await
@@ -258,7 +272,13 @@ fn ticks(period: Duration) -> tokio::time::Interval {
     ticks
 }
 
-async fn run_stream<S>(core: &Arc<Core>, stream: S, local: SocketAddr, peer: SocketAddr, is_ours: bool) -> io::Result<()>
+async fn run_stream<S>(
+    core: &Arc<Core>,
+    stream: S,
+    local: SocketAddr,
+    peer: SocketAddr,
+    is_ours: bool,
+) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {

@@ -120,7 +120,9 @@ impl Method {
             "ACK" => Self::Ack,
             "BYE" => Self::Bye,
             "CANCEL" => Self::Cancel,
-            other if (1..=32).contains(&other.len()) && other.bytes().all(field::is_token) => Self::Other(other.to_owned()),
+            other if (1..=32).contains(&other.len()) && other.bytes().all(field::is_token) => {
+                Self::Other(other.to_owned())
+            }
             _ => return None,
         })
     }
@@ -251,7 +253,8 @@ impl Message {
         if call_id.is_empty() || call_id.contains([' ', '\t']) {
             return Err(ParseError::Value);
         }
-        let (number, method) = message.header("CSeq").ok_or(ParseError::Missing)?.split_once([' ', '\t']).ok_or(ParseError::Value)?;
+        let (number, method) =
+            message.header("CSeq").ok_or(ParseError::Missing)?.split_once([' ', '\t']).ok_or(ParseError::Value)?;
         let cseq = field::number(number).ok_or(ParseError::Value)?;
         let cseq_method = Method::parse(method.trim()).ok_or(ParseError::Value)?;
         if matches!(&message.start, Start::Request { method, .. } if *method != cseq_method) {
@@ -266,7 +269,8 @@ impl Message {
             Ok(tag.map(|tag| message.range(tag)))
         };
         let (from_tag, to_tag) = (tag("From")?, tag("To")?);
-        let (branch, sent_by, call_id) = (message.range(via.branch), message.range(via.sent_by), message.range(call_id));
+        let (branch, sent_by, call_id) =
+            (message.range(via.branch), message.range(via.sent_by), message.range(call_id));
         let keys = [Some(&branch), Some(&sent_by), Some(&call_id), from_tag.as_ref(), to_tag.as_ref()];
         if keys.into_iter().flatten().any(|key| key.len() > KEY_LEN_MAX) {
             return Err(ParseError::Value);

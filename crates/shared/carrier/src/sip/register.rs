@@ -116,13 +116,21 @@ async fn ask(core: &Core, expires: Duration) -> Result<Duration, SendFailure> {
         let answer = draft.send_any(core).await?;
         match answer.start() {
             Start::Response { status: 200..=299 } => {
-                *core.registered_contact.lock().unwrap_or_else(PoisonError::into_inner) = (asked > 0).then_some(contact);
-                let route = answer.list("Service-Route").take(ROUTE_MAX).filter_map(NameAddr::parse).map(|hop| hop.uri.to_owned());
+                *core.registered_contact.lock().unwrap_or_else(PoisonError::into_inner) =
+                    (asked > 0).then_some(contact);
+                let route = answer
+                    .list("Service-Route")
+                    .take(ROUTE_MAX)
+                    .filter_map(NameAddr::parse)
+                    .map(|hop| hop.uri.to_owned());
                 *core.service_route.lock().unwrap_or_else(PoisonError::into_inner) = route.collect();
                 return Ok(Duration::from_secs(granted(core, &answer).unwrap_or(asked).into()));
             }
             Start::Response { status: 423 } if !is_last => {
-                let least = answer.header("Min-Expires").and_then(field::number).filter(|least| (asked..=EXPIRES_MAX).contains(least));
+                let least = answer
+                    .header("Min-Expires")
+                    .and_then(field::number)
+                    .filter(|least| (asked..=EXPIRES_MAX).contains(least));
                 asked = least.ok_or(SendFailure::Refused { status: 423 })?;
                 draft.cseq += 1;
             }
@@ -138,7 +146,8 @@ fn granted(core: &Core, answer: &Message) -> Option<u32> {
     let ours = connection.map(|connection| core.contact_uri(&connection));
     let is_ours = |uri: &str| ours.as_deref().is_some_and(|ours| same_contact(ours, uri));
     let contact = answer.list("Contact").filter_map(NameAddr::parse).find(|contact| is_ours(contact.uri));
-    let at_contact = contact.and_then(|contact| field::parameter(contact.parameters, "expires").flatten()).and_then(field::number);
+    let at_contact =
+        contact.and_then(|contact| field::parameter(contact.parameters, "expires").flatten()).and_then(field::number);
     at_contact.or_else(|| answer.header("Expires").and_then(field::number))
 }
 

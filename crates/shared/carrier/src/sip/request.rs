@@ -121,7 +121,13 @@ impl Draft {
         self.extra.push(("Contribution-ID", CarrierMessageId::from_random(contribution).as_str().to_owned()));
     }
 
-    fn write(&self, core: &Core, connection: &Connection, branch: &str, authorizations: &[(&str, String)]) -> Result<Bytes, SendFailure> {
+    fn write(
+        &self,
+        core: &Core,
+        connection: &Connection,
+        branch: &str,
+        authorizations: &[(&str, String)],
+    ) -> Result<Bytes, SendFailure> {
         let mut writer = Writer::request(self.method.as_str(), &self.uri);
         writer.field("Via", &format!("SIP/2.0/{} {};branch={branch};rport", core.config.wire.name(), connection.local));
         writer.field("Max-Forwards", "70");
@@ -165,7 +171,8 @@ impl Draft {
             let mut authorizations = Vec::new();
             for asker in Asker::ALL {
                 if let Some(session) = core.authorizations.get(asker) {
-                    authorizations.push((asker.headers().1, session.authorization(self.method.as_str(), &self.uri, &self.body)));
+                    authorizations
+                        .push((asker.headers().1, session.authorization(self.method.as_str(), &self.uri, &self.body)));
                 }
             }
             let branch = format!("{BRANCH_PREFIX}{}", token());
@@ -174,7 +181,8 @@ impl Draft {
             let Start::Response { status } = answer.start() else { return Err(SendFailure::NoAnswer) };
             let Some(asker) = Asker::of_status(*status) else { return Ok(answer) };
             let Some(credentials) = core.config.credentials() else { return Ok(answer) };
-            let challenge = Challenge::strongest(answer.all(asker.headers().0), credentials).map_err(|_| SendFailure::Unauthorized)?;
+            let challenge = Challenge::strongest(answer.all(asker.headers().0), credentials)
+                .map_err(|_| SendFailure::Unauthorized)?;
             let earlier = fresh[asker as usize].take();
             let is_refused = earlier.is_some_and(|session| !challenge.is_stale() && !session.is_resynchronisation());
             if is_refused || round + 1 >= ROUNDS_MAX {
@@ -194,7 +202,13 @@ impl Draft {
     }
 
     /// One transaction: sent until a final answer comes (RFC 3261, section 17.1).
-    async fn exchange(&self, core: &Core, connection: &Arc<Connection>, branch: &str, bytes: Bytes) -> Result<Box<Message>, SendFailure> {
+    async fn exchange(
+        &self,
+        core: &Core,
+        connection: &Arc<Connection>,
+        branch: &str,
+        bytes: Bytes,
+    ) -> Result<Box<Message>, SendFailure> {
         let timers = core.config.timers;
         let is_invite = self.method == Method::Invite;
         let _turn = core.pending.acquire().await.map_err(|_| SendFailure::Unreachable)?;
@@ -253,7 +267,13 @@ impl Draft {
     }
 
     /// The acknowledgement of a refused INVITE, which is the INVITE's hop's business (RFC 3261, section 17.1.1.3).
-    fn ack_of_refusal(&self, core: &Core, connection: &Connection, branch: &str, answer: &Message) -> Result<Bytes, SendFailure> {
+    fn ack_of_refusal(
+        &self,
+        core: &Core,
+        connection: &Connection,
+        branch: &str,
+        answer: &Message,
+    ) -> Result<Bytes, SendFailure> {
         let mut writer = Writer::request("ACK", &self.uri);
         writer.field("Via", &format!("SIP/2.0/{} {};branch={branch};rport", core.config.wire.name(), connection.local));
         writer.field("Max-Forwards", "70");

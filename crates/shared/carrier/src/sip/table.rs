@@ -80,7 +80,11 @@ pub(super) struct ServerKey {
 impl ServerKey {
     /// The key of a request; that of an ACK or CANCEL names itself, see [`ServerKey::of_invite`].
     pub(super) fn of(request: &Message) -> Self {
-        Self { branch: request.branch().to_owned(), sent_by: request.sent_by().to_owned(), method: request.cseq().1.clone() }
+        Self {
+            branch: request.branch().to_owned(),
+            sent_by: request.sent_by().to_owned(),
+            method: request.cseq().1.clone(),
+        }
     }
 
     /// The key of the INVITE that a CANCEL or an ACK of a refusal is for.

@@ -30,7 +30,16 @@ fn number(text: &str) -> PhoneNumber {
 
 fn timers() -> Timers {
     let ms = Duration::from_millis;
-    Timers { t1: ms(50), t2: ms(200), answer: ms(3000), invite: ms(4000), connect: ms(3000), stall: ms(300), keep_alive: ms(100), expires: Duration::from_secs(600) }
+    Timers {
+        t1: ms(50),
+        t2: ms(200),
+        answer: ms(3000),
+        invite: ms(4000),
+        connect: ms(3000),
+        stall: ms(300),
+        keep_alive: ms(100),
+        expires: Duration::from_secs(600),
+    }
 }
 
 fn config(own: &str, at: SocketAddr, wire: Wire, access: Access) -> Config {
@@ -131,14 +140,20 @@ async fn what_the_consumer_answers_is_what_the_sender_is_told() {
 
 #[tokio::test]
 async fn every_form_of_digest_is_answered() {
-    for (algorithm, qop) in [("MD5", "auth"), ("MD5-sess", "auth"), ("SHA-256", "auth-int"), ("SHA-256-sess", "auth"), ("MD5", "auth-int")] {
+    for (algorithm, qop) in
+        [("MD5", "auth"), ("MD5-sess", "auth"), ("SHA-256", "auth-int"), ("SHA-256-sess", "auth"), ("MD5", "auth-int")]
+    {
         let registrar = FakeRegistrar::start(Listen::Udp, Auth::Digest(algorithm, qop, "secret")).await;
         registrar.state.lock().unwrap().challenges_messages = true;
         let alice = registered(ALICE, &registrar, Wire::Udp).await;
         let bob = registered(BOB, &registrar, Wire::Udp).await;
         assert_eq!(registrar.count("REGISTER"), 4);
         for _ in 0..3 {
-            assert_eq!(exchange(&alice, &bob, b"body", Answer::Accepted).await, Ok(Taken::Answered), "{algorithm} {qop}");
+            assert_eq!(
+                exchange(&alice, &bob, b"body", Answer::Accepted).await,
+                Ok(Taken::Answered),
+                "{algorithm} {qop}"
+            );
         }
         assert_eq!(registrar.count("MESSAGE"), 4, "the proxy's challenge is answered once, then at once");
     }
@@ -172,7 +187,8 @@ async fn a_stale_nonce_is_replaced_without_a_word_to_the_caller() {
 async fn a_sim_registers_and_brings_its_count_to_the_network() {
     let (key, opc) = ([1; 16], [2; 16]);
     let registrar = FakeRegistrar::start(Listen::Tcp, Auth::Aka(key, opc, 10)).await;
-    let with_sim = |sim| Access::Register(Some(Credentials::Aka { user: "impi@carrier.test".into(), sim: Arc::new(sim) }));
+    let with_sim =
+        |sim| Access::Register(Some(Credentials::Aka { user: "impi@carrier.test".into(), sim: Arc::new(sim) }));
     let access = with_sim(SoftwareSim::new(key, opc, 1000));
     let alice = UserAgent::start(config(ALICE, registrar.address, Wire::Tcp, access)).await.unwrap();
     alice.register().await.unwrap();

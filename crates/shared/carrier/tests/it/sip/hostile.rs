@@ -23,7 +23,8 @@ async fn over_raw_socket(access: Access) -> (UserAgent, UdpSocket) {
 
 #[tokio::test]
 async fn only_a_trunk_is_believed_who_sends() {
-    let asserted = "P-Asserted-Identity: \"A, <sip:+15551239999@x>\" <sip:+15551230005@core;user=phone>, <tel:+15551230006>\r\n";
+    let asserted =
+        "P-Asserted-Identity: \"A, <sip:+15551239999@x>\" <sip:+15551230005@core;user=phone>, <tel:+15551230006>\r\n";
     for (access, from) in [
         (Access::Trunk(Trunk::default()), Sender::Asserted(number("+15551230005"))),
         (Access::Register(None), Sender::Claimed(number(ALICE))),
@@ -55,7 +56,8 @@ async fn garbage_is_passed_over() {
     let (agent, carrier) = over_raw_socket(Access::Unregistered(None)).await;
     let to = agent.local_address().unwrap();
     let good = raw_message(to, "good", "");
-    let mut bad: Vec<Vec<u8>> = vec![Vec::new(), vec![0; 1500], b"\r\n\r\n".to_vec(), b"SIP/2.0 200 OK\r\n\r\n".to_vec()];
+    let mut bad: Vec<Vec<u8>> =
+        vec![Vec::new(), vec![0; 1500], b"\r\n\r\n".to_vec(), b"SIP/2.0 200 OK\r\n\r\n".to_vec()];
     for at in (0..good.len()).step_by(7) {
         bad.push(good[..at].to_vec());
         let mut changed = good.clone();
@@ -145,7 +147,8 @@ async fn a_body_that_is_too_large_is_refused_and_nobody_else_suffers() {
     assert_eq!(alice.message(pager(BOB, &large)).await, Err(SendFailure::TooLarge));
     assert_eq!(exchange(&alice, &bob, b"small", Answer::Accepted).await, Ok(Taken::Answered));
     assert_eq!(registrar.state.lock().unwrap().connections, 2);
-    let over_udp = UserAgent::start(config(ALICE, registrar.address, Wire::Udp, Access::Unregistered(None))).await.unwrap();
+    let over_udp =
+        UserAgent::start(config(ALICE, registrar.address, Wire::Udp, Access::Unregistered(None))).await.unwrap();
     assert_eq!(over_udp.message(pager(BOB, &large)).await, Err(SendFailure::Unfit));
 }
 

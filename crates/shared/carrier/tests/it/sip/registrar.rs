@@ -148,8 +148,11 @@ async fn streams(
         match &listen {
             Listen::Tls(certificate, key) => {
                 let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-                let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-                let config = config.with_no_client_auth().with_single_cert(vec![certificate.clone()], key.clone_key()).unwrap();
+                let config = rustls::ServerConfig::builder_with_provider(provider)
+                    .with_safe_default_protocol_versions()
+                    .unwrap();
+                let config =
+                    config.with_no_client_auth().with_single_cert(vec![certificate.clone()], key.clone_key()).unwrap();
                 let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
                 tasks.spawn(async move {
                     if let Ok(stream) = acceptor.accept(stream).await {
@@ -164,7 +167,11 @@ async fn streams(
     }
 }
 
-async fn serve(stream: impl AsyncRead + AsyncWrite, state: Arc<Mutex<State>>, raw: Arc<Mutex<Option<mpsc::UnboundedSender<Bytes>>>>) {
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite,
+    state: Arc<Mutex<State>>,
+    raw: Arc<Mutex<Option<mpsc::UnboundedSender<Bytes>>>>,
+) {
     let (mut reader, mut writer) = tokio::io::split(stream);
     let (queue, mut queued) = mpsc::unbounded_channel::<Bytes>();
     *raw.lock().unwrap() = Some(queue.clone());
@@ -189,7 +196,10 @@ async fn serve(stream: impl AsyncRead + AsyncWrite, state: Arc<Mutex<State>>, ra
                 }
                 let Some(end) = buffer.windows(4).position(|four| four == b"\r\n\r\n") else { break };
                 let head = String::from_utf8(buffer[..end].to_vec()).unwrap();
-                let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).map_or(0, |length| length.parse().unwrap());
+                let length = head
+                    .lines()
+                    .find_map(|line| line.strip_prefix("Content-Length: "))
+                    .map_or(0, |length| length.parse().unwrap());
                 if buffer.len() < end + 4 + length {
                     break;
                 }
@@ -233,7 +243,10 @@ impl State {
         }
         if self.challenges_messages && *method == Method::Message {
             if let Some(challenge) = self.judge(message, "Proxy-Authorization") {
-                return vec![(flow, answer(bytes, "407 Proxy Authentication Required", &format!("Proxy-Authenticate: {challenge}\r\n")))];
+                return vec![(
+                    flow,
+                    answer(bytes, "407 Proxy Authentication Required", &format!("Proxy-Authenticate: {challenge}\r\n")),
+                )];
             }
         }
         if *method == Method::Message && self.swallows > 0 {
@@ -249,7 +262,12 @@ impl State {
         let head = std::str::from_utf8(&bytes[..end]).unwrap();
         let mut lines = head.split("\r\n");
         lines.next();
-        let mut out = format!("{} {contact} SIP/2.0\r\nVia: SIP/2.0/{} {};branch={branch}\r\n", method.as_str(), self.protocol, self.address);
+        let mut out = format!(
+            "{} {contact} SIP/2.0\r\nVia: SIP/2.0/{} {};branch={branch}\r\n",
+            method.as_str(),
+            self.protocol,
+            self.address
+        );
         if *method == Method::Invite {
             out.push_str(&format!("Record-Route: <sip:{};lr>\r\n", self.address));
         }
@@ -370,7 +388,8 @@ impl State {
             "auth-int" => hash(&[format!("{method}:{uri}:{}", hash(&[body])).as_bytes()]),
             _ => hash(&[format!("{method}:{uri}").as_bytes()]),
         };
-        let expected = hash(&[format!("{a1}:{}:{}:{}:{}:{a2}", get("nonce"), get("nc"), get("cnonce"), get("qop")).as_bytes()]);
+        let expected =
+            hash(&[format!("{a1}:{}:{}:{}:{}:{a2}", get("nonce"), get("nc"), get("cnonce"), get("qop")).as_bytes()]);
         if expected != get("response") {
             return Check::Wrong;
         }
