@@ -284,3 +284,32 @@ async fn a_server_that_is_not_there_is_unreachable() {
     let error = client.download(&source, &mut Vec::new()).await.unwrap_err();
     assert!(matches!(error, FtError::Unreachable(_) | FtError::Cut { .. }), "{error:?}");
 }
+
+#[tokio::test]
+async fn over_tls_the_servers_certificate_must_be_vouched_for() {
+    let (server, trust) = FakeContentServer::start_tls(Faults::default()).await;
+    let url = ContentUrl::parse(&server.upload_url()).unwrap();
+    let credentials = Credentials::Password { user: "alice".to_owned(), password: Password::new("content password") };
+    let file = bytes(100_000);
+    for (trust, is_known) in [(trust, true), (TrustAnchors::none(), false)] {
+        let config = FtConfig::new(trust).with_upload(url.clone(), Some(credentials.clone())).with_limits(limits());
+        let client = FtClient::new(config);
+        match client.upload(&sealed(&file), SealedType::OctetStream).await {
+            Ok(descriptor) => {
+                assert!(is_known);
+                let mut sink = Vec::new();
+                client.download(&Source::try_from(&descriptor.file).unwrap(), &mut sink).await.unwrap();
+                assert!(sink == file);
+            }
+            Err(error) => assert!(matches!(error, FtError::Tls(_)) && !is_known, "{error:?}"),
+        }
+    }
+
+    // From TLS a redirect leads nowhere without it.
+    let faults = Faults { redirect: Some("http://127.0.0.1:9/redirected".to_owned()), ..Faults::default() };
+    let (server, trust) = FakeContentServer::start_tls(faults).await;
+    let url = ContentUrl::parse(&server.file_url("f")).unwrap();
+    let client = FtClient::new(FtConfig::new(trust).with_origin(url.clone()));
+    let error = client.download(&Source { url, len: 4, digest: None }, &mut Vec::new()).await.unwrap_err();
+    assert!(matches!(error, FtError::Forbidden(Forbidden::Downgrade)), "{error:?}");
+}

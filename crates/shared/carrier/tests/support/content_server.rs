@@ -3,7 +3,6 @@
 //! It keeps what it was given, as a real one does, so that a test can look at what the carrier has.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -16,8 +15,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use md5::{Digest as _, Md5};
+use rcseal_carrier::tls::TrustAnchors;
+use rustls::ServerConfig;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 const USER: &str = "alice";
 const PASSWORD: &str = "content password";
@@ -68,11 +71,12 @@ struct State {
     nonce: u32,
     version: u32,
     requests: Vec<String>,
+    origin: String,
 }
 
 /// The server.
 pub(crate) struct FakeContentServer {
-    pub(crate) address: SocketAddr,
+    origin: String,
     state: Arc<Mutex<State>>,
     task: JoinHandle<()>,
 }
@@ -85,27 +89,59 @@ impl Drop for FakeContentServer {
 
 impl FakeContentServer {
     pub(crate) async fn start(faults: Faults) -> Self {
+        Self::start_with(faults, None).await
+    }
+
+    /// Over TLS, with a certificate for `localhost`; and who vouches for it.
+    pub(crate) async fn start_tls(faults: Faults) -> (Self, TrustAnchors) {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate =
+            rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
+        let trust = TrustAnchors::from_pem(certificate.pem().as_bytes()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
+        (Self::start_with(faults, Some(TlsAcceptor::from(Arc::new(config)))).await, trust)
+    }
+
+    async fn start_with(faults: Faults, tls: Option<TlsAcceptor>) -> Self {
+        let is_tls = tls.is_some();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let state = Arc::new(Mutex::new(State { faults, ..State::default() }));
+        let origin = if is_tls { format!("https://localhost:{}", address.port()) } else { format!("http://{address}") };
+        let state = Arc::new(Mutex::new(State { faults, origin: origin.clone(), ..State::default() }));
         let shared = Arc::clone(&state);
         let task = tokio::spawn(async move {
             loop {
                 let (tcp, _) = listener.accept().await.unwrap();
                 let state = Arc::clone(&shared);
-                let service = service_fn(move |request| serve(Arc::clone(&state), address, request));
-                tokio::spawn(async move { http1::Builder::new().serve_connection(TokioIo::new(tcp), service).await });
+                let service = service_fn(move |request| serve(Arc::clone(&state), request));
+                let tls = tls.clone();
+                tokio::spawn(async move {
+                    match tls {
+                        None => http1::Builder::new().serve_connection(TokioIo::new(tcp), service).await.ok(),
+                        Some(tls) => {
+                            let stream = tls.accept(tcp).await.ok()?;
+                            http1::Builder::new().serve_connection(TokioIo::new(stream), service).await.ok()
+                        }
+                    }
+                });
             }
         });
-        Self { address, state, task }
+        Self { origin, state, task }
     }
 
     pub(crate) fn upload_url(&self) -> String {
-        format!("http://{}/upload", self.address)
+        format!("{}/upload", self.origin)
     }
 
     pub(crate) fn file_url(&self, id: &str) -> String {
-        format!("http://{}/file?id={id}", self.address)
+        format!("{}/file?id={id}", self.origin)
     }
 
     pub(crate) fn put(&self, id: &str, bytes: Vec<u8>) {
@@ -164,11 +200,7 @@ fn answer(status: u16, body: impl Into<Bytes>) -> Response<Faulty> {
     Response::builder().status(status).body(body).unwrap()
 }
 
-async fn serve(
-    state: Arc<Mutex<State>>,
-    address: SocketAddr,
-    request: Request<Incoming>,
-) -> Result<Response<Faulty>, std::io::Error> {
+async fn serve(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Result<Response<Faulty>, std::io::Error> {
     let target = request.uri().path_and_query().unwrap().as_str().to_owned();
     let get = |name: header::HeaderName| {
         request.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
@@ -196,9 +228,9 @@ async fn serve(
         return Ok(challenge);
     }
     match (method, target.split_once('?').map(|(_, query)| query)) {
-        (Method::POST, None) => upload(&state, address, &content_type, request.into_body()).await,
+        (Method::POST, None) => upload(&state, &content_type, request.into_body()).await,
         (Method::PUT, Some(query)) => resume(&state, query, &content_range, request.into_body()).await,
-        (Method::GET, Some(query)) => Ok(status(&state.lock().unwrap(), address, query)),
+        (Method::GET, Some(query)) => Ok(status(&state.lock().unwrap(), query)),
         _ => Ok(answer(400, "")),
     }
 }
@@ -229,7 +261,8 @@ fn challenge(state: &mut State, method: &str, target: &str, authorization: &str)
         state.nonce += 1;
     }
     let stale = if is_stale { ", stale=true" } else { "" };
-    let value = format!("Digest realm=\"{REALM}\", nonce=\"nonce-{}\", qop=\"auth\", algorithm=MD5{stale}", state.nonce);
+    let value =
+        format!("Digest realm=\"{REALM}\", nonce=\"nonce-{}\", qop=\"auth\", algorithm=MD5{stale}", state.nonce);
     let mut answer = answer(401, "");
     answer.headers_mut().insert(header::WWW_AUTHENTICATE, value.parse().unwrap());
     Some(answer)
@@ -269,12 +302,7 @@ fn fields(form: &[u8], boundary: &str) -> Vec<(String, String, Vec<u8>)> {
     fields
 }
 
-async fn upload(
-    state: &Mutex<State>,
-    address: SocketAddr,
-    content_type: &str,
-    body: Incoming,
-) -> Result<Response<Faulty>, std::io::Error> {
+async fn upload(state: &Mutex<State>, content_type: &str, body: Incoming) -> Result<Response<Faulty>, std::io::Error> {
     let Some(boundary) = content_type.split("boundary=").nth(1) else { return Ok(answer(204, "")) };
     let cut = {
         let mut state = state.lock().unwrap();
@@ -283,7 +311,8 @@ async fn upload(
     let file_len = |form: &[u8]| {
         fields(&form[..form.len().min(2048)], boundary).iter().any(|(name, ..)| name == "File").then(|| form.len())
     };
-    let (form, is_cut) = read(body, |form| cut.is_some_and(|cut| file_len(form).is_some_and(|len| len >= cut + 512))).await;
+    let (form, is_cut) =
+        read(body, |form| cut.is_some_and(|cut| file_len(form).is_some_and(|len| len >= cut + 512))).await;
     let fields = fields(&form, boundary);
     let field = |name: &str| fields.iter().find(|(found, ..)| found == name).cloned();
     let (Some((_, _, tid)), Some((_, head, mut bytes))) = (field("tid"), field("File")) else {
@@ -302,20 +331,20 @@ async fn upload(
     if is_cut {
         return Err(std::io::ErrorKind::ConnectionReset.into());
     }
-    Ok(descriptor(&state, address, &tid))
+    Ok(descriptor(&state, &tid))
 }
 
-fn descriptor(state: &State, address: SocketAddr, tid: &str) -> Response<Faulty> {
+fn descriptor(state: &State, tid: &str) -> Response<Faulty> {
     if let Some(bytes) = &state.faults.descriptor {
         return answer(200, bytes.clone());
     }
-    let kept = &state.files[tid];
+    let (kept, origin) = (&state.files[tid], &state.origin);
     answer(
         200,
         format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<file xmlns=\"urn:gsma:params:xml:ns:rcs:rcs:fthttp\">\
              <file-info type=\"file\"><file-size>{}</file-size><file-name>{}</file-name>\
-             <content-type>{}</content-type><data url=\"http://{address}/file?id={tid}\" until=\"2099-01-01T00:00:00Z\"/>\
+             <content-type>{}</content-type><data url=\"{origin}/file?id={tid}\" until=\"2099-01-01T00:00:00Z\"/>\
              </file-info></file>",
             kept.bytes.len(),
             kept.name,
@@ -328,16 +357,17 @@ fn tid_of(query: &str) -> &str {
     query.split('&').find_map(|part| part.strip_prefix("tid=")).unwrap_or_default()
 }
 
-fn status(state: &State, address: SocketAddr, query: &str) -> Response<Faulty> {
+fn status(state: &State, query: &str) -> Response<Faulty> {
     let Some(kept) = state.files.get(tid_of(query)) else { return answer(404, "") };
     if query.ends_with("get_download_info") {
-        return if kept.is_whole { descriptor(state, address, tid_of(query)) } else { answer(404, "") };
+        return if kept.is_whole { descriptor(state, tid_of(query)) } else { answer(404, "") };
     }
+    let origin = &state.origin;
     answer(
         200,
         format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<file-resume-info xmlns=\"urn:gsma:params:xml:ns:rcs:rcs:fthttp\">\
-             <file-range start=\"0\" end=\"{}\"/><data url=\"http://{address}/upload?tid={}&amp;resume\"/></file-resume-info>",
+             <file-range start=\"0\" end=\"{}\"/><data url=\"{origin}/upload?tid={}&amp;resume\"/></file-resume-info>",
             kept.bytes.len() - 1,
             tid_of(query),
         ),
