@@ -5,9 +5,11 @@
 //! | [`data`] | the worlds of the matrix: carriers, platforms, versions, states, out of files |
 //! | [`carrier`] | a carrier between phone numbers, in this process |
 //! | [`proxy`] | a TCP proxy with faults |
+//! | [`matrix`] | every mode, carrier, pair of platforms and state as a run |
 //! | [`peers`] | Kamailio, linphone and SIPp |
 
 pub mod carrier;
 pub mod data;
+pub mod matrix;
 pub mod peers;
 pub mod proxy;

@@ -14,6 +14,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run every mode, carrier, pair of platforms and state.
+    Matrix(rcseal_sim::matrix::Arguments),
     /// Run against Kamailio, linphone and SIPp.
     Peers(rcseal_sim::peers::command::Arguments),
 }
@@ -21,6 +23,7 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     match Arguments::parse().command {
+        Command::Matrix(arguments) => rcseal_sim::matrix::command(&arguments).await,
         Command::Peers(arguments) => rcseal_sim::peers::command::run(&arguments).await,
     }
 }

@@ -1,0 +1,232 @@
+//! A cell whose far phone has nothing of ours: what the policy refuses, and what it lets go by the user's leave.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rcseal_client::ClientError;
+use rcseal_engine::UnixMillis;
+use rcseal_engine::capability::NumberKey;
+use rcseal_engine::plain::{PlainError, PlainMessageView, PlainSender, PlainState};
+use rcseal_engine::policy::{DeliveryMode, EntryKind, FallbackPolicy, PolicyScope, StoredDecision, Subject};
+use rcseal_rcs::number::PhoneNumber;
+
+use super::MatrixError;
+use super::cell::{Cell, changes_words};
+use super::outcome::{Direction, Fate, Told};
+use super::phone::Phone;
+use super::relay::Relay;
+use super::story::{numbers, until, words};
+use crate::carrier::{Origin, SimCarrier, StandardPhone};
+use crate::data::{Event, FallbackWord};
+
+/// How long a readable message may take, one way. A carrier that never takes it keeps the sender's app waiting, which shows.
+const LIMIT: Duration = Duration::from_secs(15);
+/// How long a message that was refused for now is waited for.
+const REFUSED_LIMIT: Duration = Duration::from_millis(600);
+/// Lengths of the messages: a readable one is as long as a carrier takes, and no frames are cut.
+const LENS: [usize; 2] = [60, 900];
+/// How long the user's word and leave count.
+const HOUR_MS: u64 = 3_600_000;
+const PAGE: usize = 100;
+
+type Played = (Vec<Told>, Vec<String>);
+
+fn policy(word: FallbackWord) -> FallbackPolicy {
+    match word {
+        FallbackWord::Block => FallbackPolicy::Block,
+        FallbackWord::Verify => FallbackPolicy::Verify,
+        FallbackWord::Downgrade => FallbackPolicy::Downgrade,
+    }
+}
+
+fn in_an_hour() -> UnixMillis {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    UnixMillis(u64::try_from(since.as_millis()).unwrap_or(0) + HOUR_MS)
+}
+
+pub(super) async fn play(
+    cell: &Cell,
+    number: usize,
+    relay: &Relay,
+    carrier: &Arc<SimCarrier>,
+    rng: &mut StdRng,
+) -> Result<Played, MatrixError> {
+    let (near_number, far_number) = numbers(number)?;
+    let mut near = Phone::new(&cell.near, relay, "Near", near_number).await?;
+    near.join(carrier, true).await?;
+    near.switch_on();
+    let far = carrier.attach_standard(&far_number);
+    if cell.state.event == Some(Event::Offline) {
+        carrier.set_online(&far_number, false);
+    }
+    let subject = Subject::Number(NumberKey::of(&far_number));
+    near.client.open_thread(far_number.clone(), "Far".to_owned()).await?;
+    near.client.set_fallback_policy(PolicyScope::Account, Some(policy(cell.state.policy))).await?;
+    if cell.state.is_attested {
+        near.client.attest_absence(far_number.clone(), in_an_hour()).await?;
+    }
+    if cell.state.has_consent {
+        near.client.give_consent(subject, DeliveryMode::CarrierReadable, in_an_hour()).await?;
+    }
+    let (mut told, mut wrongs) = (Vec::new(), Vec::new());
+    for len in LENS {
+        let (mark, text) = words(rng, len);
+        told.push(send_out(cell, &near, &far, &far_number, carrier, (mark, text)).await?);
+    }
+    if cell.near_has_rcs() {
+        for len in LENS {
+            let (mark, text) = words(rng, len);
+            told.push(send_back(&near, &far, &far_number, carrier, (mark, text)).await?);
+        }
+    }
+    if !near.client.conversations().await?.is_empty() {
+        wrongs.push("a readable message began a conversation".to_owned());
+    }
+    near.remove().await?;
+    Ok((told, wrongs))
+}
+
+/// The near phone writes.
+async fn send_out(
+    cell: &Cell,
+    near: &Phone,
+    far: &StandardPhone,
+    far_number: &PhoneNumber,
+    carrier: &SimCarrier,
+    (mark, text): (String, String),
+) -> Result<Told, MatrixError> {
+    let before = far.shown().borrow().len();
+    let record_before = carrier.record().len();
+    let sent = near.client.send_plain(far_number.clone(), text.clone()).await;
+    let mut decision = None;
+    let mut has_downgrade_entry = false;
+    let fate = match sent {
+        Err(ClientError::Plain(PlainError::Refused(refused))) => {
+            decision = Some(StoredDecision { message: None, ..*refused });
+            Fate::Refused(refused.decision.reason.code())
+        }
+        Err(ClientError::Plain(error)) => Fate::Refused(error.code()),
+        Err(error) => return Err(error.into()),
+        Ok(order) => {
+            let message = await_plain(near, far, far_number, carrier, order, before, record_before).await?;
+            decision = near.client.decision_of(message.id).await?;
+            let entries = near.client.journal(0, PAGE).await?;
+            has_downgrade_entry =
+                entries.iter().any(|entry| entry.message == Some(message.id) && entry.kind == EntryKind::Downgrade);
+            fate_of(cell, far, &message, before, &text)
+        }
+    };
+    Ok(Told {
+        direction: Direction::Out,
+        len: text.len(),
+        carrier_could_read: carrier.could_read(mark.as_bytes()),
+        mark,
+        fate,
+        decision,
+        relay_could_read: false,
+        has_downgrade_entry,
+        shown: far.shown().borrow().len() - before,
+        is_foreign: false,
+    })
+}
+
+async fn plain_message(near: &Phone, number: &PhoneNumber, order: u64) -> Result<PlainMessageView, MatrixError> {
+    let messages = near.client.plain_messages(number.clone(), None, PAGE).await?;
+    let found = messages.into_iter().find(|message| message.order == order);
+    found.ok_or(MatrixError::Setup { what: "a message that was just written" })
+}
+
+/// Waits until the far phone shows something new, or the near one's app will learn no more.
+async fn await_plain(
+    near: &Phone,
+    far: &StandardPhone,
+    number: &PhoneNumber,
+    carrier: &SimCarrier,
+    order: u64,
+    before: usize,
+    record_before: usize,
+) -> Result<PlainMessageView, MatrixError> {
+    let is_over = |message: &PlainMessageView| {
+        let is_shown = far.shown().borrow().len() > before;
+        match message.state {
+            PlainState::Failed | PlainState::NotAllowed => true,
+            PlainState::Queued => false,
+            PlainState::Unconfirmed | PlainState::Stored | PlainState::Sent => is_shown,
+            PlainState::Delivered | PlainState::Displayed | PlainState::Received => true,
+        }
+    };
+    let drops = carrier.profile().steps.iter().any(|step| {
+        matches!(step, crate::data::Step::Drop { .. } | crate::data::Step::Refuse { .. })
+            || matches!(step, crate::data::Step::DropAbove { .. } | crate::data::Step::RefuseAbove { .. })
+    });
+    let limit = if drops { REFUSED_LIMIT } else { LIMIT };
+    until(&[near], limit, || async {
+        let message = plain_message(near, number, order).await?;
+        let is_seen = carrier.record()[record_before..].iter().any(|seen| seen.origin == Origin::Phone);
+        Ok((is_seen && is_over(&message)).then_some(()))
+    })
+    .await?;
+    plain_message(near, number, order).await
+}
+
+fn fate_of(cell: &Cell, far: &StandardPhone, message: &PlainMessageView, before: usize, text: &str) -> Fate {
+    let shown: Vec<String> = far.shown().borrow()[before..].iter().map(|shown| shown.text.clone()).collect();
+    let is_intact = shown.iter().any(|shown| shown == text);
+    if is_intact || (!shown.is_empty() && changes_words(&cell.carrier)) {
+        return Fate::Readable { is_intact };
+    }
+    match message.state {
+        PlainState::Failed => Fate::Failed("carrier_failed"),
+        PlainState::NotAllowed => Fate::Refused("no_longer_allowed"),
+        PlainState::Queued => Fate::Unconfirmed("queued"),
+        PlainState::Unconfirmed => Fate::Unconfirmed("unconfirmed"),
+        PlainState::Stored => Fate::Unconfirmed("stored"),
+        PlainState::Sent => Fate::Unconfirmed("sent"),
+        PlainState::Delivered | PlainState::Displayed | PlainState::Received => Fate::Believed,
+    }
+}
+
+/// The far phone writes: everybody on the way can read that, and it comes into a thread.
+async fn send_back(
+    near: &Phone,
+    far: &StandardPhone,
+    far_number: &PhoneNumber,
+    carrier: &SimCarrier,
+    (mark, text): (String, String),
+) -> Result<Told, MatrixError> {
+    let inbound = |messages: Vec<PlainMessageView>| {
+        let theirs = messages.into_iter().filter(|message| !matches!(message.sender, PlainSender::Own));
+        theirs.map(|message| message.words).collect::<Vec<_>>()
+    };
+    let told = far.send_text(&near.number, &text).await;
+    let limit = if told.is_ok() { REFUSED_LIMIT } else { Duration::from_millis(100) };
+    let phones = [near];
+    let arrived = until(&phones, limit, || async {
+        for thread in near.client.threads().await? {
+            let words = inbound(near.client.plain_messages(thread.number, None, PAGE).await?);
+            if let Some(found) = words.into_iter().find(|words| words.contains(&mark)) {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    });
+    let fate = match arrived.await? {
+        Some(words) => Fate::Readable { is_intact: words == text },
+        // The far phone is not ours to vouch for, and its carrier is as it is.
+        None => Fate::Unconfirmed("foreign"),
+    };
+    let _ = far_number;
+    Ok(Told {
+        direction: Direction::Back,
+        len: text.len(),
+        carrier_could_read: carrier.could_read(mark.as_bytes()),
+        mark,
+        shown: usize::from(matches!(fate, Fate::Readable { .. })),
+        fate,
+        decision: None,
+        relay_could_read: false,
+        has_downgrade_entry: false,
+        is_foreign: true,
+    })
+}
