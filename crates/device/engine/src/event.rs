@@ -308,15 +308,11 @@ impl EventRecord {
             Event::ConversationDowngraded { conversation, by, mode } => {
                 (40, *conversation.as_bytes(), *by.as_bytes(), none, u32::from(mode.code()))
             }
-            Event::ConversationRestored { conversation, by } => {
-                (41, *conversation.as_bytes(), *by.as_bytes(), none, 0)
-            }
+            Event::ConversationRestored { conversation, by } => (41, *conversation.as_bytes(), *by.as_bytes(), none, 0),
             Event::PlainReceived { number, order } => {
                 (42, *number.as_bytes(), none, u128::from(order).to_be_bytes(), 0)
             }
-            Event::PlainChanged { number, order } => {
-                (43, *number.as_bytes(), none, u128::from(order).to_be_bytes(), 0)
-            }
+            Event::PlainChanged { number, order } => (43, *number.as_bytes(), none, u128::from(order).to_be_bytes(), 0),
             Event::CarrierUnread { conversation, message, device } => (
                 50,
                 *conversation.as_bytes(),

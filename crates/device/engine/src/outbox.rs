@@ -292,12 +292,7 @@ impl Engine<'_> {
     }
 
     /// An envelope leaves the outbox.
-    pub(crate) fn leave(
-        &mut self,
-        number: u64,
-        record: &OutboxRecord,
-        state: DeliveryState,
-    ) -> Result<(), StoreError> {
+    pub(crate) fn leave(&mut self, number: u64, record: &OutboxRecord, state: DeliveryState) -> Result<(), StoreError> {
         self.tx.delete(Table::Outbox, &number.to_be_bytes())?;
         self.forget_carrier_route(number)?;
         match record.message() {

@@ -9,6 +9,8 @@ mod crash;
 mod hostile;
 mod identity;
 mod linking;
+mod plain;
+mod policy;
 mod rekey;
 mod resend;
 mod sessions;

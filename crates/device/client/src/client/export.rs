@@ -1,7 +1,8 @@
 //! Export: everything a user wrote and received, readable, in a file of theirs.
 //!
-//! JSON Lines, UTF-8: one object per line with a `type` of `account`, `contact`, `conversation` or `message`, in this order, messages
-//! oldest first within each conversation. It holds no key and no token: it is for reading, not for restoring. The file is for its owner
+//! JSON Lines, UTF-8: one object per line with a `type` of `account`, `contact`, `conversation`, `message`, `thread`, `plain_message` or
+//! `journal`, in this order, messages oldest first within each conversation or thread, and the whole journal of fallbacks, downgrades and
+//! refusals at the end. It holds no key and no token: it is for reading, not for restoring. The file is for its owner
 //! alone.
 
 use std::io::{self, Write};
@@ -9,6 +10,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rcseal_engine::message::MessageView;
+use rcseal_engine::plain::PlainMessageView;
+use rcseal_engine::policy::{DeliveryMode, JournalEntry, Subject};
 use rcseal_wire::content::{Body, Content};
 use rcseal_wire::id::ConversationId;
 use serde_json::{Value, json};
@@ -86,6 +89,33 @@ fn export(store: &Store, to: &Path) -> Result<ExportSummary, ClientError> {
             }
         }
     }
+    for thread in in_transaction(store, |engine| engine.threads())? {
+        line(&json!({ "type": "thread", "number": thread.number.as_str(), "name": thread.name }))?;
+        let (mut orders, mut before) = (Vec::new(), None);
+        loop {
+            let page = in_transaction(store, |engine| engine.plain_messages(&thread.number, before, PAGE_LEN))?;
+            let Some(oldest) = page.last() else { break };
+            before = Some(oldest.order);
+            orders.extend(page.iter().map(|message| message.order));
+        }
+        for order in orders.into_iter().rev() {
+            let page = in_transaction(store, |engine| {
+                engine.plain_messages(&thread.number, order.checked_add(1), 1)
+            })?;
+            for message in &page {
+                line(&plain(thread.number.as_str(), message))?;
+            }
+        }
+    }
+    let mut after = 0;
+    loop {
+        let page = in_transaction(store, |engine| engine.journal(after, PAGE_LEN))?;
+        let Some(last) = page.last() else { break };
+        after = last.number;
+        for entry in &page {
+            line(&journalled(entry))?;
+        }
+    }
     let file = file.into_inner().map_err(|error| ClientError::File(error.into_error()))?;
     file.sync_all().map_err(ClientError::File)?;
     Ok(summary)
@@ -102,6 +132,42 @@ fn places(store: &Store, conversation: ConversationId) -> Result<Vec<u64>, Clien
     }
     places.reverse();
     Ok(places)
+}
+
+fn plain(number: &str, message: &PlainMessageView) -> Value {
+    json!({
+        "type": "plain_message",
+        "number": number,
+        "message": message.id.to_string(),
+        "sender": message.sender.as_str(),
+        "at_ms": message.at.0,
+        "state": message.state.as_str(),
+        "mode": message.mode.as_str(),
+        "end_to_end": message.mode.is_end_to_end(),
+        "text": message.words,
+    })
+}
+
+fn journalled(entry: &JournalEntry) -> Value {
+    let (conversation, number) = match entry.subject {
+        Subject::Conversation(id) => (Some(id.to_string()), None),
+        Subject::Number(number) => (None, Some(number.text().to_owned())),
+    };
+    json!({
+        "type": "journal",
+        "number": entry.number,
+        "at_ms": entry.at.0,
+        "kind": entry.kind.as_str(),
+        "conversation": conversation,
+        "thread": number,
+        "message": entry.message.map(|id| id.to_string()),
+        "wanted": entry.wanted.as_str(),
+        "taken": entry.taken.map(DeliveryMode::as_str),
+        "reason": entry.reason.code(),
+        "consent": entry.consent.map(|consent| consent.0),
+        "decision": entry.decision,
+        "chain": entry.chain.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
+    })
 }
 
 fn describe(message: &MessageView) -> Value {

@@ -143,13 +143,18 @@ impl Engine<'_> {
         message: MessageKey,
     ) -> Result<(), StoreError> {
         let Some(sent) = self.message(message)? else { return Ok(()) };
-        let decided = self.decision_of(sent.id)?.and_then(|stored| stored.decision.mode());
-        if decided != Some(DeliveryMode::Native)
-            || self.tx.get(Table::CarrierRoute, &tried_key(message, device))?.is_some()
-        {
+        let Some(decided) = self.decision_of(sent.id)?.map(|stored| stored.decision) else { return Ok(()) };
+        // Copies for the user's other devices are nobody else's business.
+        if decided.mode() != Some(DeliveryMode::Native) || device.account == sent.sender.account {
             return Ok(());
         }
-        let Some(to) = self.native_way(device)? else { return Ok(()) };
+        if self.tx.get(Table::CarrierRoute, &tried_key(message, device))?.is_some() {
+            // Sent again: the carrier has had its turn.
+            return self.note_fallback(message, sent.id, Reason::CarrierUnconfirmed);
+        }
+        let Some(to) = self.native_way(device)? else {
+            return self.note_fallback(message, sent.id, Reason::DeviceNotOnCarrier);
+        };
         let record = RouteRecord {
             phase: Phase::Ready.code(),
             as_text: 0,
@@ -271,6 +276,21 @@ impl Engine<'_> {
         Ok(TransportProfile { is_binary_safe, body_len_max, ..profile.clone() })
     }
 
+    /// The journal hears that an envelope goes by the relay that was to go by the carrier.
+    fn note_fallback(&mut self, key: MessageKey, message: MessageId, reason: Reason) -> Result<(), StoreError> {
+        let decision = self.decision_of(message)?.map_or(0, |stored| stored.decision.number);
+        self.append_to_journal(&Entry {
+            kind: EntryKind::Fallback,
+            subject: Subject::Conversation(key.conversation),
+            message: Some(message),
+            wanted: DeliveryMode::Native,
+            taken: Some(DeliveryMode::Relayed),
+            reason,
+            consent: None,
+            decision,
+        })
+    }
+
     /// The envelope goes by the relay, as it is.
     fn back_to_relay(&mut self, number: u64, record: &mut OutboxRecord, reason: Reason) -> Result<(), AccountError> {
         if let Some(mut route) = self.carrier_route(number)? {
@@ -285,17 +305,7 @@ impl Engine<'_> {
         self.put_outgoing(number, record)?;
         let Some(key) = record.message() else { return Ok(()) };
         let Some(mut message) = self.message(key)? else { return Ok(()) };
-        let decision = self.decision_of(message.id)?.map_or(0, |stored| stored.decision.number);
-        self.append_to_journal(&Entry {
-            kind: EntryKind::Fallback,
-            subject: Subject::Conversation(key.conversation),
-            message: Some(message.id),
-            wanted: DeliveryMode::Native,
-            taken: Some(DeliveryMode::Relayed),
-            reason,
-            consent: None,
-            decision,
-        })?;
+        self.note_fallback(key, message.id, reason)?;
         if message.encryption == EncryptionStatus::Native {
             message.encryption = EncryptionStatus::Relayed;
             self.put_message(&message)?;

@@ -41,7 +41,8 @@ impl Engine<'_> {
             Sender::Anonymous => return Ok(CarrierDisposition::ReadableRefused),
         };
         let media_type = content_type.split(';').next().unwrap_or_default().trim();
-        let Some(words) = std::str::from_utf8(body).ok().filter(|_| media_type.eq_ignore_ascii_case("text/plain")) else {
+        let Some(words) = std::str::from_utf8(body).ok().filter(|_| media_type.eq_ignore_ascii_case("text/plain"))
+        else {
             return Ok(CarrierDisposition::Unsupported);
         };
         if words.is_empty() || words.len() > TEXT_LEN_MAX {

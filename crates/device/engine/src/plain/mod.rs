@@ -19,6 +19,6 @@ mod thread;
 
 pub use inbound::{STRANGER_MESSAGES_MAX, STRANGER_THREADS_MAX, THREAD_MESSAGES_MAX};
 pub use message::{PlainMessageView, PlainSender, PlainState};
-pub use outbox::PlainOutgoing;
 pub(crate) use outbox::PlainOrigin;
+pub use outbox::PlainOutgoing;
 pub use thread::{PlainError, ThreadView};

@@ -17,7 +17,8 @@ use crate::event::Event;
 use crate::message::{FailureReason, MessageKey, MessageState};
 use crate::pages::Pages;
 use crate::policy::{
-    ContentKind, DeliveryMode, Entry, EntryKind, Permitted, Plaintext, PolicyError, Readable, Reason, Recipient, Subject,
+    ContentKind, DeliveryMode, Entry, EntryKind, Permitted, Plaintext, PolicyError, Readable, Reason, Recipient,
+    Subject,
 };
 use crate::record::{Record, key, trailing_u64};
 use crate::store::{BadRow, StoreError, Table};
@@ -310,12 +311,7 @@ impl Engine<'_> {
         self.plain_leaves(number, &record, state)
     }
 
-    fn plain_leaves(
-        &mut self,
-        number: u64,
-        record: &PlainOutboxRecord,
-        state: PlainState,
-    ) -> Result<(), StoreError> {
+    fn plain_leaves(&mut self, number: u64, record: &PlainOutboxRecord, state: PlainState) -> Result<(), StoreError> {
         self.tx.delete(Table::PlainOutbox, &number.to_be_bytes())?;
         self.move_plain(record.to()?, record.origin(), state)
     }

@@ -1,7 +1,8 @@
 //! Consents: the user's recorded agreement that messages to one recipient go in one mode, for a time.
 //!
 //! A consent binds the account that gave it, the recipient's account and number, the mode and an expiry. One that was withdrawn or has
-//! expired is as good as none, and one for a mode serves no other. Rows stay when they have ended: the journal names them.
+//! expired is as good as none, and one for a mode serves no other. For a recipient the newest counts and no other: the end of one never
+//! brings an earlier one back. Rows stay when they have ended: the journal names them.
 
 use rcseal_wire::id::AccountId;
 use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
@@ -42,10 +43,10 @@ fn consent_key(id: ConsentId) -> Vec<u8> {
     key(&[&[prefix::CONSENT], &id.0.to_be_bytes()])
 }
 
-fn newest_key(recipient: Recipient, mode: DeliveryMode) -> Vec<u8> {
+fn newest_key(recipient: Recipient) -> Vec<u8> {
     let account = recipient.account.map_or(NONE, |account| *account.as_bytes());
     let number = recipient.number.map_or(NONE, |number| *number.as_bytes());
-    key(&[&[prefix::NEWEST_CONSENT], &account, &number, &[mode.code()]])
+    key(&[&[prefix::NEWEST_CONSENT], &account, &number])
 }
 
 fn read(id: ConsentId, row: &[u8]) -> Result<Consent, StoreError> {
@@ -69,7 +70,7 @@ fn read(id: ConsentId, row: &[u8]) -> Result<Consent, StoreError> {
 
 impl Engine<'_> {
     /// The user agrees that messages of a conversation or thread go in a mode that others can read, until `expires_at`. The agreement is
-    /// for its recipient as it is now: another number of the contact is another recipient.
+    /// for its recipient as it is now: another number of the contact is another recipient. It takes the place of an earlier one.
     ///
     /// # Errors
     /// [`PolicyError::NotReadable`], [`PolicyError::Expiry`], [`PolicyError::UnknownConversation`], [`PolicyError::NoNumber`] for a
@@ -94,7 +95,7 @@ impl Engine<'_> {
         let by = self.account()?.address.account;
         let consent = Consent { id, by, recipient, mode, given_at: self.now, expires_at, withdrawn_at: None };
         self.put_consent(&consent)?;
-        self.tx.put(Table::Policy, &newest_key(recipient, mode), &Number(id.0).to_row())?;
+        self.tx.put(Table::Policy, &newest_key(recipient), &Number(id.0).to_row())?;
         Ok(id)
     }
 
@@ -142,17 +143,9 @@ impl Engine<'_> {
         self.tx.put(Table::Policy, &consent_key(consent.id), &record.to_row())
     }
 
-    /// The newest consent to each readable mode for a recipient.
-    pub(super) fn consents_for(
-        &self,
-        recipient: Recipient,
-    ) -> Result<[Option<Consent>; DeliveryMode::READABLE.len()], StoreError> {
-        let mut consents = [None; DeliveryMode::READABLE.len()];
-        for (place, mode) in consents.iter_mut().zip(DeliveryMode::READABLE) {
-            if let Some(row) = self.tx.get(Table::Policy, &newest_key(recipient, mode))? {
-                *place = self.consent(ConsentId(Number::from_row(Table::Policy, &row)?.0))?;
-            }
-        }
-        Ok(consents)
+    /// The newest consent for a recipient.
+    pub(super) fn consent_for(&self, recipient: Recipient) -> Result<Option<Consent>, StoreError> {
+        let Some(row) = self.tx.get(Table::Policy, &newest_key(recipient))? else { return Ok(None) };
+        self.consent(ConsentId(Number::from_row(Table::Policy, &row)?.0))
     }
 }

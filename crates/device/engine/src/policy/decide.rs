@@ -1,8 +1,6 @@
 //! The rule: a pure function from inputs to a decision. `docs/protocol/delivery.md` has it as a table; the numbers are the same.
 
-use super::decision::{
-    CarrierHint, Choice, ConsentState, ContentKind, Decision, Inputs, PeerCapability,
-};
+use super::decision::{CarrierHint, Choice, ConsentState, ContentKind, Decision, Inputs, PeerCapability};
 use super::mode::{DeliveryMode, FallbackPolicy, RoutePreference};
 use super::reason::Reason;
 
@@ -25,20 +23,18 @@ const fn refuse(reason: Reason, consent: ConsentState) -> Decision {
 pub fn decide(inputs: &Inputs) -> Decision {
     // 1: the stricter policy wins.
     let policy = inputs.policies.strictest();
-    let is_known_capable = inputs.peer == PeerCapability::KnownCapable;
     // 2: the user has acknowledged that this conversation goes without, in this mode, and has agreed to it.
-    if is_known_capable
+    if let PeerCapability::KnownCapable { since } = inputs.peer
         && inputs.content != ContentKind::Notice
         && policy == FallbackPolicy::Downgrade
         && let Some(acknowledged) = inputs.acknowledged
+        && acknowledged.at >= since
         && inputs.ways.has(acknowledged.mode)
         && !acknowledged.mode.is_end_to_end()
         && let Some(consent) = inputs.consent_to(acknowledged.mode)
     {
         return match inputs.content {
-            ContentKind::Words => {
-                send(acknowledged.mode, Reason::DowngradeAcknowledged, ConsentState::Given(consent))
-            }
+            ContentKind::Words => send(acknowledged.mode, Reason::DowngradeAcknowledged, ConsentState::Given(consent)),
             ContentKind::Other | ContentKind::Notice => refuse(Reason::ContentUnfit, ConsentState::NotNeeded),
         };
     }
@@ -51,7 +47,7 @@ pub fn decide(inputs: &Inputs) -> Decision {
         return refuse(Reason::PolicyBlocks, ConsentState::NotNeeded);
     }
     // 5: an acknowledgement that does not serve, for want of a way or of consent, is as good as none.
-    if is_known_capable {
+    if inputs.peer.is_known() {
         let missing = match policy {
             FallbackPolicy::Downgrade => ConsentState::AcknowledgementNeeded,
             FallbackPolicy::Verify | FallbackPolicy::Block => ConsentState::NotNeeded,
@@ -70,7 +66,7 @@ pub fn decide(inputs: &Inputs) -> Decision {
     if inputs.content != ContentKind::Words {
         return refuse(Reason::ContentUnfit, ConsentState::NotNeeded);
     }
-    // 9 and 10: the mode that the fewest can read, of those with a way and a consent of their own.
+    // 9 and 10: the one mode that the user has agreed to, where there is a way for it.
     let mut has_way = false;
     for mode in DeliveryMode::READABLE {
         if inputs.ways.has(mode) {

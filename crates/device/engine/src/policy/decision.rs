@@ -154,6 +154,14 @@ impl AbsenceEvidence {
     }
 }
 
+impl PeerCapability {
+    /// Whether it is known.
+    #[must_use]
+    pub const fn is_known(self) -> bool {
+        matches!(self, Self::KnownCapable { .. })
+    }
+}
+
 /// The user's word that a conversation that was end to end goes without, in this mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Acknowledgement {
@@ -199,7 +207,10 @@ impl Ways {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PeerCapability {
     /// Known to have end-to-end encryption: an account, or a number that was one's. A latch; nothing takes it back.
-    KnownCapable,
+    KnownCapable {
+        /// Since when. A downgrade that was acknowledged before that was acknowledged for somebody else, as far as the user knew.
+        since: UnixMillis,
+    },
     /// Nothing is known.
     Unknown,
 }
@@ -293,8 +304,9 @@ pub struct Inputs {
     pub absence: Option<AbsenceEvidence>,
     /// The user's word that this conversation goes without.
     pub acknowledged: Option<Acknowledgement>,
-    /// The consents on record for this recipient, the newest for each readable mode.
-    pub consents: [Option<Consent>; DeliveryMode::READABLE.len()],
+    /// The newest consent on record for this recipient. One at a time: were there several, the end of one would move messages to the mode
+    /// of another, and time alone would make them more readable.
+    pub consent: Option<Consent>,
     /// What was seen of the network.
     pub observed: Observed,
 }
@@ -303,10 +315,7 @@ impl Inputs {
     /// The consent that serves a mode now.
     #[must_use]
     pub fn consent_to(&self, mode: DeliveryMode) -> Option<ConsentId> {
-        self.consents
-            .iter()
-            .flatten()
-            .find(|consent| consent.serves(mode, self.by, self.recipient, self.now))
-            .map(|consent| consent.id)
+        let consent = self.consent?;
+        consent.serves(mode, self.by, self.recipient, self.now).then_some(consent.id)
     }
 }

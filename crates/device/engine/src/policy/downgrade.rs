@@ -73,6 +73,9 @@ impl Engine<'_> {
             return Err(PolicyError::NumberOfContact);
         }
         let mut inputs = self.inputs(subject, ContentKind::Words)?;
+        if !inputs.peer.is_known() {
+            return Err(PolicyError::NotKnownCapable);
+        }
         inputs.acknowledged = Some(Acknowledgement { mode, at: self.now });
         if decide(&inputs).mode() != Some(mode) {
             return Err(PolicyError::NotAllowed);

@@ -31,6 +31,9 @@ pub enum PolicyError {
     /// The recipient is known to have end-to-end encryption.
     #[error("the recipient is known to have end-to-end encryption")]
     KnownCapable,
+    /// Nothing is known of the recipient: there is nothing to acknowledge, and policy asks for evidence instead.
+    #[error("the recipient is not known to have end-to-end encryption")]
+    NotKnownCapable,
     /// The number is a contact's: the downgrade is to be acknowledged in the conversation with it, so that both sides see it.
     #[error("the number is a contact's; acknowledge it in the conversation")]
     NumberOfContact,
@@ -58,6 +61,7 @@ impl PolicyError {
             Self::Expiry => "expiry_out_of_range",
             Self::UnknownConsent => "consent_unknown",
             Self::KnownCapable => "recipient_known_capable",
+            Self::NotKnownCapable => "recipient_not_known_capable",
             Self::NumberOfContact => "number_of_contact",
             Self::NotAllowed => "downgrade_not_allowed",
             Self::NotDowngraded => "not_downgraded",

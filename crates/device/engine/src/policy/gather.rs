@@ -4,15 +4,13 @@ use rcseal_wire::content::Body;
 use rcseal_wire::id::{AccountId, ConversationId, MessageId};
 
 use super::decide::decide;
-use super::decision::{
-    AbsenceEvidence, ContentKind, Decision, Inputs, Observed, PeerCapability, Recipient, Ways,
-};
+use super::decision::{AbsenceEvidence, ContentKind, Decision, Inputs, Observed, PeerCapability, Recipient, Ways};
 use super::error::PolicyError;
 use super::mode::{DeliveryMode, FallbackPolicy};
 use super::record::{StoredDecision, Subject};
 use crate::account::AccountError;
 use crate::capability::{Latch, Latched, NumberKey};
-use crate::context::Engine;
+use crate::context::{Engine, UnixMillis};
 use crate::conversation::devices_in_scope;
 use crate::store::StoreError;
 
@@ -46,8 +44,10 @@ impl Explanation {
             if names.is_empty() { "none".to_owned() } else { names.join(", ") }
         };
         let peer = match (inputs.peer, self.latch) {
-            (PeerCapability::KnownCapable, Some(latch)) => format!("known capable, by {}", latch.source.as_str()),
-            (PeerCapability::KnownCapable, None) => "known capable, an account".to_owned(),
+            (PeerCapability::KnownCapable { .. }, Some(latch)) => {
+                format!("known capable, by {}", latch.source.as_str())
+            }
+            (PeerCapability::KnownCapable { .. }, None) => "known capable, an account".to_owned(),
             (PeerCapability::Unknown, _) => "unknown".to_owned(),
         };
         let absence = match inputs.absence {
@@ -56,7 +56,7 @@ impl Explanation {
             Some(AbsenceEvidence::UserAttested { .. }) => "expired".to_owned(),
         };
         let acknowledged = inputs.acknowledged.map_or("no".to_owned(), |it| it.mode.as_str().to_owned());
-        let consents = DeliveryMode::READABLE.into_iter().filter(|mode| inputs.consent_to(*mode).is_some()).collect();
+        let consented = DeliveryMode::READABLE.into_iter().filter(|mode| inputs.consent_to(*mode).is_some()).collect();
         vec![
             ("policy of the tenant", policy(inputs.policies.tenant)),
             ("policy of the account", inputs.policies.account.as_str().to_owned()),
@@ -67,7 +67,7 @@ impl Explanation {
             ("recipient", peer),
             ("evidence of absence", absence),
             ("downgrade acknowledged", acknowledged),
-            ("consents", names(consents)),
+            ("consent", names(consented)),
             ("failures of the carrier", inputs.observed.native_failures.to_string()),
             ("carrier's answer about the number", inputs.observed.hint.as_str().to_owned()),
         ]
@@ -100,13 +100,11 @@ impl Engine<'_> {
         let recipient = self.recipient_of(subject)?;
         let settings = self.settings(subject)?;
         let may_be_readable = settings.policies.strictest() == FallbackPolicy::Downgrade;
-        let peer = match recipient {
-            // An account has keys: that is what it is.
-            Recipient { account: Some(_), .. } => PeerCapability::KnownCapable,
-            Recipient { number: Some(number), .. } if self.latched(Latched::Number(number))?.is_some() => {
-                PeerCapability::KnownCapable
-            }
-            Recipient { .. } => PeerCapability::Unknown,
+        let peer = match (recipient.account, self.latch_of(recipient)?) {
+            (_, Some(latch)) => PeerCapability::KnownCapable { since: latch.since },
+            // An account has keys, whether they are here yet or not.
+            (Some(_), None) => PeerCapability::KnownCapable { since: UnixMillis(0) },
+            (None, None) => PeerCapability::Unknown,
         };
         Ok(Inputs {
             now: self.now,
@@ -120,7 +118,7 @@ impl Engine<'_> {
             absence: settings.absence,
             acknowledged: settings.acknowledged,
             // Where policy allows nothing less, no consent is looked for.
-            consents: if may_be_readable { self.consents_for(recipient)? } else { Default::default() },
+            consent: if may_be_readable { self.consent_for(recipient)? } else { None },
             observed: match recipient.number {
                 Some(number) => self.observed(number)?,
                 None => Observed::default(),
@@ -168,12 +166,17 @@ impl Engine<'_> {
     /// [`PolicyError::UnknownConversation`].
     pub fn explain(&self, subject: Subject) -> Result<Explanation, PolicyError> {
         let inputs = self.inputs(subject, ContentKind::Words)?;
-        let latch = match inputs.recipient {
-            Recipient { account: Some(account), .. } => self.latched(Latched::Account(account))?,
-            Recipient { number: Some(number), .. } => self.latched(Latched::Number(number))?,
-            Recipient { .. } => None,
-        };
+        let latch = self.latch_of(inputs.recipient)?;
         Ok(Explanation { subject, inputs, latch, decision: decide(&inputs) })
+    }
+
+    /// Since when a recipient is known to be capable, as an account where it is one.
+    fn latch_of(&self, recipient: Recipient) -> Result<Option<Latch>, StoreError> {
+        match recipient {
+            Recipient { account: Some(account), .. } => self.latched(Latched::Account(account)),
+            Recipient { number: Some(number), .. } => self.latched(Latched::Number(number)),
+            Recipient { .. } => Ok(None),
+        }
     }
 
     /// Decides about a message, and answers the decision as it is to be stored.

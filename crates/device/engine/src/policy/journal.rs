@@ -252,7 +252,8 @@ impl Engine<'_> {
                 return Ok((is_unbroken, chain));
             }
             for (key, row) in &rows {
-                let (found, record) = (trailing_u64(Table::Journal, key)?, JournalRecord::from_row(Table::Journal, row)?);
+                let (found, record) =
+                    (trailing_u64(Table::Journal, key)?, JournalRecord::from_row(Table::Journal, row)?);
                 is_unbroken &= found == number + 1 && record.chain == record.chain_after(found, &chain);
                 (number, chain) = (found, record.chain);
             }

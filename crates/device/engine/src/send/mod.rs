@@ -90,12 +90,7 @@ impl Engine<'_> {
     }
 
     /// Decides how a message goes, and stores the decision. A refusal is the error.
-    fn decided(
-        &mut self,
-        conversation: ConversationId,
-        body: &Body,
-        id: MessageId,
-    ) -> Result<DeliveryMode, SendError> {
+    fn decided(&mut self, conversation: ConversationId, body: &Body, id: MessageId) -> Result<DeliveryMode, SendError> {
         let decided = self.decide_about(Subject::Conversation(conversation), content_kind(body), Some(id))?;
         let Some(mode) = decided.decision.mode() else {
             return Err(SendError::Refused(Box::new(StoredDecision { message: None, ..decided })));

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use prost::Message as _;
+
 use super::*;
 use crate::id::{
     AccountId, BlobId, ConversationId, Digest, EnvelopeId, KeySetCounter, KeySetHash, MailboxId, MessageId,
@@ -63,6 +65,7 @@ fn every_body() -> Vec<Body> {
             forms: vec![FrameForm::Binary, FrameForm::Text],
         }),
         Body::Capabilities(Capabilities::default()),
+        Body::DeliveryNotice(DeliveryNotice { mode: 5 }),
         Body::ContactSync(vec![
             ContactEntry {
                 account: AccountId::from_bytes([1; 16]),
@@ -134,6 +137,15 @@ fn a_silent_body_of_a_later_version_is_ignored_and_survives_unchanged() {
     assert_eq!(content.as_bytes(), later);
     let card = Content::new(Body::Capabilities(Capabilities::default()), None);
     assert!(card.as_bytes().ends_with(&[0x88, 0x02, 0x01]), "who does not know the card shows nothing");
+}
+
+#[test]
+fn a_notice_of_no_mode_or_of_one_far_beyond_is_of_a_later_version() {
+    for mode in [0, 256, u32::MAX] {
+        let body = Some(proto::content::Body::DeliveryNotice(proto::DeliveryNotice { mode }));
+        let bytes = proto::Content { body, ..Default::default() }.encode_to_vec();
+        assert!(matches!(Content::parse(bytes).unwrap().body(), Body::Unknown), "{mode}");
+    }
 }
 
 #[test]

@@ -23,7 +23,9 @@ fn one_sender_pushes_out_only_its_own_frames() {
     let mut pair = Pair::new(&pager());
     let handed = pair.ada_writes(&"long ".repeat(600));
     let (last, others) = handed[0].messages.split_last().unwrap();
-    others.iter().for_each(|message| drop(pair.bring(message)));
+    for message in others {
+        pair.bring(message);
+    }
     let before = rows(&pair);
     // The same number, without the carrier's word for it, is another sender.
     let mallory = Sender::Claimed(number(ADA));

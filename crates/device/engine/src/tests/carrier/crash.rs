@@ -2,7 +2,7 @@
 
 use rcseal_rcs::transport::{Sender, Taken};
 
-use super::{ADA, Pair, number, pager, wrapped};
+use super::{ADA, Pair, pager, wrapped};
 use crate::message::MessageState;
 use crate::tests::crash::crash_at_every_write;
 use crate::tests::world::{messages, text, texts};
@@ -80,7 +80,9 @@ fn killed_between_any_two_steps_nothing_is_lost_and_nothing_is_shown_twice() {
                 Kill::AfterSome => 2,
                 _ => handed.messages.len(),
             };
-            handed.messages.iter().take(brought).for_each(|message| drop(pair.bring(message)));
+            for message in handed.messages.iter().take(brought) {
+                pair.bring(message);
+            }
             if matches!(kill, Kill::BeforeReceipt | Kill::Never) {
                 pair.taken(&handed, Taken::Answered);
             }
@@ -94,13 +96,14 @@ fn killed_between_any_two_steps_nothing_is_lost_and_nothing_is_shown_twice() {
         pair.world.serve(&mut pair.ada);
         let again: Vec<_> = pair.world.carried.drain(..).collect();
         for (_, _, messages) in &again {
-            messages.iter().for_each(|message| drop(pair.bring(message)));
+            for message in messages {
+                pair.bring(message);
+            }
         }
         pair.settle();
         let shown = texts(&mut pair.bob, pair.conversation);
         assert_eq!(shown.iter().filter(|shown| **shown == words).count(), 1, "{kill:?}");
         let last = messages(&mut pair.ada, pair.conversation).pop().unwrap();
         assert_eq!(last.state, MessageState::Delivered, "{kill:?}");
-        assert_eq!(number(ADA).as_str(), ADA);
     }
 }
