@@ -92,7 +92,7 @@ enum Cleared {
 
 /// A question to the carrier, or something for it.
 enum Task {
-    Send(Cleared),
+    Send(Box<Cleared>),
     Ask(PhoneNumber),
 }
 
@@ -262,7 +262,7 @@ impl Core {
 
     /// An envelope is the carrier's.
     pub(super) fn queue_for_carrier(&self, number: u64, handover: CarrierHandover) {
-        self.carrier.put(Task::Send(Cleared::Envelope(number, handover)));
+        self.carrier.put(Task::Send(Box::new(Cleared::Envelope(number, handover))));
     }
 
     /// The engine wants to know what a number can do. Answers whether that is a new question.
@@ -287,10 +287,10 @@ impl Core {
             .await?;
         let count = notices.len() + words.len();
         for outgoing in words {
-            self.carrier.put(Task::Send(Cleared::Words(outgoing)));
+            self.carrier.put(Task::Send(Box::new(Cleared::Words(outgoing))));
         }
         for notice in notices {
-            self.carrier.put(Task::Send(Cleared::Notice(notice)));
+            self.carrier.put(Task::Send(Box::new(Cleared::Notice(notice))));
         }
         Ok(count)
     }
@@ -351,7 +351,7 @@ impl Core {
 
     async fn carry_out(&self, task: Task) -> Result<(), ClientError> {
         match task {
-            Task::Send(cleared) => self.hand_over(cleared).await,
+            Task::Send(cleared) => self.hand_over(*cleared).await,
             Task::Ask(number) => self.ask(number).await,
         }
     }

@@ -1,5 +1,6 @@
 //! Where an envelope goes, and when it goes by the relay after all.
 
+use rcseal_rcs::frame::{Kind, split};
 use rcseal_rcs::transport::{Carriage, CarrierMessage, SendFailure, Taken};
 use rcseal_wire::content::Body;
 use rcseal_wire::frame::SubmitStatus;
@@ -10,6 +11,8 @@ use crate::carrier::CarrierDisposition;
 use crate::message::{EncryptionStatus, MessageState};
 use crate::policy::{DeliveryMode, EntryKind, Reason};
 use crate::store::Table;
+use crate::tests::linking::link;
+use crate::tests::resend::spoil;
 use crate::tests::world::{messages, text, texts};
 
 fn last_of_ada(pair: &mut Pair) -> (MessageState, EncryptionStatus) {
@@ -248,4 +251,36 @@ fn a_blocked_contact_is_told_of_no_number() {
     pair.settle();
     let claimed = pair.bob.with(0, |engine| engine.contact_number(ada.account)).unwrap().claimed;
     assert_eq!(claimed, [(ada, number("+15552010077"))]);
+}
+
+#[test]
+fn a_device_that_is_not_on_the_carrier_gets_its_envelope_by_the_relay() {
+    let mut pair = Pair::new(&wide());
+    let mut tablet = link(&mut pair.world, &mut pair.bob, 9);
+    pair.world.settle(&mut [&mut pair.ada, &mut pair.bob, &mut tablet]);
+    let handed = pair.ada_writes("for both");
+    assert_eq!(handed.len(), 1);
+    pair.bring(&handed[0].messages[0]);
+    pair.world.settle(&mut [&mut pair.ada, &mut pair.bob, &mut tablet]);
+    for phone in [&mut pair.bob, &mut tablet] {
+        assert_eq!(texts(phone, pair.conversation).last().unwrap(), "for both");
+    }
+    assert_eq!(pair.journal().iter().map(|entry| entry.reason).collect::<Vec<_>>(), [Reason::DeviceNotOnCarrier]);
+}
+
+#[test]
+fn what_a_device_could_not_decrypt_is_sent_again_by_the_relay() {
+    let mut pair = Pair::new(&wide());
+    let handed = pair.ada_writes("one");
+    let spoilt = spoil(&mut pair.bob, &handed[0].envelope());
+    let frame = split(Kind::Envelope, part(&handed[0].messages[0]).id(), &spoilt, &wide()).unwrap().remove(0);
+    let disposition = pair.bring_body("message/cpim", frame.as_bytes());
+    assert!(matches!(disposition, CarrierDisposition::Envelope(Disposition::Undecryptable(_))), "{disposition:?}");
+    pair.settle();
+    assert!(pair.world.carried.is_empty(), "the carrier has had its turn");
+    assert_eq!(texts(&mut pair.bob, pair.conversation).last().unwrap(), "one");
+    assert_eq!(last_of_ada(&mut pair).0, MessageState::Delivered);
+    pair.patience_ends();
+    pair.settle();
+    assert_eq!(texts(&mut pair.bob, pair.conversation).len(), 3);
 }
