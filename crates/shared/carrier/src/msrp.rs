@@ -87,6 +87,8 @@ pub struct MsrpLimits {
     pub response: Duration,
     /// Until the far end takes bytes off the connection, or sends the rest of something that it began.
     pub stall: Duration,
+    /// Until a session on which nothing comes in is ended.
+    pub idle: Duration,
 }
 
 impl Default for MsrpLimits {
@@ -101,6 +103,7 @@ impl Default for MsrpLimits {
             connect: Duration::from_secs(15),
             response: Duration::from_secs(30),
             stall: Duration::from_secs(30),
+            idle: Duration::from_secs(600),
         }
     }
 }

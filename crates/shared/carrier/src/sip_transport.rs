@@ -46,9 +46,6 @@ const WRAPPER_LEN: usize = 640;
 /// Numbers whose sessions are remembered. Beyond them the first that has no session is forgotten.
 const PEERS_MAX: usize = 256;
 
-/// Sessions that peers have opened or are opening. Those that stand are bounded by the endpoint as well.
-const INCOMING_MAX: usize = 64;
-
 /// How long after the end of its connection a peer's BYE is waited for.
 const BYE_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -409,6 +406,8 @@ async fn keep(session: Session, dialog: Dialog, last_used: Arc<Mutex<Instant>>, 
 
 /// Takes sessions that peers open. Aborted, it ends them.
 async fn take_invites(inner: Arc<Inner>) {
+    // Half of the places are ours: peers that open sessions do not keep us from sending.
+    let incoming_max = inner.endpoint.as_ref().map_or(1, |endpoint| endpoint.sessions_max().div_ceil(2));
     let mut sessions = JoinSet::new();
     loop {
         let invite = tokio::select! {
@@ -416,7 +415,7 @@ async fn take_invites(inner: Arc<Inner>) {
             Some(_) = sessions.join_next() => continue,
         };
         let Some(invite) = invite else { return };
-        if sessions.len() >= INCOMING_MAX {
+        if sessions.len() >= incoming_max {
             invite.reject(486);
             continue;
         }

@@ -224,7 +224,7 @@ impl FtClient {
                 from
             }
             416 => return Err(FtError::Length),
-            200..=299 => return Err(FtError::Protocol),
+            201..=299 => return Err(FtError::Protocol),
             _ => return Err(answer.refusal()),
         };
         if validator.is_some() && tag.is_some() && tag != *validator {

@@ -131,6 +131,12 @@ impl Endpoint {
         self.inner.address
     }
 
+    /// Sessions at once.
+    #[must_use]
+    pub fn sessions_max(&self) -> usize {
+        self.inner.config.limits.sessions_max
+    }
+
     /// The largest message that is taken.
     #[must_use]
     pub fn message_len_max(&self) -> usize {

@@ -15,7 +15,7 @@ use rcseal_rcs::text::MediaType;
 use rcseal_rcs::transport::CarrierMessageId;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 
 use super::error::SessionError;
 use super::stream::{Connection, READ_LEN, Wire};
@@ -24,6 +24,10 @@ use crate::transport::Answer;
 
 /// Frames between a sender and the writing task: a few, since the bytes are counted elsewhere.
 const WRITE_QUEUE: usize = 8;
+
+/// Responses and reports that wait to be written. Reading never waits for writing, or two ends that both send could wait for each other;
+/// a peer that asks this much and reads nothing loses the session.
+const REPLY_QUEUE: usize = 1024;
 
 /// What is known of a message that is under way.
 #[derive(Debug, Clone, Copy, Default)]
@@ -141,10 +145,11 @@ impl Session {
         });
         let (writer, frames) = mpsc::channel(WRITE_QUEUE);
         let (read_half, write_half) = tokio::io::split(connection.wire);
-        tokio::spawn(write(Arc::clone(&shared), write_half, frames));
+        let (replies, waiting_replies) = mpsc::channel(REPLY_QUEUE);
+        tokio::spawn(write(Arc::clone(&shared), write_half, frames, waiting_replies));
         let reader = Reader {
             shared: Arc::clone(&shared),
-            writer: writer.downgrade(),
+            replies,
             inlet,
             assembler: Assembler::new(AssemblyLimits {
                 message_len_max: limits.message_len_max,
@@ -314,10 +319,17 @@ pub(super) fn seed() -> [u8; 8] {
     seed
 }
 
-async fn write(shared: Arc<Shared>, mut half: WriteHalf<Box<dyn Wire>>, mut frames: mpsc::Receiver<Frame>) {
+async fn write(
+    shared: Arc<Shared>,
+    mut half: WriteHalf<Box<dyn Wire>>,
+    mut frames: mpsc::Receiver<Frame>,
+    mut replies: mpsc::Receiver<Frame>,
+) {
     let mut over = shared.over.subscribe();
     loop {
         let frame = tokio::select! {
+            biased;
+            Some(reply) = replies.recv() => Some(reply),
             frame = frames.recv() => frame,
             _ = over.wait_for(|is_over| *is_over) => None,
         };
@@ -338,8 +350,7 @@ async fn write(shared: Arc<Shared>, mut half: WriteHalf<Box<dyn Wire>>, mut fram
 /// Reads one session's frames.
 struct Reader {
     shared: Arc<Shared>,
-    /// Weak, so that the session ends when its handles are dropped.
-    writer: mpsc::WeakSender<Frame>,
+    replies: mpsc::Sender<Frame>,
     inlet: Arc<dyn Inlet>,
     assembler: Assembler,
 }
@@ -351,7 +362,7 @@ impl Reader {
         'session: loop {
             loop {
                 match early.pop_front().map_or_else(|| parser.next_frame(), |frame| Ok(Some(frame))) {
-                    Ok(Some(frame)) => self.on_frame(frame).await,
+                    Ok(Some(frame)) => self.on_frame(frame),
                     Ok(None) => break,
                     Err(error) => {
                         tracing::debug!(code = error.code(), "msrp stream ended by a frame that cannot be read");
@@ -360,16 +371,10 @@ impl Reader {
                 }
             }
             let is_idle = parser.is_between_frames() && self.assembler.pending().next().is_none();
-            let stall_ends = Instant::now() + self.shared.limits.stall;
-            let reading = async {
-                if is_idle {
-                    half.read(&mut buffer).await.ok()
-                } else {
-                    timeout_at(stall_ends, half.read(&mut buffer)).await.ok()?.ok()
-                }
-            };
+            let patience = if is_idle { self.shared.limits.idle } else { self.shared.limits.stall };
+            let reading = timeout(patience, half.read(&mut buffer));
             let read = tokio::select! {
-                read = reading => read,
+                read = reading => read.ok().and_then(Result::ok),
                 _ = over.wait_for(|is_over| *is_over) => None,
             };
             match read {
@@ -380,33 +385,33 @@ impl Reader {
         self.shared.end();
     }
 
-    async fn on_frame(&mut self, frame: Frame) {
+    fn on_frame(&mut self, frame: Frame) {
         match frame.start() {
             Start::Response(code) => self.shared.on_response(frame.transaction(), *code),
             Start::Request(Method::Report) => self.shared.on_report(&frame),
-            Start::Request(Method::Send) => self.on_send(frame).await,
-            Start::Request(Method::Auth | Method::Other(_)) => self.answer(&frame, 501).await,
+            Start::Request(Method::Send) => self.on_send(frame),
+            Start::Request(Method::Auth | Method::Other(_)) => self.answer(&frame, 501),
         }
     }
 
-    async fn on_send(&mut self, frame: Frame) {
+    fn on_send(&mut self, frame: Frame) {
         if frame.to().last().session() != self.shared.from.last().session() {
-            return self.answer(&frame, 481).await;
+            return self.answer(&frame, 481);
         }
         if frame.body().is_none() {
-            return self.answer(&frame, 200).await;
+            return self.answer(&frame, 200);
         }
         match self.assembler.add(&frame) {
-            Ok(Added::Waiting | Added::Aborted(_)) => self.answer(&frame, 200).await,
+            Ok(Added::Waiting | Added::Aborted(_)) => self.answer(&frame, 200),
             Ok(Added::Complete(message)) => self.hand_over(frame, message),
-            Err(error) => self.answer(&frame, error.status()).await,
+            Err(error) => self.answer(&frame, error.status()),
         }
     }
 
     /// Hands a whole message over and answers its last chunk when the inlet has. Frames that follow are read meanwhile; how many messages
     /// may wait is the inlet's to bound.
     fn hand_over(&self, frame: Frame, message: Received) {
-        let (inlet, writer) = (Arc::clone(&self.inlet), self.writer.clone());
+        let (inlet, replies) = (Arc::clone(&self.inlet), self.replies.clone());
         tokio::spawn(async move {
             let (range, wants_report) = (message.range(), message.wants_success_report);
             let status = match inlet.take(message).await {
@@ -416,20 +421,20 @@ impl Reader {
                 Answer::TryLater => 503,
                 Answer::Malformed => 400,
             };
-            let Some(writer) = writer.upgrade() else { return };
             let report = if wants_report || status != 200 { frame.report(seed(), range, Status(status)) } else { None };
             for frame in [frame.response(status), report].into_iter().flatten() {
                 // The session has ended: whoever sent this will not take silence for an answer.
-                if writer.send(frame).await.is_err() {
+                if replies.send(frame).await.is_err() {
                     return;
                 }
             }
         });
     }
 
-    async fn answer(&self, frame: &Frame, code: u16) {
-        let (Some(response), Some(writer)) = (frame.response(code), self.writer.upgrade()) else { return };
-        // A peer that sends and never reads fills the queue: the session ends by the writer's limit.
-        let _ = writer.send(response).await;
+    fn answer(&self, frame: &Frame, code: u16) {
+        let Some(response) = frame.response(code) else { return };
+        if self.replies.try_send(response).is_err() {
+            self.shared.end();
+        }
     }
 }

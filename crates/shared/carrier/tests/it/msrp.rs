@@ -316,6 +316,27 @@ async fn a_message_that_is_never_finished_ends_the_session() {
 }
 
 #[tokio::test]
+async fn a_session_on_which_nothing_comes_ends() {
+    let limits = MsrpLimits { idle: Duration::from_millis(100), ..MsrpLimits::default() };
+    let (puppet, session, _received, _endpoint) =
+        Puppet::bound(MsrpConfig { limits, ..plain() }, Answer::Accepted).await;
+    timeout(PATIENCE, session.ended()).await.unwrap();
+    assert_eq!(session.send(id("m"), cpim(), b"body").await, Err(SessionError::Ended));
+    drop(puppet);
+}
+
+#[tokio::test]
+async fn two_ends_that_both_send_much_do_not_wait_for_each_other() {
+    let wide = || MsrpConfig { limits: MsrpLimits { in_flight_max: 16 << 20, ..MsrpLimits::default() }, ..tls() };
+    let (active, passive, mut received, _endpoints) = pair(wide(), wide(), Answer::Accepted).await;
+    let body = bytes(1 << 20);
+    let (mine, theirs) = (id("mine"), id("theirs"));
+    let sending = async { tokio::join!(active.send(mine, cpim(), &body), passive.send(theirs, cpim(), &body)) };
+    assert_eq!(timeout(PATIENCE, sending).await.unwrap(), (Ok(()), Ok(())));
+    assert!(received.recv().await.unwrap().body == body);
+}
+
+#[tokio::test]
 async fn a_report_counts_for_its_own_message_only() {
     let (mut puppet, session, _received, _endpoint) =
         Puppet::bound(MsrpConfig { limits: quick(), ..plain() }, Answer::Accepted).await;
