@@ -89,7 +89,7 @@ fn read(mut arguments: impl Iterator<Item = String>) -> Result<Arguments, Failur
                     "415" => Answer::UnsupportedMedia,
                     "503" => Answer::TryLater,
                     _ => return Err("--answer is 200, 400, 413, 415 or 503".into()),
-                }
+                };
             }
             "--echo" => echo = true,
             _ => return Err(format!("unknown argument {name}").into()),

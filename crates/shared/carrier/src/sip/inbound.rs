@@ -84,10 +84,10 @@ impl Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        if !self.is_answered {
-            if let Some(core) = self.core.upgrade() {
-                core.servers.abandon(&self.key);
-            }
+        if !self.is_answered
+            && let Some(core) = self.core.upgrade()
+        {
+            core.servers.abandon(&self.key);
         }
     }
 }
@@ -192,10 +192,10 @@ fn is_trusted(core: &Core, origin: &Origin) -> bool {
 /// Who sends a request.
 pub(super) fn sender(core: &Core, call: &Call) -> Sender {
     let number = |value: &str| NameAddr::parse(value).and_then(|address| PhoneNumber::from_uri(address.uri).ok());
-    if is_trusted(core, &call.origin) {
-        if let Some(asserted) = call.request.list("P-Asserted-Identity").find_map(number) {
-            return Sender::Asserted(asserted);
-        }
+    if is_trusted(core, &call.origin)
+        && let Some(asserted) = call.request.list("P-Asserted-Identity").find_map(number)
+    {
+        return Sender::Asserted(asserted);
     }
     call.request.header("From").and_then(number).map_or(Sender::Anonymous, Sender::Claimed)
 }

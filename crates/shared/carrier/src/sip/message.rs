@@ -440,3 +440,100 @@ fn long_name(name: &str) -> &str {
         _ => name,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const GOOD: &str = "MESSAGE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:c@d>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: x\r\n\
+                        CSeq: 1 MESSAGE\r\nContent-Length: 3\r\n\r\nabc";
+
+    fn parse(text: &str) -> Result<Message, ParseError> {
+        Message::parse(&Bytes::copy_from_slice(text.as_bytes()))
+    }
+
+    #[test]
+    fn folded_lines_short_names_and_spaces_before_colons_are_taken() {
+        let text = "SIP/2.0 200 OK\r\nv : SIP/2.0/UDP h:5060\r\n ;branch=z9hG4bK1;rport=9,\r\n\tSIP/2.0/TCP i;branch=z9hG4bK0\r\nf: \"A;tag=9\" <sip:c@d;x=y>;tag=1\r\n\
+                    t: sip:a@b;tag=2\r\ni:x\r\nCSeq: 007   MESSAGE\r\n\r\n";
+        let message = parse(text).unwrap();
+        assert_eq!((message.branch(), message.sent_by()), ("z9hG4bK1", "h:5060"));
+        assert_eq!((message.from_tag(), message.to_tag(), message.call_id()), (Some("1"), Some("2"), "x"));
+        assert_eq!(message.cseq(), (7, &Method::Message));
+        assert_eq!(message.list("Via").count(), 2);
+        assert_eq!(message.start(), &Start::Response { status: 200 });
+    }
+
+    #[test]
+    fn a_body_ends_where_its_length_says() {
+        assert_eq!(parse(GOOD).unwrap().body().as_ref(), b"abc");
+        assert_eq!(parse(&GOOD.replace("Length: 3", "Length: 2")).unwrap().body().as_ref(), b"ab");
+        assert_eq!(parse(&GOOD.replace("Content-Length: 3\r\n", "")).unwrap().body().as_ref(), b"abc");
+        for length in ["4", "-1", "+3", "3 3", "99999999999", ""] {
+            let text = GOOD.replace("Length: 3", &format!("Length: {length}"));
+            assert_eq!(parse(&text).unwrap_err(), ParseError::Length, "{length:?}");
+        }
+    }
+
+    #[test]
+    fn what_two_readers_would_read_differently_is_refused() {
+        let cases = [
+            ("CSeq: 1 MESSAGE", "CSeq: 1 INVITE", ParseError::Value),
+            ("CSeq: 1 MESSAGE\r\n", "", ParseError::Missing),
+            ("Call-ID: x", "Call-ID: x\r\ni: y", ParseError::Twice),
+            ("From: <sip:c@d>;tag=1", "From: <sip:c@d>;tag=1\r\nFrom: <sip:e@d>", ParseError::Twice),
+            ("Content-Length: 3", "Content-Length: 3\r\nl: 0", ParseError::Twice),
+            ("Call-ID: x", "Call-ID: x\nFrom: <sip:e@d>", ParseError::NotText),
+            ("Call-ID: x", "Call-ID: x\rFrom: <sip:e@d>", ParseError::NotText),
+            ("Call-ID: x", "Call-ID: x\0", ParseError::NotText),
+            ("Call-ID: x", "Call-ID x", ParseError::Header),
+            ("Call-ID: x", "Call ID: x", ParseError::Header),
+            (";branch=z9hG4bK1", "", ParseError::Value),
+            ("sip:a@b SIP", "sip:a@b  SIP", ParseError::StartLine),
+            ("SIP/2.0\r\nVia", "SIP/3.0\r\nVia", ParseError::StartLine),
+            ("MESSAGE sip", "MES(AGE sip", ParseError::StartLine),
+            ("\r\n\r\nabc", "\r\n", ParseError::NoHead),
+        ];
+        for (from, to, error) in cases {
+            assert!(GOOD.contains(from), "{from}");
+            assert_eq!(parse(&GOOD.replacen(from, to, 1)).unwrap_err(), error, "{to:?}");
+        }
+    }
+
+    #[test]
+    fn heads_are_bounded_in_lines_and_length() {
+        let many = GOOD.replacen("Call-ID", &format!("{}Call-ID", "X: y\r\n".repeat(HEADERS_MAX)), 1);
+        assert_eq!(parse(&many).unwrap_err(), ParseError::HeadTooLarge);
+        let long = GOOD.replacen("Call-ID", &format!("X: {}\r\nCall-ID", "y".repeat(HEAD_LEN_MAX)), 1);
+        assert_eq!(parse(&long).unwrap_err(), ParseError::HeadTooLarge);
+        assert_eq!(
+            parse(&GOOD.replacen("Call-ID: x", &format!("Call-ID: {}", "x".repeat(KEY_LEN_MAX + 1)), 1)).unwrap_err(),
+            ParseError::Value
+        );
+    }
+
+    #[test]
+    fn a_log_sees_no_values() {
+        let text = format!("{:?}", parse(GOOD).unwrap());
+        assert!(!text.contains("sip:") && !text.contains("abc"), "{text}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_message_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            let _ = Message::parse(&Bytes::from(bytes));
+        }
+
+        #[test]
+        fn a_changed_message_is_a_message_or_an_error(at in 0..GOOD.len(), byte in any::<u8>(), cut in 0..GOOD.len()) {
+            let mut bytes = GOOD.as_bytes().to_vec();
+            bytes[at] = byte;
+            let _ = Message::parse(&Bytes::copy_from_slice(&bytes[..cut]));
+            let _ = Message::parse(&Bytes::from(bytes));
+        }
+    }
+}

@@ -19,11 +19,11 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-pub type Key = [u8; 16];
+pub(crate) type Key = [u8; 16];
 
 /// How it knows its subscribers.
 #[derive(Clone)]
-pub enum Auth {
+pub(crate) enum Auth {
     None,
     /// `algorithm`, `qop`, password.
     Digest(&'static str, &'static str, &'static str),
@@ -32,14 +32,14 @@ pub enum Auth {
 }
 
 #[derive(Clone)]
-pub enum Listen {
+pub(crate) enum Listen {
     Udp,
     Tcp,
     Tls(CertificateDer<'static>, Arc<PrivateKeyDer<'static>>),
 }
 
 /// What it does, and what it has seen.
-pub struct State {
+pub(crate) struct State {
     pub auth: Auth,
     pub challenges_messages: bool,
     /// After so many uses a nonce is stale.
@@ -63,7 +63,7 @@ pub struct State {
     protocol: &'static str,
 }
 
-pub struct FakeRegistrar {
+pub(crate) struct FakeRegistrar {
     pub address: SocketAddr,
     pub state: Arc<Mutex<State>>,
     /// What is sent here goes out to the newest connection as it is.
@@ -78,7 +78,7 @@ enum Flow {
 }
 
 impl FakeRegistrar {
-    pub async fn start(listen: Listen, auth: Auth) -> Self {
+    pub(crate) async fn start(listen: Listen, auth: Auth) -> Self {
         let mut tasks = JoinSet::new();
         let raw = Arc::new(Mutex::new(None));
         let (protocol, udp, tcp) = match &listen {
@@ -115,7 +115,7 @@ impl FakeRegistrar {
         Self { address, state, raw, _tasks: tasks }
     }
 
-    pub fn count(&self, method: &str) -> usize {
+    pub(crate) fn count(&self, method: &str) -> usize {
         self.state.lock().unwrap().seen.iter().filter(|seen| *seen == method).count()
     }
 }
@@ -241,8 +241,11 @@ impl State {
             let answer = self.register(message, bytes, &flow);
             return vec![(flow, answer)];
         }
-        if self.challenges_messages && *method == Method::Message {
-            if let Some(challenge) = self.judge(message, "Proxy-Authorization") {
+        if self.challenges_messages
+            && *method == Method::Message
+            && let Some(challenge) = self.judge(message, "Proxy-Authorization")
+        {
+            {
                 return vec![(
                     flow,
                     answer(bytes, "407 Proxy Authentication Required", &format!("Proxy-Authenticate: {challenge}\r\n")),
@@ -360,18 +363,19 @@ impl State {
     fn check(&mut self, given: &str, method: &str, uri: &str, body: &[u8]) -> Check {
         let get = |name| parameter(given, name).unwrap_or_default();
         let Some((last, res)) = self.nonces.get(&get("nonce")).cloned() else { return Check::Stale };
-        if let (Auth::Aka(key, opc, _), auts) = (self.auth.clone(), get("auts")) {
-            if !auts.is_empty() {
-                let auts = STANDARD.decode(auts).unwrap();
-                let mut milenage = Milenage::new_with_opc(key, opc);
-                let ak = milenage.f5star(&self.last_rand);
-                let sqn: Vec<u8> = auts[..6].iter().zip(ak).map(|(byte, mask)| byte ^ mask).collect();
-                let sqn: [u8; 6] = sqn.try_into().unwrap();
-                assert_eq!(auts[6..], milenage.f1star(&self.last_rand, &sqn, &[0, 0]));
-                self.auth = Auth::Aka(key, opc, sqn.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)));
-                self.resynchronised += 1;
-                return Check::Wrong;
-            }
+        let auts = get("auts");
+        if let Auth::Aka(key, opc, _) = self.auth
+            && !auts.is_empty()
+        {
+            let auts = STANDARD.decode(auts).unwrap();
+            let mut milenage = Milenage::new_with_opc(key, opc);
+            let ak = milenage.f5star(&self.last_rand);
+            let sqn: Vec<u8> = auts[..6].iter().zip(ak).map(|(byte, mask)| byte ^ mask).collect();
+            let sqn: [u8; 6] = sqn.try_into().unwrap();
+            assert_eq!(auts[6..], milenage.f1star(&self.last_rand, &sqn, &[0, 0]));
+            self.auth = Auth::Aka(key, opc, sqn.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)));
+            self.resynchronised += 1;
+            return Check::Wrong;
         }
         let (password, is_sha) = match &self.auth {
             Auth::Digest(algorithm, _, password) => (password.as_bytes().to_vec(), algorithm.starts_with("SHA")),
