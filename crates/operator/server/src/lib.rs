@@ -14,6 +14,7 @@
 //! | `takeover` | recovery and reset of accounts without their devices |
 //! | `mailbox` | the message plane |
 //! | `admin`, [`metrics`], `jobs`, `log` | operating it |
+//! | `watch` | showing a demonstration what is submitted |
 //!
 //! [`Server::start`] is the way in, for the binary, for `rcseal serve` and for tests.
 
@@ -45,6 +46,7 @@ mod server;
 mod state;
 mod takeover;
 mod tls;
+mod watch;
 
 #[cfg(unix)]
 pub use admin::{AdminSocketError, cancel_reset, create_invite, create_reset_ticket, list_resets};
@@ -54,3 +56,4 @@ pub use error::StartError;
 pub use jobs::{SweepError, Swept};
 pub use server::{RunningServer, Server};
 pub use tls::TlsError;
+pub use watch::{Submitted, Watcher};

@@ -34,6 +34,7 @@ use crate::metrics::Metrics;
 use crate::net::{Acceptor, AcceptorSettings, serve_plain};
 use crate::state::{AppState, Shared, departure_channel};
 use crate::takeover::Schedule;
+use crate::watch::Watcher;
 use crate::{admission, tls};
 
 /// Connections that may wait for `accept`: ten thousand clients that come back at once after a restart.
@@ -66,11 +67,25 @@ impl Server {
         Self::start_on(config, clock, |store| store).await
     }
 
+    /// Starts a server on the system's clock that shows somebody what is submitted.
+    pub async fn start_watched(config: Config, watcher: Arc<dyn Watcher>) -> Result<RunningServer, StartError> {
+        Self::start_with(config, Arc::new(SystemClock), |store| store, Some(watcher)).await
+    }
+
     /// Starts a server on whatever `wrap` makes of its store; tests let it fail with that.
     pub async fn start_on(
         config: Config,
         clock: Arc<dyn Clock>,
         wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
+    ) -> Result<RunningServer, StartError> {
+        Self::start_with(config, clock, wrap, None).await
+    }
+
+    async fn start_with(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
+        watcher: Option<Arc<dyn Watcher>>,
     ) -> Result<RunningServer, StartError> {
         config.validate()?;
         let identity = tls::load(&config.tls)?;
@@ -112,6 +127,7 @@ impl Server {
             link_waiters: LinkWaiters::new(),
             metrics: Arc::clone(&metrics),
             departures: departure_channel(),
+            watcher,
             stopping: stopping.clone(),
             config,
         });

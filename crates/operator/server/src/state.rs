@@ -22,6 +22,7 @@ use crate::link::LinkWaiters;
 use crate::mailbox;
 use crate::metrics::Metrics;
 use crate::takeover::Schedule;
+use crate::watch::Watcher;
 
 /// Departures that a slow listener may miss before it is told that it missed some, and must look devices up itself.
 const DEPARTURES_MAX: usize = 256;
@@ -64,6 +65,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<Metrics>,
     /// Accounts that devices have left, or may have: whoever serves one of their devices looks whether it is still there.
     pub(crate) departures: broadcast::Sender<AccountId>,
+    /// Is shown what is submitted, in a demonstration.
+    pub(crate) watcher: Option<Arc<dyn Watcher>>,
     /// Cancelled when the server stops.
     pub(crate) stopping: CancellationToken,
 }

@@ -25,6 +25,7 @@ use super::socket::{self, Ending, Incoming};
 use crate::metrics::Outcome;
 use crate::net::ConnectionInfo;
 use crate::state::AppState;
+use crate::watch::Submitted;
 
 /// Batches of one connection that are on their way to the disk.
 const BATCHES_MAX: usize = 256;
@@ -156,7 +157,7 @@ pub(super) async fn submit(state: &AppState, peer: IpAddr, batch: SubmitBatch) -
     let SubmitBatch { batch, submissions } = batch;
     let count = submissions.len();
     let statuses = if state.limiters.submissions(peer, count) {
-        store(state, submissions).await
+        store(state, peer, submissions).await
     } else {
         vec![SubmitStatus::RateLimited; count]
     };
@@ -164,13 +165,17 @@ pub(super) async fn submit(state: &AppState, peer: IpAddr, batch: SubmitBatch) -
     SubmitResults { batch, results: statuses.into_iter().map(i32::from).collect() }
 }
 
-async fn store(state: &AppState, submissions: Vec<Submission>) -> Vec<SubmitStatus> {
+async fn store(state: &AppState, peer: IpAddr, submissions: Vec<Submission>) -> Vec<SubmitStatus> {
     let now = state.clock.now();
     let mut statuses = Vec::with_capacity(submissions.len());
     let mut envelopes = Vec::with_capacity(submissions.len());
     for submission in submissions {
         match prepare(submission, now) {
             Ok(enqueue) => {
+                if let Some(watcher) = &state.watcher {
+                    let Enqueue { mailbox, id, envelope, .. } = &enqueue;
+                    watcher.submitted(Submitted { peer, mailbox: *mailbox, id: *id, envelope });
+                }
                 envelopes.push(enqueue);
                 // Stands until the store has spoken.
                 statuses.push(SubmitStatus::Unavailable);
