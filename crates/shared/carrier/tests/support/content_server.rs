@@ -309,7 +309,7 @@ async fn upload(state: &Mutex<State>, content_type: &str, body: Incoming) -> Res
         if state.faults.cut_uploads_after.is_empty() { None } else { Some(state.faults.cut_uploads_after.remove(0)) }
     };
     let file_len = |form: &[u8]| {
-        fields(&form[..form.len().min(2048)], boundary).iter().any(|(name, ..)| name == "File").then(|| form.len())
+        fields(&form[..form.len().min(2048)], boundary).iter().any(|(name, ..)| name == "File").then_some(form.len())
     };
     let (form, is_cut) =
         read(body, |form| cut.is_some_and(|cut| file_len(form).is_some_and(|len| len >= cut + 512))).await;
@@ -404,12 +404,10 @@ async fn resume(
 }
 
 fn download(state: &mut State, target: &str, range: &str) -> Response<Faulty> {
-    if let Some(location) = &state.faults.redirect {
-        if !target.contains("redirected") {
-            let mut answer = answer(302, "");
-            answer.headers_mut().insert(header::LOCATION, location.parse().unwrap());
-            return answer;
-        }
+    if let Some(location) = state.faults.redirect.as_ref().filter(|_| !target.contains("redirected")) {
+        let mut answer = answer(302, "");
+        answer.headers_mut().insert(header::LOCATION, location.parse().unwrap());
+        return answer;
     }
     let id = target.split("id=").nth(1).unwrap_or_default();
     let Some(kept) = state.files.get(id) else { return answer(404, "") };
