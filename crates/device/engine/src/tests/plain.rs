@@ -15,7 +15,7 @@ use crate::plain::{
     PlainError, PlainMessageView, PlainSender, PlainState, STRANGER_MESSAGES_MAX, STRANGER_THREADS_MAX,
 };
 use crate::policy::{ConsentState, DeliveryMode, FallbackPolicy, PolicyError, PolicyScope, Reason, Subject};
-use crate::store::{Order, Table, prefix_end};
+use crate::store::{Order, Row, Table, prefix_end};
 
 const SHOP: &str = "+15552010042";
 const PLAIN: DeliveryMode = DeliveryMode::CarrierReadable;
@@ -57,7 +57,7 @@ fn words_to_a_number_take_policy_evidence_and_consent_one_after_the_other() {
     let (world, mut ada) = on_carrier();
     let (now, to) = (world.now, number(SHOP));
     let until = UnixMillis(now + HOUR_MS);
-    let mut send = |ada: &mut Phone| ada.with(now, |engine| engine.send_plain(&to, "hello"));
+    let send = |ada: &mut Phone| ada.with(now, |engine| engine.send_plain(&to, "hello"));
     assert_eq!(refusal(send(&mut ada).unwrap_err()), (Reason::PolicyBlocks, ConsentState::NotNeeded));
     let policy = |ada: &mut Phone, policy| {
         ada.with(now, |engine| engine.set_fallback_policy(PolicyScope::Account, Some(policy))).unwrap();
@@ -95,7 +95,7 @@ fn a_receipt_moves_the_message_it_names_and_only_from_the_number_it_went_to() {
         ada.with(now, |engine| engine.handle_plain_outcome(handed.number, &Ok(Taken::Answered))).unwrap();
         ids.push(handed.words.release().remove(0).id);
     }
-    let mut receipt = |ada: &mut Phone, from: Sender, kind: Kind| {
+    let receipt = |ada: &mut Phone, from: Sender, kind: Kind| {
         let xml = Notification::new(ids[1].clone(), kind).to_xml();
         ada.with(now, |engine| engine.handle_carrier_message(&from, "message/imdn+xml", None, xml.as_bytes())).unwrap()
     };
@@ -116,7 +116,7 @@ fn a_receipt_moves_the_message_it_names_and_only_from_the_number_it_went_to() {
 }
 
 /// Every row of every table but those of threads, events and counters.
-fn everything_else(phone: &mut Phone) -> Vec<(Table, Vec<(Vec<u8>, Vec<u8>)>)> {
+fn everything_else(phone: &mut Phone) -> Vec<(Table, Vec<Row>)> {
     let own = [
         Table::PlainThread,
         Table::PlainMessage,
