@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -114,14 +114,27 @@ impl Cleared {
     }
 }
 
-/// A transport in use.
+/// A transport in use, and whether it has closed for good.
 #[derive(Clone)]
-struct Attached(Arc<dyn Transport>);
+struct Attached {
+    transport: Arc<dyn Transport>,
+    is_closed: Arc<AtomicBool>,
+}
+
+impl Attached {
+    fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Relaxed)
+    }
+
+    /// Nothing more comes in here. Whoever attaches another one means that.
+    fn close(&self) {
+        self.is_closed.store(true, Ordering::Relaxed);
+    }
+}
 
 /// What a client's tasks share about its carrier.
 pub(super) struct Desk {
     attached: watch::Sender<Option<Attached>>,
-    is_closed: watch::Sender<bool>,
     queue: Mutex<VecDeque<Task>>,
     /// Numbers that the carrier is being asked about.
     asked: Mutex<BTreeSet<PhoneNumber>>,
@@ -135,7 +148,6 @@ impl Default for Desk {
     fn default() -> Self {
         Self {
             attached: watch::Sender::new(None),
-            is_closed: watch::Sender::new(false),
             queue: Mutex::default(),
             asked: Mutex::default(),
             queued: Notify::new(),
@@ -147,9 +159,13 @@ impl Default for Desk {
 }
 
 impl Desk {
+    /// The transport, if there is one that can be used.
+    fn usable(&self) -> Option<Attached> {
+        self.attached.borrow().clone().filter(|attached| !attached.is_closed())
+    }
+
     fn transport(&self) -> Option<Arc<dyn Transport>> {
-        let transport = self.attached.borrow().as_ref().map(|attached| Arc::clone(&attached.0));
-        transport.filter(|_| !*self.is_closed.borrow())
+        self.usable().map(|attached| attached.transport)
     }
 
     fn put(&self, task: Task) {
@@ -196,8 +212,7 @@ impl Client {
             patience_ms: u64::try_from(options.patience.as_millis()).unwrap_or(u64::MAX),
         };
         self.core.change(move |engine| engine.set_carrier(Some(setup))).await?;
-        self.core.carrier.is_closed.send_replace(false);
-        self.core.carrier.attached.send_replace(Some(Attached(transport)));
+        self.core.carrier.attached.send_replace(Some(Attached { transport, is_closed: Arc::default() }));
         Ok(())
     }
 
@@ -222,13 +237,12 @@ impl Client {
     pub async fn carrier_status(&self) -> Result<CarrierStatus, ClientError> {
         let view = self.core.engine(|engine| engine.carrier_view()).await?;
         let desk = &self.core.carrier;
-        let is_attached = desk.attached.borrow().is_some();
-        let is_closed = *desk.is_closed.borrow();
+        let attached = desk.attached.borrow().clone();
         Ok(CarrierStatus {
-            link: match (is_attached, is_closed) {
-                (false, _) => CarrierLink::Detached,
-                (true, false) => CarrierLink::Attached,
-                (true, true) => CarrierLink::Closed,
+            link: match attached {
+                None => CarrierLink::Detached,
+                Some(attached) if attached.is_closed() => CarrierLink::Closed,
+                Some(_) => CarrierLink::Attached,
             },
             view,
             sent: desk.sent.load(Ordering::Relaxed),
@@ -318,17 +332,15 @@ impl Core {
             }
         }
         // With no time at all a transport answers with what is there.
-        while let Some(transport) = self.carrier.transport()
-            && let Ok(received) = timeout(Duration::ZERO, transport.receive()).await
+        while let Some(attached) = self.carrier.usable()
+            && let Ok(received) = timeout(Duration::ZERO, attached.transport.receive()).await
         {
             match received {
                 Some(inbound) => {
                     count += 1;
                     self.take_in_from_carrier(inbound).await?;
                 }
-                None => {
-                    self.carrier.is_closed.send_replace(true);
-                }
+                None => attached.close(),
             }
         }
         Ok(count)
@@ -394,22 +406,22 @@ impl Core {
     }
 
     async fn take_in_always(&self) -> Result<Infallible, ClientError> {
-        let mut attached = self.carrier.attached.subscribe();
+        let mut changes = self.carrier.attached.subscribe();
         loop {
-            attached.borrow_and_update();
-            let Some(transport) = self.carrier.transport() else {
-                attached.changed().await.map_err(|_| ClientError::Stopped)?;
+            changes.borrow_and_update();
+            let Some(attached) = self.carrier.usable() else {
+                changes.changed().await.map_err(|_| ClientError::Stopped)?;
                 continue;
             };
             tokio::select! {
-                received = transport.receive() => match received {
+                received = attached.transport.receive() => match received {
                     Some(inbound) => self.take_in_from_carrier(inbound).await?,
                     None => {
                         tracing::warn!(event = "carrier_closed");
-                        self.carrier.is_closed.send_replace(true);
+                        attached.close();
                     }
                 },
-                changed = attached.changed() => changed.map_err(|_| ClientError::Stopped)?,
+                changed = changes.changed() => changed.map_err(|_| ClientError::Stopped)?,
             }
         }
     }

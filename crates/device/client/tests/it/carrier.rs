@@ -171,6 +171,10 @@ async fn messages_arrive_by_the_carrier_while_the_relay_is_away() {
         pair.ada.client.send_text(pair.conversation, "by the carrier".to_owned()).await.unwrap();
         pair.ada.client.send_text(pair.conversation, long.clone()).await.unwrap();
         until("both arrive", || async { pair.texts_of_bob().await.len() == 4 }).await;
+        // Bob's phone says to the carrier that it has them, since Ada's asked.
+        until("receipts", || async { pair.ada.client.carrier_status().await.unwrap().received >= 2 }).await;
+        // The last part is taken, too, before Ada's phone stops.
+        until("all is handed over", || async { pair.ada.client.carrier_status().await.unwrap().sent > 5 }).await;
     };
     tokio::select! {
         ended = pair.ada.client.run(std::future::pending()) => panic!("{ended:?}"),
@@ -188,8 +192,6 @@ async fn messages_arrive_by_the_carrier_while_the_relay_is_away() {
     // Nobody has confirmed yet: receipts go by the relay.
     let sent = pair.ada.client.messages(pair.conversation, None, 2).await.unwrap();
     assert!(sent.iter().all(|message| message.state == MessageState::Queued));
-    // Bob's phone said to the carrier that it has them, since Ada's asked.
-    until("receipts", || async { pair.ada.client.carrier_status().await.unwrap().received >= 2 }).await;
 }
 
 #[tokio::test]
