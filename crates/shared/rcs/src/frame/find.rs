@@ -89,11 +89,14 @@ pub fn find_owned(body: Vec<u8>) -> Found {
 pub fn find_in(content_type: Option<&str>, content_encoding: Option<&str>, body: &[u8]) -> Found {
     let mut found = find(body);
     let mut inner: Option<Vec<u8>> = None;
+    // The header speaks of the body as it came. A second layer has to show by itself that it is one: what came out of the first may be
+    // words that were never compressed twice.
+    let mut encoding = content_encoding;
     for _ in 0..LAYERS_MAX {
         if !found.is_nothing() {
             return found;
         }
-        match inflate::inflate(content_encoding, inner.as_deref().unwrap_or(body), BODY_LEN_MAX) {
+        match inflate::inflate(encoding.take(), inner.as_deref().unwrap_or(body), BODY_LEN_MAX) {
             Inflated::NotCompressed => break,
             Inflated::TooLarge => {
                 return Found::damaged(Damage::TooLarge { len: BODY_LEN_MAX + 1, max: BODY_LEN_MAX });

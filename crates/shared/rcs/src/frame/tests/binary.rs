@@ -97,6 +97,14 @@ fn a_compressed_body_that_breaks_off_is_named() {
     assert_eq!(nonsense.damage, [Damage::Inflate]);
 }
 
+/// Words that a gateway has compressed are no damaged frame: what came out of the one layer that the header names is not inflated again.
+#[test]
+fn compressed_words_are_words() {
+    for (encoding, body) in compressed(b"Are you there?") {
+        assert!(find_in(Some("text/plain"), Some(encoding), &body).is_nothing(), "{encoding}");
+    }
+}
+
 #[test]
 fn a_compressed_body_does_not_grow_without_bound() {
     let bomb = compressed(&vec![0; BODY_LEN_MAX + 1])[0].1.clone();
