@@ -6,9 +6,15 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+mod delivery;
 mod identity;
 mod sessions;
 
+pub(crate) use delivery::number;
+pub use delivery::{
+    AbsenceCommand, CarrierCommand, CarrierSet, ConsentCommand, Fallback, OperatorForm, PolicyCommand, ProbeArgs,
+    ReadableMode, Route, Sessions, SipArgs, ThreadCommand,
+};
 pub use identity::{
     AccountCommand, CodeFile, ContactCommand, DeviceCommand, LostAccount, OnChange, ResetCommand, TokenCommand,
     VerifyArgs,
@@ -66,6 +72,18 @@ pub enum Command {
     /// List the contacts.
     #[command(after_help = "Example: rcseal contacts --json")]
     Contacts,
+    /// The way into a carrier: a SIP account, or a trunk.
+    #[command(subcommand)]
+    Carrier(CarrierCommand),
+    /// How messages go, who can read them on their way, and by whose leave.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Exchange plain words with a phone number that has no account.
+    #[command(subcommand)]
+    Thread(ThreadCommand),
+    /// List the threads with phone numbers.
+    #[command(after_help = "Example: rcseal threads --json")]
+    Threads,
     /// Send a text, a file or a reaction.
     Send(SendArgs),
     /// Receive messages and print them.
@@ -122,6 +140,27 @@ pub struct DemoArgs {
     /// Where relay and profiles live. A folder given here is kept; without one, a temporary folder is used and removed.
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
+    /// Play it over a simulated carrier instead, with phones in this process; `list` says which carriers there are.
+    #[arg(long, value_name = "PROFILE", value_parser = carrier_profile, conflicts_with_all = ["keep", "dir"])]
+    pub carrier: Option<String>,
+    /// What the carrier and the texts of `--carrier` draw their randomness from.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Serve a page with both phones and, between them, what the carrier and the relay see; on this machine only, until Ctrl-C.
+    #[arg(long, conflicts_with_all = ["keep", "dir"])]
+    pub web: bool,
+    /// The port of the page; 0 takes a free one.
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub port: u16,
+}
+
+/// A carrier that there is, or the word for all of them.
+fn carrier_profile(text: &str) -> Result<String, String> {
+    let world = rcseal_sim::data::World::load().map_err(|error| error.to_string())?;
+    match text {
+        crate::demo::LIST_CARRIERS => Ok(text.to_owned()),
+        name => world.carrier(name).map(|carrier| carrier.name.clone()).map_err(|error| format!("{error}; `list` names them")),
+    }
 }
 
 /// Options of `serve`.
@@ -151,7 +190,7 @@ const SEND_USAGE: &str = "rcseal send [OPTIONS] <CONTACT> <TEXT> [--reply-to <ME
 #[derive(Debug, Args)]
 #[command(override_usage = SEND_USAGE, after_help = "Example: rcseal send Bob 'On my way'")]
 pub struct SendArgs {
-    /// To whom: the name of a contact, or its account id.
+    /// To whom: a contact by its name or account id; or a thread, by its name or number, which takes a text only.
     pub contact: String,
     /// The text; with --file, the words that go with it.
     #[arg(
@@ -204,7 +243,7 @@ pub struct ChatArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Example: rcseal history Bob --limit 20")]
 pub struct HistoryArgs {
-    /// With whom: the name of a contact, or its account id.
+    /// With whom: a contact by its name or account id; or a thread, by its name or number.
     pub contact: String,
     /// The newest this many.
     #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=10_000))]

@@ -7,7 +7,11 @@ use std::sync::Arc;
 use rcseal_client::client::{Client, ClientError, Config};
 use rcseal_client::net::{Timeouts, TrustAnchors};
 use rcseal_engine::account::{AccountError, AccountState, AccountView};
+use rcseal_engine::capability::NumberKey;
 use rcseal_engine::contact::ContactView;
+use rcseal_engine::plain::{PlainError, ThreadView};
+use rcseal_engine::policy::Subject;
+use rcseal_rcs::number::PhoneNumber;
 use rcseal_wire::id::AccountId;
 use rcseal_wire::origin::Origin;
 
@@ -97,6 +101,118 @@ pub async fn contact(client: &Client, wanted: &str) -> Result<ContactView, CliEr
         [contact] if !wanted.is_empty() => Ok((*contact).clone()),
         [] | [_] => Err(CliError::UnknownContact { name: wanted.to_owned() }),
         several => Err(CliError::AmbiguousContact { name: wanted.to_owned(), count: several.len() }),
+    }
+}
+
+/// Whom a user means: a contact, or whoever has a phone number.
+#[derive(Debug)]
+pub enum Whom {
+    /// A contact.
+    Contact(Box<ContactView>),
+    /// A number that is no contact's here.
+    Number {
+        /// Which.
+        number: PhoneNumber,
+        /// What the user calls the thread with it; may be empty.
+        name: String,
+    },
+}
+
+impl Whom {
+    /// What policies and decisions are about.
+    ///
+    /// # Errors
+    /// Those of the client.
+    pub async fn subject(&self, client: &Client) -> Result<Subject, CliError> {
+        Ok(match self {
+            Self::Contact(contact) => Subject::Conversation(client.direct_conversation(contact.account).await?),
+            Self::Number { number, .. } => Subject::Number(NumberKey::of(number)),
+        })
+    }
+
+    /// What to call it in print.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::Contact(contact) => name_of(contact),
+            Self::Number { number, name } if name.is_empty() => number.as_str().to_owned(),
+            Self::Number { number, name } => format!("{} ({})", safe_text::one_line(name), number.as_str()),
+        }
+    }
+
+    /// What names it in a command that somebody may copy.
+    #[must_use]
+    pub fn argument(&self) -> String {
+        match self {
+            Self::Contact(contact) => argument_for(contact),
+            Self::Number { number, .. } => number.as_str().to_owned(),
+        }
+    }
+}
+
+/// What names a contact in a command that somebody may copy: the user's own name for it, or its id. A name that it chose itself never stands
+/// in a command.
+#[must_use]
+pub fn argument_for(contact: &ContactView) -> String {
+    let is_plain = |text: &str| text.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'));
+    if !contact.name.is_empty() && !contact.name.starts_with('-') && is_plain(&contact.name) {
+        contact.name.clone()
+    } else {
+        contact.account.to_string()
+    }
+}
+
+/// Finds a contact as [`contact`] does, or by the number that the user gave it; or else a thread by its name, or any number. A contact comes
+/// first, so that what can go end to end is not meant for a thread by mistake.
+///
+/// # Errors
+/// Those of [`contact`], [`CliError::AmbiguousContact`] for threads of one name.
+pub async fn whom(client: &Client, wanted: &str) -> Result<Whom, CliError> {
+    if let Some(number) = as_number(wanted) {
+        for contact in client.contacts().await? {
+            if client.contact_number(contact.account).await?.number.as_ref() == Some(&number) {
+                return Ok(Whom::Contact(Box::new(contact)));
+            }
+        }
+        let threads = client.threads().await?;
+        let name = threads.into_iter().find(|thread| thread.number == number).map_or_else(String::new, |it| it.name);
+        return Ok(Whom::Number { number, name });
+    }
+    match contact(client, wanted).await {
+        Err(CliError::UnknownContact { .. }) => {
+            let thread = thread_named(client, wanted).await?;
+            Ok(Whom::Number { number: thread.number, name: thread.name })
+        }
+        found => found.map(|contact| Whom::Contact(Box::new(contact))),
+    }
+}
+
+/// The number that an argument is, if it is one.
+#[must_use]
+pub fn as_number(wanted: &str) -> Option<PhoneNumber> {
+    wanted.starts_with('+').then(|| wanted.parse().ok()).flatten()
+}
+
+/// The thread with a number.
+///
+/// # Errors
+/// [`PlainError::UnknownThread`].
+pub async fn thread(client: &Client, number: &PhoneNumber) -> Result<ThreadView, CliError> {
+    let found = client.threads().await?.into_iter().find(|thread| thread.number == *number);
+    found.ok_or_else(|| ClientError::Plain(PlainError::UnknownThread).into())
+}
+
+/// The thread of a name.
+///
+/// # Errors
+/// [`CliError::UnknownContact`], [`CliError::AmbiguousContact`].
+pub async fn thread_named(client: &Client, wanted: &str) -> Result<ThreadView, CliError> {
+    let mut found: Vec<_> =
+        client.threads().await?.into_iter().filter(|thread| !wanted.is_empty() && thread.name == wanted).collect();
+    match (found.len(), found.pop()) {
+        (1, Some(thread)) => Ok(thread),
+        (0, _) | (_, None) => Err(CliError::UnknownContact { name: wanted.to_owned() }),
+        (count, Some(_)) => Err(CliError::AmbiguousContact { name: wanted.to_owned(), count }),
     }
 }
 

@@ -5,15 +5,21 @@
 
 use std::path::PathBuf;
 
+use rcseal_carrier::sip_transport::SipTransportError;
+use rcseal_carrier::tls::TlsSetupError;
 use rcseal_client::client::ClientError;
 use rcseal_client::net::{EndpointError, NetError, TrustError};
 use rcseal_client::recovery_code::RecoveryCodeError;
 use rcseal_client::vault::VaultError;
 use rcseal_credential::{BuildError, ScanError};
 use rcseal_engine::account::AccountError;
+use rcseal_engine::carrier::CarrierError;
 use rcseal_engine::contact::ContactError;
+use rcseal_engine::plain::PlainError;
+use rcseal_engine::policy::{ConsentState, Decision, PolicyError, Reason};
 use rcseal_engine::resend::ResendError;
 use rcseal_engine::send::SendError;
+use rcseal_rcs::transport::SendFailure;
 use rcseal_server::{AdminSocketError, StartError, init::InitError};
 use rcseal_wire::id::AccountId;
 use rcseal_wire::origin::Origin;
@@ -91,6 +97,41 @@ pub enum CliError {
     AmbiguousContact {
         /// What was asked for.
         name: String,
+        /// How many.
+        count: usize,
+    },
+    /// It was decided not to send a message.
+    #[error("{}", sentence(.decision.reason))]
+    Refused {
+        /// To whom, as an argument of a command.
+        whom: String,
+        /// The decision.
+        decision: Box<Decision>,
+    },
+    /// Something else than words was to be sent into a thread.
+    #[error("a thread takes plain text only")]
+    WordsOnly,
+    /// No carrier account is set.
+    #[error("this profile has no carrier account; `rcseal carrier set sip` makes one")]
+    NoCarrier,
+    /// A registrar with TLS, and nobody to vouch for it.
+    #[error("a registrar over TLS needs --ca, the authority that its certificate is under")]
+    NoCarrierAuthority,
+    /// The carrier account in the store cannot be read.
+    #[error("the carrier account in this profile cannot be used; set it again")]
+    CarrierSettings,
+    /// The carrier's certificate authority, or a certificate of our own.
+    #[error("the carrier's certificate authority cannot be used")]
+    CarrierTls(#[from] TlsSetupError),
+    /// The way into the carrier does not start.
+    #[error("the way into the carrier does not start")]
+    CarrierStart(#[from] SipTransportError),
+    /// The carrier did not take the registration, or a question.
+    #[error("the carrier account is kept, and the carrier did not take the registration")]
+    Carrier(#[source] SendFailure),
+    /// What a probe sent did not come back as it was.
+    #[error("{count} of the probe's messages did not arrive as they were sent")]
+    ProbeLost {
         /// How many.
         count: usize,
     },
@@ -188,6 +229,15 @@ impl CliError {
             Self::OtherServer { .. } => "account_other_server",
             Self::UnknownContact { .. } => "contact_unknown",
             Self::AmbiguousContact { .. } => "contact_ambiguous",
+            Self::Refused { decision, .. } => decision.reason.code(),
+            Self::WordsOnly => Reason::ContentUnfit.code(),
+            Self::NoCarrier => "no_carrier",
+            Self::NoCarrierAuthority => "carrier_authority_missing",
+            Self::CarrierSettings => "carrier_settings",
+            Self::CarrierTls(error) => error.code(),
+            Self::CarrierStart(error) => error.code(),
+            Self::Carrier(failure) => failure.code(),
+            Self::ProbeLost { .. } => "probe_lost",
             Self::Malformed { code, .. } => code,
             Self::Picture { source, .. } => source.code(),
             Self::QrFile { .. } => "file",
@@ -207,8 +257,9 @@ impl CliError {
 
     /// What may be behind it, where the error itself is about something else.
     #[must_use]
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Refused { whom, decision } => return next_step(decision, whom),
             Self::Client(ClientError::Net(error)) if error.problem() == Some(ProblemCode::LoginRefused) => Some(
                 "note: to the server this device is none of the account's: it was removed, or the account was recovered or reset\n      \
                  on another device, or this device's own reset is not in force yet",
@@ -222,7 +273,8 @@ impl CliError {
                  `rcseal resend` what can be sent to the keys of now",
             ),
             _ => None,
-        }
+        };
+        hint.map(str::to_owned)
     }
 
     /// What the process exits with.
@@ -235,7 +287,21 @@ impl CliError {
             | Self::OtherServer { .. }
             | Self::OtherTakeover { .. }
             | Self::UnknownContact { .. }
-            | Self::AmbiguousContact { .. } => Exit::NotHere,
+            | Self::AmbiguousContact { .. }
+            | Self::NoCarrier => Exit::NotHere,
+            Self::Refused { .. } | Self::ProbeLost { .. } => Exit::Refused,
+            Self::WordsOnly | Self::NoCarrierAuthority | Self::CarrierTls(_) => Exit::Usage,
+            Self::CarrierSettings => Exit::Store,
+            Self::CarrierStart(_) => Exit::Failed,
+            Self::Carrier(failure) => match failure {
+                SendFailure::NoAnswer | SendFailure::Unreachable | SendFailure::Busy { .. } => Exit::Network,
+                SendFailure::UnsupportedMedia
+                | SendFailure::NotFound
+                | SendFailure::TooLarge
+                | SendFailure::Refused { .. }
+                | SendFailure::Unauthorized
+                | SendFailure::Unfit => Exit::Refused,
+            },
             Self::Malformed { .. } | Self::NoDataFolder | Self::Trust(_) => Exit::Usage,
             Self::Picture { source: ScanPictureError::File(_), .. } => Exit::Failed,
             // What is in the picture takes the place of a text on the command line.
@@ -268,6 +334,13 @@ fn client_exit(error: &ClientError) -> Exit {
         ClientError::Net(error) => net_exit(error),
         ClientError::Account(error) => account_exit(error),
         ClientError::Contact(error) => contact_exit(error),
+        ClientError::Carrier(error) => match error {
+            CarrierError::Store(_) => Exit::Store,
+            CarrierError::Account(error) => account_exit(error),
+            CarrierError::UnknownContact => Exit::NotHere,
+        },
+        ClientError::Policy(error) => policy_exit(error),
+        ClientError::Plain(error) => plain_exit(error),
         ClientError::Send(error) => send_exit(error),
         ClientError::Resend(error) => match error {
             ResendError::Send(error) => send_exit(error),
@@ -294,6 +367,31 @@ fn send_exit(error: &SendError) -> Exit {
         // What is sent was on the command line.
         SendError::Content(_) | SendError::TooLong { .. } => Exit::Usage,
         SendError::Session(_) => Exit::Failed,
+    }
+}
+
+fn policy_exit(error: &PolicyError) -> Exit {
+    match error {
+        PolicyError::Store(_) => Exit::Store,
+        PolicyError::Account(error) => account_exit(error),
+        PolicyError::UnknownConversation
+        | PolicyError::NoNumber
+        | PolicyError::UnknownConsent
+        | PolicyError::NumberOfContact
+        | PolicyError::NotDowngraded => Exit::NotHere,
+        PolicyError::NotReadable | PolicyError::Expiry => Exit::Usage,
+        PolicyError::KnownCapable | PolicyError::NotKnownCapable | PolicyError::NotAllowed => Exit::Refused,
+        PolicyError::Notice(error) => send_exit(error),
+    }
+}
+
+fn plain_exit(error: &PlainError) -> Exit {
+    match error {
+        PlainError::Store(_) => Exit::Store,
+        PlainError::Account(error) => account_exit(error),
+        PlainError::UnknownThread => Exit::NotHere,
+        PlainError::NameTooLong | PlainError::Empty | PlainError::TooLong { .. } => Exit::Usage,
+        PlainError::Refused(_) => Exit::Refused,
     }
 }
 
@@ -346,6 +444,49 @@ fn contact_exit(error: &ContactError) -> Exit {
         ContactError::Scan(ScanError::Malformed) => Exit::Usage,
         ContactError::OtherAccountKey | ContactError::Scan(_) => Exit::Unverified,
     }
+}
+
+/// A reason's sentence, to follow `error: `.
+fn sentence(reason: Reason) -> String {
+    let text = reason.text().trim_end_matches('.');
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
+}
+
+/// A refusal of a message to somebody, said so that the user knows what would change it; another error as it is.
+#[must_use]
+pub fn with_recipient(error: ClientError, whom: String) -> CliError {
+    match error {
+        ClientError::Send(SendError::Refused(refused)) | ClientError::Plain(PlainError::Refused(refused)) => {
+            CliError::Refused { whom, decision: Box::new(refused.decision) }
+        }
+        other => other.into(),
+    }
+}
+
+/// What the user could do so that a message that is refused goes; `None` where it is not refused.
+#[must_use]
+pub fn next_step(decision: &Decision, whom: &str) -> Option<String> {
+    if decision.mode().is_some() {
+        return None;
+    }
+    let step = match (decision.reason, decision.consent) {
+        (Reason::CapabilityUnknown, _) => format!(
+            "ask them by another way. If they have RCSeal, take their invitation (`rcseal contact add`);
+                   if they have no encryption, say so: `rcseal policy absence attest {whom}`"
+        ),
+        (Reason::PolicyBlocks | Reason::PolicyVerifies, _) => {
+            "`rcseal policy set downgrade` would let words go without encryption where you agree to it for the recipient".to_owned()
+        }
+        (Reason::KnownCapable, ConsentState::AcknowledgementNeeded) => format!(
+            "to go without encryption all the same: `rcseal policy consent give {whom} carrier_readable --for 30d`,
+                   then `rcseal policy acknowledge {whom} carrier_readable`; they are told"
+        ),
+        (Reason::ConsentMissing, _) => format!("to agree: `rcseal policy consent give {whom} carrier_readable --for 30d`"),
+        (Reason::NoWay, _) => "`rcseal carrier set sip` gives this device a way into a carrier".to_owned(),
+        _ => format!("`rcseal policy explain {whom}` says why"),
+    };
+    Some(format!("note: {step}"))
 }
 
 /// The error and its causes on one line, ended by the code: `error: … : … [code]`.

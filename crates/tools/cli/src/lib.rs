@@ -6,6 +6,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`args`], [`argument`] | the command line, as types; secrets that do not belong on one |
+//! | [`carrier`] | the carrier account of a profile, and how a command goes through it |
 //! | [`error`] | why a command failed, and exit codes |
 //! | [`profile`] | the folder that is one device |
 //! | `command` | the commands, one module each |
@@ -19,6 +20,7 @@
 
 pub mod args;
 pub mod argument;
+pub mod carrier;
 mod command;
 mod demo;
 pub mod device;
@@ -57,7 +59,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             if let Some(hint) = error.hint() {
-                output.note(hint);
+                output.note(&hint);
             }
             output.note(&describe(&error));
             ExitCode::from(error.exit() as u8)
@@ -75,6 +77,10 @@ async fn execute(cli: Cli, output: Output) -> Result<ExitCode, CliError> {
         Command::Devices => command::device::list(&profile()?, output).await?,
         Command::Contact(command) => command::contact::run(command, &profile()?, output).await?,
         Command::Contacts => command::contact::list(&profile()?, output).await?,
+        Command::Carrier(command) => command::carrier::run(command, &profile()?, output).await?,
+        Command::Policy(command) => command::delivery::run(command, &profile()?, output).await?,
+        Command::Thread(command) => command::thread::run(command, &profile()?, output).await?,
+        Command::Threads => command::thread::list(&profile()?, output).await?,
         Command::Send(args) => command::send::run(args, &profile()?, output).await?,
         Command::Listen(args) => command::listen::run(args, &profile()?, output).await?,
         Command::Chat(args) => command::chat::run(args, &profile()?, output).await?,

@@ -166,7 +166,7 @@ fn passphrase(file: Option<&Path>) -> Result<Option<Zeroizing<String>>, CliError
 }
 
 /// Reads a file of at most `limit` bytes; a longer one is an error.
-fn read_at_most(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read_at_most(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     io::Read::read_to_end(&mut io::Read::take(std::fs::File::open(path)?, limit + 1), &mut bytes)?;
     if bytes.len() as u64 > limit {

@@ -14,7 +14,10 @@ use crate::device::Names;
 use crate::safe_text;
 
 /// Second and later lines of a message begin with this.
-const INDENT: &str = "    | ";
+pub(crate) const INDENT: &str = "    | ";
+
+/// What stands before words that somebody beside the participants could read.
+pub(crate) const READABLE: &str = "READABLE BY THE CARRIER";
 
 /// The state's reason, where it has one.
 #[must_use]
@@ -126,6 +129,9 @@ pub fn message_text(message: &MessageView, names: &Names) -> String {
     }
     for reaction in &message.reactions {
         line.push_str(&format!("  [{} {}]", safe_text::one_line(&reaction.emoji), names.of(reaction.account)));
+    }
+    if !message.encryption.is_end_to_end() {
+        line = format!("{READABLE} {line}");
     }
     if message.is_outgoing {
         line.push_str(&format!("  · {}", message.state.as_str()));

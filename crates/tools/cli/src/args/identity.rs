@@ -197,6 +197,24 @@ pub enum ContactCommand {
         /// Whom: the name of the contact, or its account id.
         contact: String,
     },
+    /// Print everything that is known of a contact: its numbers, what its devices and the carrier say, and since when it has encryption.
+    #[command(after_help = "Example: rcseal contact show Bob --json")]
+    Show {
+        /// Whom: the name of the contact, or its account id.
+        contact: String,
+    },
+    /// Print or set a contact's phone number. Nothing goes to a contact by the carrier before it has one here that its device claims, too.
+    #[command(after_help = "Example: rcseal contact number Bob +12015550124")]
+    Number {
+        /// Whose: the name of the contact, or its account id.
+        contact: String,
+        /// The number, with + and the country.
+        #[arg(value_parser = super::number)]
+        number: Option<rcseal_rcs::number::PhoneNumber>,
+        /// Take the number back.
+        #[arg(long, conflicts_with = "number")]
+        remove: bool,
+    },
     /// Call a contact something else.
     #[command(after_help = "Example: rcseal contact rename Bob 'Bob Cratchit'")]
     Rename {

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rcseal_client::client::{Client, Status};
+use rcseal_engine::contact::ContactView;
 use rcseal_engine::message::{MessageState, MessageView};
 use rcseal_wire::content::Body;
 use rcseal_wire::id::{AccountId, ConversationId, MessageId};
@@ -18,9 +19,10 @@ use tokio::time::{Instant, sleep_until};
 use super::attach;
 use super::incoming::{Handled, Incoming};
 use super::send::message_id;
+use crate::carrier::{self, REGISTER_WAIT};
 use crate::args::ChatArgs;
 use crate::device;
-use crate::error::{CliError, describe};
+use crate::error::{CliError, describe, with_recipient};
 use crate::output::Output;
 use crate::profile::Profile;
 use crate::serve::wait_for_stop;
@@ -67,25 +69,51 @@ pub(crate) async fn run(args: ChatArgs, profile: &Profile, output: Output) -> Re
         },
         found => found?,
     };
+    let way = carrier::attach(&client, output, REGISTER_WAIT).await?;
+    if let Some(way) = way.as_ref().filter(|way| output.is_json() || !way.is_registered()) {
+        if output.is_json() { output.json(&way.json()) } else { output.note(&way.text()) }
+    }
+    let talked = talk(args, &client, &contact, profile, output).await;
+    if let Some(way) = way {
+        way.close(&client).await;
+    }
+    talked
+}
+
+async fn talk(
+    args: ChatArgs,
+    client: &Client,
+    contact: &ContactView,
+    profile: &Profile,
+    output: Output,
+) -> Result<(), CliError> {
     let conversation = client.direct_conversation(contact.account).await?;
-    let own = device::account(&client).await?.address.account;
+    let own = device::account(client).await?.address.account;
     let folder = args.save.unwrap_or_else(|| profile.downloads());
-    let mut incoming = Incoming::new(&client, output, Some(folder), true).await?;
+    let mut incoming = Incoming::new(client, output, Some(folder), true).await?;
     let mut past = client.messages(conversation, None, HISTORY_LEN).await?;
     past.reverse();
     if !output.is_json() {
-        greet(&past, &mut incoming, output, &device::name_of(&contact));
+        greet(&past, &mut incoming, output, &device::name_of(contact));
         // What is shown is read.
         if let Some(newest) = past.last() {
             client.mark_read(conversation, newest.order).await?;
         }
     }
-    if let Some(warning) = view::warning(&contact) {
+    if let Some(warning) = view::warning(contact) {
         output.note(&warning);
     }
     let last_received = past.iter().rfind(|message| !message.is_outgoing).map(|message| message.id);
-    let mut chat =
-        Chat { client: &client, conversation, own, incoming, output, last_received, on_the_way: HashSet::new() };
+    let mut chat = Chat {
+        client,
+        conversation,
+        own,
+        whom: device::argument_for(contact),
+        incoming,
+        output,
+        last_received,
+        on_the_way: HashSet::new(),
+    };
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = client.run(async {
         let _ = stopped.await;
@@ -111,6 +139,8 @@ struct Chat<'a> {
     client: &'a Client,
     conversation: ConversationId,
     own: AccountId,
+    /// The contact, as an argument of a command.
+    whom: String,
     incoming: Incoming<'a>,
     output: Output,
     last_received: Option<MessageId>,
@@ -241,6 +271,9 @@ impl Chat<'_> {
             Ok(None) => {}
             Err(error) if error.exit() == crate::error::Exit::Store => return Err(error),
             Err(error) => {
+                if let Some(hint) = error.hint() {
+                    self.output.note(&hint);
+                }
                 self.output.note(&describe(&error));
                 if self.output.is_json() {
                     self.output.json(&json!({ "event": "not_sent", "code": error.code() }));
@@ -251,7 +284,8 @@ impl Chat<'_> {
     }
 
     async fn send(&self, body: Body, reply_to: Option<MessageId>) -> Result<Option<MessageId>, CliError> {
-        Ok(Some(self.client.send(self.conversation, body, reply_to).await?))
+        let sent = self.client.send(self.conversation, body, reply_to).await;
+        sent.map(Some).map_err(|error| with_recipient(error, self.whom.clone()))
     }
 
     fn nothing_received(&self) -> Result<(), CliError> {

@@ -5,10 +5,12 @@ use std::time::Duration;
 use rcseal_client::client::Client;
 use rcseal_credential::Succession;
 use rcseal_engine::account::TOKEN_OVERLAP_MS;
+use rcseal_engine::capability::{ContactCapabilities, NumberKey};
+use rcseal_engine::carrier::NumberView;
 use rcseal_engine::contact::{ContactView, Verification};
 use rcseal_wire::id::AccountId;
 use rcseal_wire::invitation::{Invitation, InvitationError};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::args::{CodeFile, ContactCommand, TokenCommand};
 use crate::argument::{text_or_picture, write_code};
@@ -55,6 +57,21 @@ pub(crate) async fn run(command: ContactCommand, profile: &Profile, output: Outp
                 || json!({ "event": "contact_removed", "account": contact.account.to_string() }),
                 || format!("{} is removed; what was said stays (`rcseal export`)", device::name_of(&contact)),
             );
+            Ok(())
+        }
+        ContactCommand::Show { contact } => {
+            let (client, contact) = find(&contact, profile).await?;
+            let reach = Reach::read(&client, contact.account).await?;
+            output.result(|| reach.json_of(&contact), || format!("{}{}", line(&contact), reach.text()));
+            Ok(())
+        }
+        ContactCommand::Number { contact, number, remove } => {
+            let (client, contact) = find(&contact, profile).await?;
+            if number.is_some() || remove {
+                client.set_contact_number(contact.account, number).await?;
+            }
+            let reach = Reach::read(&client, contact.account).await?;
+            output.result(|| reach.json_of(&contact), || format!("{}{}", device::name_of(&contact), reach.text()));
             Ok(())
         }
         ContactCommand::Rename { contact, name } => {
@@ -171,7 +188,8 @@ async fn replace_token(now: bool, profile: &Profile, output: Output) -> Result<(
 pub(crate) async fn list(profile: &Profile, output: Output) -> Result<(), CliError> {
     let client = device::open(profile).await?;
     for contact in client.contacts().await? {
-        output.result(|| view::contact_json(&contact), || line(&contact));
+        let reach = Reach::read(&client, contact.account).await?;
+        output.result(|| reach.json_of(&contact), || format!("{}{}", line(&contact), reach.short()));
     }
     Ok(())
 }
@@ -191,4 +209,86 @@ fn line(contact: &ContactView) -> String {
         line.push_str("  · blocked");
     }
     line
+}
+
+/// By which ways a contact is reached, as far as is known.
+struct Reach {
+    number: NumberView,
+    capabilities: ContactCapabilities,
+}
+
+impl Reach {
+    async fn read(client: &Client, account: AccountId) -> Result<Self, CliError> {
+        Ok(Self {
+            number: client.contact_number(account).await?,
+            capabilities: client.capabilities(account).await?,
+        })
+    }
+
+    fn json_of(&self, contact: &ContactView) -> Value {
+        let mut json = view::contact_json(contact);
+        json["number"] = json!(self.number.number.as_ref().map(|number| number.as_str()));
+        json["carrier_devices"] = self
+            .capabilities
+            .devices
+            .iter()
+            .map(|device| {
+                json!({
+                    "device": device.device.get(),
+                    "claimed_number": device.number.map(|number| number.text().to_owned()),
+                    "frame_version": device.frame_version,
+                    "native": self.is_native(device.number, device.frame_version),
+                    "at_ms": device.at.0,
+                })
+            })
+            .collect();
+        json["capable"] = json!(self.capabilities.latch.map(|latch| {
+            json!({ "by": latch.source.as_str(), "since_ms": latch.since.0 })
+        }));
+        json["carrier_says"] = json!(self.capabilities.hint.map(|hint| {
+            json!({ "hint": hint.hint.as_str(), "answered_at_ms": hint.answered_at.0, "expires_at_ms": hint.expires_at.0 })
+        }));
+        json
+    }
+
+    /// Whether a device is reached natively, once this device is on a carrier.
+    fn is_native(&self, claimed: Option<NumberKey>, frame_version: u8) -> bool {
+        frame_version > 0 && claimed.is_some() && claimed == self.number.number.as_ref().map(NumberKey::of)
+    }
+
+    fn short(&self) -> String {
+        self.number.number.as_ref().map_or_else(String::new, |number| format!("  · {}", number.as_str()))
+    }
+
+    fn text(&self) -> String {
+        let mut text = match &self.number.number {
+            Some(number) => format!("\n    number           {}, from you", number.as_str()),
+            None => "\n    number           none; `rcseal contact number` gives it one".to_owned(),
+        };
+        for device in &self.capabilities.devices {
+            let claimed = device.number.map_or_else(|| "no number".to_owned(), |number| number.text().to_owned());
+            let reached = match (device.frame_version, self.is_native(device.number, device.frame_version)) {
+                (0, _) => "nothing comes to it by a carrier",
+                (_, true) => "reached natively, if this device is on a carrier",
+                (_, false) => "not the number that you gave it, so it is reached by the relay",
+            };
+            text.push_str(&format!("\n    device {:<9} claims {claimed}: {reached}", device.device.get()));
+        }
+        match self.capabilities.latch {
+            Some(latch) => text.push_str(&format!(
+                "\n    encryption       known since {}, by {}",
+                view::moment(latch.since.0),
+                latch.source.as_str()
+            )),
+            None => text.push_str("\n    encryption       an account has it; nothing was exchanged yet"),
+        }
+        if let Some(hint) = self.capabilities.hint {
+            text.push_str(&format!(
+                "\n    the carrier says {} ({}), which decides nothing about encryption",
+                hint.hint.as_str(),
+                view::moment(hint.answered_at.0)
+            ));
+        }
+        text
+    }
 }

@@ -7,13 +7,14 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use rcseal_client::client::Client;
+use rcseal_engine::capability::NumberKey;
 use rcseal_engine::event::{Event, NumberedEvent};
 use rcseal_engine::message::MessageView;
 use rcseal_wire::content::Body;
 use rcseal_wire::id::{AccountId, ConversationId, MessageId};
 use serde_json::json;
 
-use super::attach;
+use super::{attach, thread};
 use crate::device::Names;
 use crate::error::{CliError, describe};
 use crate::output::Output;
@@ -105,6 +106,14 @@ impl<'a> Incoming<'a> {
                     None => Handled::Other,
                 }
             }
+            Event::PlainReceived { number, order } if number.number().is_some() => {
+                self.plain("plain_received", number, order).await?;
+                Handled::Other
+            }
+            Event::PlainChanged { number, order } if number.number().is_some() => {
+                self.plain("plain_changed", number, order).await?;
+                Handled::Other
+            }
             other => {
                 if let Event::ContactAdded { .. } | Event::DevicesChanged { .. } = other {
                     self.names = Names::read(self.client).await?;
@@ -121,6 +130,20 @@ impl<'a> Incoming<'a> {
         };
         self.client.forget_events(event.number).await?;
         Ok(handled)
+    }
+
+    /// Words in a thread: what came, or how far what was sent has come.
+    async fn plain(&self, event: &str, number: NumberKey, order: u64) -> Result<(), CliError> {
+        let Some(number) = number.number() else { return Ok(()) };
+        let newest = self.client.plain_messages(number.clone(), Some(order.saturating_add(1)), 1).await?;
+        let Some(message) = newest.into_iter().find(|message| message.order == order) else { return Ok(()) };
+        let threads = self.client.threads().await?;
+        let name = threads.into_iter().find(|thread| thread.number == number).map_or_else(String::new, |it| it.name);
+        self.output.result(
+            || thread::message_json(event, &number, &message),
+            || thread::message_text(&name, &number, &message),
+        );
+        Ok(())
     }
 
     async fn message(

@@ -2,8 +2,10 @@
 
 pub(crate) mod account;
 pub(crate) mod attach;
+pub(crate) mod carrier;
 pub(crate) mod chat;
 pub(crate) mod contact;
+pub(crate) mod delivery;
 pub(crate) mod device;
 pub(crate) mod export;
 pub(crate) mod history;
@@ -16,4 +18,5 @@ pub(crate) mod resend;
 pub(crate) mod send;
 pub(crate) mod sessions;
 pub(crate) mod takeover;
+pub(crate) mod thread;
 pub(crate) mod verify;

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod carrier;
 mod commands;
 mod contacts;
 mod crashes;
@@ -15,6 +16,7 @@ mod linking;
 mod live;
 mod messages;
 mod pictures;
+mod policy;
 mod rekeying;
 mod resending;
 mod support;
