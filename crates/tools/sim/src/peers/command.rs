@@ -4,9 +4,12 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
+use clap::ValueEnum;
 use rcseal_report::{Format, Report, Row};
 
+use super::runs::RunError;
 use super::{missing_program, runs, version};
 
 /// What it can be told.
@@ -15,6 +18,45 @@ pub struct Arguments {
     /// Print one JSON object instead of a table.
     #[arg(long)]
     json: bool,
+    /// Make only these runs.
+    #[arg(long, value_enum)]
+    only: Vec<Run>,
+}
+
+/// One run against peers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Run {
+    /// Registration with digest over UDP, TCP and TLS.
+    Registering,
+    /// Frames through every script.
+    Carrying,
+    /// Sessions, from end to end and by a relay.
+    Sessions,
+    /// Frames through a store.
+    Storing,
+    /// A trusted trunk.
+    Trunk,
+    /// Somebody else's client.
+    Legacy,
+    /// Broken traffic.
+    Hostile,
+    /// Two clients of ours through every script, and one with somebody else's client.
+    Clients,
+}
+
+impl Run {
+    async fn make(self, report: &mut Report) -> Result<(), RunError> {
+        match self {
+            Self::Registering => runs::registering::run(report).await,
+            Self::Carrying => runs::carrying::run(report).await,
+            Self::Sessions => runs::sessions::run(report).await,
+            Self::Storing => runs::storing::run(report).await,
+            Self::Trunk => runs::trunk::run(report).await,
+            Self::Legacy => runs::legacy::run(report).await,
+            Self::Hostile => runs::hostile::run(report).await,
+            Self::Clients => runs::clients::run(report).await,
+        }
+    }
 }
 
 /// Runs it.
@@ -29,16 +71,14 @@ pub async fn run(arguments: &Arguments) -> ExitCode {
         report.measure(Row::equal(program, version(program).unwrap_or_default(), ""));
     }
     let panics = count_panics();
-    let mut failures = Vec::new();
-    failures.extend(runs::registering::run(&mut report).await.err().map(|error| ("registering", error)));
-    failures.extend(runs::carrying::run(&mut report).await.err().map(|error| ("carrying", error)));
-    failures.extend(runs::storing::run(&mut report).await.err().map(|error| ("storing", error)));
-    failures.extend(runs::trunk::run(&mut report).await.err().map(|error| ("trunk", error)));
-    failures.extend(runs::legacy::run(&mut report).await.err().map(|error| ("legacy", error)));
-    failures.extend(runs::hostile::run(&mut report).await.err().map(|error| ("hostile", error)));
-    for (run, error) in failures {
-        eprintln!("{run}: {}", with_causes(&error));
-        report.promise(&format!("{run}_could_be_run"), false);
+    for run in Run::value_variants().iter().filter(|run| arguments.only.is_empty() || arguments.only.contains(run)) {
+        let since = Instant::now();
+        if let Err(error) = run.make(&mut report).await {
+            eprintln!("{run:?}: {}", with_causes(&error));
+            report.promise(&format!("{run:?}_could_be_made").to_lowercase(), false);
+        }
+        let name = format!("{run:?}_seconds").to_lowercase();
+        report.measure(Row::lower(&name, since.elapsed().as_secs_f64(), "s"));
     }
     report.promise_row(Row::equal("panics", panics.load(Ordering::SeqCst), "").goal(0));
     ExitCode::from(report.finish(Format::from_json_flag(arguments.json)))

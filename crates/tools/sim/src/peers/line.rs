@@ -11,10 +11,11 @@ use std::time::{Duration, SystemTime};
 use rand::Rng;
 use rcseal_carrier::auth::{Credentials, Password};
 use rcseal_carrier::sip::{Access, Config, PagerMessage, Peer, StartError, Timers, Trunk, UserAgent, Wire};
+use rcseal_carrier::sip_transport::SipTransportError;
 use rcseal_carrier::tls::{TlsSetupError, TrustAnchors};
 use rcseal_carrier::transport::{Answer, Inbound};
 use rcseal_rcs::chat;
-use rcseal_rcs::frame::{Assembly, AssemblyLimits, FrameId, Kind, Progress, find_in, split};
+use rcseal_rcs::frame::{Assembly, AssemblyLimits, Damage, FrameId, Kind, Progress, find_in, split};
 use rcseal_rcs::number::{Domain, PhoneNumber};
 use rcseal_rcs::stamp::Timestamp;
 use rcseal_rcs::transport::{
@@ -56,7 +57,10 @@ pub enum LineError {
     /// The user agent did not start.
     #[error("the user agent did not start")]
     Start(#[from] StartError),
-    /// The carrier's authority cannot be read.
+    /// The transport did not start.
+    #[error("the transport did not start")]
+    Transport(#[from] SipTransportError),
+    /// The carrier's authority cannot be read, or no certificate of our own be made.
     #[error("the carrier's authority cannot be read")]
     Trust(#[from] TlsSetupError),
     /// The carrier's authority cannot be opened.
@@ -73,6 +77,7 @@ impl LineError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Start(error) => error.code(),
+            Self::Transport(error) => error.code(),
             Self::Trust(error) => error.code(),
             Self::Authority(_) => "line_authority",
             Self::Register(failure) => failure.code(),
@@ -83,13 +88,13 @@ impl LineError {
 /// Shorter than RFC 3261's, since everything is on one machine and what never answers should not take a test half a minute.
 #[must_use]
 pub fn timers() -> Timers {
-    Timers { answer: Duration::from_secs(6), ..Timers::default() }
+    Timers { answer: Duration::from_secs(4), ..Timers::default() }
 }
 
-/// A message as pager mode carries it: what is left of 1,300 bytes beside the headers and the wrapper.
+/// A message as pager mode carries it: what is left of 1,300 bytes beside some 650 of headers and 300 of the wrapper.
 #[must_use]
 pub const fn pager_profile(is_binary_safe: bool) -> TransportProfile {
-    TransportProfile { is_binary_safe, body_len_max: 600, parts_max: 64, carries_headers: true, has_receipts: true }
+    TransportProfile { is_binary_safe, body_len_max: 200, parts_max: 64, carries_headers: true, has_receipts: true }
 }
 
 /// The number of a user.
@@ -144,8 +149,10 @@ pub struct Line {
 /// What came out of bodies that came in.
 #[derive(Debug, Default)]
 pub struct Got {
-    /// The blob, once it is whole.
-    pub blob: Option<Vec<u8>>,
+    /// Blobs that became whole.
+    pub blobs: Vec<Vec<u8>>,
+    /// Parts of a blob that was whole before.
+    pub repeated: usize,
     /// Codes of what was wrong.
     pub damage: BTreeSet<&'static str>,
     /// Messages.
@@ -163,6 +170,14 @@ impl Line {
         let agent = UserAgent::start(config(carrier, user, over, subscriber(user))?).await?;
         agent.register().await.map_err(LineError::Register)?;
         Ok(Self { agent })
+    }
+
+    /// Starts a user agent that has no credentials, over UDP. It can send where the carrier does not ask who sends.
+    ///
+    /// # Errors
+    /// [`LineError`].
+    pub async fn unregistered(carrier: &Kamailio, user: &User) -> Result<Self, LineError> {
+        Ok(Self { agent: UserAgent::start(config(carrier, user, Over::Udp, Access::Unregistered(None))?).await? })
     }
 
     /// Starts a user agent of an application server at its port of the trunk, over UDP.
@@ -229,21 +244,21 @@ impl Line {
         Some(parts)
     }
 
-    /// Takes messages in until a blob is whole, `messages` have come, or the time is up.
-    pub async fn take_blob(&self, messages: usize, limit: Duration) -> Got {
-        let until = Instant::now() + limit;
+    /// Takes messages in until nothing has come for `silence`, or `limit` is over.
+    pub async fn take_blob(&self, silence: Duration, limit: Duration) -> Got {
+        let limit = Instant::now() + limit;
         let mut assembly = Assembly::new(AssemblyLimits::default());
         let mut got = Got::default();
-        while got.messages < messages {
-            let Some((content_type, encoding, body)) = self.next(until).await else { break };
+        while let Some((content_type, encoding, body)) = self.next(limit.min(Instant::now() + silence)).await {
             got.messages += 1;
             let found = find_in(Some(&content_type), encoding.as_deref(), &body);
             got.content_types.insert(content_type);
-            got.damage.extend(found.damage.iter().map(rcseal_rcs::frame::Damage::code));
+            got.damage.extend(found.damage.iter().map(Damage::code));
             for part in found.parts {
                 match assembly.add(part, 0) {
-                    Ok(Progress::Complete(blob)) => got.blob = Some(blob.bytes),
+                    Ok(Progress::Complete(blob)) => got.blobs.push(blob.bytes),
                     Ok(Progress::Waiting { .. } | Progress::Duplicate) => {}
+                    Err(Damage::Replay { .. }) => got.repeated += 1,
                     Err(damage) => {
                         got.damage.insert(damage.code());
                     }
@@ -252,12 +267,6 @@ impl Line {
         }
         got
     }
-}
-
-/// How many messages [`Line::send_blob`] makes of a blob.
-#[must_use]
-pub fn messages_for(len: usize, is_binary: bool) -> usize {
-    rcseal_rcs::frame::parts_needed(len, &pager_profile(is_binary)).map_or(0, usize::from)
 }
 
 /// Random bytes for ids.

@@ -58,7 +58,7 @@ scripts! {
     SendTwice = "send-twice",
     /// Every second one is overtaken.
     Late = "late",
-    /// Cut off after 700 bytes.
+    /// Cut off after 450 bytes.
     Truncate = "truncate",
     /// Some letters changed.
     Corrupt = "corrupt",

@@ -9,9 +9,10 @@ use rcseal_carrier::transport::Answer;
 use rcseal_rcs::frame::find_in;
 use rcseal_rcs::{chat, imdn};
 use rcseal_report::{Report, Row};
+use tokio::net::UdpSocket;
 
 use super::super::kamailio::DOMAIN;
-use super::super::line::{Line, LineError, Over, config};
+use super::super::line::{Line, LineError, Over, awkward_blob, config};
 use super::super::process::free_port;
 use super::super::{Kamailio, Setup, User, prepare, sipp};
 use super::RunError;
@@ -30,6 +31,7 @@ pub(in super::super) async fn run(report: &mut Report) -> Result<(), RunError> {
     ours.peer = Peer { host: "127.0.0.1".to_owned(), port };
     let agent = UserAgent::start(ours).await.map_err(LineError::from)?;
     let address = wait_for_address(&agent).await;
+    send_raw(port, address).await?;
     let scenario = sipp::hostile(&requests(), &format!("sip:{address}"));
     let counted = while_reading(&agent, sipp::run(&scenario, address, port, TIMES, 1, LIMIT)).await?;
     report.promise_row(Row::equal("answers_after_broken_sip", counted.ok, "of 25").goal(TIMES));
@@ -73,6 +75,31 @@ async fn while_reading<T>(agent: &UserAgent, run: impl Future<Output = T>) -> T 
     }
 }
 
+/// What SIPp does not agree to send, since it begins with no method or holds a NUL: sent by hand, from SIPp's port.
+async fn send_raw(port: u16, to: SocketAddr) -> Result<(), RunError> {
+    let socket = UdpSocket::bind(("127.0.0.1", port)).await.map_err(prepare("a port"))?;
+    let mut datagrams: Vec<Vec<u8>> = [
+        &b"MESSAGE\r\n\r\n"[..],
+        b"\0",
+        b"\r\n\r\n",
+        b" \r\n\r\n",
+        b"\xff\xfe\x01\x02\r\n\r\n",
+        b"SIP/2.0\r\n\r\n",
+        b"SIP/2.0 200 OK\r\n\r\n",
+        b"SIP/2.0 999 Beyond\r\nCSeq: 1 MESSAGE\r\n\r\n",
+        b"SIP/2.0 abc Unheard\r\nVia: x\r\n\r\n",
+        b"SIP/2.0 401 Who\r\nVia: x\r\nCSeq: 1 REGISTER\r\nWWW-Authenticate: Digest realm=\"\r\n\r\n",
+        b"MESSAGE sip:us SIP/2.0\r\nVia: SIP/2.0/UDP \0;branch=\0\r\nFrom: \0\r\nTo: \0\r\nCall-ID: \0\r\nCSeq: 1 MESSAGE\r\n\r\n",
+    ]
+    .map(<[u8]>::to_vec)
+    .to_vec();
+    datagrams.push(awkward_blob(60_000));
+    for datagram in datagrams {
+        socket.send_to(&datagram, to).await.map_err(prepare("a datagram"))?;
+    }
+    Ok(())
+}
+
 /// A request whose headers are in order, up to the media type.
 fn head(number: usize, uri: &str) -> String {
     format!(
@@ -92,10 +119,6 @@ fn requests() -> Vec<String> {
         good(90).lines().filter(|line| !line.starts_with(name)).map(|line| format!("{line}\n")).collect()
     };
     vec![
-        "MESSAGE\n\n".to_owned(),
-        "MESSAGE sip:us SIP/9.9\n\n".to_owned(),
-        " \n\n".to_owned(),
-        "\u{fffd}\u{7f}\u{1}\u{2}\n\n".to_owned(),
         format!("{}Content-Length: -1\n\n", good(1)),
         format!("{}Content-Length: 99999999999999999999\n\nx", good(2)),
         format!("{}Content-Type: text/plain\nContent-Length: 500\n\nshort", good(3)),
@@ -128,10 +151,6 @@ fn requests() -> Vec<String> {
             "{}Content-Length: 0\n\n",
             good(22).replace("<sip:+4915100000101@carrier.test>", "\"\\\" <sip:<<>;;;=\"")
         ),
-        "SIP/2.0 200 OK\n\n".to_owned(),
-        "SIP/2.0 999 Beyond\nCSeq: 1 MESSAGE\n\n".to_owned(),
-        "SIP/2.0 abc Unheard\nCSeq: 1 MESSAGE\n\n".to_owned(),
-        "SIP/2.0 401 Who\nVia: x\nCSeq: 1 REGISTER\nWWW-Authenticate: Digest realm=\"\n\n".to_owned(),
     ]
 }
 
@@ -139,8 +158,9 @@ fn requests() -> Vec<String> {
 fn bodies(bob: &User) -> Vec<String> {
     let nested = "<a>".repeat(3_000);
     let headers: String = (0..400).map(|number| format!("NS: p{number} <urn:x>\n")).collect();
-    // The backslash keeps SIPp from looking for a word of its own.
-    let entities = "<!DOCTYPE x \\[<!ENTITY a \"aaaaaaaaaa\">]><imdn xmlns=\"urn:ietf:params:xml:ns:imdn\">&a;</imdn>";
+    // Square brackets are SIPp's own, so entities are left to the parsers' tests.
+    let elsewhere =
+        "<!DOCTYPE imdn SYSTEM \"file:///etc/hostname\"><imdn xmlns=\"urn:ietf:params:xml:ns:imdn\"></imdn>";
     let cases: [(&str, &str, &str); 14] = [
         ("message/cpim", "", ""),
         ("message/cpim", "", "From: <<<<\n"),
@@ -149,7 +169,7 @@ fn bodies(bob: &User) -> Vec<String> {
         ("message/cpim", "", &headers),
         ("message/cpim;charset=\"", "", "x"),
         ("message/imdn+xml", "", &nested),
-        ("message/imdn+xml", "", entities),
+        ("message/imdn+xml", "", elsewhere),
         ("message/imdn+xml", "Content-Encoding: deflate\n", "not deflated"),
         ("message/imdn+xml", "Content-Encoding: gzip, deflate, br\n", "not anything"),
         ("application/im-iscomposing+xml", "", "<isComposing><state>"),

@@ -1,9 +1,11 @@
 //! What is run against real peers, each run with promises of its own.
 
 pub(super) mod carrying;
+pub(super) mod clients;
 pub(super) mod hostile;
 pub(super) mod legacy;
 pub(super) mod registering;
+pub(super) mod sessions;
 pub(super) mod storing;
 pub(super) mod trunk;
 
@@ -14,11 +16,13 @@ use rcseal_report::{Report, Row};
 
 use super::PeerError;
 use super::line::LineError;
+use crate::matrix::MatrixError;
 
 /// How long something that is sure to come may take on a machine with other work.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
-/// How long is waited for what should not come.
-pub(super) const SILENCE: Duration = Duration::from_secs(2);
+/// For how long nothing may come before nothing more is expected. Two messages of one send follow each other within milliseconds, and the
+/// slowest script holds one back for 400.
+pub(super) const SILENCE: Duration = Duration::from_millis(900);
 
 /// A run that could not be made: its peer or our own side did not come as far as what it is about.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +33,9 @@ pub(super) enum RunError {
     /// Our user agent.
     #[error("our user agent is not ready")]
     Line(#[from] LineError),
+    /// One of our clients, or its relay.
+    #[error("a client is not ready")]
+    Client(#[from] MatrixError),
     /// A message that the run needs to go through.
     #[error("a message did not go through")]
     Send(#[from] SendFailure),

@@ -10,6 +10,9 @@ use super::super::process::free_port;
 use super::super::{Kamailio, Role, Setup, User, prepare};
 use super::{PATIENCE, RunError, expect};
 
+/// So much fits into one message.
+const ONE_MESSAGE: usize = 100;
+
 pub(in super::super) async fn run(report: &mut Report) -> Result<(), RunError> {
     let (server, bob) = (User { number: "+491700000101".to_owned(), password: String::new() }, User::nth(2));
     let server_port = free_port().map_err(prepare("a port"))?;
@@ -19,8 +22,8 @@ pub(in super::super) async fn run(report: &mut Report) -> Result<(), RunError> {
     let at_bob = Line::open(&carrier, &bob, Over::Udp).await?;
 
     let (server_number, bob_number) = (number_of(&server), number_of(&bob));
+    let blob = awkward_blob(ONE_MESSAGE);
     // Towards the subscriber: the carrier passes on whom we assert.
-    let blob = awkward_blob(300);
     let (sent, from) = tokio::join!(at_server.send_blob(&bob_number, &blob, true), sender(&at_bob));
     sent?;
     expect(report, "trunk_to_subscriber_sender", &from, "claimed by +491700000101");
