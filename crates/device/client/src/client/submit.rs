@@ -9,6 +9,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use rcseal_engine::Engine;
 use rcseal_engine::account::AccountView;
 use rcseal_engine::need::{Need, NeedKind};
 use rcseal_engine::outbox::Via;
@@ -226,7 +227,7 @@ impl Core {
                 };
                 let outcome = match fetched {
                     Ok(key_set) => {
-                        self.change(move |engine| engine.handle_key_set(account, &key_set)).await?;
+                        self.take_keys(move |engine| engine.handle_key_set(account, &key_set)).await?;
                         Ok(())
                     }
                     Err(error) => Err(error),
@@ -241,7 +242,7 @@ impl Core {
                 };
                 let outcome = match fetched {
                     Ok(key_sets) => {
-                        self.change(move |engine| engine.handle_key_sets(account, &key_sets)).await?;
+                        self.take_keys(move |engine| engine.handle_key_sets(account, &key_sets)).await?;
                         Ok(())
                     }
                     Err(error) => Err(error),
@@ -314,6 +315,22 @@ impl Core {
 }
 
 impl Core {
+    /// Takes in keys that were fetched. They may let messages in that waited for them, and whose receipts nothing else would send before
+    /// the next delivery.
+    async fn take_keys<T, E>(
+        &self,
+        operation: impl FnOnce(&mut Engine<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<(), ClientError>
+    where
+        E: Into<ClientError>,
+    {
+        self.change(move |engine| {
+            operation(engine).map_err(Into::into)?;
+            engine.flush_receipts().map_err(ClientError::from)
+        })
+        .await
+    }
+
     /// Makes these the account's delivery tokens; with `keeps_others` beside those that the server knows, the newest of them first.
     async fn set_delivery_tokens(
         &self,
