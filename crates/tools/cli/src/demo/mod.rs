@@ -11,8 +11,11 @@
 //! | [`stage`] | processes, and their end |
 //! | [`telling`] | what is printed, and the report |
 //! | [`evidence`], [`search`], [`closing`] | what is looked for, how, and what came of it |
+//! | [`carrier`] | another demo: two phones over a simulated carrier, in this process |
+//! | [`web`] | the same two phones on a page, with what carrier and relay see between them |
 
 mod attack;
+mod carrier;
 mod change;
 mod closing;
 mod evidence;
@@ -22,6 +25,7 @@ mod search;
 mod stage;
 mod story;
 mod telling;
+mod web;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -33,6 +37,7 @@ use self::evidence::Evidence;
 use self::stage::{Stage, StepError};
 use self::story::Cast;
 use self::telling::Telling;
+pub(crate) use self::carrier::LIST as LIST_CARRIERS;
 use crate::args::DemoArgs;
 use crate::error::CliError;
 use crate::output::Output;
@@ -44,6 +49,12 @@ use crate::serve::wait_for_stop;
 /// # Errors
 /// [`CliError`] when it cannot even begin.
 pub(crate) async fn run(args: DemoArgs, output: Output) -> Result<ExitCode, CliError> {
+    if args.web {
+        return web::run(args.carrier.as_deref(), args.port, args.seed, output).await;
+    }
+    if let Some(name) = &args.carrier {
+        return carrier::run(name, args.seed, output).await;
+    }
     let (folder, temporary) = folder(args.dir)?;
     let mut telling = Telling::new(output);
     let mut evidence = Evidence::default();

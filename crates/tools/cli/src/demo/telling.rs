@@ -16,16 +16,23 @@ pub(crate) struct Telling {
 }
 
 impl Telling {
-    /// Begins.
+    /// Begins the demo of processes.
     pub(crate) fn new(output: Output) -> Self {
+        Self::with(
+            output,
+            "demo",
+            "Two phones' engines talk through a relay that cannot read them.\n\
+             Each phone is an encrypted profile; every step runs this program's own commands on it, as processes that speak to the\n\
+             relay over sockets only. They stand for the phones until the SDKs run here.\n",
+        )
+    }
+
+    /// Begins a demo of this name, with words for people.
+    pub(crate) fn with(output: Output, name: &str, intro: &str) -> Self {
         if !output.is_json() {
-            output.text(
-                "Two phones' engines talk through a relay that cannot read them.\n\
-                 Each phone is an encrypted profile; every step runs this program's own commands on it, as processes that speak to the\n\
-                 relay over sockets only. They stand for the phones until the SDKs run here.\n",
-            );
+            output.text(intro);
         }
-        Self { output, report: Report::new("demo"), step: None, number: 0 }
+        Self { output, report: Report::new(name), step: None, number: 0 }
     }
 
     /// A step begins.
@@ -83,6 +90,14 @@ impl Telling {
     /// Adds a count to the report.
     pub(crate) fn count(&mut self, id: &str, count: u64, unit: &str) {
         self.report.measure(Row::higher(id, count, unit));
+    }
+
+    /// Says what became of a message, to programs.
+    pub(crate) fn message(&self, what: &str, way: &str, reason: Option<&str>, carried: &str) {
+        if self.output.is_json() {
+            let event = json!({ "event": "said", "what": what, "way": way, "reason": reason, "carried": carried });
+            self.output.json(&event);
+        }
     }
 
     /// Says something beside the report, to people.
