@@ -16,7 +16,7 @@ mod receipt;
 pub use body::{Body, ConsentChoice, Content, DeliveryNotice, GroupEventKind, RekeyStep};
 pub use capabilities::{Capabilities, FrameForm};
 pub use contact::{ContactEntry, KeyChange};
-pub use media::{BlobReference, Card, Media, Suggestion};
+pub use media::{BlobReference, Card, EnvelopeReference, Media, Suggestion};
 pub use payload::{Conversation, ConversationKind, Introduction, Participant, Payload, Role};
 pub use receipt::Receipt;
 

@@ -93,6 +93,7 @@ fn content_json(content: &Content) -> Value {
         | Body::Rekey(_)
         | Body::ResendRequest { .. }
         | Body::Capabilities(_)
+        | Body::EnvelopeReference(_)
         | Body::Ignored => json!({}),
     };
     json["kind"] = json!(content.body().kind());
@@ -175,6 +176,7 @@ fn body_text(body: &Body) -> String {
         | Body::Rekey(_)
         | Body::ResendRequest { .. }
         | Body::Capabilities(_)
+        | Body::EnvelopeReference(_)
         | Body::Ignored => String::new(),
     }
 }

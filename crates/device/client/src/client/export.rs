@@ -226,6 +226,7 @@ fn content(content: &Content) -> Value {
         | Body::Rekey(_)
         | Body::ResendRequest { .. }
         | Body::Capabilities(_)
+        | Body::EnvelopeReference(_)
         | Body::DeliveryNotice(_)
         | Body::Ignored
         | Body::Unknown => {}

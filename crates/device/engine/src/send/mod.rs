@@ -358,6 +358,7 @@ pub(crate) const fn is_shown(body: &Body) -> bool {
         | Body::Rekey(_)
         | Body::ResendRequest { .. }
         | Body::Capabilities(_)
+        | Body::EnvelopeReference(_)
         | Body::Ignored => false,
     }
 }

@@ -6,7 +6,7 @@ use prost::Message as _;
 
 use super::capabilities::Capabilities;
 use super::contact::ContactEntry;
-use super::media::{Card, Media};
+use super::media::{Card, EnvelopeReference, Media};
 use super::receipt::Receipt;
 use super::{
     CONTACTS_MAX, ContentError, EMOJI_LEN_MAX, NAME_LEN_MAX, RESEND_LEN_MAX, TEXT_LEN_MAX, fixed, id, limited, proto,
@@ -91,6 +91,8 @@ pub enum Body {
     Capabilities(Capabilities),
     /// The mode in which the sender's messages of this conversation go from now on.
     DeliveryNotice(DeliveryNotice),
+    /// Where an envelope is kept that is too long for a carrier; not shown.
+    EnvelopeReference(Box<EnvelopeReference>),
     /// A body of a later version: "update the app to see this message".
     Unknown,
     /// A body of a later version that has nothing to show: it is ignored.
@@ -228,6 +230,7 @@ impl Body {
             Self::ResendRequest { .. } => "resend_request",
             Self::Capabilities(_) => "capabilities",
             Self::DeliveryNotice(_) => "delivery_notice",
+            Self::EnvelopeReference(_) => "envelope_reference",
             Self::Unknown => "unknown",
             Self::Ignored => "ignored",
         }
@@ -236,7 +239,7 @@ impl Body {
     /// Whether a reader of an earlier version is told to show no placeholder. Bodies of the first version go without the mark: every
     /// reader knows them.
     const fn is_silent(&self) -> bool {
-        matches!(self, Self::Capabilities(_) | Self::Ignored)
+        matches!(self, Self::Capabilities(_) | Self::EnvelopeReference(_) | Self::Ignored)
     }
 
     fn to_proto(&self) -> Option<proto::content::Body> {
@@ -295,6 +298,7 @@ impl Body {
             }),
             Self::Capabilities(capabilities) => P::Capabilities(capabilities.to_proto()),
             Self::DeliveryNotice(notice) => P::DeliveryNotice(proto::DeliveryNotice { mode: notice.mode.into() }),
+            Self::EnvelopeReference(reference) => P::EnvelopeReference(reference.to_proto()),
             Self::Unknown | Self::Ignored => return None,
         })
     }
@@ -379,6 +383,9 @@ impl Body {
                 Ok(mode @ 1..) => Self::DeliveryNotice(DeliveryNotice { mode }),
                 Ok(0) | Err(_) => Self::Unknown,
             },
+            P::EnvelopeReference(reference) => {
+                Self::EnvelopeReference(Box::new(EnvelopeReference::from_proto(&reference)?))
+            }
         })
     }
 }

@@ -26,6 +26,8 @@ pub enum FrameForm {
     Binary,
     /// Text.
     Text,
+    /// Beside the others: an envelope that says where the real one is kept ([`super::EnvelopeReference`]).
+    Reference,
 }
 
 /// Without the number.
@@ -43,6 +45,7 @@ impl Capabilities {
         let form = |form: &FrameForm| match form {
             FrameForm::Binary => proto::FrameForm::Binary.into(),
             FrameForm::Text => proto::FrameForm::Text.into(),
+            FrameForm::Reference => proto::FrameForm::Reference.into(),
         };
         proto::Capabilities {
             frame_version: self.frame_version.into(),
@@ -60,6 +63,7 @@ impl Capabilities {
         let form = |form: i32| match proto::FrameForm::try_from(form) {
             Ok(proto::FrameForm::Binary) => Some(FrameForm::Binary),
             Ok(proto::FrameForm::Text) => Some(FrameForm::Text),
+            Ok(proto::FrameForm::Reference) => Some(FrameForm::Reference),
             Ok(proto::FrameForm::Unspecified) | Err(_) => None,
         };
         Ok(Self {

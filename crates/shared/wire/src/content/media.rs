@@ -5,8 +5,9 @@ use std::fmt;
 use rcseal_crypto::secret::Secret;
 
 use super::{ContentError, MEDIA_LEN_MAX, NAME_LEN_MAX, SUGGESTIONS_MAX, TEXT_LEN_MAX, fixed, id, limited, proto};
-use crate::id::{BlobId, Digest};
+use crate::id::{BlobId, Digest, EnvelopeId};
 use crate::origin::Origin;
+use crate::padding::ENVELOPE_LEN_MAX;
 
 /// An encrypted blob and the key to it.
 pub struct BlobReference {
@@ -26,6 +27,15 @@ impl fmt::Debug for BlobReference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BlobReference").field("size", &self.size).field("origin", &self.origin).finish_non_exhaustive()
     }
+}
+
+/// Where an envelope is kept that is too long for a carrier: the envelope of another message, sealed once more under a key of its own.
+#[derive(Debug)]
+pub struct EnvelopeReference {
+    /// The id under which its sender knows it: what a device that cannot decrypt it names.
+    pub envelope: EnvelopeId,
+    /// The blob. Its size is that of an envelope.
+    pub blob: BlobReference,
 }
 
 /// A picture, a film, a file.
@@ -94,6 +104,24 @@ impl BlobReference {
             size: blob.size,
             origin: blob.origin.parse().map_err(|_| ContentError::Field { field: "blob.origin" })?,
         })
+    }
+}
+
+impl EnvelopeReference {
+    pub(super) fn to_proto(&self) -> proto::EnvelopeReference {
+        proto::EnvelopeReference { envelope: self.envelope.as_bytes().to_vec(), blob: Some(self.blob.to_proto()) }
+    }
+
+    pub(super) fn from_proto(reference: &proto::EnvelopeReference) -> Result<Self, ContentError> {
+        let blob = reference.blob.as_ref().ok_or(ContentError::Field { field: "blob" })?;
+        let blob = BlobReference::from_proto(blob)?;
+        // Whoever reads this fetches as much without being asked.
+        match blob.size {
+            0 => return Err(ContentError::Field { field: "blob.size" }),
+            size if size > ENVELOPE_LEN_MAX as u64 => return Err(ContentError::TooLong { field: "blob.size" }),
+            _ => {}
+        }
+        Ok(Self { envelope: id("envelope", EnvelopeId::parse(&reference.envelope))?, blob })
     }
 }
 

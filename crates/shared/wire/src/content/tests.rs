@@ -23,6 +23,10 @@ fn blob() -> BlobReference {
     }
 }
 
+fn envelope_reference(size: u64) -> EnvelopeReference {
+    EnvelopeReference { envelope: EnvelopeId::from_bytes([9; 16]), blob: BlobReference { size, ..blob() } }
+}
+
 fn every_body() -> Vec<Body> {
     vec![
         Body::Text("grüezi".to_owned()),
@@ -62,10 +66,11 @@ fn every_body() -> Vec<Body> {
         Body::Capabilities(Capabilities {
             frame_version: 1,
             number: Some("+15550100".to_owned()),
-            forms: vec![FrameForm::Binary, FrameForm::Text],
+            forms: vec![FrameForm::Binary, FrameForm::Text, FrameForm::Reference],
         }),
         Body::Capabilities(Capabilities::default()),
         Body::DeliveryNotice(DeliveryNotice { mode: 5 }),
+        Body::EnvelopeReference(Box::new(envelope_reference(98_304))),
         Body::ContactSync(vec![
             ContactEntry {
                 account: AccountId::from_bytes([1; 16]),
@@ -162,6 +167,19 @@ fn the_number_of_a_card_is_digits_and_its_forms_are_few() {
     let card = Capabilities { frame_version: 1, number: None, forms: vec![FrameForm::Text; FORMS_MAX + 1] };
     let content = Content::new(Body::Capabilities(card), None);
     assert_eq!(Content::parse(content.as_bytes().to_vec()).unwrap_err(), ContentError::TooLong { field: "forms" });
+}
+
+#[test]
+fn what_is_kept_elsewhere_is_as_long_as_an_envelope() {
+    let parsed = |size| {
+        let content = Content::new(Body::EnvelopeReference(Box::new(envelope_reference(size))), None);
+        assert!(content.as_bytes().ends_with(&[0x88, 0x02, 0x01]), "who does not know it shows nothing");
+        Content::parse(content.as_bytes().to_vec()).map(drop)
+    };
+    assert_eq!(parsed(98_304), Ok(()));
+    assert_eq!(parsed(0), Err(ContentError::Field { field: "blob.size" }));
+    assert_eq!(parsed(98_305), Err(ContentError::TooLong { field: "blob.size" }));
+    assert_eq!(parsed(u64::MAX), Err(ContentError::TooLong { field: "blob.size" }));
 }
 
 #[test]
