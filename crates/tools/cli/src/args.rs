@@ -84,6 +84,8 @@ pub enum Command {
     /// List the threads with phone numbers.
     #[command(after_help = "Example: rcseal threads --json")]
     Threads,
+    /// Find out what a carrier does to messages: rows for the carrier matrix, from this device.
+    Probe(ProbeArgs),
     /// Send a text, a file or a reaction.
     Send(SendArgs),
     /// Receive messages and print them.

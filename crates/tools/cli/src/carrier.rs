@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use rcseal_carrier::sip::Registration;
 use rcseal_carrier::sip_transport::SipTransport;
 use rcseal_client::client::{CarrierOptions, Client};
+use rcseal_rcs::number::PhoneNumber;
 use rcseal_rcs::transport::SendFailure;
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -84,6 +85,14 @@ impl Way {
         self.patience
     }
 
+    /// This device's number.
+    ///
+    /// # Errors
+    /// [`CliError::CarrierSettings`].
+    pub(crate) fn number(&self) -> Result<PhoneNumber, CliError> {
+        self.number.parse().map_err(|_| CliError::CarrierSettings)
+    }
+
     /// Whether the carrier took the registration, or there is none to take.
     pub(crate) const fn is_registered(&self) -> bool {
         self.registered.is_ok()
@@ -94,8 +103,7 @@ impl Way {
     /// # Errors
     /// Those of the client.
     pub(crate) async fn attach_to(&self, client: &Client) -> Result<(), CliError> {
-        let number = self.number.parse().map_err(|_| CliError::CarrierSettings)?;
-        let options = CarrierOptions { number, patience: self.patience };
+        let options = CarrierOptions { number: self.number()?, patience: self.patience };
         Ok(client.attach_transport(options, Arc::clone(&self.transport) as _).await?)
     }
 

@@ -81,6 +81,7 @@ async fn execute(cli: Cli, output: Output) -> Result<ExitCode, CliError> {
         Command::Policy(command) => command::delivery::run(command, &profile()?, output).await?,
         Command::Thread(command) => command::thread::run(command, &profile()?, output).await?,
         Command::Threads => command::thread::list(&profile()?, output).await?,
+        Command::Probe(args) => command::probe::run(args, &profile()?, output).await?,
         Command::Send(args) => command::send::run(args, &profile()?, output).await?,
         Command::Listen(args) => command::listen::run(args, &profile()?, output).await?,
         Command::Chat(args) => command::chat::run(args, &profile()?, output).await?,

@@ -59,6 +59,12 @@ impl Profile {
         Self { folder, passphrase: None }
     }
 
+    /// Another folder, whose vault opens as this one's does.
+    #[must_use]
+    pub fn beside(&self, folder: PathBuf) -> Self {
+        Self { folder, passphrase: self.passphrase.clone() }
+    }
+
     /// The folder.
     #[must_use]
     pub fn folder(&self) -> &Path {

@@ -13,6 +13,7 @@ mod incoming;
 pub(crate) mod keys;
 pub(crate) mod listen;
 pub(crate) mod policy;
+pub(crate) mod probe;
 pub(crate) mod rekey;
 pub(crate) mod resend;
 pub(crate) mod send;
