@@ -9,6 +9,7 @@ mod arrows;
 mod bench;
 mod fuzz;
 mod interop;
+mod matrix;
 mod process;
 mod test;
 mod workspace;
@@ -36,6 +37,8 @@ enum Command {
     Fuzz(fuzz::Arguments),
     /// Run another implementation of a protocol against ours.
     Interop(interop::Arguments),
+    /// Run two clients through every simulated carrier.
+    Matrix(matrix::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Interop(arguments) => interop::run(&arguments),
+        Command::Matrix(arguments) => matrix::run(&arguments),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),

@@ -7,7 +7,7 @@ use rcseal_report::{Format, Report};
 use super::counts::Counts;
 use super::{Context, Outcome, PartError, documents, licences, packages};
 use crate::process::{cargo, run, run_lines, say, with_causes};
-use crate::{arrows, interop};
+use crate::{arrows, interop, matrix};
 
 /// One part.
 pub(crate) struct Part {
@@ -112,6 +112,14 @@ pub(crate) const PARTS: &[Part] = &[
         slow: true,
         needs_build: true,
         run: libsignal,
+    },
+    Part {
+        name: "matrix",
+        what: "two clients through simulated carriers, a quick look",
+        budget_minutes: 1.0,
+        slow: false,
+        needs_build: true,
+        run: carrier_matrix,
     },
     Part {
         name: "demo",
@@ -238,6 +246,11 @@ fn reporting_program(context: &Context, name: &str, arguments: &[&str]) -> Resul
         return Ok(Outcome::Failed(format!("it ended with {status}")));
     }
     Ok(count_promises(&report))
+}
+
+/// A quick look at the carrier matrix.
+fn carrier_matrix(context: &Context) -> Result<Outcome, PartError> {
+    reporting_program(context, matrix::PROGRAM, &matrix::SMOKE)
 }
 
 /// Fewer messages than the command's default, which a developer runs: enough for several epochs in every conversation.
