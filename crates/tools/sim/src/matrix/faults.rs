@@ -45,9 +45,8 @@ fn networks() -> Vec<(&'static str, Faults)> {
         ("slow", Faults { delay: milliseconds(40), jitter: milliseconds(30), ..Faults::default() }),
         ("thin", Faults { bytes_per_second: Some(120_000), slice_max: Some(700), ..Faults::default() }),
         ("sliced", Faults { slice_max: Some(5), ..Faults::default() }),
-        // Registration is the longest that goes over one connection: a hundred prekeys.
-        ("resets", Faults { reset_after: Some(300_000), ..Faults::default() }),
-        ("corrupting", Faults { corrupt_one_in: Some(400_000), ..Faults::default() }),
+        ("resets", Faults { reset_within: Some(200_000), ..Faults::default() }),
+        ("corrupting", Faults { corrupt_one_in: Some(150_000), ..Faults::default() }),
     ]
 }
 
@@ -81,7 +80,7 @@ pub(super) async fn play(cell: &FaultyCell, number: usize, seed: u64) -> Result<
     let relay = Relay::start_behind(cell.faults.clone(), seed).await?;
     let mut outcome = story::play(&cell.cell, number, &relay, seed).await?;
     let counts = relay.proxy().ok_or(MatrixError::Setup { what: "a proxy" })?.counts();
-    let is_to_harm = cell.faults.reset_after.is_some() || cell.faults.corrupt_one_in.is_some();
+    let is_to_harm = cell.faults.reset_within.is_some() || cell.faults.corrupt_one_in.is_some();
     if counts.bytes() == 0 || (is_to_harm && !counts.has_harmed()) {
         outcome.wrongs.push("the network did nothing".to_owned());
     }

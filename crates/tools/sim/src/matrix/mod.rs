@@ -40,6 +40,7 @@ pub use self::cell::{Cell, Mode, cells, is_in_smoke};
 pub use self::outcome::{CellOutcome, Direction, Fate, Told};
 pub use self::phone::Phone;
 pub use self::relay::Relay;
+pub use self::story::play;
 use crate::data::{DataError, World};
 
 /// Cells that are run at once: they wait more than they compute.
@@ -195,7 +196,7 @@ pub async fn run(
         let (relay, slots) = (Arc::clone(&relay), Arc::clone(&slots));
         playing.spawn(async move {
             let Ok(_slot) = slots.acquire_owned().await else { return (number, None) };
-            let played = timeout(CELL_LIMIT, story::play(&cell, number, &relay, seed)).await;
+            let played = timeout(CELL_LIMIT, play(&cell, number, &relay, seed)).await;
             let outcome = played.unwrap_or(Err(MatrixError::Slow));
             (number, Some(Finished { id: cell.id(), cell, outcome }))
         });

@@ -97,7 +97,7 @@ where
 ///
 /// # Errors
 /// What keeps a cell from being played at all; what goes wrong with messages is in the outcome.
-pub(super) async fn play(cell: &Cell, number: usize, relay: &Relay, seed: u64) -> Result<CellOutcome, MatrixError> {
+pub async fn play(cell: &Cell, number: usize, relay: &Relay, seed: u64) -> Result<CellOutcome, MatrixError> {
     let began = Instant::now();
     let seed = seed.wrapping_mul(1_000_003).wrapping_add(u64::try_from(number).unwrap_or(0));
     let carrier = SimCarrier::new(cell.carrier.clone(), seed);
@@ -165,19 +165,33 @@ impl Pair {
         Ok(message.is_none_or(|message| !matches!(message.state, MessageState::Queued | MessageState::Stored)))
     }
 
+    /// The users let every message go that waits for them. Answers how many those were.
+    async fn approve_held(&self) -> Result<usize, MatrixError> {
+        let mut count = 0;
+        for phone in [&self.near, &self.far] {
+            for held in phone.client.held_resends().await? {
+                phone.client.approve_resend(held.conversation, held.message).await?;
+                count += 1;
+            }
+        }
+        Ok(count)
+    }
+
     /// Waits until every message is settled. What a user has to decide on the way, the user decides in favour of the message.
     async fn settle(&self, sent: &[Sent]) -> Result<bool, MatrixError> {
         let phones = [&self.near, &self.far];
         let settled = until(&phones, LIMIT, || async {
-            for phone in [&self.near, &self.far] {
-                for held in phone.client.held_resends().await? {
-                    phone.client.approve_resend(held.conversation, held.message).await?;
-                }
+            if self.approve_held().await? > 0 {
+                return Ok(None);
             }
             for message in sent {
                 if !self.is_settled(message).await? {
                     return Ok(None);
                 }
+            }
+            // What was found to have failed right now may wait for the user since.
+            if self.approve_held().await? > 0 {
+                return Ok(None);
             }
             Ok(Some(()))
         });
@@ -247,7 +261,12 @@ async fn between_clients(
         told.push(look_up(&pair, message, carrier).await?);
     }
     if !is_settled && told.iter().all(|told| told.shown > 0) {
-        wrongs.push("every message arrived, and its sender was not told".to_owned());
+        for message in &sent {
+            if !pair.is_settled(message).await? {
+                let len = message.text.len();
+                wrongs.push(format!("{:?} of {len} bytes arrived, and its sender was not told", message.direction));
+            }
+        }
     }
     check_conversations(&pair, &sent, carrier, &mut wrongs).await?;
     let Pair { near, far, .. } = pair;
@@ -324,9 +343,8 @@ async fn both_native(pair: &Pair) -> Result<bool, MatrixError> {
 /// Whether the far phone has the near one among its contacts: after it was installed again, once something has arrived from there.
 async fn knows(pair: &Pair) -> Result<bool, MatrixError> {
     let phones = [&pair.near, &pair.far];
-    let known = until(&phones, PUSH_PAUSE, || async {
-        Ok(pair.far.client.direct_conversation(pair.near.account).await.ok())
-    });
+    let known =
+        until(&phones, PUSH_PAUSE, || async { Ok(pair.far.client.direct_conversation(pair.near.account).await.ok()) });
     Ok(known.await?.is_some())
 }
 

@@ -15,6 +15,8 @@ pub struct Faults {
     pub slice_max: Option<usize>,
     /// A connection is reset after so many bytes in one direction.
     pub reset_after: Option<u64>,
+    /// A connection is reset after a random number of bytes in one direction, up to this.
+    pub reset_within: Option<u64>,
     /// One byte of so many has a bit flipped, in each direction.
     pub corrupt_one_in: Option<u64>,
     /// In so many of the first connections nothing passes, and nothing ends.

@@ -38,13 +38,17 @@ pub(super) struct Direction<'a> {
     rng: StdRng,
     is_blackhole: bool,
     passed: u64,
+    reset_after: Option<u64>,
     lines: Lines<'a>,
 }
 
 impl<'a> Direction<'a> {
     pub(super) fn new(faults: &'a Faults, seed: u64, is_blackhole: bool) -> Self {
         let lines = Lines { rewrites: &faults.headers, held: Vec::new(), rewritten: 0 };
-        Self { faults, rng: StdRng::seed_from_u64(seed), is_blackhole, passed: 0, lines }
+        let mut rng = StdRng::seed_from_u64(seed);
+        let within = faults.reset_within.map(|most| rng.random_range(0..=most));
+        let reset_after = faults.reset_after.into_iter().chain(within).min();
+        Self { faults, rng, is_blackhole, passed: 0, reset_after, lines }
     }
 
     fn wait(&mut self) -> Duration {
@@ -103,7 +107,7 @@ pub(super) async fn pass(
                 let takes = Duration::from_secs(1).mul_f64(piece.len() as f64 / f64::from(rate.max(1)));
                 free_at = free_at.max(Instant::now()) + takes;
             }
-            let left = direction.faults.reset_after.map(|after| after.saturating_sub(direction.passed));
+            let left = direction.reset_after.map(|after| after.saturating_sub(direction.passed));
             let len = left.map_or(piece.len(), |left| piece.len().min(usize::try_from(left).unwrap_or(usize::MAX)));
             if to.write_all(&piece[..len]).await.is_err() {
                 return Ended::Closed;

@@ -3,4 +3,5 @@
 
 mod carrier;
 mod data;
+mod matrix;
 mod proxy;

@@ -98,6 +98,23 @@ async fn a_connection_is_reset_after_so_many_bytes() {
 }
 
 #[tokio::test]
+async fn connections_are_reset_after_random_numbers_of_bytes() {
+    let (addr, _sizes) = echo().await;
+    let proxy = FaultProxy::start(addr, Faults { reset_within: Some(100_000), ..Faults::default() }, 1).await.unwrap();
+    let mut lived = std::collections::BTreeSet::new();
+    for _ in 0..4 {
+        let mut stream = TcpStream::connect(proxy.addr()).await.unwrap();
+        let mut rounds = 0;
+        while there_and_back(&mut stream, &[1; 1000]).await.is_ok() {
+            rounds += 1;
+        }
+        lived.insert(rounds);
+    }
+    assert!(lived.len() > 1, "{lived:?}");
+    assert_eq!(proxy.counts().resets(), 4);
+}
+
+#[tokio::test]
 async fn the_first_connections_fall_into_a_hole_and_the_next_passes() {
     let (proxy, mut stream) = proxy(Faults { blackhole_connections: 1, ..Faults::default() }).await;
     stream.write_all(b"hello").await.unwrap();
