@@ -44,6 +44,12 @@ impl Algorithm {
         all.into_iter().find(|algorithm| algorithm.as_str().eq_ignore_ascii_case(text))
     }
 
+    /// Whether an answer by it is no help to whoever tries passwords fast: MD5 with a password is.
+    #[must_use]
+    pub const fn is_strong(self) -> bool {
+        matches!(self, Self::Sha256 | Self::Sha256Session | Self::AkaMd5)
+    }
+
     const fn is_aka(self) -> bool {
         matches!(self, Self::AkaMd5)
     }
@@ -111,7 +117,8 @@ impl Challenge {
         found
     }
 
-    /// The strongest challenge in these headers that the credentials can answer; of equals, the first.
+    /// The strongest challenge in these headers that the credentials can answer; of equals, one under which each answer counts once (`qop`), and
+    /// of such the first.
     ///
     /// # Errors
     /// [`ChallengeError`].
@@ -120,12 +127,13 @@ impl Challenge {
         credentials: &Credentials,
     ) -> Result<Self, ChallengeError> {
         let with_sim = matches!(credentials, Credentials::Aka { .. });
+        let rank = |challenge: &Self| (challenge.algorithm, challenge.protection != Protection::None);
         let mut any = false;
         let mut best: Option<Self> = None;
         for challenge in values.into_iter().flat_map(Self::parse_all) {
             any = true;
             if challenge.algorithm.is_aka() == with_sim
-                && best.as_ref().is_none_or(|best| challenge.algorithm > best.algorithm)
+                && best.as_ref().is_none_or(|best| rank(&challenge) > rank(best))
             {
                 best = Some(challenge);
             }
@@ -295,6 +303,14 @@ mod tests {
         assert_eq!(Challenge::strongest(values, &password()).unwrap().algorithm(), Algorithm::Sha256);
         assert_eq!(Challenge::strongest([values[3]], &password()), Err(ChallengeError::Unfit));
         assert_eq!(Challenge::strongest([values[1]], &password()), Err(ChallengeError::None));
+    }
+
+    #[test]
+    fn of_equals_the_one_that_counts_uses_of_its_nonce_is_answered() {
+        let values = [r#"Digest realm="r", nonce="old""#, r#"Digest realm="r", nonce="new", qop="auth""#];
+        assert_eq!(Challenge::strongest(values, &password()).unwrap().nonce, "new");
+        let values = [values[1], values[0]];
+        assert_eq!(Challenge::strongest(values, &password()).unwrap().nonce, "new");
     }
 
     #[test]

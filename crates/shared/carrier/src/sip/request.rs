@@ -2,9 +2,11 @@
 //!
 //! A challenge is answered once for each request: who refuses credentials that were made for its own challenge refuses them. One more
 //! answer is given where the carrier says that its nonce was too old, or where a SIM had to tell its count; more than [`ROUNDS_MAX`] are
-//! never sent. Later requests carry the credentials at once.
+//! never sent. Later requests carry the credentials at once, but only to who asked for them: what proves us to the registrar stands in no
+//! request that a peer gets to see, since whoever has such an answer can try passwords on it. For the same reason a registrar or proxy that
+//! had an answer by SHA-256 is not answered by MD5 later.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use rcseal_rcs::number::PhoneNumber;
@@ -24,45 +26,82 @@ const ROUNDS_MAX: usize = 4;
 /// The magic that begins a branch (RFC 3261, section 8.1.1.7).
 const BRANCH_PREFIX: &str = "z9hG4bK";
 
-/// Sessions on the challenges of the registrar and of the proxy.
+/// Sessions on the challenges of each asker.
 #[derive(Default)]
-pub(super) struct Authorizations(Mutex<[Option<Arc<Session>>; 2]>);
+pub(super) struct Authorizations(Mutex<[Slot; 3]>);
+
+#[derive(Default)]
+struct Slot {
+    session: Option<Arc<Session>>,
+    /// The request line's URI that the challenge was for.
+    uri: String,
+    /// Whether the asker has taken an answer that was not by MD5.
+    has_taken_strong: bool,
+}
 
 /// Who asks for credentials.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Asker {
-    /// 401.
-    Server,
+    /// 401 to REGISTER.
+    Registrar,
+    /// 401 to anything else: a carrier that stands in for the far end, or the far end itself.
+    FarEnd,
     /// 407.
     Proxy,
 }
 
 impl Asker {
-    const ALL: [Self; 2] = [Self::Server, Self::Proxy];
+    /// Who may ask for credentials in requests of this method.
+    const fn of(method: &Method) -> [Self; 2] {
+        match method {
+            Method::Register => [Self::Registrar, Self::Proxy],
+            _ => [Self::FarEnd, Self::Proxy],
+        }
+    }
 
-    const fn of_status(status: u16) -> Option<Self> {
-        match status {
-            401 => Some(Self::Server),
-            407 => Some(Self::Proxy),
+    const fn of_status(status: u16, method: &Method) -> Option<Self> {
+        match (status, method) {
+            (401, Method::Register) => Some(Self::Registrar),
+            (401, _) => Some(Self::FarEnd),
+            (407, _) => Some(Self::Proxy),
             _ => None,
         }
     }
 
     const fn headers(self) -> (&'static str, &'static str) {
         match self {
-            Self::Server => ("WWW-Authenticate", "Authorization"),
+            Self::Registrar | Self::FarEnd => ("WWW-Authenticate", "Authorization"),
             Self::Proxy => ("Proxy-Authenticate", "Proxy-Authorization"),
         }
     }
 }
 
 impl Authorizations {
-    fn get(&self, asker: Asker) -> Option<Arc<Session>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)[asker as usize].clone()
+    fn slots(&self) -> MutexGuard<'_, [Slot; 3]> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set(&self, asker: Asker, session: Option<Arc<Session>>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)[asker as usize] = session;
+    /// What goes along with a request to `uri` unasked.
+    fn get(&self, asker: Asker, uri: &str) -> Option<Arc<Session>> {
+        let slots = self.slots();
+        let slot = &slots[asker as usize];
+        if asker == Asker::FarEnd && slot.uri != uri { None } else { slot.session.clone() }
+    }
+
+    fn set(&self, asker: Asker, uri: &str, session: Option<Arc<Session>>) {
+        let slot = &mut self.slots()[asker as usize];
+        uri.clone_into(&mut slot.uri);
+        slot.session = session;
+    }
+
+    /// Remembers that an asker has taken an answer.
+    fn taken(&self, asker: Asker, session: &Session) {
+        self.slots()[asker as usize].has_taken_strong |= session.challenge().algorithm().is_strong();
+    }
+
+    /// Whether a challenge is weaker than what its asker has taken before. Far ends are many, and nothing is known of one by another.
+    fn is_downgrade(&self, asker: Asker, challenge: &Challenge) -> bool {
+        asker != Asker::FarEnd && self.slots()[asker as usize].has_taken_strong && !challenge.algorithm().is_strong()
     }
 }
 
@@ -165,28 +204,37 @@ impl Draft {
 
     /// Sends it, and answers with whatever final answer came that is not a challenge we could meet.
     pub(super) async fn send_any(&mut self, core: &Core) -> Result<Box<Message>, SendFailure> {
-        let mut fresh = [None::<Arc<Session>>, None];
+        let mut fresh = [const { None::<Arc<Session>> }; 3];
         for round in 0.. {
             let connection = core.connection().await?;
             let mut authorizations = Vec::new();
-            for asker in Asker::ALL {
-                if let Some(session) = core.authorizations.get(asker) {
+            let mut used = Vec::new();
+            for asker in Asker::of(&self.method) {
+                if let Some(session) = core.authorizations.get(asker, &self.uri) {
                     authorizations
                         .push((asker.headers().1, session.authorization(self.method.as_str(), &self.uri, &self.body)));
+                    used.push((asker, session));
                 }
             }
             let branch = format!("{BRANCH_PREFIX}{}", token());
             let bytes = self.write(core, &connection, &branch, &authorizations)?;
             let answer = self.exchange(core, &connection, &branch, bytes).await?;
             let Start::Response { status } = answer.start() else { return Err(SendFailure::NoAnswer) };
-            let Some(asker) = Asker::of_status(*status) else { return Ok(answer) };
+            let Some(asker) = Asker::of_status(*status, &self.method) else {
+                used.iter().for_each(|(asker, session)| core.authorizations.taken(*asker, session));
+                return Ok(answer);
+            };
             let Some(credentials) = core.config.credentials() else { return Ok(answer) };
             let challenge = Challenge::strongest(answer.all(asker.headers().0), credentials)
                 .map_err(|_| SendFailure::Unauthorized)?;
+            if core.authorizations.is_downgrade(asker, &challenge) {
+                tracing::warn!(algorithm = challenge.algorithm().as_str(), "challenge is weaker than the one before");
+                return Err(SendFailure::Unauthorized);
+            }
             let earlier = fresh[asker as usize].take();
             let is_refused = earlier.is_some_and(|session| !challenge.is_stale() && !session.is_resynchronisation());
             if is_refused || round + 1 >= ROUNDS_MAX {
-                core.authorizations.set(asker, None);
+                core.authorizations.set(asker, &self.uri, None);
                 return Err(SendFailure::Unauthorized);
             }
             let session = Session::open(challenge, credentials).map_err(|error| {
@@ -194,7 +242,7 @@ impl Draft {
                 SendFailure::Unauthorized
             })?;
             let session = Arc::new(session);
-            core.authorizations.set(asker, Some(Arc::clone(&session)));
+            core.authorizations.set(asker, &self.uri, Some(Arc::clone(&session)));
             fresh[asker as usize] = Some(session);
             self.cseq += 1;
         }
