@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use super::config::{Access, Config, ICSI_MESSAGE, StartError};
 use super::dialog::{Dialog, Dialogs, IncomingInvite};
 use super::link::{self, Connection};
-use super::message::Method;
+use super::message::{HEAD_LEN_MAX, Method};
 use super::register::{self, Registration};
 use super::request::{Authorizations, Draft};
 use super::table::{Clients, Servers};
@@ -30,6 +30,9 @@ const PARAMETERS_MAX: usize = 64;
 
 /// Sessions that wait for us to take them.
 const INVITES_MAX: usize = 32;
+
+/// Bytes of messages that came in and were not answered; more are answered with 503.
+const INBOUND_LEN_MAX: usize = 16 << 20;
 
 /// Acknowledgements of refused INVITEs that are kept for retransmitted refusals.
 const ACKS_MAX: usize = 64;
@@ -48,6 +51,8 @@ pub(super) struct Core {
     /// The contact that the registrar has.
     pub(super) registered_contact: Mutex<Option<String>>,
     pub(super) inbound: mpsc::Sender<Inbound>,
+    /// Bytes that messages may still hold before they are answered.
+    pub(super) inbound_room: Arc<Semaphore>,
     pub(super) invites: mpsc::Sender<IncomingInvite>,
     pub(super) dialogs: Dialogs,
     pub(super) refused_acks: Mutex<VecDeque<(String, Bytes)>>,
@@ -168,6 +173,8 @@ impl UserAgent {
         };
         let limits = config.limits;
         let (inbound, inbound_receiver) = mpsc::channel(limits.inbound_max.max(1));
+        // One of the longest always fits.
+        let inbound_len_max = INBOUND_LEN_MAX.max(limits.body_len_max.saturating_add(HEAD_LEN_MAX));
         let (invites, invites_receiver) = mpsc::channel(INVITES_MAX);
         let core = Arc::new(Core {
             config,
@@ -180,6 +187,7 @@ impl UserAgent {
             service_route: Mutex::default(),
             registered_contact: Mutex::default(),
             inbound,
+            inbound_room: Arc::new(Semaphore::new(inbound_len_max.min(Semaphore::MAX_PERMITS))),
             invites,
             dialogs: Dialogs::new(limits.dialogs_max),
             refused_acks: Mutex::default(),
@@ -202,6 +210,12 @@ impl UserAgent {
     #[must_use]
     pub fn local_address(&self) -> Option<SocketAddr> {
         self.core.way.borrow().as_ref().map(|connection| connection.local)
+    }
+
+    /// The carrier's address on that way.
+    #[must_use]
+    pub fn carrier_address(&self) -> Option<SocketAddr> {
+        self.core.way.borrow().as_ref().map(|connection| connection.peer)
     }
 
     /// How the registration stands.

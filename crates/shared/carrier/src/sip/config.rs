@@ -69,7 +69,7 @@ pub struct Trunk {
     pub registers_third_party: bool,
     /// More addresses of the core, beside the peer's. What these assert is believed.
     pub trusted: Vec<IpAddr>,
-    /// Whether connections from the core are accepted at the local address (TCP).
+    /// Whether connections from the core are accepted at the local address. They are TCP in clear, so that a trunk over TLS has none.
     pub listens: bool,
 }
 
@@ -180,6 +180,9 @@ pub enum StartError {
     /// A route is not a URI.
     #[error("a route is not a URI")]
     Route,
+    /// The core is spoken to over TLS, and its connections to us would be in clear.
+    #[error("connections in clear beside a way with TLS")]
+    Listen,
     /// The local address cannot be used.
     #[error("the local address cannot be used")]
     Bind(#[source] std::io::Error),
@@ -193,6 +196,7 @@ impl StartError {
             Self::Peer => "sip_start_peer",
             Self::FeatureTag => "sip_start_feature_tag",
             Self::Route => "sip_start_route",
+            Self::Listen => "sip_start_listen",
             Self::Bind(_) => "sip_start_bind",
         }
     }
@@ -240,6 +244,7 @@ impl Config {
             return Err(StartError::FeatureTag);
         }
         match self.trunk() {
+            Some(trunk) if trunk.listens && matches!(self.wire, Wire::Tls(_)) => Err(StartError::Listen),
             Some(trunk) if !trunk.route.iter().all(|uri| field::is_uri(uri)) => Err(StartError::Route),
             Some(_) | None => Ok(()),
         }

@@ -207,17 +207,22 @@ fn message(core: &Arc<Core>, call: Call) {
     let content_type = content_type.to_owned();
     let content_encoding = call.request.header("Content-Encoding").map(str::to_owned);
     let Ok(place) = core.inbound.try_reserve() else { return call.refuse(503) };
+    let size = u32::try_from(call.request.size()).unwrap_or(u32::MAX);
+    let Ok(room) = Arc::clone(&core.inbound_room).try_acquire_many_owned(size) else { return call.refuse(503) };
     let from = sender(core, &call);
     let body = call.request.body().to_vec();
-    place.send(Inbound::new(from, content_type, content_encoding, body, move |answer| match answer {
-        Answer::Accepted => {
-            let writer = call.writer(200);
-            call.answer(writer, &[]);
+    place.send(Inbound::new(from, content_type, content_encoding, body, move |answer| {
+        match answer {
+            Answer::Accepted => {
+                let writer = call.writer(200);
+                call.answer(writer, &[]);
+            }
+            Answer::UnsupportedMedia => call.refuse(415),
+            Answer::TooLarge => call.refuse(413),
+            Answer::TryLater => call.refuse(503),
+            Answer::Malformed => call.refuse(400),
         }
-        Answer::UnsupportedMedia => call.refuse(415),
-        Answer::TooLarge => call.refuse(413),
-        Answer::TryLater => call.refuse(503),
-        Answer::Malformed => call.refuse(400),
+        drop(room);
     }));
 }
 

@@ -17,7 +17,7 @@ use rcseal_rcs::transport::SendFailure;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
@@ -36,6 +36,9 @@ pub(super) const DATAGRAM_SEND_MAX: usize = 65_000;
 
 /// Messages that wait to be written on a connection.
 const WRITE_QUEUE_MAX: usize = 1024;
+
+/// Answers that found no room in that queue and wait beside it. A peer that asks for more and takes none loses the connection.
+const ANSWERS_BESIDE_MAX: usize = 256;
 
 /// How much is gathered for one write.
 const WRITE_LEN_MAX: usize = 64 << 10;
@@ -59,6 +62,8 @@ pub(super) struct Connection {
     pub(super) peer: SocketAddr,
     pub(super) is_reliable: bool,
     kind: Kind,
+    answers_beside: Arc<Semaphore>,
+    is_flooded: Notify,
     has_pinged: AtomicBool,
     has_ponged: AtomicBool,
 }
@@ -73,6 +78,8 @@ impl Connection {
             peer,
             is_reliable,
             kind,
+            answers_beside: Arc::new(Semaphore::new(ANSWERS_BESIDE_MAX)),
+            is_flooded: Notify::new(),
             has_pinged: AtomicBool::new(false),
             has_ponged: AtomicBool::new(false),
         })
@@ -89,7 +96,8 @@ impl Connection {
         }
     }
 
-    /// Sends an answer to where its request came from, without waiting. What finds no room is sent by a task of its own.
+    /// Sends an answer to where its request came from, without waiting. What finds no room is sent by a task of its own, as far as there may be
+    /// more of those.
     pub(super) fn answer(self: &Arc<Self>, source: SocketAddr, bytes: Bytes) {
         let is_sent = match &self.kind {
             Kind::Udp(socket) => socket.try_send_to(&bytes, source).is_ok(),
@@ -98,6 +106,11 @@ impl Connection {
         if is_sent {
             return;
         }
+        let Ok(place) = Arc::clone(&self.answers_beside).try_acquire_owned() else {
+            // A datagram is asked for again. On a connection nothing is, so that it ends.
+            self.is_flooded.notify_one();
+            return;
+        };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let connection = Arc::clone(self);
         runtime.spawn(async move {
@@ -106,6 +119,7 @@ impl Connection {
                 Kind::Udp(socket) => drop(socket.send_to(&bytes, source).await),
                 Kind::Stream(queue) => drop(queue.send(bytes).await),
             }
+            drop(place);
         });
     }
 }
@@ -291,6 +305,7 @@ where
     let end = tokio::select! {
         end = read(core, reader, &connection) => end,
         end = write(core, writer, queued, &connection, is_ours) => end,
+        () = connection.is_flooded.notified() => Err(io::ErrorKind::ConnectionAborted.into()),
     };
     if is_ours {
         core.way.send_replace(None);

@@ -355,6 +355,11 @@ impl Message {
         (self.cseq, &self.cseq_method)
     }
 
+    /// What it holds of memory, more or less.
+    pub(super) fn size(&self) -> usize {
+        self.text.len() + self.body.len()
+    }
+
     /// The stated length of the body.
     pub(super) fn content_length(&self) -> Result<Option<usize>, ParseError> {
         match self.header("Content-Length") {

@@ -15,6 +15,9 @@ use super::message::{Message, Method};
 /// Answers that may wait for one request of ours: a provisional one or two, and the final one.
 const ANSWERS_WAITING_MAX: usize = 8;
 
+/// Bytes of answers that are kept for retransmitted requests. An answer repeats what its request had of hops, up to a head's length.
+const ANSWERS_LEN_MAX: usize = 8 << 20;
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -113,7 +116,8 @@ enum State {
 #[derive(Default)]
 struct ServerState {
     entries: HashMap<ServerKey, State>,
-    answered: VecDeque<ServerKey>,
+    answered: VecDeque<(ServerKey, usize)>,
+    answered_len: usize,
     processing: usize,
 }
 
@@ -162,9 +166,12 @@ impl Servers {
             return;
         }
         state.entries.insert(key.clone(), State::Answered(answer.clone()));
-        state.answered.push_back(key.clone());
-        while state.answered.len() > self.answers_max {
-            let Some(oldest) = state.answered.pop_front() else { break };
+        let len = answer.len() + 2 * (key.branch.len() + key.sent_by.len());
+        state.answered.push_back((key.clone(), len));
+        state.answered_len += len;
+        while state.answered.len() > self.answers_max || state.answered_len > ANSWERS_LEN_MAX {
+            let Some((oldest, len)) = state.answered.pop_front() else { break };
+            state.answered_len -= len;
             state.entries.remove(&oldest);
         }
     }
@@ -176,5 +183,36 @@ impl Servers {
             state.processing -= 1;
             state.entries.remove(key);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use super::*;
+
+    fn key(number: usize) -> ServerKey {
+        ServerKey { branch: number.to_string(), sent_by: "h".to_owned(), method: Method::Message }
+    }
+
+    #[test]
+    fn kept_answers_are_bounded_in_number_and_in_bytes() {
+        let servers = Servers::new(10, 100);
+        for number in 0..200 {
+            assert!(matches!(servers.begin(&key(number)), Seen::New));
+            servers.answered(&key(number), &Bytes::from_static(b"answer"), true);
+        }
+        assert!(matches!(servers.begin(&key(150)), Seen::Answered(_)));
+        assert!(matches!(servers.begin(&key(50)), Seen::New));
+
+        let servers = Servers::new(10, 100_000);
+        let long = Bytes::from(vec![b'x'; 16 << 10]);
+        for number in 0..2000 {
+            assert!(matches!(servers.begin(&key(number)), Seen::New));
+            servers.answered(&key(number), &long, true);
+        }
+        assert!(matches!(servers.begin(&key(1999)), Seen::Answered(_)));
+        assert!(matches!(servers.begin(&key(0)), Seen::New));
     }
 }

@@ -1,5 +1,6 @@
 //! Two user agents of ours over a fake registrar, and what peers may do to one.
 
+mod greedy;
 mod hostile;
 pub(crate) mod registrar;
 mod sessions;
