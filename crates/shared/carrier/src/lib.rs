@@ -11,6 +11,7 @@ pub mod host;
 mod inbox;
 pub mod msrp;
 mod outbound;
+mod reach;
 pub mod sip;
 pub mod sip_transport;
 pub mod tls;

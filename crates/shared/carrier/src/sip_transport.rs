@@ -46,6 +46,9 @@ const WRAPPER_LEN: usize = 640;
 /// Numbers whose sessions are remembered. Beyond them the first that has no session is forgotten.
 const PEERS_MAX: usize = 256;
 
+/// Sessions that one number has opened to us, at a time. Who it claims to be may be wrong; the bound of all holds then.
+const SESSIONS_PER_NUMBER_MAX: usize = 4;
+
 /// How long after the end of its connection a peer's BYE is waited for.
 const BYE_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -352,7 +355,11 @@ impl Inner {
     }
 
     async fn prepare(&self, endpoint: &Endpoint) -> Result<Local, OpenError> {
-        endpoint.prepare_at(self.agent.local_address().map(|address| address.ip())).await
+        let mut local = endpoint.prepare_at(self.agent.local_address().map(|address| address.ip())).await?;
+        if let Some(carrier) = self.agent.carrier_address() {
+            local.known_by(carrier.ip());
+        }
+        Ok(local)
     }
 
     fn inlet(&self, from: Sender) -> Arc<dyn Inlet> {
@@ -408,6 +415,7 @@ async fn keep(session: Session, dialog: Dialog, last_used: Arc<Mutex<Instant>>, 
 async fn take_invites(inner: Arc<Inner>) {
     // Half of the places are ours: peers that open sessions do not keep us from sending.
     let incoming_max = inner.endpoint.as_ref().map_or(1, |endpoint| endpoint.sessions_max().div_ceil(2));
+    let turns = Turns::default();
     let mut sessions = JoinSet::new();
     loop {
         let invite = tokio::select! {
@@ -415,12 +423,52 @@ async fn take_invites(inner: Arc<Inner>) {
             Some(_) = sessions.join_next() => continue,
         };
         let Some(invite) = invite else { return };
-        if sessions.len() >= incoming_max {
+        let turn = if sessions.len() < incoming_max { turns.take(invite.from()) } else { None };
+        let Some(turn) = turn else {
             invite.reject(486);
             continue;
-        }
+        };
         let inner = Arc::clone(&inner);
-        sessions.spawn(async move { inner.take_invite(invite).await });
+        sessions.spawn(async move {
+            inner.take_invite(invite).await;
+            drop(turn);
+        });
+    }
+}
+
+/// How many sessions each number has opened; those without a number count as one.
+#[derive(Clone, Default)]
+struct Turns(Arc<Mutex<HashMap<Option<PhoneNumber>, usize>>>);
+
+impl Turns {
+    fn take(&self, from: &Sender) -> Option<Turn> {
+        let who = match from {
+            Sender::Asserted(number) | Sender::Claimed(number) => Some(number.clone()),
+            Sender::Anonymous => None,
+        };
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.get(&who).copied().unwrap_or_default();
+        if count >= SESSIONS_PER_NUMBER_MAX {
+            return None;
+        }
+        counts.insert(who.clone(), count + 1);
+        Some(Turn { turns: self.clone(), who })
+    }
+}
+
+/// One session of a number's. Dropped, it counts no more.
+struct Turn {
+    turns: Turns,
+    who: Option<PhoneNumber>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut counts = self.turns.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match counts.get_mut(&self.who) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(counts.remove(&self.who)),
+        }
     }
 }
 
@@ -471,6 +519,7 @@ fn open_failure(error: OpenError) -> SendFailure {
         | OpenError::Unreachable(_)
         | OpenError::Timeout
         | OpenError::WrongFingerprint
+        | OpenError::Forbidden
         | OpenError::Mismatch
         | OpenError::Protocol => SendFailure::Unreachable,
     }

@@ -15,6 +15,7 @@ use std::time::Duration;
 use super::error::Forbidden;
 use super::url::ContentUrl;
 use crate::auth::Credentials;
+use crate::reach::Place;
 use crate::tls::TrustAnchors;
 
 /// How much and how long.
@@ -108,7 +109,7 @@ impl FtConfig {
 
     /// Whether the address that a name led to may be connected to.
     pub(super) fn check_address(&self, url: &ContentUrl, address: IpAddr) -> Result<(), Forbidden> {
-        if is_public(address) || self.names(url) { Ok(()) } else { Err(Forbidden::LocalAddress) }
+        if Place::of(address) == Place::Public || self.names(url) { Ok(()) } else { Err(Forbidden::LocalAddress) }
     }
 
     /// Credentials for this address.
@@ -124,34 +125,6 @@ impl Dangerous {
     pub fn allow_plain_http(mut self) -> FtConfig {
         self.0.is_plain_http_allowed = true;
         self.0
-    }
-}
-
-/// Whether an address is one of the public internet.
-fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            let [first, second, ..] = v4.octets();
-            let is_shared = first == 100 && (64..128).contains(&second);
-            let is_reserved = first == 0 || first >= 240;
-            !(v4.is_loopback()
-                || v4.is_private()
-                || v4.is_link_local()
-                || v4.is_multicast()
-                || v4.is_documentation()
-                || is_shared
-                || is_reserved)
-        }
-        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
-            Some(mapped) => is_public(IpAddr::V4(mapped)),
-            None => {
-                !(v6.is_loopback()
-                    || v6.is_unspecified()
-                    || v6.is_multicast()
-                    || v6.is_unique_local()
-                    || v6.is_unicast_link_local())
-            }
-        },
     }
 }
 
@@ -180,11 +153,23 @@ mod tests {
             "fe80::1",
             "fd00::1",
             "::ffff:10.0.0.1",
+            "::127.0.0.1",
+            "64:ff9b::7f00:1",
+            "64:ff9b::a00:1",
+            "64:ff9b:1::a00:1",
+            "2002:a00:1::1",
+            "2001:0:a00:1::1",
+            "fec0::1",
+            "192.0.0.8",
+            "198.18.0.1",
         ] {
             let address = address.parse().unwrap();
             assert_eq!(config.check_address(&url, address), Err(Forbidden::LocalAddress), "{address}");
         }
-        assert_eq!(config.check_address(&url, "192.0.3.1".parse().unwrap()), Ok(()));
+        // The last is how a phone in a network without IPv4 sees a server that has nothing else.
+        for address in ["192.0.3.1", "2606:4700::1", "64:ff9b::c000:301"] {
+            assert_eq!(config.check_address(&url, address.parse().unwrap()), Ok(()), "{address}");
+        }
         let named = config.with_origin(ContentUrl::parse("https://content.example/other").unwrap());
         assert_eq!(named.check_address(&url, "10.1.2.3".parse().unwrap()), Ok(()));
     }

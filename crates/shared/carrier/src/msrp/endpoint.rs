@@ -19,6 +19,7 @@ use super::relay;
 use super::session::{Session, seed};
 use super::stream::Connection;
 use super::{Inlet, MsrpConfig, Protection};
+use crate::reach::Place;
 use crate::tls::Fingerprint;
 
 /// Connections that name one session and were not judged yet: the right one, and some of somebody else's.
@@ -90,7 +91,17 @@ pub struct Local {
     relay: Option<(Connection, Path)>,
     candidates: mpsc::Receiver<Candidate>,
     place: Option<OwnedSemaphorePermit>,
+    /// Where the peer's description may lead us from.
+    within: Place,
     inner: Weak<Inner>,
+}
+
+impl Local {
+    /// Says by way of whom the peer is known. Its description leads to the public internet, and further in only as far as that one is: by
+    /// way of a carrier in the public internet, nobody has us connect to this machine or to the network that we are in.
+    pub fn known_by(&mut self, carrier: IpAddr) {
+        self.within = Place::of(carrier);
+    }
 }
 
 impl Drop for Local {
@@ -160,7 +171,8 @@ impl Endpoint {
         self.prepare_at(None).await
     }
 
-    /// The same, for an endpoint that listens on every address of the machine: `here` is the one that the peer shall be told.
+    /// The same, for an endpoint that listens on every address of the machine: `here` is the one that the peer shall be told. The peer may lead
+    /// us as far in as that address lies, unless [`Local::known_by`] says otherwise.
     ///
     /// # Errors
     /// [`OpenError`].
@@ -178,19 +190,23 @@ impl Endpoint {
         let own = Uri::new(inner.server_tls.is_some(), &host, inner.address.port(), &session)
             .map_err(|_| OpenError::Address)?;
         let (sender, candidates) = mpsc::channel(CANDIDATES_MAX);
+        let is_tls = inner.server_tls.is_some();
         let relay = match &inner.config.relay {
             None => None,
+            Some(access) if is_tls && !access.uri.is_secure() => return Err(OpenError::Mismatch),
             Some(access) => Some(relay::authenticate(access, &own, inner.config.limits.connect).await?),
         };
         let path = match &relay {
             None => Path::of(own.clone()),
+            Some((_, use_path)) if is_tls && !is_secure(use_path) => return Err(OpenError::Mismatch),
             Some((_, use_path)) => {
                 let uris = use_path.uris().iter().cloned().chain([own.clone()]).collect();
                 Path::new(uris).map_err(|_| OpenError::Protocol)?
             }
         };
         inner.waiting().insert(session, sender);
-        Ok(Local { path, own, relay, candidates, place: Some(place), inner: Arc::downgrade(inner) })
+        let within = address.map_or(Place::Public, Place::of);
+        Ok(Local { path, own, relay, candidates, place: Some(place), within, inner: Arc::downgrade(inner) })
     }
 
     /// Opens the session that both descriptions speak of.
@@ -204,6 +220,7 @@ impl Endpoint {
         role: Role,
         inlet: Arc<dyn Inlet>,
     ) -> Result<Session, OpenError> {
+        self.check_fits(&remote)?;
         let limits = self.inner.config.limits;
         let place = local.place.take().ok_or(OpenError::TooManySessions)?;
         let from = Path::of(local.own.clone());
@@ -219,11 +236,10 @@ impl Endpoint {
             (Role::Passive, Some(connection)) => (connection, VecDeque::new()),
             (Role::Active, Some(connection)) => bind(connection, &to, &from, &limits).await?,
             (Role::Active, None) => {
-                let connection = self.connect(&remote).await?;
+                let connection = self.connect(&remote, local.within).await?;
                 bind(connection, &to, &from, &limits).await?
             }
             (Role::Passive, None) => {
-                self.check_fits(&remote)?;
                 let candidate = self.await_peer(&mut local, &remote).await?;
                 (candidate.connection, VecDeque::from([candidate.first]))
             }
@@ -235,13 +251,12 @@ impl Endpoint {
         let is_direct = remote.path.uris().len() == 1;
         let fits = match &self.inner.config.protection {
             Protection::Plain => !remote.path.first().is_secure(),
-            Protection::Tls(_) => remote.path.first().is_secure() && (!is_direct || remote.fingerprint.is_some()),
+            Protection::Tls(_) => is_secure(&remote.path) && (!is_direct || remote.fingerprint.is_some()),
         };
         if fits { Ok(()) } else { Err(OpenError::Mismatch) }
     }
 
-    async fn connect(&self, remote: &Remote) -> Result<Connection, OpenError> {
-        self.check_fits(remote)?;
+    async fn connect(&self, remote: &Remote, within: Place) -> Result<Connection, OpenError> {
         let config = &self.inner.config;
         let next = remote.path.first();
         let tls = match (&config.protection, remote.path.uris().len(), remote.fingerprint) {
@@ -254,7 +269,7 @@ impl Endpoint {
         let port = next.port().unwrap_or(Uri::PORT_DEFAULT);
         let (host, port) =
             remote.connect_to.as_ref().map_or((next.host(), port), |(host, port)| (host.as_str(), *port));
-        Connection::open(host, port, tls, config.limits.connect).await
+        Connection::open(host, port, tls, config.limits.connect, Some(within)).await
     }
 
     /// Waits for the connection that names our session and shows the peer's certificate.
@@ -277,6 +292,11 @@ impl std::fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Endpoint").field("address", &self.inner.address).finish_non_exhaustive()
     }
+}
+
+/// Whether no hop of a path is reached in clear.
+fn is_secure(path: &Path) -> bool {
+    path.uris().iter().all(Uri::is_secure)
 }
 
 /// Says on a new connection which session it is for, and waits for the answer.

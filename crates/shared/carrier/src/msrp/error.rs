@@ -30,6 +30,9 @@ pub enum OpenError {
     /// The certificate is not the one in the peer's session description.
     #[error("the certificate is not the one that was announced")]
     WrongFingerprint,
+    /// The peer's session description leads into a network that is not the peer's.
+    #[error("the peer's session description leads into a network of ours")]
+    Forbidden,
     /// Our description speaks of TLS and the peer's does not, or has no fingerprint.
     #[error("the peer's session description does not fit ours")]
     Mismatch,
@@ -56,6 +59,7 @@ impl OpenError {
             Self::Unreachable(_) => "msrp_unreachable",
             Self::Timeout => "msrp_timeout",
             Self::WrongFingerprint => "msrp_wrong_fingerprint",
+            Self::Forbidden => "msrp_forbidden",
             Self::Mismatch => "msrp_mismatch",
             Self::Refused { .. } => "msrp_refused",
             Self::Protocol => "msrp_protocol",

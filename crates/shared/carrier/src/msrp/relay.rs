@@ -24,7 +24,7 @@ pub(super) async fn authenticate(
 ) -> Result<(Connection, Path), OpenError> {
     let tls = relay.uri.is_secure().then(|| relay.trust.client_config());
     let port = relay.uri.port().unwrap_or(Uri::PORT_DEFAULT);
-    let mut connection = Connection::open(relay.uri.host(), port, tls, limit).await?;
+    let mut connection = Connection::open(relay.uri.host(), port, tls, limit, None).await?;
     let mut session: Option<DigestSession> = None;
     for _ in 0..ATTEMPTS_MAX {
         let mut headers = Vec::new();

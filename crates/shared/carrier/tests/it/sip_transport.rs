@@ -233,3 +233,27 @@ async fn capabilities_are_what_the_far_end_says() {
     bob.close();
     assert!(bob.receive().await.is_none());
 }
+
+#[tokio::test]
+async fn one_number_does_not_take_the_sessions_of_all() {
+    let registrar = FakeRegistrar::start(Listen::Tcp, Auth::None).await;
+    let (alice, _bob) = (transport(1, &registrar, false).await, transport(2, &registrar, false).await);
+    let carol = transport(3, &registrar, false).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let offer = format!(
+        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=message {port} TCP/MSRP *\r\n\
+         a=accept-types:message/cpim\r\na=setup:passive\r\na=path:msrp://127.0.0.1:{port}/held;tcp\r\n"
+    );
+    let mut dialogs = Vec::new();
+    let refusal = loop {
+        assert!(dialogs.len() < 8, "one number has all sessions");
+        match alice.agent().invite(&number(2), offer.as_bytes()).await {
+            Ok(dialog) => dialogs.push(dialog),
+            Err(refusal) => break refusal,
+        }
+    };
+    assert_eq!(refusal, SendFailure::Busy { retry_after: None });
+    assert!(!dialogs.is_empty());
+    assert!(carol.agent().invite(&number(2), offer.as_bytes()).await.is_ok());
+}
