@@ -29,6 +29,10 @@ const WRITE_QUEUE: usize = 8;
 /// a peer that asks this much and reads nothing loses the session.
 const REPLY_QUEUE: usize = 1024;
 
+/// Messages of one session that were handed over and not answered. Each is memory and a task, whatever the inlet does and whether or not the
+/// peer reads its answers.
+const HANDED_OVER_MAX: usize = 256;
+
 /// What is known of a message that is under way.
 #[derive(Debug, Clone, Copy, Default)]
 struct Progress {
@@ -150,6 +154,7 @@ impl Session {
         let reader = Reader {
             shared: Arc::clone(&shared),
             replies,
+            handed_over: Arc::new(Semaphore::new(HANDED_OVER_MAX)),
             inlet,
             assembler: Assembler::new(AssemblyLimits {
                 message_len_max: limits.message_len_max,
@@ -351,6 +356,7 @@ async fn write(
 struct Reader {
     shared: Arc<Shared>,
     replies: mpsc::Sender<Frame>,
+    handed_over: Arc<Semaphore>,
     inlet: Arc<dyn Inlet>,
     assembler: Assembler,
 }
@@ -408,9 +414,9 @@ impl Reader {
         }
     }
 
-    /// Hands a whole message over and answers its last chunk when the inlet has. Frames that follow are read meanwhile; how many messages
-    /// may wait is the inlet's to bound.
+    /// Hands a whole message over and answers its last chunk when the inlet has. Frames that follow are read meanwhile.
     fn hand_over(&self, frame: Frame, message: Received) {
+        let Ok(turn) = Arc::clone(&self.handed_over).try_acquire_owned() else { return self.answer(&frame, 503) };
         let (inlet, replies) = (Arc::clone(&self.inlet), self.replies.clone());
         tokio::spawn(async move {
             let (range, wants_report) = (message.range(), message.wants_success_report);
@@ -425,9 +431,10 @@ impl Reader {
             for frame in [frame.response(status), report].into_iter().flatten() {
                 // The session has ended: whoever sent this will not take silence for an answer.
                 if replies.send(frame).await.is_err() {
-                    return;
+                    break;
                 }
             }
+            drop(turn);
         });
     }
 

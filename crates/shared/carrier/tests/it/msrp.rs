@@ -479,3 +479,85 @@ async fn a_relay_that_does_not_take_our_password_is_not_asked_for_ever() {
     assert!(matches!(local, Err(OpenError::Refused { status: 401 })));
     assert!(relay.await.unwrap().is_none());
 }
+
+/// Takes messages and never says what became of them.
+struct Silent;
+
+#[async_trait]
+impl Inlet for Silent {
+    async fn take(&self, _: Received) -> Answer {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn messages_that_wait_to_be_answered_are_bounded_in_a_session() {
+    let endpoint = Endpoint::start(plain()).await.unwrap();
+    let local = endpoint.prepare().await.unwrap();
+    let own = Path::of("msrp://127.0.0.1:9/puppet;tcp".parse().unwrap());
+    let stream = TcpStream::connect(endpoint.address()).await.unwrap();
+    let mut puppet = Puppet { stream, parser: Parser::new(), own, peer: local.path.clone() };
+    let remote = Remote { path: puppet.own.clone(), fingerprint: None, connect_to: None };
+    puppet.write(&Frame::bind([1; 8], puppet.peer.clone(), puppet.own.clone(), &id("bind"))).await;
+    let _session = endpoint.open(local, remote, Role::Passive, Arc::new(Silent)).await.unwrap();
+    assert_eq!(puppet.read().await.start(), &Start::Response(200));
+    let mut refused = 0;
+    for number in 0..1500_u64 {
+        let headers = vec![FrameHeader::new("Message-ID", &format!("m{number}")).unwrap()];
+        let (to, from) = (puppet.peer.clone(), puppet.own.clone());
+        let frame = Frame::send(number.to_be_bytes(), to, from, headers, cpim(), b"x".to_vec(), Flag::Last);
+        puppet.write(&frame).await;
+        if let Ok(answer) = timeout(Duration::from_micros(100), puppet.read()).await {
+            assert_eq!(answer.start(), &Start::Response(503));
+            refused += 1;
+        }
+    }
+    let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    assert!(tasks < 400 && refused > 0, "{tasks} tasks, {refused} refused");
+}
+
+#[tokio::test]
+async fn a_description_leads_to_nobody_inside_our_own_networks() {
+    let inside = TcpListener::bind(loopback()).await.unwrap();
+    let port = inside.local_addr().unwrap().port();
+    let config = MsrpConfig { limits: quick(), ..plain() };
+    let config = MsrpConfig { listen: "0.0.0.0:0".parse().unwrap(), ..config };
+    let endpoint = Endpoint::start(config).await.unwrap();
+    for (path, connect_to) in [
+        (format!("msrp://127.0.0.1:{port}/a;tcp"), None),
+        (format!("msrp://localhost:{port}/a;tcp"), None),
+        (format!("msrp://[::ffff:127.0.0.1]:{port}/a;tcp"), None),
+        ("msrp://peer.invalid:9/a;tcp".to_owned(), Some(("127.0.0.1".to_owned(), port))),
+        ("msrp://peer.invalid:9/a;tcp".to_owned(), Some(("10.0.0.1".to_owned(), port))),
+        ("msrp://peer.invalid:9/a;tcp".to_owned(), Some(("169.254.169.254".to_owned(), port))),
+    ] {
+        // An address of the public internet, as the carrier sees us.
+        let local = endpoint.prepare_at(Some("203.0.114.1".parse().unwrap())).await.unwrap();
+        let remote = Remote { path: path.parse().unwrap(), fingerprint: None, connect_to };
+        let (unused, _) = inlet(Answer::Accepted);
+        let error = endpoint.open(local, remote, Role::Active, unused).await.unwrap_err();
+        assert_eq!(error.code(), "msrp_forbidden", "{path}");
+    }
+    assert!(timeout(Duration::from_millis(50), inside.accept()).await.is_err());
+}
+
+#[tokio::test]
+async fn a_relay_without_tls_is_not_used_where_tls_is_asked_for() {
+    let listener = TcpListener::bind(loopback()).await.unwrap();
+    let uri = format!("msrp://{};tcp", listener.local_addr().unwrap()).parse().unwrap();
+    let credentials = Credentials::Password { user: "alice".to_owned(), password: Password::new("secret") };
+    let access = RelayAccess { uri, credentials, trust: TrustAnchors::none() };
+    let endpoint = Endpoint::start(MsrpConfig { relay: Some(access), limits: quick(), ..tls() }).await.unwrap();
+    assert!(matches!(endpoint.prepare().await, Err(OpenError::Mismatch)));
+    assert!(timeout(Duration::from_millis(50), listener.accept()).await.is_err());
+}
+
+#[tokio::test]
+async fn a_path_whose_later_hops_are_in_clear_is_not_taken_for_tls() {
+    let endpoint = Endpoint::start(MsrpConfig { limits: quick(), ..tls() }).await.unwrap();
+    let local = endpoint.prepare().await.unwrap();
+    let path: Path = "msrps://127.0.0.1:9/relay;tcp msrp://127.0.0.1:9/far;tcp".parse().unwrap();
+    let remote = Remote { path, fingerprint: endpoint.fingerprint(), connect_to: None };
+    let (unused, _) = inlet(Answer::Accepted);
+    assert!(matches!(endpoint.open(local, remote, Role::Active, unused).await, Err(OpenError::Mismatch)));
+}
