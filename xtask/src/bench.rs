@@ -30,6 +30,8 @@ enum Name {
     Signal,
     /// The relay over TLS beside its raw storage engine and a probe of fsync.
     Relay,
+    /// Frames, policy decisions, and messages by way of Kamailio beside SIPp.
+    Delivery,
 }
 
 impl Name {
@@ -37,6 +39,7 @@ impl Name {
         match self {
             Self::Signal => ("rcseal-signal", "signal"),
             Self::Relay => ("rcseal-server", "relay"),
+            Self::Delivery => ("rcseal-sim", "delivery"),
         }
     }
 }

@@ -193,18 +193,20 @@ async fn legacy(report: &mut Report, relay: &Relay) -> Result<(), RunError> {
     let subject = Subject::Number(NumberKey::of(&number));
     near.client.open_thread(number.clone(), "Carol".to_owned()).await.map_err(MatrixError::from)?;
 
-    let refused = refusal(&near, &number_of(&carol)).await?;
-    expect(report, "linphone_policy_block", &refused, "policy_blocks");
-    near.client
-        .set_fallback_policy(PolicyScope::Account, Some(FallbackPolicy::Verify))
-        .await
-        .map_err(MatrixError::from)?;
     let refused = refusal(&near, &number).await?;
-    report.promise("linphone_policy_verify_refuses", refused != "sent");
-
-    let hour = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let hour = UnixMillis(u64::try_from(hour.as_millis()).unwrap_or(0) + 3_600_000);
+    expect(report, "linphone_policy_block", &refused, "policy_blocks");
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let hour = UnixMillis(u64::try_from(since.as_millis()).unwrap_or(0) + 3_600_000);
+    for (policy, expected) in
+        [(FallbackPolicy::Verify, "capability_unknown"), (FallbackPolicy::Downgrade, "capability_unknown")]
+    {
+        near.client.set_fallback_policy(PolicyScope::Account, Some(policy)).await.map_err(MatrixError::from)?;
+        let refused = refusal(&near, &number).await?;
+        expect(report, &format!("linphone_policy_{}", policy.as_str()), &refused, expected);
+    }
     near.client.attest_absence(number.clone(), hour).await.map_err(MatrixError::from)?;
+    let refused = refusal(&near, &number).await?;
+    expect(report, "linphone_without_consent", &refused, "consent_missing");
     near.client.give_consent(subject, DeliveryMode::CarrierReadable, hour).await.map_err(MatrixError::from)?;
     let words = format!("by your leave {}", text(20));
     let order = near.client.send_plain(number.clone(), words.clone()).await.map_err(MatrixError::from)?;
