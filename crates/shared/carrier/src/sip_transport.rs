@@ -391,6 +391,8 @@ impl Inner {
             }
             Err(error) => tracing::debug!(code = error.code(), "incoming session failed"),
         }
+        // Its place is free once the far end knows: BYEs that nobody answers wait among our requests, and must not be many.
+        let _ = dialog.bye().await;
     }
 }
 

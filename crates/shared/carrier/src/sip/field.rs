@@ -10,9 +10,10 @@ pub(super) const fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~')
 }
 
-/// Whether a text can stand as a URI in a request line or between angle brackets: visible ASCII, a scheme, none of the delimiters.
+/// Whether a text can stand as a URI in a request line or between angle brackets: visible ASCII, a scheme, none of the
+/// delimiters, and nothing that would take a delimiter its meaning where the URI is quoted.
 pub(super) fn is_uri(text: &str) -> bool {
-    let is_visible = text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>' | b'"'));
+    let is_visible = text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>' | b'"' | b'\\'));
     is_visible
         && text
             .split_once(':')
@@ -169,7 +170,7 @@ mod tests {
         assert_eq!((address.uri, address.parameters), ("sip:+15551230001@d;user=phone", ";tag=a"));
         let bare = NameAddr::parse("tel:+15551230001;tag=b").unwrap();
         assert_eq!((bare.uri, parameter(bare.parameters, "TAG")), ("tel:+15551230001", Some(Some("b"))));
-        for bad in ["", "sip", "<sip:a@b", "<sip:a b@c>", "<sip:a@b> x", "a:"] {
+        for bad in ["", "sip", "<sip:a@b", "<sip:a b@c>", "<sip:a@b> x", "a:", "<sip:a@b\\>"] {
             assert_eq!(NameAddr::parse(bad), None, "{bad}");
         }
     }

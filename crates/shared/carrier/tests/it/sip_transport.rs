@@ -257,3 +257,46 @@ async fn one_number_does_not_take_the_sessions_of_all() {
     assert!(!dialogs.is_empty());
     assert!(carol.agent().invite(&number(2), offer.as_bytes()).await.is_ok());
 }
+
+/// A session that fails is ended before its place is given to another: unanswered BYEs would otherwise take the room of all our requests.
+#[tokio::test]
+async fn sessions_that_come_to_nothing_hold_their_places_until_they_are_ended() {
+    let carrier = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let mut agent = agent(2, carrier.local_addr().unwrap());
+    agent.wire = Wire::Udp;
+    let bob = SipTransport::start(SipTransportConfig::new(agent, Some(msrp(false)))).await.unwrap();
+    until(|| bob.agent().local_address().is_some()).await;
+    let to = bob.agent().local_address().unwrap();
+    // A network that nobody is led into: the session fails at once.
+    let sdp = "v=0\r\no=- 1 1 IN IP4 169.254.1.1\r\ns=-\r\nc=IN IP4 169.254.1.1\r\nt=0 0\r\nm=message 9 TCP/MSRP *\r\n\
+               a=accept-types:message/cpim\r\na=setup:passive\r\na=path:msrp://169.254.1.1:9/none;tcp\r\n";
+    let mut buffer = vec![0; 4000];
+    for number in 0..8 {
+        let head = |method: &str, to_tag: &str| {
+            format!(
+                "{method} sip:+12015550122@x SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK{method}{number}\r\n\
+                 From: <sip:+12015550121@x>;tag=a{number}\r\nTo: <sip:+12015550122@x>{to_tag}\r\nCall-ID: {number}\r\nCSeq: 1 {method}\r\n\
+                 Contact: <sip:+12015550121@x>\r\n"
+            )
+        };
+        let invite = head("INVITE", "")
+            + &format!("Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}", sdp.len());
+        carrier.send_to(invite.as_bytes(), to).await.unwrap();
+        let call = format!("Call-ID: {number}\r\n");
+        loop {
+            let len = carrier.recv(&mut buffer).await.unwrap();
+            let text = String::from_utf8_lossy(&buffer[..len]).into_owned();
+            if text.starts_with("SIP/2.0 486 ") {
+                assert_eq!(number, 4);
+                return;
+            } else if text.starts_with("SIP/2.0 200 ") && text.contains(&call) {
+                let tag = text.lines().find(|line| line.starts_with("To:")).unwrap().split_once(";tag=").unwrap().1;
+                let ack = head("ACK", &format!(";tag={tag}")) + "Content-Length: 0\r\n\r\n";
+                carrier.send_to(ack.as_bytes(), to).await.unwrap();
+            } else if text.starts_with("BYE ") && text.contains(&call) {
+                break;
+            }
+        }
+    }
+    panic!("there was always another place");
+}
