@@ -4,7 +4,11 @@
 //! CPU time of one thread. *Policy*: one decision, the same way. *Pager*: messages from our user agent by way of Kamailio to our user
 //! agent, beside SIPp by way of the same Kamailio to SIPp, in rounds that take turns, as time on the clock, since most of it is
 //! other processes'. Without Kamailio and SIPp the third part is left out and says so.
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a bench ends where a figure cannot be had, and says what it leaves out")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a bench ends where a figure cannot be had, and says what it leaves out"
+)]
 
 mod framing;
 mod pager;

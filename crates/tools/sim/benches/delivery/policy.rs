@@ -1,11 +1,11 @@
 //! Microseconds per decision, for the shortest and the longest way through the rules.
 
+use rcseal_engine::UnixMillis;
 use rcseal_engine::policy::{
     AbsenceEvidence, Consent, ConsentId, ContentKind, DeliveryMode, FallbackPolicy, Inputs, Observed, PeerCapability,
     Policies, Recipient, RoutePreference, Ways, decide,
 };
 use rcseal_report::{Report, Row};
-use rcseal_wire::UnixMillis;
 use rcseal_wire::id::AccountId;
 
 use crate::timing::per_call;
@@ -25,35 +25,34 @@ pub(crate) fn measure(report: &mut Report) {
         policies: Policies { tenant: None, account: FallbackPolicy::Block, conversation: None },
         preference: RoutePreference::Native,
         ways: Ways::NONE.with(DeliveryMode::Relayed).with(DeliveryMode::Native),
-        peer: PeerCapability::KnownCapable,
+        peer: PeerCapability::KnownCapable { since: now },
         absence: None,
         acknowledged: None,
-        consents: [None; DeliveryMode::READABLE.len()],
+        consent: None,
         observed: Observed::default(),
     };
-    let mut readable = Inputs {
+    let readable = Inputs {
         recipient,
         policies: Policies {
-            tenant: Some(FallbackPolicy::Verify),
-            account: FallbackPolicy::Verify,
-            conversation: Some(FallbackPolicy::Verify),
+            tenant: Some(FallbackPolicy::Downgrade),
+            account: FallbackPolicy::Downgrade,
+            conversation: Some(FallbackPolicy::Downgrade),
         },
         ways: DeliveryMode::READABLE.into_iter().fold(Ways::NONE, Ways::with),
         peer: PeerCapability::Unknown,
         absence: Some(AbsenceEvidence::UserAttested { at: now, expires_at: UnixMillis(2_000_000) }),
-        ..end_to_end
-    };
-    for (slot, mode) in readable.consents.iter_mut().zip(DeliveryMode::READABLE) {
-        *slot = Some(Consent {
+        // The last mode that is looked at.
+        consent: Some(Consent {
             id: ConsentId(1),
             by,
             recipient,
-            mode,
+            mode: DeliveryMode::Sms,
             given_at: now,
             expires_at: UnixMillis(2_000_000),
             withdrawn_at: None,
-        });
-    }
+        }),
+        ..end_to_end
+    };
     for (id, inputs) in [("decide_end_to_end_us", end_to_end), ("decide_readable_us", readable)] {
         let micros = per_call(COUNT, || decide(std::hint::black_box(&inputs)));
         report.measure(Row::lower(id, micros, "µs").goal(GOAL));
