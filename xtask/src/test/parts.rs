@@ -123,7 +123,7 @@ pub(crate) const PARTS: &[Part] = &[
     },
     Part {
         name: "demo",
-        what: "rcseal demo, as a user would run it",
+        what: "rcseal demo, as a user would run it, also over carriers",
         budget_minutes: 2.0,
         slow: false,
         needs_build: true,
@@ -210,9 +210,27 @@ fn corpus(context: &Context) -> Result<Outcome, PartError> {
     count_tests(context, &[&["test"], &SHIPPED[..], &["--test", "corpus", "--no-fail-fast"]].concat())
 }
 
+/// A carrier of each kind: one that carries, one that destroys everything, one that lies about it.
+const DEMO_CARRIERS: [&str; 3] = ["clean", "truncate_everything", "lying_receipts"];
+/// The browsers in which `tests` looks at the demo's page, if one is here; with none, it is said here that nobody has looked.
+const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+
 /// Runs the demo as a user would, and counts its promises.
 fn demo(context: &Context) -> Result<Outcome, PartError> {
-    reporting_program(context, "rcseal", &["demo", "--json"])
+    let mut counts = Counts::default();
+    let carriers = DEMO_CARRIERS.map(|carrier| vec!["demo", "--carrier", carrier, "--json"]);
+    for arguments in [vec!["demo", "--json"]].into_iter().chain(carriers) {
+        match reporting_program(context, "rcseal", &arguments)? {
+            Outcome::Counted(more) => counts.add(&more),
+            other => return Ok(other),
+        }
+    }
+    let is_there = |program: &&str| Command::new(program).arg("--version").output().is_ok();
+    if !BROWSERS.iter().any(|program| is_there(&program)) {
+        counts.skipped += 1;
+        counts.skipped_names.push("the page of demo --web: no browser is installed".to_owned());
+    }
+    Ok(Outcome::Counted(counts))
 }
 
 /// Without the peers there is nothing to run against, which under CI is a failure like every part that was left out.

@@ -56,3 +56,58 @@ fn a_demo_that_keeps_its_relay_says_how_to_stop_it() {
     rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
     assert_eq!(drained.code, Some(0), "{}", drained.stderr);
 }
+
+/// Carriers of each kind: one that carries, one that destroys everything, one that lies about it.
+const CARRIERS: [(&str, &str); 3] = [("clean", "native"), ("truncate_everything", "relayed"), ("lying_receipts", "relayed")];
+
+#[test]
+fn every_promise_of_the_demo_over_a_carrier_holds() {
+    for (carrier, way) in CARRIERS {
+        let mut command = rcseal();
+        command.args(["demo", "--carrier", carrier, "--json"]);
+        let answer = finish(command);
+        let report = Report::from_output(&answer.stdout).unwrap();
+        assert_eq!(answer.code, Some(0), "{carrier}: {}\n{}", answer.stdout, answer.stderr);
+        assert_eq!(report.failed(), 0, "{carrier}");
+        for id in [
+            "acquainted",
+            "lost",
+            "said_both_ways",
+            "readable_unnamed",
+            "carrier_record",
+            "readable_refused",
+            "readable_agreed",
+            "downgrade_shown",
+            "restored",
+            "journal",
+            "relay_disk",
+        ] {
+            assert_eq!(report.row(id).and_then(rcseal_report::Row::met), Some(true), "{carrier}: {id}");
+        }
+        let said: Vec<serde_json::Value> = answer
+            .stdout
+            .lines()
+            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+            .filter(|line| line["event"] == "said")
+            .collect();
+        assert_eq!(said.len(), 4);
+        for message in &said {
+            assert_eq!(message["way"], way, "{carrier}: {message}");
+            assert_eq!(message["reason"].is_null(), way == "native", "{carrier}: {message}");
+        }
+    }
+}
+
+#[test]
+fn the_demo_lists_its_carriers_and_knows_no_other() {
+    let mut command = rcseal();
+    command.args(["demo", "--carrier", "list", "--json"]);
+    let answer = finish(command);
+    assert_eq!(answer.code, Some(0), "{}", answer.stderr);
+    assert!(answer.stdout.lines().count() > 20 && answer.stdout.contains("\"clean\""), "{}", answer.stdout);
+    let mut command = rcseal();
+    command.args(["demo", "--carrier", "no_such"]);
+    let answer = finish(command);
+    assert_eq!(answer.code, Some(2));
+    assert!(answer.stderr.contains("`list` names them"), "{}", answer.stderr);
+}

@@ -203,10 +203,13 @@ impl Scene {
         self.wait_for_text(&self.bob, first).await?;
         for (of, to) in [(&self.alice, &self.bob), (&self.bob, &self.alice)] {
             of.client.set_contact_number(to.account, Some(to.number.clone())).await?;
-            of.client.set_route_preference(None, Some(RoutePreference::Native)).await?;
         }
         self.bob.client.send_text(self.conversation, answer.to_owned()).await?;
-        self.wait_for_text(&self.alice, answer).await
+        self.wait_for_text(&self.alice, answer).await?;
+        for phone in [&self.alice, &self.bob] {
+            phone.client.set_route_preference(None, Some(RoutePreference::Native)).await?;
+        }
+        Ok(())
     }
 
     /// Whether both would go by the carrier if it let them.
