@@ -1,7 +1,8 @@
 //! After a rollback: the store is an older copy of itself, and what it would do next may have been done.
 //!
 //! Message keys, prekey ids and a successor of the key set may all have been used by the life that was lost. So nothing here is used that
-//! it could have used: no session speaks again, prekeys are drawn under ids far ahead, and the account's key set is fetched anew.
+//! it could have used: no session speaks again, prekeys are drawn under ids far ahead, and the account's key set is fetched anew. Nor is
+//! anything readable sent by the user's word of then, which may have been taken back since.
 
 use crate::account::AccountError;
 use crate::context::{Engine, UnixMillis};
@@ -28,6 +29,7 @@ impl Engine<'_> {
                 self.put_account(&account)?;
                 // So may the account's key set be: a primary device must not sign a second successor of the one it remembers.
                 self.need_key_set(account.address.account)?;
+                self.end_every_agreement()?;
             }
             Err(AccountError::NoAccount) => {}
             Err(error) => return Err(error),

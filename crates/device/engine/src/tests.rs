@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod adversary;
+mod agreements;
 mod carrier;
 mod contacts;
 mod conversation;

@@ -18,6 +18,7 @@ use crate::account::{Account, AccountError};
 use crate::capability::{LatchSource, Latched, NumberKey};
 use crate::context::{Engine, UnixMillis};
 use crate::conversation::direct_conversation_id;
+use crate::pages::Pages;
 use crate::record::{Number, Record, key, text};
 use crate::send::as_account_error;
 use crate::store::{BadRow, Order, StoreError, Table, prefix_end};
@@ -220,11 +221,19 @@ impl Engine<'_> {
     /// [`CarrierError::UnknownContact`].
     pub fn set_contact_number(&mut self, contact: AccountId, number: Option<&PhoneNumber>) -> Result<(), CarrierError> {
         self.known_contact(contact)?.ok_or(CarrierError::UnknownContact)?;
+        if self.number_of(contact)?.as_ref() != number {
+            // What was acknowledged was for the number before.
+            self.end_downgrade_with(contact)?;
+        }
         match number {
             Some(number) => {
                 self.tx.put(Table::Carrier, &number_key(contact), number.as_str().as_bytes())?;
                 // What was an account's number is not written to in the open again unless the user says so.
                 self.latch(Latched::Number(NumberKey::of(number)), LatchSource::User)?;
+                self.end_downgrade_of(NumberKey::of(number))?;
+                // Whoever may be called by number may know ours.
+                let account = self.account()?;
+                self.tell_card_to_account(&account, contact)?;
             }
             None => self.tx.delete(Table::Carrier, &number_key(contact))?,
         }
@@ -249,6 +258,21 @@ impl Engine<'_> {
     pub(crate) fn number_of(&self, contact: AccountId) -> Result<Option<PhoneNumber>, StoreError> {
         let Some(row) = self.tx.get(Table::Carrier, &number_key(contact))? else { return Ok(None) };
         parse_number(&row).map(Some)
+    }
+
+    /// Whether the user gave this number to a contact that is blocked.
+    pub(super) fn is_number_of_blocked(&self, number: &PhoneNumber) -> Result<bool, StoreError> {
+        let mut pages = Pages::new(Table::Carrier, &[prefix::NUMBER], CARDS_MAX);
+        while let Some(rows) = pages.next(self.tx)? {
+            for (row_key, row) in &rows {
+                let account = row_key.get(1..).and_then(|bytes| AccountId::parse(bytes).ok());
+                let account = account.ok_or_else(|| BadRow::error(Table::Carrier))?;
+                if row == number.as_str().as_bytes() && self.is_blocked(account)? {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// What a device said of itself.
@@ -309,7 +333,18 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// Tells a device what this one takes, unless it has heard, is blocked, or there is no session: then it hears as soon as it is heard.
+    /// Whether a contact may know the number of this device. Whoever has an invitation can write here and be a contact for that; the number
+    /// names a person far beyond this account, and is told to nobody whom the user has not written to or has no number of.
+    fn may_know_number(&self, account: &Account, peer: AccountId) -> Result<bool, StoreError> {
+        if self.number_of(peer)?.is_some() {
+            return Ok(true);
+        }
+        let own = account.address.account;
+        self.has_written(direct_conversation_id(own, peer), own)
+    }
+
+    /// Tells a device what this one takes, unless it has heard, is blocked, may not know the number, or there is no session: then it hears
+    /// as soon as it is heard.
     pub(crate) fn tell_card(&mut self, account: &Account, device: DeviceAddress) -> Result<(), AccountError> {
         let Some(own) = self.own_carrier_record()? else { return Ok(()) };
         let told_key = key(&[&[prefix::TOLD], &device.to_bytes()]);
@@ -319,6 +354,9 @@ impl Engine<'_> {
         };
         let is_stranger = device.account == account.address.account || self.known_contact(device.account)?.is_none();
         if told == own.card_version || is_stranger || !self.may_notify(device)? {
+            return Ok(());
+        }
+        if !self.may_know_number(account, device.account)? {
             return Ok(());
         }
         // Whoever never heard of a number need not hear that there is none.

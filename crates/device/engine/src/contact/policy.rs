@@ -10,7 +10,8 @@
 //! sessions stay in step and an end of the block loses nothing but the messages in between, and dropped unread: no row, no event, no
 //! receipt. The peer sees what it would see of somebody who is offline.
 //!
-//! **Removed.** Nothing stays of a removed contact but the conversation, which is the user's. The delivery token is replaced, so that the
+//! **Removed.** Nothing stays of a removed contact but the conversation, which is the user's, and that it was known to have encryption. Words
+//! that the user let go in the open do so no more, should it come back. The delivery token is replaced, so that the
 //! contact, who knows the old one, cannot come back with a first message once the overlap is over; who must not come back at once is
 //! blocked.
 //!
@@ -177,6 +178,8 @@ impl Engine<'_> {
         self.tx.delete(Table::KeySet, prefix)?;
         self.tx.delete(Table::RefusalTold, prefix)?;
         self.forget_on_carrier(account)?;
+        self.end_downgrade_with(account)?;
+        self.withdraw_consents(Some(account))?;
         self.tx.delete(Table::Contact, prefix)?;
         match self.replace_delivery_token(TOKEN_OVERLAP_MS) {
             // The replacement under way has not been told to anybody: the contact does not know it.

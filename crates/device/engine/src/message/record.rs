@@ -246,6 +246,13 @@ impl Engine<'_> {
         self.message(MessageKey { conversation, order: trailing_u64(Table::MessageIndex, &order)? })
     }
 
+    /// Whether an account has written anything into a conversation.
+    pub(crate) fn has_written(&self, conversation: ConversationId, sender: AccountId) -> Result<bool, StoreError> {
+        let prefix = [&conversation.as_bytes()[..], sender.as_bytes()].concat();
+        let rows = self.tx.scan(Table::MessageIndex, &prefix, &prefix_end(&prefix), 1, Order::Ascending)?;
+        Ok(!rows.is_empty())
+    }
+
     /// A message by id, whoever of the participants sent it.
     pub(crate) fn find_any_message(
         &self,

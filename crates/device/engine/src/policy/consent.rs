@@ -11,9 +11,10 @@ use super::decision::{Consent, ConsentId, Recipient};
 use super::error::PolicyError;
 use super::mode::DeliveryMode;
 use super::record::Subject;
-use super::settings::prefix;
+use super::settings::{PAGE, prefix};
 use crate::capability::NumberKey;
 use crate::context::{Engine, Sequence, UnixMillis};
+use crate::pages::Pages;
 use crate::record::{Number, Record, key, trailing_u64};
 use crate::store::{BadRow, Order, StoreError, Table};
 
@@ -141,6 +142,36 @@ impl Engine<'_> {
             withdrawn_at_ms: consent.withdrawn_at.map_or(0, |at| at.0),
         };
         self.tx.put(Table::Policy, &consent_key(consent.id), &record.to_row())
+    }
+
+    /// Takes back what counts of what the user agreed to: for one account, at whatever number, or for everybody.
+    pub(crate) fn withdraw_consents(&mut self, of: Option<AccountId>) -> Result<(), StoreError> {
+        let account = of.as_ref().map_or(&[][..], |account| account.as_bytes());
+        let mut pages = Pages::new(Table::Policy, &key(&[&[prefix::NEWEST_CONSENT], account]), PAGE);
+        while let Some(rows) = pages.next(self.tx)? {
+            for (row_key, row) in &rows {
+                let id = ConsentId(Number::from_row(Table::Policy, row)?.0);
+                if let Some(consent) = self.consent(id)?.filter(|consent| consent.withdrawn_at.is_none()) {
+                    self.put_consent(&Consent { withdrawn_at: Some(self.now), ..consent })?;
+                }
+                self.tx.delete(Table::Policy, row_key)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A consent that has expired counts for nobody from now on.
+    pub(super) fn forget_expired_consents(&mut self) -> Result<(), StoreError> {
+        let mut pages = Pages::new(Table::Policy, &[prefix::NEWEST_CONSENT], PAGE);
+        while let Some(rows) = pages.next(self.tx)? {
+            for (row_key, row) in &rows {
+                let consent = self.consent(ConsentId(Number::from_row(Table::Policy, row)?.0))?;
+                if consent.is_none_or(|consent| consent.expires_at <= self.now) {
+                    self.tx.delete(Table::Policy, row_key)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The newest consent for a recipient.

@@ -2,10 +2,11 @@
 //!
 //! It never happens by itself. The user acknowledges it for one conversation and one mode; the other side is told inside the encryption, in
 //! a message that both see in the conversation, and each app gets an event. It ends when the user says so, and when the other side writes
-//! end to end again: somebody who can read there is not answered in the open. It serves only as long as policy and consent do.
+//! end to end again: somebody who can read there is not answered in the open. It serves only as long as policy and consent do, and for the
+//! contact and number that it was said of.
 
 use rcseal_wire::content::{Body, DeliveryNotice};
-use rcseal_wire::id::{ConversationId, DeviceAddress, MessageId};
+use rcseal_wire::id::{AccountId, ConversationId, DeviceAddress, MessageId};
 
 use super::decide::decide;
 use super::decision::{Acknowledgement, ContentKind};
@@ -14,7 +15,10 @@ use super::journal::{Entry, EntryKind};
 use super::mode::DeliveryMode;
 use super::reason::Reason;
 use super::record::Subject;
+use crate::account::AccountError;
+use crate::capability::NumberKey;
 use crate::context::Engine;
+use crate::conversation::direct_conversation_id;
 use crate::event::Event;
 use crate::store::StoreError;
 
@@ -90,7 +94,7 @@ impl Engine<'_> {
     /// [`PolicyError::NotDowngraded`], [`PolicyError::UnknownConversation`], those of sending.
     pub fn restore_conversation(&mut self, conversation: ConversationId) -> Result<MessageId, PolicyError> {
         let own = self.account()?.address.account;
-        if !self.end_downgrade(conversation, own)? {
+        if !self.end_downgrade(Subject::Conversation(conversation), own)? {
             return Err(PolicyError::NotDowngraded);
         }
         let mode = self.settings(Subject::Conversation(conversation))?.preference.mode();
@@ -106,12 +110,7 @@ impl Engine<'_> {
     }
 
     /// Ends a downgrade, if there is one.
-    fn end_downgrade(
-        &mut self,
-        conversation: ConversationId,
-        by: rcseal_wire::id::AccountId,
-    ) -> Result<bool, StoreError> {
-        let subject = Subject::Conversation(conversation);
+    fn end_downgrade(&mut self, subject: Subject, by: AccountId) -> Result<bool, StoreError> {
         let settings = self.settings(subject)?;
         let Some(acknowledged) = settings.acknowledged else { return Ok(false) };
         self.put_acknowledgement(subject, None)?;
@@ -125,8 +124,35 @@ impl Engine<'_> {
             consent: None,
             decision: 0,
         })?;
-        self.emit(Event::ConversationRestored { conversation, by })?;
+        if let Subject::Conversation(conversation) = subject {
+            self.emit(Event::ConversationRestored { conversation, by })?;
+        }
         Ok(true)
+    }
+
+    /// A contact has another number, or is none any more: it is not whom the user's word was about.
+    pub(crate) fn end_downgrade_with(&mut self, contact: AccountId) -> Result<(), AccountError> {
+        let own = self.account()?.address.account;
+        let subject = Subject::Conversation(direct_conversation_id(own, contact));
+        self.end_downgrade(subject, own).map(|_| ()).map_err(Into::into)
+    }
+
+    /// A number is a contact's: from now on the word for it is given in the conversation, where the other side sees it.
+    pub(crate) fn end_downgrade_of(&mut self, number: NumberKey) -> Result<(), AccountError> {
+        let own = self.account()?.address.account;
+        self.end_downgrade(Subject::Number(number), own).map(|_| ()).map_err(Into::into)
+    }
+
+    /// The store is an older copy of itself, and the life that was lost may have taken back whatever the user said in this one: no word
+    /// for anything readable holds. Policies may stay, since they allow nothing by themselves.
+    pub(crate) fn end_every_agreement(&mut self) -> Result<(), AccountError> {
+        let own = self.account()?.address.account;
+        for subject in self.subjects()? {
+            self.end_downgrade(subject, own)?;
+        }
+        self.withdraw_attestations()?;
+        self.withdraw_consents(None)?;
+        Ok(())
     }
 
     /// The other side has written end to end: what it says of modes is shown, and anything else ends a downgrade of ours.
@@ -140,13 +166,17 @@ impl Engine<'_> {
             Body::DeliveryNotice(notice) => {
                 let by = sender.account;
                 match DeliveryMode::from_code(notice.mode) {
-                    Some(mode) if mode.is_end_to_end() => self.emit(Event::ConversationRestored { conversation, by }),
+                    // Whoever says so inside a session reads there: ours ends too, or the app would show an end that is none.
+                    Some(mode) if mode.is_end_to_end() => {
+                        let is_told = self.end_downgrade(Subject::Conversation(conversation), by)?;
+                        if is_told { Ok(()) } else { self.emit(Event::ConversationRestored { conversation, by }) }
+                    }
                     Some(mode) => self.emit(Event::ConversationDowngraded { conversation, by, mode }),
                     // Of a later version: it is shown as a message, and that is all there is to tell.
                     None => Ok(()),
                 }
             }
-            _ => self.end_downgrade(conversation, sender.account).map(|_| ()),
+            _ => self.end_downgrade(Subject::Conversation(conversation), sender.account).map(|_| ()),
         }
     }
 }

@@ -206,7 +206,8 @@ impl Engine<'_> {
         if refusal.decision.mode().is_some() || refusal.decision.number != 0 {
             return Ok(refusal.decision);
         }
-        Ok(self.record_decision(*refusal)?)
+        // A refusal is about a message that never came to be: it is not to stand for one that did.
+        Ok(self.record_decision(StoredDecision { message: None, ..*refusal })?)
     }
 }
 

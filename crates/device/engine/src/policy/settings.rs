@@ -13,11 +13,15 @@ use super::mode::{DeliveryMode, FallbackPolicy, RoutePreference};
 use super::record::Subject;
 use crate::capability::{Latched, NumberKey};
 use crate::context::{Engine, UnixMillis};
+use crate::pages::Pages;
 use crate::record::{Record, key};
 use crate::store::{BadRow, StoreError, Table};
 
 /// How long the user's word counts that a number has no end-to-end encryption: 30 days. People change their apps.
 pub const ATTESTATION_MS_MAX: u64 = 30 * 24 * 3600 * 1000;
+
+/// Rows read at once.
+pub(super) const PAGE: usize = 256;
 
 /// First bytes of the keys in the table of policies.
 pub(super) mod prefix {
@@ -234,6 +238,40 @@ impl Engine<'_> {
         let mut row = self.subject_row(subject)?;
         (row.attested_at_ms, row.attested_until_ms) = (0, 0);
         self.put_subject_row(subject, &row)
+    }
+
+    /// Every conversation and thread for which something is set.
+    pub(super) fn subjects(&self) -> Result<Vec<Subject>, StoreError> {
+        let (mut subjects, mut pages) = (Vec::new(), Pages::new(Table::Policy, &[prefix::SUBJECT], PAGE));
+        while let Some(rows) = pages.next(self.tx)? {
+            for (row_key, _) in rows {
+                let subject = row_key.get(1..).and_then(|bytes| bytes.try_into().ok()).and_then(Subject::parse);
+                subjects.push(subject.ok_or_else(bad)?);
+            }
+        }
+        Ok(subjects)
+    }
+
+    /// Takes every attestation back.
+    pub(super) fn withdraw_attestations(&mut self) -> Result<(), StoreError> {
+        self.drop_attestations(|_| true)
+    }
+
+    fn drop_attestations(&mut self, is_over: impl Fn(&SubjectRow) -> bool) -> Result<(), StoreError> {
+        for subject in self.subjects()? {
+            let row = self.subject_row(subject)?;
+            if row.attested_until_ms != 0 && is_over(&row) {
+                self.put_subject_row(subject, &SubjectRow { attested_at_ms: 0, attested_until_ms: 0, ..row })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What has expired does not serve again, whatever the clock says later: a network can set the clock of a phone.
+    pub(crate) fn end_what_expired(&mut self) -> Result<(), StoreError> {
+        let now = self.now.0;
+        self.drop_attestations(|row| row.attested_until_ms <= now)?;
+        self.forget_expired_consents()
     }
 
     pub(super) fn put_acknowledgement(

@@ -183,6 +183,7 @@ fn consent_that_ends_before_the_words_leave_keeps_them_here() {
                 engine.set_contact_number(bob, Some(&number(BOB)))?;
                 engine.set_fallback_policy(PolicyScope::Tenant, None).unwrap();
                 engine.give_consent(subject, PLAIN, UnixMillis(now + HOUR_MS)).unwrap();
+                engine.acknowledge_downgrade(conversation, PLAIN).unwrap();
                 Ok::<_, crate::carrier::CarrierError>(())
             })
             .unwrap();
