@@ -53,11 +53,13 @@ pub enum CarrierDisposition {
     },
     /// It was a readable message. It is in a thread.
     Readable,
-    /// It was a readable message that was not kept: from nobody, or more than a stranger may send.
+    /// It was a readable message from nobody, and is not kept.
     ReadableRefused,
+    /// It was a readable message of more words than are kept.
+    ReadableTooLong,
     /// It had been a frame.
     Damaged(Damage),
-    /// There is no room for one more frame that is not whole.
+    /// There is no room for one more frame that is not whole, or for more words of a number.
     Full,
     /// It is known, and nothing is done about it, as with "is writing".
     Ignored,
@@ -77,12 +79,11 @@ impl CarrierDisposition {
             | Self::Repeated
             | Self::Receipt { .. }
             | Self::Readable
-            | Self::ReadableRefused
             | Self::Ignored => CarrierAnswer::Accepted,
-            Self::Damaged(Damage::UnknownVersion { .. } | Damage::UnknownKind { .. }) | Self::Unsupported => {
-                CarrierAnswer::UnsupportedMedia
-            }
-            Self::Damaged(Damage::TooLarge { .. }) => CarrierAnswer::TooLarge,
+            Self::Damaged(Damage::UnknownVersion { .. } | Damage::UnknownKind { .. })
+            | Self::Unsupported
+            | Self::ReadableRefused => CarrierAnswer::UnsupportedMedia,
+            Self::Damaged(Damage::TooLarge { .. }) | Self::ReadableTooLong => CarrierAnswer::TooLarge,
             Self::Damaged(_) | Self::Malformed => CarrierAnswer::Malformed,
             Self::Full => CarrierAnswer::TryLater,
         }
@@ -102,6 +103,7 @@ impl CarrierDisposition {
             Self::Receipt { is_ours: false } => "receipt_foreign",
             Self::Readable => "readable",
             Self::ReadableRefused => "readable_refused",
+            Self::ReadableTooLong => "readable_too_long",
             Self::Damaged(damage) => damage.code(),
             Self::Full => "carrier_full",
             Self::Ignored => "ignored",

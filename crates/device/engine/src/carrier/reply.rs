@@ -87,6 +87,9 @@ impl Engine<'_> {
             Told::FailedToDecrypt => ask.failed,
         };
         let Some(to) = number_of(from).filter(|_| is_asked) else { return Ok(()) };
+        if self.is_number_of_blocked(to)? {
+            return Ok(());
+        }
         let waiting = self.tx.scan(Table::CarrierReply, &[], &prefix_end(&[]), WAITING_MAX, Order::Ascending)?;
         if waiting.len() >= WAITING_MAX {
             return Ok(());

@@ -29,7 +29,7 @@ use crate::event::Event;
 use crate::message::{DeliveryState, EncryptionStatus, MessageKey};
 use crate::outbox::OutboxRecord;
 use crate::pages::Pages;
-use crate::policy::{Ciphertext, DeliveryMode, EndToEnd, Entry, EntryKind, Permitted, Reason, Subject};
+use crate::policy::{Ciphertext, DeliveryMode, EndToEnd, Entry, EntryKind, Permitted, Reason, Recipient, Subject};
 use crate::record::{Number, Record, key};
 use crate::store::{BadRow, StoreError, Table};
 
@@ -187,7 +187,10 @@ impl Engine<'_> {
         let Some(route) = self.carrier_route(number)? else { return Ok(Step::Relay) };
         let reason = match route.phase()? {
             Phase::Back => return Ok(Step::Relay),
-            Phase::HandedOver if record.due_at_ms > self.now.0 => return Ok(Step::Wait),
+            // A clock that went back would make the wait as long as it pleases whoever sets it: networks set the clocks of phones.
+            Phase::HandedOver if record.due_at_ms > self.now.0 && route.handed_at_ms <= self.now.0 => {
+                return Ok(Step::Wait);
+            }
             Phase::HandedOver => Reason::CarrierUnconfirmed,
             Phase::Ready => match self.hand_over(number, record, message, route)? {
                 Ok(handover) => return Ok(Step::HandOver(handover)),
@@ -238,7 +241,9 @@ impl Engine<'_> {
                 carriage: part.carriage(&profile),
             });
         }
-        let Some(frames) = self.permitted(message.id, frames)? else { return Ok(Err(Reason::NoLongerAllowed)) };
+        let Some(frames) = self.permitted(message.id, device, &to, frames)? else {
+            return Ok(Err(Reason::NoLongerAllowed));
+        };
         // The device names an envelope that it cannot decrypt by the id that it came under.
         self.remember_sent_as(record.envelope_id(), EnvelopeId::from_bytes(*frame.as_bytes()))?;
         route.phase = Phase::HandedOver.code();
@@ -254,11 +259,14 @@ impl Engine<'_> {
     fn permitted(
         &self,
         message: MessageId,
+        device: DeviceAddress,
+        to: &PhoneNumber,
         frames: Vec<CarrierMessage>,
     ) -> Result<Option<Permitted<Ciphertext>>, StoreError> {
-        let Some(decision) = self.decision_of(message)? else { return Ok(None) };
-        let Some(permit) = self.permit::<EndToEnd>(message, decision.recipient)? else { return Ok(None) };
-        let Some(frames) = Ciphertext::new(message, decision.recipient, frames) else { return Ok(None) };
+        // Whom the frames go to, and not whom the decision names: the permit is for that one or for nobody.
+        let recipient = Recipient { account: Some(device.account), number: Some(NumberKey::of(to)) };
+        let Some(permit) = self.permit::<EndToEnd>(message, recipient)? else { return Ok(None) };
+        let Some(frames) = Ciphertext::new(message, recipient, frames) else { return Ok(None) };
         Ok(Permitted::new(permit, frames).ok())
     }
 

@@ -114,7 +114,10 @@ impl Engine<'_> {
             Err(Failure::Duplicate) => Ok(Disposition::Duplicate),
             Err(Failure::Park(hello)) => self.park(id, bytes, &hello),
             Err(Failure::Envelope(reason)) => {
-                self.quarantine(id, bytes, reason)?;
+                // Anybody who knows a phone number can make these; a carrier asks for no token. Whoever meant one sends it by the relay too.
+                if !(self.arrival.is_by_carrier && reason.may_be_anybodys()) {
+                    self.quarantine(id, bytes, reason)?;
+                }
                 Ok(Disposition::Undecryptable(reason))
             }
             Err(Failure::Account(error)) => Err(error),
@@ -140,6 +143,7 @@ impl Engine<'_> {
         ciphertext: &[u8],
     ) -> Result<(), Failure> {
         let (mut session, epoch) = self.session_by_tag(tag)?.ok_or(Undecryptable::UnknownSession)?;
+        self.arrival.is_blocked = self.is_blocked(session.key.peer.account)?;
         let message = session.seal_receive().open(epoch, nonce, tag, ciphertext)?;
         match self.decrypt_in(account, &mut session, Some(epoch), &message) {
             Err(Failure::Envelope(reason)) => {
@@ -209,6 +213,12 @@ impl Engine<'_> {
     fn open_hello(&mut self, account: &Account, id: EnvelopeId, hello: Hello) -> Result<(), Failure> {
         if hello.sender == account.address {
             return Err(Undecryptable::Reflected.into());
+        }
+        self.arrival.is_blocked = self.is_blocked(hello.sender.account)?;
+        // A relay has asked whoever writes first for a delivery token, and a carrier has not. So by a carrier only those are heard whom this
+        // account knows: otherwise a phone number would be an invitation, and the one that nobody can take back.
+        if self.arrival.is_by_carrier && !self.is_acquainted(account, hello.sender)? {
+            return Err(Undecryptable::UnknownDevice.into());
         }
         let Some(key_set) = self.key_set(hello.sender.account)? else { return Err(Failure::Park(Box::new(hello))) };
         if key_set.counter() < hello.key_set_counter {

@@ -43,6 +43,14 @@ pub enum Undecryptable {
 }
 
 impl Undecryptable {
+    /// Whether somebody who knows neither a key nor a token of ours can make an envelope that fails so.
+    pub(super) const fn may_be_anybodys(self) -> bool {
+        matches!(
+            self,
+            Self::Malformed | Self::UnknownVersion | Self::SealBroken | Self::UnknownSession | Self::UnknownDevice
+        )
+    }
+
     const ALL: [Self; 17] = [
         Self::Malformed,
         Self::UnknownVersion,

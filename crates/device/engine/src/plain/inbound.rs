@@ -45,15 +45,19 @@ impl Engine<'_> {
         else {
             return Ok(CarrierDisposition::Unsupported);
         };
-        if words.is_empty() || words.len() > TEXT_LEN_MAX {
-            return Ok(CarrierDisposition::ReadableRefused);
+        if words.len() > TEXT_LEN_MAX {
+            return Ok(CarrierDisposition::ReadableTooLong);
+        }
+        if words.is_empty() {
+            return Ok(CarrierDisposition::Ignored);
         }
         if let Some(id) = id
             && self.tx.get(Table::PlainIndex, &index_key(number, false, id))?.is_some()
         {
             return Ok(CarrierDisposition::Repeated);
         }
-        let Some(mut thread) = self.thread_for(number)? else { return Ok(CarrierDisposition::ReadableRefused) };
+        // Whoever is told that words are here does not send them again.
+        let Some(mut thread) = self.thread_for(number)? else { return Ok(CarrierDisposition::Full) };
         thread.received += 1;
         thread.unread = thread.unread.saturating_add(1);
         thread.changed_at_ms = self.now.0;

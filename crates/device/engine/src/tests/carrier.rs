@@ -5,6 +5,7 @@ mod crash;
 mod inbound;
 mod receipts;
 mod route;
+mod trust;
 
 use rcseal_rcs::chat;
 use rcseal_rcs::frame::{self, Assembly, AssemblyLimits, Part, Progress};
