@@ -33,11 +33,11 @@ use std::time::Instant;
 
 use rcseal_report::Format;
 
+pub(crate) use self::carrier::LIST as LIST_CARRIERS;
 use self::evidence::Evidence;
 use self::stage::{Stage, StepError};
 use self::story::Cast;
 use self::telling::Telling;
-pub(crate) use self::carrier::LIST as LIST_CARRIERS;
 use crate::args::DemoArgs;
 use crate::error::CliError;
 use crate::output::Output;

@@ -100,10 +100,17 @@ impl Browser {
         self.call("Page.navigate", json!({ "url": url })).await;
     }
 
+    /// From now on the user prefers dark pages, in a wide window.
+    pub async fn darken(&mut self) {
+        let size = json!({ "width": 1440, "height": 1000, "deviceScaleFactor": 1, "mobile": false });
+        self.call("Emulation.setDeviceMetricsOverride", size).await;
+        let dark = json!({ "features": [{ "name": "prefers-color-scheme", "value": "dark" }] });
+        self.call("Emulation.setEmulatedMedia", dark).await;
+    }
+
     /// The value of an expression on the page.
     pub async fn value(&mut self, expression: &str) -> Value {
-        let evaluated =
-            self.call("Runtime.evaluate", json!({ "expression": expression, "returnByValue": true })).await;
+        let evaluated = self.call("Runtime.evaluate", json!({ "expression": expression, "returnByValue": true })).await;
         evaluated["result"]["value"].clone()
     }
 
@@ -128,7 +135,8 @@ impl Browser {
         self.value(&format!("{field}.focus()")).await;
         self.call("Input.insertText", json!({ "text": text })).await;
         for kind in ["keyDown", "keyUp"] {
-            let key = json!({ "type": kind, "key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r" });
+            let key =
+                json!({ "type": kind, "key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r" });
             self.call("Input.dispatchKeyEvent", key).await;
         }
     }

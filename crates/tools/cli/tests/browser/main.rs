@@ -104,7 +104,10 @@ async fn play(browser: &mut Browser, url: &str) {
     browser.until("the text on Bob's phone", &has("#bob-talk", FALLBACK)).await;
     let last = "[...document.querySelectorAll('#alice-talk li')].at(-1)";
     browser
-        .until("a message that was relayed", &format!("{last}.classList.contains('relayed') && {last}.textContent.includes('delivered')"))
+        .until(
+            "a message that was relayed",
+            &format!("{last}.classList.contains('relayed') && {last}.textContent.includes('delivered')"),
+        )
         .await;
     let under = browser.value(&format!("{last}.querySelector('.under').textContent")).await;
     assert!(under.as_str().unwrap().contains("Sent over a relay"), "{under}");
@@ -131,6 +134,8 @@ async fn play(browser: &mut Browser, url: &str) {
     let is_narrow = "document.documentElement.scrollWidth <= document.documentElement.clientWidth";
     assert_eq!(browser.value(is_narrow).await, true, "nothing is wider than a phone");
     browser.picture("4-narrow").await;
+    browser.darken().await;
+    browser.picture("5-dark").await;
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 
@@ -141,6 +146,7 @@ fn has(selector: &str, text: &str) -> String {
 
 /// Whether these bytes stand in a dump: its hexadecimal columns are put together again.
 fn is_in_dump(shown: &str, hex: &str) -> bool {
-    let dense: String = shown.lines().filter_map(|line| line.get(6..53)).flat_map(str::chars).filter(|c| *c != ' ').collect();
+    let dense: String =
+        shown.lines().filter_map(|line| line.get(6..53)).flat_map(str::chars).filter(|c| *c != ' ').collect();
     dense.contains(hex)
 }

@@ -58,7 +58,8 @@ fn a_demo_that_keeps_its_relay_says_how_to_stop_it() {
 }
 
 /// Carriers of each kind: one that carries, one that destroys everything, one that lies about it.
-const CARRIERS: [(&str, &str); 3] = [("clean", "native"), ("truncate_everything", "relayed"), ("lying_receipts", "relayed")];
+const CARRIERS: [(&str, &str); 3] =
+    [("clean", "native"), ("truncate_everything", "relayed"), ("lying_receipts", "relayed")];
 
 #[test]
 fn every_promise_of_the_demo_over_a_carrier_holds() {

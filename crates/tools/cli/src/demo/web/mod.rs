@@ -71,7 +71,10 @@ pub(crate) async fn run(carrier: Option<&str>, port: u16, seed: u64, output: Out
         until(LIMIT, || scene.is_native()).await?;
         Show::new(scene, seed).await
     };
-    let show: Result<Arc<Show>, StepError> = begin.await;
+    let show: Result<Arc<Show>, StepError> = tokio::select! {
+        show = begin => show,
+        () = wait_for_stop() => return Ok(ExitCode::SUCCESS),
+    };
     let show = show.map_err(|error| stopped(super::explain(&error)))?;
     let io = |source: std::io::Error| stopped(format!("the page cannot be served: {source}"));
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await.map_err(io)?;
@@ -91,6 +94,11 @@ pub(crate) async fn run(carrier: Option<&str>, port: u16, seed: u64, output: Out
     });
     served.await.map_err(io)?;
     watching.abort();
+    let _ = watching.await;
+    // Nobody else has it by now; otherwise it ends with the process.
+    if let Some(show) = Arc::into_inner(show) {
+        show.end().await;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -129,6 +129,11 @@ impl Show {
         }
     }
 
+    /// Ends it: phones, relay, and what they have on disk.
+    pub(super) async fn end(self) {
+        drop(self.stage.into_inner().scene.end().await);
+    }
+
     /// Looks once.
     async fn look(&self) -> Result<(), StepError> {
         let stage = self.stage.read().await;
