@@ -44,11 +44,29 @@ pub(crate) struct Arrival {
     pub(crate) is_by_carrier: bool,
     /// It came from somebody whom the user has blocked. Known once it is decrypted.
     pub(crate) is_blocked: bool,
+    /// It was fetched by a reference, so that no reference in it is followed.
+    pub(crate) is_fetched: bool,
+    /// It was a reference to another. Known once it is decrypted.
+    pub(crate) reference: Option<Reference>,
+}
+
+/// What became of a reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reference {
+    /// What it names will be fetched.
+    Kept,
+    /// It is not followed.
+    Refused,
 }
 
 impl Arrival {
     pub(crate) const fn by_carrier() -> Self {
-        Self { is_by_carrier: true, is_blocked: false }
+        Self { is_by_carrier: true, is_blocked: false, is_fetched: false, reference: None }
+    }
+
+    /// A reference in a frame named it.
+    pub(crate) const fn by_reference() -> Self {
+        Self { is_fetched: true, ..Self::by_carrier() }
     }
 
     /// How what is in it went, as far as this device can tell.

@@ -222,6 +222,35 @@ impl BlobOpener {
     }
 }
 
+/// Seals something short as a whole. Answers the ciphertext and its digest.
+pub(crate) fn seal_whole(key: Secret<32>, plaintext: &[u8]) -> Result<(Vec<u8>, Digest), MediaError> {
+    let mut sealer = BlobSealer::new(key, plaintext.len() as u64)?;
+    let (mut sealed, mut rest) = (Vec::with_capacity(plaintext.len() + 2 * TAG_LEN), plaintext);
+    while let Some(len) = sealer.next_len() {
+        let (next, after) = rest.split_at_checked(len).ok_or(MediaError::Length)?;
+        sealed.extend(sealer.seal(next)?);
+        rest = after;
+    }
+    let (digest, _) = sealer.finish()?;
+    Ok((sealed, digest))
+}
+
+/// Opens what [`seal_whole`] made.
+pub(crate) fn open_whole(key: Secret<32>, size: u64, digest: Digest, sealed: &[u8]) -> Result<Vec<u8>, MediaError> {
+    if sealed.len() as u64 != sealed_len(size) {
+        return Err(MediaError::Length);
+    }
+    let mut opener = BlobOpener::new(key, size, digest)?;
+    let (mut plaintext, mut rest) = (Vec::with_capacity(sealed.len()), sealed);
+    while let Some(len) = opener.next_len() {
+        let (next, after) = rest.split_at_checked(len).ok_or(MediaError::Length)?;
+        plaintext.extend(opener.open(next)?);
+        rest = after;
+    }
+    opener.finish()?;
+    Ok(plaintext)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

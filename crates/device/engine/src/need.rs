@@ -10,6 +10,7 @@ use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
 
 use crate::account::{Account, AccountError};
 use crate::capability::NumberKey;
+use crate::carrier::Fetch;
 use crate::context::{Engine, UnixMillis};
 use crate::pages::Pages;
 use crate::record::Record;
@@ -81,6 +82,9 @@ pub enum Need {
         /// Which number.
         number: PhoneNumber,
     },
+    /// Fetch an envelope that a contact's device keeps as a blob; answer with [`Engine::handle_fetched`], or with
+    /// [`Engine::handle_fetch_failed`].
+    FetchEnvelope(Fetch),
     /// Call a pending reset of our account off; answer with [`Engine::handle_reset_vetoed`].
     VetoReset,
 }
@@ -281,7 +285,7 @@ impl Engine<'_> {
                 next = Some(next.map_or(due, |next| next.min(due)));
             }
         }
-        Ok(next)
+        Ok(next.into_iter().chain(self.poll_fetches_timeout()?).min())
     }
 
     /// Whether something is due, or has been tried and has to be tried again. What is only planned for later, such as the end of an old
@@ -299,7 +303,7 @@ impl Engine<'_> {
                 }
             }
         }
-        Ok(false)
+        Ok(self.poll_fetches_timeout()?.is_some())
     }
 
     /// What is to be done now.
@@ -319,6 +323,7 @@ impl Engine<'_> {
                 }
             }
         }
+        self.poll_fetches(&mut needs, POLL_MAX)?;
         Ok(needs)
     }
 

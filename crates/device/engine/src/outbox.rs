@@ -15,7 +15,7 @@ use rcseal_wire::origin::Origin;
 use tls_codec::{TlsByteVecU32, TlsDeserializeBytes, TlsSerialize, TlsSize};
 
 use crate::account::{Account, AccountError};
-use crate::carrier::{CarrierHandover, Step};
+use crate::carrier::{CarrierHandover, Deposit, Step};
 use crate::context::{Engine, Sequence, Tally, UnixMillis};
 use crate::message::{DeliveryState, FailureReason, MessageKey};
 use crate::pages::Pages;
@@ -56,6 +56,9 @@ pub enum Via {
     },
     /// By the carrier that this device is on. It has been noted as handed over: what is not released goes by the relay after the patience.
     Carrier(CarrierHandover),
+    /// By the carrier, once it is kept at our own relay, because it is too long. Put it there, and tell
+    /// [`Engine::handle_deposited`] or [`Engine::handle_deposit_failed`]; until then it comes again.
+    Deposit(Deposit),
 }
 
 impl Outgoing {
@@ -64,7 +67,7 @@ impl Outgoing {
     pub const fn submit(&self) -> Option<&Submit> {
         match &self.via {
             Via::Relay { submit, .. } => Some(submit),
-            Via::Carrier(_) => None,
+            Via::Carrier(_) | Via::Deposit(_) => None,
         }
     }
 }
@@ -205,6 +208,7 @@ impl Engine<'_> {
         match self.carrier_step(number, &mut record)? {
             Step::Relay => {}
             Step::Wait => return Ok(None),
+            Step::Deposit(deposit) => return Ok(Some(Outgoing { number, via: Via::Deposit(deposit) })),
             Step::HandOver(handover) => return Ok(Some(Outgoing { number, via: Via::Carrier(handover) })),
         }
         if record.due_at_ms > self.now.0 || held_back.contains(&recipient) {

@@ -99,9 +99,7 @@ fn export(store: &Store, to: &Path) -> Result<ExportSummary, ClientError> {
             orders.extend(page.iter().map(|message| message.order));
         }
         for order in orders.into_iter().rev() {
-            let page = in_transaction(store, |engine| {
-                engine.plain_messages(&thread.number, order.checked_add(1), 1)
-            })?;
+            let page = in_transaction(store, |engine| engine.plain_messages(&thread.number, order.checked_add(1), 1))?;
             for message in &page {
                 line(&plain(thread.number.as_str(), message))?;
             }

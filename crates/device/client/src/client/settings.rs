@@ -23,11 +23,7 @@ impl Client {
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn set_setting(
-        &self,
-        name: &'static str,
-        value: Option<Zeroizing<Vec<u8>>>,
-    ) -> Result<(), ClientError> {
+    pub async fn set_setting(&self, name: &'static str, value: Option<Zeroizing<Vec<u8>>>) -> Result<(), ClientError> {
         let store = std::sync::Arc::clone(&self.core.store);
         let written = blocking(move || {
             store.run(|tx| match &value {

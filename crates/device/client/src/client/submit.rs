@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use rcseal_engine::Engine;
 use rcseal_engine::account::AccountView;
+use rcseal_engine::carrier::{Deposit, Fetch, FetchFailure};
 use rcseal_engine::need::{Need, NeedKind};
 use rcseal_engine::outbox::Via;
 use rcseal_wire::api::{BundlesResponse, DELIVERY_TOKENS_MAX};
@@ -49,6 +50,13 @@ pub(super) struct Round {
 struct Share {
     needs: Vec<Need>,
     outgoing: Vec<Submission>,
+    deposits: Vec<Keeping>,
+}
+
+/// A blob for our own relay, of which the engine then makes a reference.
+struct Keeping {
+    number: u64,
+    deposit: Deposit,
 }
 
 /// An envelope for a relay.
@@ -130,6 +138,7 @@ impl Core {
                 Need::FetchKeySet { origin, .. }
                 | Need::FetchKeySets { origin, .. }
                 | Need::FetchBundles { origin, .. } => origin.clone(),
+                Need::FetchEnvelope(fetch) => fetch.origin.clone(),
                 Need::PublishKeySet { .. } | Need::SetDeliveryTokens { .. } | Need::VetoReset => account.origin.clone(),
                 Need::QueryCapabilities { number } => {
                     sum.attempts += usize::from(self.ask_carrier(number.clone()));
@@ -146,6 +155,15 @@ impl Core {
                 Via::Carrier(handover) => {
                     self.queue_for_carrier(envelope.number, handover);
                     sum.attempts += 1;
+                }
+                // Not worth waiting for: there are other ways, and the relay's is not one of them now.
+                Via::Deposit(deposit) if !self.is_open(&deposit.origin) => {
+                    self.deposit_failed(envelope.number).await?;
+                    sum.attempts += 1;
+                }
+                Via::Deposit(deposit) => {
+                    let share = shares.entry(deposit.origin.clone()).or_default();
+                    share.deposits.push(Keeping { number: envelope.number, deposit });
                 }
             }
         }
@@ -181,7 +199,12 @@ impl Core {
         own: AccountId,
         round: &mut Round,
     ) -> Result<(), ClientError> {
-        // Submissions first: they are what a person waits for.
+        // Deposits before all: a person waits for them, and where the server is away they go another way at once.
+        for Keeping { number, deposit } in share.deposits {
+            self.keep(number, deposit).await?;
+            round.attempts += 1;
+        }
+        // Then submissions: they are what a person waits for as well.
         let mut outgoing = share.outgoing.into_iter().peekable();
         while outgoing.peek().is_some() {
             let (numbers, submissions) = next_batch(&mut outgoing);
@@ -219,6 +242,7 @@ impl Core {
                 self.ask_carrier(number);
                 return Ok(());
             }
+            Need::FetchEnvelope(fetch) => return self.fetch_envelope(fetch).await,
             Need::FetchKeySet { account, delivery_token, .. } => {
                 let fetched = if account == own {
                     self.authenticated().await?.key_set(&account).await
@@ -315,6 +339,43 @@ impl Core {
 }
 
 impl Core {
+    /// Puts an envelope that is too long for the carrier at our own relay, once. Whatever goes wrong, the envelope takes another way.
+    async fn keep(&self, number: u64, deposit: Deposit) -> Result<(), ClientError> {
+        let Deposit { bytes, digest, ttl_seconds, .. } = deposit;
+        match self.authenticated().await?.put_blob(bytes.into(), digest, ttl_seconds).await {
+            Ok(id) => self.change(move |engine| engine.handle_deposited(number, id)).await,
+            Err(error) => {
+                tracing::info!(event = "deposit_failed", code = error.code());
+                self.deposit_failed(number).await
+            }
+        }
+    }
+
+    async fn deposit_failed(&self, number: u64) -> Result<(), ClientError> {
+        self.change(move |engine| engine.handle_deposit_failed(number)).await
+    }
+
+    /// Fetches an envelope that a contact keeps at its relay. Where that fails the engine waits longer each time, and gives up by itself.
+    async fn fetch_envelope(&self, fetch: Fetch) -> Result<(), ClientError> {
+        let Fetch { id, origin, blob, len, digest } = fetch;
+        let len = usize::try_from(len).unwrap_or(0);
+        let failure = match self.anonymous(&origin)?.blob(&blob, len, &digest).await {
+            Ok(bytes) => {
+                return self
+                    .change(move |engine| {
+                        engine.handle_fetched(id, &bytes)?;
+                        engine.flush_receipts().map_err(ClientError::from)
+                    })
+                    .await;
+            }
+            Err(error) => {
+                tracing::info!(event = "reference_not_fetched", code = error.code());
+                fetch_failure(&error)
+            }
+        };
+        self.engine(move |engine| engine.handle_fetch_failed(id, failure)).await
+    }
+
     /// Takes in keys that were fetched. They may let messages in that waited for them, and whose receipts nothing else would send before
     /// the next delivery.
     async fn take_keys<T, E>(
@@ -349,6 +410,19 @@ impl Core {
             }
         }
         Ok(server.set_delivery_tokens(hashes).await)
+    }
+}
+
+/// What a failure says of a blob.
+fn fetch_failure(error: &NetError) -> FetchFailure {
+    match error {
+        NetError::DigestMismatch | NetError::TooLarge { .. } => FetchFailure::Damaged,
+        NetError::Problem(refused)
+            if matches!(refused.known, Some(ProblemCode::NotFound | ProblemCode::Gone)) || refused.status == 404 =>
+        {
+            FetchFailure::Gone
+        }
+        _ => FetchFailure::Unavailable,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Encrypted blobs, from and to files, piece by piece and resumable. Never more than one piece is in memory.
+//! Encrypted blobs, from and to files, piece by piece and resumable, with never more than one piece in memory; and short ones, whole.
 //!
 //! Uploads belong to the account and go over the authenticated plane; downloads are by id alone and go over the anonymous one. Both use a
 //! connection of their own, so that a photo does not hold up a message. Each call here is one attempt; when it fails, the next call goes
@@ -10,7 +10,7 @@ use std::path::Path;
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
-use rcseal_crypto::hash::Sha256;
+use rcseal_crypto::hash::{Sha256, sha256};
 use rcseal_wire::api::{BLOB_CHUNK_LEN, BlobCreate, BlobCreated, UPLOAD_OFFSET_HEADER, path};
 use rcseal_wire::id::{BlobId, Digest};
 use rcseal_wire::problem::ProblemCode;
@@ -20,7 +20,7 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 use super::anonymous::Anonymous;
 use super::authenticated::Authenticated;
 use super::error::{Fault, NetError};
-use super::http::{Answer, Call, next_piece};
+use super::http::{Answer, Call, next_piece, read_all};
 use super::login::LoggedIn;
 
 /// Times that a server may say in one attempt that an upload continues elsewhere.
@@ -97,6 +97,28 @@ impl Authenticated {
         }
     }
 
+    /// Uploads something short from memory, in one attempt. Answers its id.
+    ///
+    /// # Errors
+    /// [`NetError`]. What was declared and not finished expires by itself.
+    pub async fn put_blob(&self, bytes: Bytes, digest: Digest, ttl_seconds: u32) -> Result<BlobId, NetError> {
+        let created = self.create_blob(bytes.len() as u64, digest, ttl_seconds).await?;
+        let piece_len = usize::try_from(created.chunk_len).unwrap_or(BLOB_CHUNK_LEN);
+        let mut connection = self.dedicated().await?;
+        let mut offset = 0;
+        while offset < bytes.len() {
+            let end = bytes.len().min(offset + piece_len);
+            let call = Call::new(Method::PATCH, path::blob(&created.id))
+                .header(HeaderName::from_static(UPLOAD_OFFSET_HEADER), HeaderValue::from(offset as u64))
+                .bytes("application/octet-stream", bytes.slice(offset..end));
+            if upload_offset(&connection.call(&call).await?)? != end as u64 {
+                return Err(NetError::Protocol(Fault::Header));
+            }
+            offset = end;
+        }
+        Ok(created.id)
+    }
+
     /// Removes a blob before its time.
     ///
     /// # Errors
@@ -107,6 +129,23 @@ impl Authenticated {
 }
 
 impl Anonymous {
+    /// Downloads a short blob of exactly `len` bytes into memory, on a connection of its own. No more than that is read.
+    ///
+    /// # Errors
+    /// [`NetError`]; [`NetError::DigestMismatch`] when it is another.
+    pub async fn blob(&self, id: &BlobId, len: usize, digest: &Digest) -> Result<Vec<u8>, NetError> {
+        let mut connection = self.dedicated().await?;
+        let response = connection.send(&Call::new(Method::GET, path::blob(id))).await?;
+        if response.status() != StatusCode::OK {
+            return Err(NetError::Protocol(Fault::Status(response.status().as_u16())));
+        }
+        let bytes = read_all(response.into_body(), len, self.endpoint().timeouts()).await?;
+        if sha256(&[&bytes]) != *digest.as_bytes() {
+            return Err(NetError::DigestMismatch);
+        }
+        Ok(bytes.into())
+    }
+
     /// Downloads a blob of `size` bytes into a file, going on where the file ends. The file counts only after `Ok`; whoever resumes
     /// passes the same path.
     ///

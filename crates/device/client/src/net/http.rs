@@ -191,7 +191,7 @@ impl Connection {
 }
 
 /// Reads a body to its end, up to a limit of bytes and of time.
-async fn read_all(mut body: Incoming, limit: usize, timeouts: &Timeouts) -> Result<Bytes, NetError> {
+pub(super) async fn read_all(mut body: Incoming, limit: usize, timeouts: &Timeouts) -> Result<Bytes, NetError> {
     let reading = async {
         let mut read = Vec::new();
         while let Some(piece) = next_piece(&mut body, timeouts).await? {

@@ -52,7 +52,7 @@ impl CarrierSetup {
         Capabilities {
             frame_version: FRAME_VERSION,
             number: Some(self.number.as_str().to_owned()),
-            forms: binary.into_iter().chain([FrameForm::Text]).collect(),
+            forms: binary.into_iter().chain([FrameForm::Text, FrameForm::Reference]).collect(),
         }
     }
 }
@@ -117,6 +117,7 @@ struct CardRecord {
     number: TlsByteVecU8,
     takes_binary: u8,
     takes_text: u8,
+    takes_references: u8,
     at_ms: u64,
 }
 
@@ -131,6 +132,8 @@ pub(crate) struct Card {
     pub(crate) number: Option<PhoneNumber>,
     pub(crate) takes_binary: bool,
     pub(crate) takes_text: bool,
+    /// It fetches what a reference names.
+    pub(crate) takes_references: bool,
     /// When it did.
     pub(crate) at: UnixMillis,
 }
@@ -315,6 +318,7 @@ impl Engine<'_> {
             number: number.map_or_else(Vec::new, |number| number.as_str().as_bytes().to_vec()).into(),
             takes_binary: u8::from(card.forms.contains(&FrameForm::Binary)),
             takes_text: u8::from(card.forms.contains(&FrameForm::Text)),
+            takes_references: u8::from(card.forms.contains(&FrameForm::Reference)),
             at_ms: self.now.0,
         };
         self.tx.put(Table::Carrier, &key(&[&[prefix::CARD], &device.to_bytes()]), &record.to_row())
@@ -375,9 +379,9 @@ impl Engine<'_> {
         self.dispatch_to_device(account, device, &key_set, &payload, None).map_err(as_account_error)
     }
 
-    /// A contact is removed: what it said, what it was told, and its number.
+    /// A contact is removed: what it said, what it was told, its number, and what it would have us fetch.
     pub(crate) fn forget_on_carrier(&mut self, contact: AccountId) -> Result<(), StoreError> {
-        for first in [prefix::CARD, prefix::TOLD, prefix::NUMBER] {
+        for first in [prefix::CARD, prefix::TOLD, prefix::NUMBER, prefix::FETCH] {
             let start = key(&[&[first], contact.as_bytes()]);
             self.tx.delete_range(Table::Carrier, &start, &prefix_end(&start))?;
         }
@@ -394,6 +398,7 @@ impl Card {
             number: if number.is_empty() { None } else { Some(parse_number(number)?) },
             takes_binary: record.takes_binary == 1,
             takes_text: record.takes_text == 1,
+            takes_references: record.takes_references == 1,
             at: UnixMillis(record.at_ms),
         })
     }

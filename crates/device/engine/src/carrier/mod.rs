@@ -11,6 +11,8 @@
 //! | file | what |
 //! |---|---|
 //! | `card.rs` | what this device and its peers say of themselves, contacts' numbers |
+//! | `deposit.rs` | envelopes that are too long for a carrier: kept at our relay, with a reference in the frame |
+//! | `fetch.rs` | the other side of that: fetching what a reference names |
 //! | `route.rs` | where an envelope stands, hand-overs and their outcomes |
 //! | `handover.rs` | what a shell is handed |
 //! | `issued.rs` | what was handed over under which id, and the carrier's receipts for it |
@@ -23,6 +25,8 @@
 //! envelopes are ever handed over. `docs/protocol/native.md` tells the states.
 
 mod card;
+mod deposit;
+mod fetch;
 mod handover;
 mod issued;
 mod mutation;
@@ -32,6 +36,8 @@ mod reply;
 mod route;
 
 pub use card::{CarrierError, CarrierSetup, NumberView, PATIENCE_MS};
+pub use deposit::Deposit;
+pub use fetch::{Fetch, FetchFailure, FetchId};
 pub use handover::{CarrierHandover, CarrierNotice};
 pub use mutation::Mutation;
 pub use receive::{CarrierAnswer, CarrierDisposition};
@@ -64,4 +70,6 @@ mod prefix {
     pub(super) const NUMBER: u8 = 4;
     /// What was found changed or damaged, counted by code.
     pub(super) const MUTATION: u8 = 5;
+    /// What a peer device's references name and is not here yet, with the keys to it.
+    pub(super) const FETCH: u8 = 6;
 }

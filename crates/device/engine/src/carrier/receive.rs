@@ -14,7 +14,7 @@ use rcseal_wire::id::EnvelopeId;
 use super::parts::Kept;
 use super::reply::{Ask, Told};
 use crate::account::AccountError;
-use crate::context::{Arrival, Engine};
+use crate::context::{Arrival, Engine, Reference};
 use crate::inbox::Disposition;
 
 /// What the far end is to be told of a message.
@@ -194,13 +194,9 @@ impl Engine<'_> {
             }
             Kept::Whole(blob, ask) => (blob, ask),
         };
+        // Both kinds hold an envelope, and what is in it says whether it is a reference. The kind is there for readers that know none.
         match blob.kind {
-            Kind::Envelope => self.take_envelope_of_carrier(from, &blob, ask.as_ref()),
-            // Written by nobody so far: what is too long for a carrier goes by the relay (`docs/protocol/native.md`).
-            Kind::BlobReference => {
-                self.count_mutation("frame_blob_reference")?;
-                Ok(CarrierDisposition::Unsupported)
-            }
+            Kind::Envelope | Kind::BlobReference => self.take_envelope_of_carrier(from, &blob, ask.as_ref()),
         }
     }
 
@@ -217,7 +213,13 @@ impl Engine<'_> {
         let told = match disposition {
             // Whoever is blocked sees what somebody who is offline would show.
             _ if arrival.is_blocked => None,
-            Disposition::Consumed => Some(Told::Delivered),
+            Disposition::Consumed => match arrival.reference {
+                None => Some(Told::Delivered),
+                // What it names is not here. When it is, the device says so in its session.
+                Some(Reference::Kept) => None,
+                // The sender need not wait for its patience to end.
+                Some(Reference::Refused) => Some(Told::FailedToDecrypt),
+            },
             Disposition::Undecryptable(_) => Some(Told::FailedToDecrypt),
             // The first copy was answered. What is parked may be anybody's.
             Disposition::Duplicate | Disposition::Parked => None,

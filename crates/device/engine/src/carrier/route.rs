@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! ready ── poll_outbox ──> handed over ── the device's own receipt ──> gone
-//!   │  ^                      │
+//!   │  ^ ^                    │
+//!   │  │ └── depositing: what is too long is kept at our relay first (`deposit.rs`)
 //!   │  └── another form ──────┤  refused in a way that another form may help against
 //!   │                         │
 //!   └── no way any more ──────┴── refused, not carried, damaged there, or the patience is over ──> back: the same envelope, by the relay
@@ -19,6 +20,7 @@ use rcseal_rcs::transport::{CarrierMessage, CarrierMessageId, ReceiptRequest, Se
 use rcseal_wire::id::{DeviceAddress, EnvelopeId, MessageId};
 use tls_codec::{TlsByteVecU8, TlsDeserializeBytes, TlsSerialize, TlsSize};
 
+use super::deposit::{Deposit, is_reference_smaller};
 use super::handover::CarrierHandover;
 use super::issued::Issued;
 use super::{CarrierSetup, Mutation};
@@ -45,10 +47,22 @@ const SMALL_BODY_LEN: usize = 600;
 
 /// Where an envelope stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     Ready,
     HandedOver,
     Back,
+    Depositing,
+}
+
+/// What goes into the frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// The envelope, unless a reference is smaller.
+    Undecided,
+    /// The envelope: there is no reference.
+    Direct,
+    /// A reference to it.
+    Reference,
 }
 
 impl Phase {
@@ -57,6 +71,7 @@ impl Phase {
             Self::Ready => 1,
             Self::HandedOver => 2,
             Self::Back => 3,
+            Self::Depositing => 4,
         }
     }
 
@@ -65,14 +80,27 @@ impl Phase {
             1 => Some(Self::Ready),
             2 => Some(Self::HandedOver),
             3 => Some(Self::Back),
+            4 => Some(Self::Depositing),
             _ => None,
         }
     }
 }
 
+impl Way {
+    const fn code(self) -> u8 {
+        match self {
+            Self::Undecided => 0,
+            Self::Direct => 1,
+            Self::Reference => 2,
+        }
+    }
+}
+
 #[derive(TlsSize, TlsSerialize, TlsDeserializeBytes)]
-struct RouteRecord {
+pub(super) struct RouteRecord {
     phase: u8,
+    /// A code of [`Way`].
+    way: u8,
     /// 1 where frames go as text although the transport is binary-safe.
     as_text: u8,
     /// 1 where bodies are kept small.
@@ -91,6 +119,8 @@ impl Record for RouteRecord {
 pub(crate) enum Step {
     /// It is the relay's.
     Relay,
+    /// It is a carrier's as soon as our relay keeps it.
+    Deposit(Deposit),
     /// It is a carrier's, now.
     HandOver(CarrierHandover),
     /// A carrier has it.
@@ -102,7 +132,7 @@ pub(crate) enum Step {
 pub struct CarrierView {
     /// This device's way into it.
     pub setup: Option<CarrierSetup>,
-    /// Envelopes that wait to be handed over.
+    /// Envelopes that wait to be handed over, some of them until our relay keeps them.
     pub ready: usize,
     /// Envelopes that were handed over and that no device has confirmed.
     pub handed_over: usize,
@@ -123,11 +153,23 @@ fn tried_key(message: MessageKey, device: DeviceAddress) -> Vec<u8> {
 }
 
 impl RouteRecord {
-    fn phase(&self) -> Result<Phase, StoreError> {
+    pub(super) fn phase(&self) -> Result<Phase, StoreError> {
         Phase::from_code(self.phase).ok_or_else(|| BadRow::error(Table::CarrierRoute))
     }
 
-    fn to(&self) -> Result<PhoneNumber, StoreError> {
+    pub(super) const fn set_phase(&mut self, phase: Phase) {
+        self.phase = phase.code();
+    }
+
+    const fn may_refer(&self) -> bool {
+        self.way == Way::Undecided.code()
+    }
+
+    pub(super) const fn set_way(&mut self, way: Way) {
+        self.way = way.code();
+    }
+
+    pub(super) fn to(&self) -> Result<PhoneNumber, StoreError> {
         let bad = || BadRow::error(Table::CarrierRoute);
         std::str::from_utf8(self.to.as_slice()).ok().and_then(|text| text.parse().ok()).ok_or_else(bad)
     }
@@ -157,6 +199,7 @@ impl Engine<'_> {
         };
         let record = RouteRecord {
             phase: Phase::Ready.code(),
+            way: Way::Undecided.code(),
             as_text: 0,
             is_small: 0,
             is_kept: 0,
@@ -167,24 +210,33 @@ impl Engine<'_> {
         self.tx.put(Table::CarrierRoute, &tried_key(message, device), &Number(number).to_row())
     }
 
-    fn carrier_route(&self, number: u64) -> Result<Option<RouteRecord>, StoreError> {
+    pub(super) fn carrier_route(&self, number: u64) -> Result<Option<RouteRecord>, StoreError> {
         let Some(row) = self.tx.get(Table::CarrierRoute, &route_key(number))? else { return Ok(None) };
         RouteRecord::from_row(Table::CarrierRoute, &row).map(Some)
     }
 
-    fn put_carrier_route(&mut self, number: u64, record: &RouteRecord) -> Result<(), StoreError> {
+    pub(super) fn put_carrier_route(&mut self, number: u64, record: &RouteRecord) -> Result<(), StoreError> {
         self.tx.put(Table::CarrierRoute, &route_key(number), &record.to_row())
     }
 
     /// A row of the outbox is gone, and what was known of its way with it.
     pub(crate) fn forget_carrier_route(&mut self, number: u64) -> Result<(), StoreError> {
-        self.tx.delete(Table::CarrierRoute, &route_key(number))
+        self.tx.delete(Table::CarrierRoute, &route_key(number))?;
+        self.forget_deposit(number)
     }
 
     /// Whose turn it is with a row of the outbox, and what to hand over.
     pub(crate) fn carrier_step(&mut self, number: u64, record: &mut OutboxRecord) -> Result<Step, AccountError> {
         let Some(message) = record.message() else { return Ok(Step::Relay) };
-        let Some(route) = self.carrier_route(number)? else { return Ok(Step::Relay) };
+        let Some(mut route) = self.carrier_route(number)? else { return Ok(Step::Relay) };
+        if route.phase()? == Phase::Depositing {
+            if let Some(step) = self.deposit_step(number, record)? {
+                return Ok(step);
+            }
+            route.set_phase(Phase::Ready);
+            route.set_way(Way::Direct);
+            self.forget_deposit(number)?;
+        }
         let reason = match route.phase()? {
             Phase::Back => return Ok(Step::Relay),
             // A clock that went back would make the wait as long as it pleases whoever sets it: networks set the clocks of phones.
@@ -192,8 +244,8 @@ impl Engine<'_> {
                 return Ok(Step::Wait);
             }
             Phase::HandedOver => Reason::CarrierUnconfirmed,
-            Phase::Ready => match self.hand_over(number, record, message, route)? {
-                Ok(handover) => return Ok(Step::HandOver(handover)),
+            Phase::Ready | Phase::Depositing => match self.hand_over(number, record, message, route)? {
+                Ok(step) => return Ok(step),
                 Err(reason) => reason,
             },
         };
@@ -201,14 +253,15 @@ impl Engine<'_> {
         Ok(Step::Relay)
     }
 
-    /// Cuts an envelope to what the carrier takes, and notes that it has been handed over.
+    /// Cuts an envelope, or the reference to it, to what the carrier takes, and notes that it has been handed over. Where a reference is
+    /// smaller and there is none, it is asked for first.
     fn hand_over(
         &mut self,
         number: u64,
         record: &mut OutboxRecord,
         message_key: MessageKey,
         mut route: RouteRecord,
-    ) -> Result<Result<CarrierHandover, Reason>, AccountError> {
+    ) -> Result<Result<Step, Reason>, AccountError> {
         let device = record.recipient()?;
         let Some(setup) = self.carrier_setup()? else { return Ok(Err(Reason::CarrierGone)) };
         let to = route.to()?;
@@ -218,14 +271,18 @@ impl Engine<'_> {
         }
         let Some(message) = self.message(message_key)? else { return Ok(Err(Reason::CarrierUnfit)) };
         let profile = self.cut(&setup.profile, &route, device)?;
-        // What does not fit goes by the relay, and not by reference: a reference needs the relay as well, for the blob and for whoever
-        // fetches it, and shows the carrier a message all the same.
         let mut random = [0; 16];
         self.rng.fill_bytes(&mut random);
         let frame = FrameId::from_bytes(random);
-        let Ok(parts) = split(Kind::Envelope, frame, record.envelope(), &profile) else {
-            return Ok(Err(Reason::CarrierUnfit));
+        let parts = match self.reference_of(number)? {
+            Some(reference) => split(Kind::BlobReference, frame, &reference, &profile),
+            None => split(Kind::Envelope, frame, record.envelope(), &profile),
         };
+        let takes_references = self.card(device)?.is_some_and(|card| card.takes_references);
+        if route.may_refer() && takes_references && is_reference_smaller(&parts, &profile) {
+            return self.begin_deposit(number, record, route).map(Ok);
+        }
+        let Ok(parts) = parts else { return Ok(Err(Reason::CarrierUnfit)) };
         let mut frames = Vec::with_capacity(parts.len());
         for part in &parts {
             let mut random = [0; 16];
@@ -252,7 +309,7 @@ impl Engine<'_> {
         self.put_carrier_route(number, &route)?;
         record.due_at_ms = self.now.plus(setup.patience_ms).0;
         self.put_outgoing(number, record)?;
-        Ok(Ok(CarrierHandover { to, frames }))
+        Ok(Ok(Step::HandOver(CarrierHandover { to, frames })))
     }
 
     /// Joins frames to the permit of the decision that their message was sent by.
@@ -304,6 +361,7 @@ impl Engine<'_> {
         if let Some(mut route) = self.carrier_route(number)? {
             route.phase = Phase::Back.code();
             self.put_carrier_route(number, &route)?;
+            self.forget_deposit(number)?;
             // What does not fit, or is no longer wanted, says nothing of the carrier.
             if matches!(reason, Reason::CarrierUnconfirmed | Reason::CarrierRefused | Reason::CarrierGone) {
                 self.note_native(NumberKey::of(&route.to()?), NativeOutcome::Failed)?;
@@ -419,7 +477,7 @@ impl Engine<'_> {
             for (_, row) in &rows {
                 let route = RouteRecord::from_row(Table::CarrierRoute, row)?;
                 match route.phase()? {
-                    Phase::Ready => view.ready += 1,
+                    Phase::Ready | Phase::Depositing => view.ready += 1,
                     Phase::HandedOver => {
                         view.handed_over += 1;
                         view.kept_by_carrier += usize::from(route.is_kept);

@@ -65,6 +65,7 @@ impl Engine<'_> {
                 }
                 return Ok(());
             }
+            Body::EnvelopeReference(reference) => return Ok(self.take_reference(account, sender, reference)?),
             // Of a later version, and nothing to show.
             Body::Ignored => return Ok(()),
             Body::ResendRequest { envelopes } => {

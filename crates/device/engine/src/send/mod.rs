@@ -293,6 +293,20 @@ impl Engine<'_> {
         payload: &[u8],
         message: Option<MessageKey>,
     ) -> Result<(), SendError> {
+        if let Some(envelope) = self.encrypt_on(account, session, key_set, payload)? {
+            self.queue(session.key.peer, session.session.their_identity(), &envelope, message)?;
+        }
+        Ok(())
+    }
+
+    /// Encrypts a payload on a session and seals it; `None` where the key set does not name the device. The step is stored.
+    pub(crate) fn encrypt_on(
+        &mut self,
+        account: &Account,
+        session: &mut StoredSession,
+        key_set: &VerifiedKeySet,
+        payload: &[u8],
+    ) -> Result<Option<Vec<u8>>, SendError> {
         let answered = session.session.has_received();
         let payload = if answered && session.introduced >= INTRODUCTIONS_MIN {
             payload.to_vec()
@@ -301,7 +315,7 @@ impl Engine<'_> {
             self.introduce(account, payload)?
         };
         // Looked up before anything is encrypted: a session whose step is not stored encrypts nothing else.
-        let Some(device) = key_set.device(session.key.peer.device) else { return Ok(()) };
+        let Some(device) = key_set.device(session.key.peer.device) else { return Ok(None) };
         let step = session.session.encrypt(self.rng, &payload)?;
         let envelope = if answered {
             session.seal(step.output, self)
@@ -319,8 +333,7 @@ impl Engine<'_> {
         .map_err(|error| SendError::TooLong { len: error.len })?;
         session.sent = session.sent.saturating_add(1);
         self.commit_step(session, &step.delta)?;
-        self.queue(session.key.peer, session.session.their_identity(), &envelope, message)?;
-        Ok(())
+        Ok(Some(envelope))
     }
 
     /// Adds to a payload how to answer, and which conversation it opens.

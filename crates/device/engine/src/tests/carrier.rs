@@ -4,6 +4,7 @@ mod bounds;
 mod crash;
 mod inbound;
 mod receipts;
+mod reference;
 mod route;
 mod trust;
 

@@ -10,11 +10,12 @@ use rcseal_wire::api::{BundlesResponse, DeviceBundle, DeviceUpload};
 use rcseal_wire::content::Body;
 use rcseal_wire::frame::SubmitStatus;
 use rcseal_wire::id::{
-    AccountId, ConversationId, Custody, DeliveryTokenHash, DeviceAddress, DeviceNumber, EnvelopeId, MailboxId,
+    AccountId, BlobId, ConversationId, Custody, DeliveryTokenHash, DeviceAddress, DeviceNumber, EnvelopeId, MailboxId,
     MessageId, Platform,
 };
 
 use crate::account::NewAccount;
+use crate::carrier::FetchFailure;
 use crate::event::Event;
 use crate::inbox::Disposition;
 use crate::message::MessageView;
@@ -42,6 +43,12 @@ pub(super) struct World {
     pub(super) handed_out: usize,
     /// What carriers were handed, in order: the outbox's number, by whom, and the messages.
     pub(super) carried: VecDeque<(u64, DeviceAddress, Vec<CarrierMessage>)>,
+    /// Blobs, by their ids: the first is all ones, and so on.
+    pub(super) blobs: BTreeMap<[u8; BlobId::LEN], Vec<u8>>,
+    /// The server takes no blobs.
+    pub(super) takes_no_blobs: bool,
+    /// The server cannot be reached by whoever fetches.
+    pub(super) serves_no_blobs: bool,
 }
 
 /// One device.
@@ -188,6 +195,17 @@ impl World {
                 Need::QueryCapabilities { number } => {
                     phone.with(self.now, |engine| engine.handle_carrier_capabilities_failed(&number)).unwrap();
                 }
+                Need::FetchEnvelope(fetch) if self.serves_no_blobs => {
+                    let failure = FetchFailure::Unavailable;
+                    phone.with(self.now, |engine| engine.handle_fetch_failed(fetch.id, failure)).unwrap();
+                }
+                Need::FetchEnvelope(fetch) => match self.blobs.get(fetch.blob.as_bytes()) {
+                    Some(bytes) => drop(phone.with(self.now, |engine| engine.handle_fetched(fetch.id, bytes)).unwrap()),
+                    None => {
+                        let failure = FetchFailure::Gone;
+                        phone.with(self.now, |engine| engine.handle_fetch_failed(fetch.id, failure)).unwrap();
+                    }
+                },
                 Need::PublishKeySet { key_set } => {
                     self.record(&key_set);
                     self.key_sets.insert(phone.address.account, key_set);
@@ -208,6 +226,15 @@ impl World {
                         self.carried.push_back((item.number, phone.address, handover.release()));
                         continue;
                     }
+                    Via::Deposit(deposit) => {
+                        let kept = (!self.takes_no_blobs).then(|| self.keep(deposit.bytes));
+                        let told = phone.with(self.now, |engine| match kept {
+                            Some(id) => engine.handle_deposited(item.number, id),
+                            None => engine.handle_deposit_failed(item.number),
+                        });
+                        told.unwrap();
+                        continue;
+                    }
                 };
                 let queue = self.mailboxes.get_mut(&submit.mailbox).unwrap();
                 let status = if queue.iter().any(|(id, _)| *id == submit.id) {
@@ -221,6 +248,13 @@ impl World {
                 phone.with(self.now, |engine| engine.handle_submitted(item.number, status)).unwrap();
             }
         }
+    }
+
+    /// The server keeps a blob.
+    pub(super) fn keep(&mut self, bytes: Vec<u8>) -> BlobId {
+        let id = [u8::try_from(self.blobs.len() + 1).unwrap(); BlobId::LEN];
+        self.blobs.insert(id, bytes);
+        BlobId::from_bytes(id)
     }
 
     /// Delivers everything in the phone's mailbox.

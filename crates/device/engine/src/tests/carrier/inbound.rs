@@ -2,7 +2,7 @@
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
-use rcseal_rcs::frame::{self, Damage, FrameId, Kind};
+use rcseal_rcs::frame::{self, Damage, Kind};
 use rcseal_rcs::transport::{Carriage, Sender};
 
 use super::{ADA, Pair, number, pager, part, wide, wrapped};
@@ -99,14 +99,6 @@ fn a_part_that_contradicts_what_is_here_is_refused_and_changes_nothing() {
     assert_eq!(disposition, CarrierDisposition::Damaged(Damage::MixedParts { frame: id }));
     let outcomes: Vec<_> = rest.iter().map(|message| pair.bring(message)).collect();
     assert_eq!(outcomes.last(), Some(&CONSUMED));
-}
-
-#[test]
-fn a_reference_to_a_blob_is_not_followed() {
-    let mut pair = Pair::new(&wide());
-    let parts = frame::split(Kind::BlobReference, FrameId::from_bytes([3; 16]), &[1; 64], &wide()).unwrap();
-    let disposition = pair.bring_body("message/cpim", parts[0].as_bytes());
-    assert_eq!((disposition, disposition.answer()), (CarrierDisposition::Unsupported, CarrierAnswer::UnsupportedMedia));
 }
 
 #[test]

@@ -108,6 +108,7 @@ fn a_receipt_that_comes_while_the_envelope_waits_for_the_relay_ends_that_too() {
 #[test]
 fn what_a_carrier_does_not_know_or_not_take_is_tried_in_another_form_and_then_goes_by_the_relay() {
     let mut pair = Pair::new(&wide());
+    pair.world.takes_no_blobs = true;
     let first = pair.ada_writes(&"x".repeat(3000));
     assert_eq!(first[0].messages.len(), 1);
     assert!(!is_text(&first[0].messages[0]));
@@ -150,8 +151,9 @@ fn a_failure_of_the_carrier_sends_the_envelope_to_the_relay_at_once_and_is_journ
 }
 
 #[test]
-fn what_takes_too_many_parts_goes_by_the_relay_and_not_by_reference() {
+fn what_takes_too_many_parts_goes_by_the_relay_where_there_is_no_reference() {
     let mut pair = Pair::new(&pager());
+    pair.world.takes_no_blobs = true;
     let handed = pair.ada_writes(&"x".repeat(16_000));
     assert!(handed.is_empty());
     pair.settle();
