@@ -79,7 +79,7 @@ pub struct MsrpLimits {
     pub in_flight_max: u32,
     /// Sessions at once. With the limits above it bounds what peers make us hold.
     pub sessions_max: usize,
-    /// Connections that have not yet said which session they are for.
+    /// Connections that have not yet said which session they are for. Beyond them the oldest is hung up on.
     pub unbound_max: usize,
     /// Until a connection is up, and until one that was opened to us names its session.
     pub connect: Duration,

@@ -62,7 +62,6 @@ struct Inner {
     server_tls: Option<Arc<ServerConfig>>,
     waiting: Mutex<HashMap<String, mpsc::Sender<Candidate>>>,
     places: Arc<Semaphore>,
-    unbound: Arc<Semaphore>,
 }
 
 impl Inner {
@@ -129,7 +128,6 @@ impl Endpoint {
             server_tls,
             waiting: Mutex::default(),
             places: Arc::new(Semaphore::new(config.limits.sessions_max)),
-            unbound: Arc::new(Semaphore::new(config.limits.unbound_max)),
             config,
         });
         let acceptor = tokio::spawn(accept(Arc::clone(&inner), listener));
@@ -332,20 +330,25 @@ fn random_text() -> String {
 }
 
 async fn accept(inner: Arc<Inner>, listener: TcpListener) {
+    let mut unbound: VecDeque<JoinHandle<()>> = VecDeque::new();
     loop {
         let Ok((tcp, _)) = listener.accept().await else {
             // Out of descriptors, most likely: waiting is all that helps.
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
             continue;
         };
-        // Beyond the limit strangers are hung up on, and not asked who they are.
-        let Ok(permit) = Arc::clone(&inner.unbound).try_acquire_owned() else { continue };
+        // Beyond the limit, whoever has not said what they want for longest is hung up on. A peer says so at once, so that strangers who keep
+        // silent do not keep it out.
+        unbound.retain(|greeting| !greeting.is_finished());
+        while unbound.len() >= inner.config.limits.unbound_max.max(1) {
+            let Some(oldest) = unbound.pop_front() else { break };
+            oldest.abort();
+        }
         let inner = Arc::clone(&inner);
-        tokio::spawn(async move {
+        unbound.push_back(tokio::spawn(async move {
             let limit = inner.config.limits.connect;
             let _ = timeout(limit, greet(&inner, tcp)).await;
-            drop(permit);
-        });
+        }));
     }
 }
 

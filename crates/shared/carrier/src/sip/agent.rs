@@ -86,10 +86,20 @@ impl Core {
         SocketAddr::new(connection.local.ip(), port)
     }
 
-    /// The value of `Contact`, with what this device can do.
+    /// The value of `Contact` as peers see it, with what this device can do.
     pub(super) fn contact(&self, connection: &Connection) -> String {
+        self.contact_with(connection, None)
+    }
+
+    /// The value of `Contact` as the registrar sees it. The device's id is for it alone: peers would know the device by it again, wherever it
+    /// is and whatever its number.
+    pub(super) fn registrars_contact(&self, connection: &Connection) -> String {
+        self.contact_with(connection, self.config.instance)
+    }
+
+    fn contact_with(&self, connection: &Connection, instance: Option<[u8; 16]>) -> String {
         let mut value = format!("<{}>", self.contact_uri(connection));
-        if let Some(instance) = self.config.instance {
+        if let Some(instance) = instance {
             value.push_str(&format!(
                 ";+sip.instance=\"<urn:uuid:{}>\"",
                 CarrierMessageId::from_random(instance).as_str()

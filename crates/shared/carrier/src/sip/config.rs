@@ -160,7 +160,7 @@ pub struct Config {
     pub local: SocketAddr,
     /// What this device can do: contact parameters, `name` or `name="value"`.
     pub feature_tags: Vec<String>,
-    /// A stable id of this device (`+sip.instance`), so that a registrar replaces its old contact.
+    /// A stable id of this device (`+sip.instance`), so that a registrar replaces its old contact. Told to nobody else.
     pub instance: Option<[u8; 16]>,
     /// Times.
     pub timers: Timers,

@@ -178,7 +178,11 @@ impl Draft {
         writer.field("Call-ID", &self.call_id);
         writer.field("CSeq", &format!("{} {}", self.cseq, self.method.as_str()));
         if self.wants_contact {
-            writer.field("Contact", &core.contact(connection));
+            let contact = match self.method {
+                Method::Register => core.registrars_contact(connection),
+                _ => core.contact(connection),
+            };
+            writer.field("Contact", &contact);
         }
         for (name, value) in authorizations {
             writer.field(name, value);

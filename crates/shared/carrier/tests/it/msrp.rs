@@ -561,3 +561,27 @@ async fn a_path_whose_later_hops_are_in_clear_is_not_taken_for_tls() {
     let (unused, _) = inlet(Answer::Accepted);
     assert!(matches!(endpoint.open(local, remote, Role::Active, unused).await, Err(OpenError::Mismatch)));
 }
+
+#[tokio::test]
+async fn connections_that_say_nothing_keep_no_peer_out() {
+    let first = Endpoint::start(plain()).await.unwrap();
+    let second = Endpoint::start(plain()).await.unwrap();
+    let mut idle = Vec::new();
+    for _ in 0..40 {
+        idle.push(TcpStream::connect(second.address()).await.unwrap());
+    }
+    let (ours, theirs) = (first.prepare().await.unwrap(), second.prepare().await.unwrap());
+    let to_second = Remote { path: theirs.path.clone(), fingerprint: None, connect_to: None };
+    let to_first = Remote { path: ours.path.clone(), fingerprint: None, connect_to: None };
+    let ((one, _), (other, _)) = (inlet(Answer::Accepted), inlet(Answer::Accepted));
+    let opening = async {
+        tokio::join!(
+            first.open(ours, to_second, Role::Active, one),
+            second.open(theirs, to_first, Role::Passive, other),
+        )
+    };
+    let (active, passive) = timeout(Duration::from_secs(5), opening).await.unwrap();
+    assert!(active.is_ok() && passive.is_ok(), "{active:?} {passive:?}");
+    // Those that were there first were hung up on, so that idle ones are not many.
+    assert_eq!(timeout(PATIENCE, idle[0].read(&mut [0; 1])).await.unwrap().unwrap_or(0), 0);
+}

@@ -163,3 +163,34 @@ async fn a_carrier_with_another_certificate_is_not_spoken_to() {
     assert_eq!(alice.register().await, Err(SendFailure::Unreachable));
     assert_eq!(registrar.count("REGISTER"), 0);
 }
+
+#[tokio::test]
+async fn the_id_of_a_device_is_for_the_registrar_alone() {
+    let carrier = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let mut config = config(BOB, carrier.local_addr().unwrap(), Wire::Udp, Access::Register(None));
+    config.instance = Some([9; 16]);
+    let agent = UserAgent::start(config).await.unwrap();
+    until(|| agent.local_address().is_some()).await;
+    let to = agent.local_address().unwrap();
+    let options = String::from_utf8(raw_message(to, "o", "")).unwrap().replace("MESSAGE", "OPTIONS");
+    carrier.send_to(options.as_bytes(), to).await.unwrap();
+    let mut buffer = vec![0; 4000];
+    let mut seen = Vec::new();
+    let registering = async {
+        while seen.len() < 3 {
+            let (len, _) = carrier.recv_from(&mut buffer).await.unwrap();
+            let text = String::from_utf8_lossy(&buffer[..len]).into_owned();
+            let kind = text.split(' ').next().unwrap().to_owned();
+            if text.contains("Contact:") && !seen.iter().any(|(known, _)| *known == kind) {
+                seen.push((kind, text.contains("+sip.instance")));
+            }
+        }
+    };
+    let bob = number(ALICE);
+    tokio::select! {
+        () = registering => {}
+        _ = async { tokio::join!(agent.register(), agent.invite(&bob, b"v=0")) } => panic!("somebody answered"),
+    }
+    seen.sort();
+    assert_eq!(seen, [("INVITE".to_owned(), false), ("REGISTER".to_owned(), true), ("SIP/2.0".to_owned(), false)]);
+}
