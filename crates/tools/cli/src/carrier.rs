@@ -65,8 +65,8 @@ impl Way {
     /// # Errors
     /// [`CliError::CarrierStart`], where nothing can be sent at all.
     pub(crate) async fn open(settings: &CarrierSettings, wait: Duration) -> Result<Self, CliError> {
-        let begun = Instant::now();
         let transport = SipTransport::start(settings.transport()?).await?;
+        let begun = Instant::now();
         let registered = match timeout(wait, transport.agent().register()).await {
             Ok(answer) => answer,
             Err(_) => Err(SendFailure::NoAnswer),

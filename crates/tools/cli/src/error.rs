@@ -472,15 +472,15 @@ pub fn next_step(decision: &Decision, whom: &str) -> Option<String> {
     }
     let step = match (decision.reason, decision.consent) {
         (Reason::CapabilityUnknown, _) => format!(
-            "ask them by another way. If they have RCSeal, take their invitation (`rcseal contact add`);
-                   if they have no encryption, say so: `rcseal policy absence attest {whom}`"
+            "ask them by another way. If they have RCSeal, take their invitation (`rcseal contact add`);\n      \
+             if they have no encryption, say so: `rcseal policy absence attest {whom}`"
         ),
         (Reason::PolicyBlocks | Reason::PolicyVerifies, _) => {
             "`rcseal policy set downgrade` would let words go without encryption where you agree to it for the recipient".to_owned()
         }
         (Reason::KnownCapable, ConsentState::AcknowledgementNeeded) => format!(
-            "to go without encryption all the same: `rcseal policy consent give {whom} carrier_readable --for 30d`,
-                   then `rcseal policy acknowledge {whom} carrier_readable`; they are told"
+            "to go without encryption all the same: `rcseal policy consent give {whom} carrier_readable --for 30d`,\n      \
+             then `rcseal policy acknowledge {whom} carrier_readable`; they are told"
         ),
         (Reason::ConsentMissing, _) => format!("to agree: `rcseal policy consent give {whom} carrier_readable --for 30d`"),
         (Reason::NoWay, _) => "`rcseal carrier set sip` gives this device a way into a carrier".to_owned(),

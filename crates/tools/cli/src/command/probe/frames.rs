@@ -161,7 +161,9 @@ async fn one(
 /// Takes in what comes for the probe, and sends receipts for it to the other end. What is not for the probe is to come later: it is for the
 /// user.
 async fn listen(transport: Arc<SipTransport>, other: PhoneNumber, arrivals: mpsc::UnboundedSender<Arrival>) {
+    let mut receipts = JoinSet::new();
     while let Some(inbound) = transport.receive().await {
+        while receipts.try_join_next().is_some() {}
         let unwrapped = chat::unwrap(&inbound.content_type, inbound.content_encoding.as_deref(), &inbound.body).ok();
         if let Some(Unwrapped { content: Content::Receipt(notification), .. }) = &unwrapped {
             if matches!(notification.kind, imdn::Kind::Delivered) {
@@ -182,8 +184,12 @@ async fn listen(transport: Arc<SipTransport>, other: PhoneNumber, arrivals: mpsc
         let _ = arrivals.send(Arrival::Parts(found.parts));
         inbound.answer(Answer::Accepted);
         if let Some(delivered) = unwrapped.and_then(|unwrapped| unwrapped.delivered()) {
-            let id = CarrierMessageId::from_random(rand::random());
-            let _ = transport.send(chat::receipt(&delivered, other.clone(), id)).await;
+            let receipt = chat::receipt(&delivered, other.clone(), CarrierMessageId::from_random(rand::random()));
+            // Where both ends are one, the receipt comes back here, and its answer must not wait for its sending to end.
+            let transport = Arc::clone(&transport);
+            receipts.spawn(async move {
+                let _ = transport.send(receipt).await;
+            });
         }
     }
 }
