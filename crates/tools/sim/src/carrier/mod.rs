@@ -96,7 +96,8 @@ pub struct SimCarrier {
     began: Instant,
     members: Mutex<Members>,
     record: Mutex<Vec<Arc<Seen>>>,
-    count: Mutex<u64>,
+    /// What phones handed in, from the moment they did: the record has it only once it has passed.
+    handed_in: Mutex<Vec<Passing>>,
     rng: Mutex<StdRng>,
     overtaken: Mutex<Vec<Overtaken>>,
     told: broadcast::Sender<Arc<Seen>>,
@@ -121,7 +122,7 @@ impl SimCarrier {
             began: Instant::now(),
             members: Mutex::default(),
             record: Mutex::default(),
-            count: Mutex::new(0),
+            handed_in: Mutex::default(),
             rng: Mutex::new(StdRng::seed_from_u64(seed)),
             overtaken: Mutex::default(),
             told: broadcast::Sender::new(BEHIND_MAX),
@@ -199,8 +200,7 @@ impl SimCarrier {
     /// Whether the carrier could have read these words in anything that a phone handed in.
     #[must_use]
     pub fn could_read(&self, words: &[u8]) -> bool {
-        let record = self.record();
-        record.iter().filter(|seen| seen.origin == Origin::Phone).any(|seen| shows(&seen.handed_in, words))
+        lock(&self.handed_in).iter().any(|passing| shows(passing, words))
     }
 
     fn now_ms(&self) -> u64 {
@@ -217,9 +217,9 @@ impl SimCarrier {
     ) -> Result<Taken, SendFailure> {
         let handed_in = Passing::cpim(Sender::Asserted(from.clone()), cpim);
         let count = {
-            let mut count = lock(&self.count);
-            *count += 1;
-            *count
+            let mut all = lock(&self.handed_in);
+            all.push(handed_in.clone());
+            u64::try_from(all.len()).unwrap_or(u64::MAX)
         };
         let plan = plan(&self.profile.steps, handed_in.clone(), count, &mut lock(&self.rng));
         let passed_on: Vec<Passing> =

@@ -110,6 +110,9 @@ pub struct State {
     /// Whether the sender's user has agreed to messages that the carrier can read.
     #[serde(default)]
     pub has_consent: bool,
+    /// Whether the sender's user has said that this conversation goes without end-to-end encryption.
+    #[serde(default)]
+    pub is_acknowledged: bool,
 }
 
 /// What happens to the far phone.

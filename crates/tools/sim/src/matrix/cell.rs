@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::data::{Capabilities, CarrierProfile, Event, Platform, RcsAccess, State, Step, World};
+use crate::data::{Capabilities, CarrierProfile, Event, FallbackWord, Platform, RcsAccess, State, Step, World};
 
 /// The route that the users prefer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,7 +80,14 @@ impl Cell {
     /// Whether readable messages may go by the carrier.
     #[must_use]
     pub fn may_be_readable(&self) -> bool {
-        !self.has_client && self.state.has_consent && self.near_has_rcs()
+        let is_asked_for = !self.has_client || (self.state.is_acknowledged && self.is_native_possible());
+        is_asked_for && self.state.has_consent && self.near_has_rcs()
+    }
+
+    /// Whether policy and consent would let a conversation between two clients go readable, if its user said so.
+    #[must_use]
+    pub fn is_downgradable(&self) -> bool {
+        self.has_client && self.state.policy == FallbackWord::Downgrade
     }
 }
 
@@ -106,12 +113,13 @@ const fn capabilities_name(capabilities: Capabilities) -> &'static str {
 }
 
 fn difference(cell: &Cell) -> Difference {
-    let passes = cell.wants_native() || cell.may_be_readable();
+    // What stays end to end although less would be allowed is the run without that leave.
+    let passes = (cell.wants_native() && !cell.is_downgradable()) || cell.may_be_readable();
     // A client that may send by the carrier asks it about the far number, and the answers differ.
     let is_asked = cell.near_has_rcs() && (cell.mode == Mode::Native || !cell.has_client);
     Difference {
         // Without a client at the far end there is no choice between ways that nobody else can read.
-        mode: cell.has_client.then_some(cell.mode),
+        mode: (cell.has_client && !cell.may_be_readable()).then_some(cell.mode),
         carrier: passes.then(|| cell.carrier.name.clone()),
         capabilities: is_asked.then(|| capabilities_name(cell.carrier.capabilities)),
         near: cell.near.name.clone(),
@@ -162,6 +170,7 @@ pub fn cells(world: &World) -> Vec<Cell> {
 pub fn is_in_smoke(cell: &Cell) -> bool {
     let is_among = |names: &[&str]| names.contains(&cell.carrier.name.as_str());
     match (cell.mode, cell.state.event, cell.has_client) {
+        (Mode::Native, None, true) if cell.is_downgradable() => cell.wants_native() && is_among(&["clean"]),
         (Mode::Native, None, true) if cell.wants_native() => {
             is_among(&["clean", "strip_headers", "quote_and_wrap", "truncate", "lying_receipts", "store_and_forward"])
                 || is_among(&["unsupported_media", "inject_plaintext"])
@@ -174,13 +183,20 @@ pub fn is_in_smoke(cell: &Cell) -> bool {
     }
 }
 
-/// Whether a carrier changes readable messages, which nothing protects.
-#[must_use]
-pub(super) fn changes_words(carrier: &CarrierProfile) -> bool {
-    carrier.steps.iter().any(|step| {
-        !matches!(
+/// Whether words arrived: by a mark in them, or, over a carrier that rewrites words, by anything that is new.
+pub(super) fn have_arrived<'a>(carrier: &CarrierProfile, new: impl IntoIterator<Item = &'a str>, mark: &str) -> bool {
+    let is_rewriting = carrier.steps.iter().any(|step| {
+        matches!(
             step,
-            Step::StripHeaders | Step::RenameHeaders { .. } | Step::Reorder { .. } | Step::Deflate | Step::Anonymous
+            Step::CrlfToLf { .. }
+                | Step::Surround { .. }
+                | Step::QuoteAndWrap { .. }
+                | Step::Typography { .. }
+                | Step::Multipart { .. }
+                | Step::Segment { .. }
+                | Step::Truncate { .. }
+                | Step::Corrupt { .. }
         )
-    })
+    });
+    new.into_iter().any(|words| is_rewriting || words.contains(mark))
 }

@@ -12,20 +12,20 @@ use rcseal_engine::policy::{DeliveryMode, EntryKind, FallbackPolicy, PolicyScope
 use rcseal_rcs::number::PhoneNumber;
 
 use super::MatrixError;
-use super::cell::{Cell, changes_words};
+use super::cell::{Cell, have_arrived};
 use super::outcome::{Direction, Fate, Told};
 use super::phone::Phone;
 use super::relay::Relay;
 use super::story::{numbers, until, words};
 use crate::carrier::{Origin, SimCarrier, StandardPhone};
-use crate::data::{Event, FallbackWord};
+use crate::data::{Event, FallbackWord, Step};
 
 /// How long a readable message may take, one way. A carrier that never takes it keeps the sender's app waiting, which shows.
-const LIMIT: Duration = Duration::from_secs(15);
+pub(super) const LIMIT: Duration = Duration::from_secs(15);
 /// How long a message that was refused for now is waited for.
-const REFUSED_LIMIT: Duration = Duration::from_millis(600);
+pub(super) const REFUSED_LIMIT: Duration = Duration::from_millis(600);
 /// Lengths of the messages: a readable one is as long as a carrier takes, and no frames are cut.
-const LENS: [usize; 2] = [60, 900];
+pub(super) const LENS: [usize; 2] = [60, 900];
 /// How long the user's word and leave count.
 const HOUR_MS: u64 = 3_600_000;
 const PAGE: usize = 100;
@@ -40,7 +40,7 @@ fn policy(word: FallbackWord) -> FallbackPolicy {
     }
 }
 
-fn in_an_hour() -> UnixMillis {
+pub(super) fn in_an_hour() -> UnixMillis {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     UnixMillis(u64::try_from(since.as_millis()).unwrap_or(0) + HOUR_MS)
 }
@@ -77,7 +77,7 @@ pub(super) async fn play(
     if cell.near_has_rcs() {
         for len in LENS {
             let (mark, text) = words(rng, len);
-            told.push(send_back(&near, &far, &far_number, carrier, (mark, text)).await?);
+            told.push(send_back(&near, &far, carrier, (mark, text)).await?);
         }
     }
     if !near.client.conversations().await?.is_empty() {
@@ -109,12 +109,13 @@ async fn send_out(
         Err(ClientError::Plain(error)) => Fate::Refused(error.code()),
         Err(error) => return Err(error.into()),
         Ok(order) => {
-            let message = await_plain(near, far, far_number, carrier, order, before, record_before).await?;
+            let written = Written { order, mark: &mark, text: &text, before, record_before };
+            let message = await_plain(cell, near, far, far_number, carrier, &written).await?;
             decision = near.client.decision_of(message.id).await?;
             let entries = near.client.journal(0, PAGE).await?;
             has_downgrade_entry =
                 entries.iter().any(|entry| entry.message == Some(message.id) && entry.kind == EntryKind::Downgrade);
-            fate_of(cell, far, &message, before, &text)
+            fate_of(cell, far, &message, &written)
         }
     };
     Ok(Told {
@@ -131,50 +132,69 @@ async fn send_out(
     })
 }
 
+/// How long a readable message is waited for: a carrier that delivers none is not waited for long.
+pub(super) fn limit_over(carrier: &SimCarrier) -> Duration {
+    let is_dropping = |step: &Step| {
+        matches!(step, Step::Drop { .. } | Step::Refuse { .. } | Step::DropAbove { .. } | Step::RefuseAbove { .. })
+    };
+    if carrier.profile().steps.iter().any(is_dropping) { REFUSED_LIMIT } else { LIMIT }
+}
+
 async fn plain_message(near: &Phone, number: &PhoneNumber, order: u64) -> Result<PlainMessageView, MatrixError> {
     let messages = near.client.plain_messages(number.clone(), None, PAGE).await?;
     let found = messages.into_iter().find(|message| message.order == order);
     found.ok_or(MatrixError::Setup { what: "a message that was just written" })
 }
 
-/// Waits until the far phone shows something new, or the near one's app will learn no more.
+/// A message that the near phone has written.
+struct Written<'a> {
+    order: u64,
+    mark: &'a str,
+    text: &'a str,
+    /// What the far phone showed before.
+    before: usize,
+    /// What the carrier had seen before.
+    record_before: usize,
+}
+
+impl Written<'_> {
+    /// What the far phone shows since.
+    fn shown(&self, far: &StandardPhone) -> Vec<String> {
+        far.shown().borrow()[self.before..].iter().map(|shown| shown.text.clone()).collect()
+    }
+
+    fn has_arrived(&self, cell: &Cell, far: &StandardPhone) -> bool {
+        have_arrived(&cell.carrier, self.shown(far).iter().map(String::as_str), self.mark)
+    }
+}
+
+/// Waits until the far phone shows it, or the near one's app will learn no more.
 async fn await_plain(
+    cell: &Cell,
     near: &Phone,
     far: &StandardPhone,
     number: &PhoneNumber,
     carrier: &SimCarrier,
-    order: u64,
-    before: usize,
-    record_before: usize,
+    written: &Written<'_>,
 ) -> Result<PlainMessageView, MatrixError> {
-    let is_over = |message: &PlainMessageView| {
-        let is_shown = far.shown().borrow().len() > before;
-        match message.state {
-            PlainState::Failed | PlainState::NotAllowed => true,
-            PlainState::Queued => false,
-            PlainState::Unconfirmed | PlainState::Stored | PlainState::Sent => is_shown,
-            PlainState::Delivered | PlainState::Displayed | PlainState::Received => true,
-        }
+    let is_over = |message: &PlainMessageView| match message.state {
+        PlainState::Failed | PlainState::NotAllowed => true,
+        PlainState::Queued => false,
+        PlainState::Unconfirmed | PlainState::Stored | PlainState::Sent => written.has_arrived(cell, far),
+        PlainState::Delivered | PlainState::Displayed | PlainState::Received => true,
     };
-    let drops = carrier.profile().steps.iter().any(|step| {
-        matches!(step, crate::data::Step::Drop { .. } | crate::data::Step::Refuse { .. })
-            || matches!(step, crate::data::Step::DropAbove { .. } | crate::data::Step::RefuseAbove { .. })
-    });
-    let limit = if drops { REFUSED_LIMIT } else { LIMIT };
-    until(&[near], limit, || async {
-        let message = plain_message(near, number, order).await?;
-        let is_seen = carrier.record()[record_before..].iter().any(|seen| seen.origin == Origin::Phone);
+    until(&[near], limit_over(carrier), || async {
+        let message = plain_message(near, number, written.order).await?;
+        let is_seen = carrier.record()[written.record_before..].iter().any(|seen| seen.origin == Origin::Phone);
         Ok((is_seen && is_over(&message)).then_some(()))
     })
     .await?;
-    plain_message(near, number, order).await
+    plain_message(near, number, written.order).await
 }
 
-fn fate_of(cell: &Cell, far: &StandardPhone, message: &PlainMessageView, before: usize, text: &str) -> Fate {
-    let shown: Vec<String> = far.shown().borrow()[before..].iter().map(|shown| shown.text.clone()).collect();
-    let is_intact = shown.iter().any(|shown| shown == text);
-    if is_intact || (!shown.is_empty() && changes_words(&cell.carrier)) {
-        return Fate::Readable { is_intact };
+fn fate_of(cell: &Cell, far: &StandardPhone, message: &PlainMessageView, written: &Written<'_>) -> Fate {
+    if written.has_arrived(cell, far) {
+        return Fate::Readable { is_intact: written.shown(far).iter().any(|shown| shown == written.text) };
     }
     match message.state {
         PlainState::Failed => Fate::Failed("carrier_failed"),
@@ -191,7 +211,6 @@ fn fate_of(cell: &Cell, far: &StandardPhone, message: &PlainMessageView, before:
 async fn send_back(
     near: &Phone,
     far: &StandardPhone,
-    far_number: &PhoneNumber,
     carrier: &SimCarrier,
     (mark, text): (String, String),
 ) -> Result<Told, MatrixError> {
@@ -216,7 +235,6 @@ async fn send_back(
         // The far phone is not ours to vouch for, and its carrier is as it is.
         None => Fate::Unconfirmed("foreign"),
     };
-    let _ = far_number;
     Ok(Told {
         direction: Direction::Back,
         len: text.len(),

@@ -10,12 +10,13 @@
 //! |---|---|
 //! | `cell.rs` | which runs there are |
 //! | `relay.rs`, `phone.rs` | the relay, and phones as their platforms let apps live |
-//! | `story.rs`, `legacy.rs` | what happens in a cell, with a client at the far end and without |
+//! | `story.rs`, `downgrade.rs`, `legacy.rs` | what happens in a cell: end to end, readable by leave, and without a client at the far end |
 //! | `faults.rs` | cells behind a proxy with faults |
 //! | `outcome.rs`, `table.rs` | what came of it, and how it is told |
 //! | `search.rs` | looking for words on the relay's disk |
 
 mod cell;
+mod downgrade;
 mod faults;
 mod legacy;
 mod outcome;

@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep};
 
 use super::MatrixError;
 use super::cell::{Cell, Mode};
+use super::downgrade;
 use super::legacy;
 use super::outcome::{CellOutcome, Direction, Fate, Told};
 use super::phone::Phone;
@@ -28,7 +29,7 @@ use crate::carrier::SimCarrier;
 use crate::data::{Event, Step};
 
 /// How long something may take that has to happen. Many times what it takes on a machine that does much else.
-const LIMIT: Duration = Duration::from_secs(40);
+pub(super) const LIMIT: Duration = Duration::from_secs(40);
 /// How long two devices may take to learn of each other that both are on the carrier.
 const CARDS_LIMIT: Duration = Duration::from_secs(20);
 /// Between two looks.
@@ -121,10 +122,10 @@ struct Sent {
 }
 
 /// Two phones with a conversation.
-struct Pair {
-    near: Phone,
-    far: Phone,
-    conversation: ConversationId,
+pub(super) struct Pair {
+    pub(super) near: Phone,
+    pub(super) far: Phone,
+    pub(super) conversation: ConversationId,
 }
 
 impl Pair {
@@ -239,6 +240,10 @@ async fn between_clients(
             pair = Pair { near, far, conversation };
         }
     }
+    let mut told = Vec::new();
+    if cell.is_downgradable() {
+        told = downgrade::play(cell, &pair, carrier, rng, &mut wrongs).await?;
+    }
     let mut sent = pair.send(Direction::Out, &OUT_LENS, rng).await?;
     if cell.state.event == Some(Event::Offline) {
         await_hand_over(&pair, &sent).await?;
@@ -256,7 +261,6 @@ async fn between_clients(
         is_settled &= pair.settle(&back).await?;
         sent.extend(back);
     }
-    let mut told = Vec::new();
     for message in &sent {
         told.push(look_up(&pair, message, carrier).await?);
     }
@@ -437,7 +441,9 @@ async fn check_conversations(
             if injected.iter().any(|injected| text.contains(injected)) {
                 wrongs.push("the carrier's own words stand in a conversation".to_owned());
             }
-            if !message.encryption.is_end_to_end() {
+            // What its own user let go readable is the one exception.
+            let is_by_leave = message.is_outgoing && carrier.could_read(text.as_bytes());
+            if !message.encryption.is_end_to_end() && !is_by_leave {
                 wrongs.push("a readable message stands in a conversation that is end to end".to_owned());
             }
         }

@@ -37,10 +37,12 @@ fn group(finished: &Finished) -> String {
     if let Some((_, network)) = finished.id.split_once('@') {
         return format!("network_{network}");
     }
-    if finished.cell.wants_native() {
-        format!("{}_over_{}", mode.as_str(), carrier.name)
-    } else if finished.cell.may_be_readable() {
+    if finished.cell.may_be_readable() {
         format!("readable_over_{}", carrier.name)
+    } else if finished.cell.is_downgradable() {
+        state.name.clone()
+    } else if finished.cell.wants_native() {
+        format!("{}_over_{}", mode.as_str(), carrier.name)
     } else if finished.cell.has_client {
         let (near, far) = (&finished.cell.near.name, &finished.cell.far.name);
         format!("{}_{near}_to_{far}", mode.as_str())
@@ -52,7 +54,8 @@ fn group(finished: &Finished) -> String {
 /// What a cell is to come to besides what every cell is: that messages over a carrier that says it carries them go by it.
 fn is_as_expected(finished: &Finished) -> bool {
     let Ok(outcome) = &finished.outcome else { return false };
-    if !finished.cell.wants_native() || finished.cell.state.event == Some(Event::Reinstalled) {
+    let is_otherwise = finished.cell.may_be_readable() || finished.cell.state.event == Some(Event::Reinstalled);
+    if !finished.cell.wants_native() || is_otherwise {
         return true;
     }
     // A phone that is off gets nothing by a carrier that keeps nothing.
