@@ -124,7 +124,8 @@ async fn play(browser: &mut Browser, url: &str) {
     browser.until("the text on Carol's phone", &has("#carol-talk", READABLE)).await;
     browser.until("words marked as readable", "!!document.querySelector('#thread-talk li.readable')").await;
     let hex = hex::encode(READABLE);
-    browser.until("an open book", "document.querySelector('#wire-carrier').textContent.includes('on the way')").await;
+    let reads = format!("The carrier reads: {READABLE}");
+    browser.until("an open book", &has("#wire-carrier .read", &reads)).await;
     assert!(is_in_dump(&browser.text("#wire-carrier").await, &hex), "the search finds what is there");
     assert!(!is_in_dump(&browser.text("#wire-relay").await, &hex));
     browser.picture("3-readable").await;

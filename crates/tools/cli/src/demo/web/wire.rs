@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rcseal_rcs::frame;
 use rcseal_rcs::transport::Taken;
 use rcseal_sim::carrier::{Origin, Passing, Seen};
 use serde_json::{Value, json};
@@ -12,6 +13,8 @@ use crate::demo::carrier::scene::Submission;
 const SHOWN_LEN_MAX: usize = 4096;
 /// Forms of one message that are shown after the carrier: it may pass a message on many times.
 const FORMS_MAX: usize = 4;
+/// Characters of readable words that are shown as such.
+const WORDS_LEN_MAX: usize = 500;
 /// Entries that are kept.
 const ENTRIES_MAX: usize = 200;
 
@@ -50,6 +53,8 @@ pub(super) fn at_carrier(seen: &Seen, name: impl Fn(&str) -> String) -> Value {
         "to": name(seen.to.as_str()),
         "made_up": seen.origin == Origin::Carrier,
         "handed_in": form(&seen.handed_in),
+        "kind": kind(&seen.handed_in),
+        "words": words(&seen.handed_in),
         "passed_on": seen.passed_on.len(),
         "changed": forms,
         "told": match &seen.told {
@@ -68,6 +73,21 @@ pub(super) fn at_relay(submission: &Submission) -> Value {
         "mailbox": submission.mailbox.to_string(),
         "handed_in": bytes(&submission.envelope),
     })
+}
+
+/// What a message is to whoever carries it.
+fn kind(passing: &Passing) -> &'static str {
+    match passing.inner_type() {
+        _ if !frame::find(&passing.body).parts.is_empty() => "frame",
+        inner if inner.starts_with("message/imdn") => "receipt",
+        _ => "words",
+    }
+}
+
+/// The words that a carrier can read in a message, if it is one of words.
+fn words(passing: &Passing) -> Option<String> {
+    let is_words = kind(passing) == "words";
+    is_words.then(|| String::from_utf8_lossy(&passing.inner_body()).chars().take(WORDS_LEN_MAX).collect())
 }
 
 fn form(passing: &Passing) -> Value {
