@@ -387,6 +387,15 @@ impl Core {
 
     /// Hands one thing to the carrier and tells the engine what came of it.
     async fn hand_over(&self, cleared: Cleared) -> Result<(), ClientError> {
+        if let Cleared::Words(outgoing) = &cleared {
+            // They may have waited behind what hangs, and consent may have ended meanwhile.
+            let number = outgoing.number;
+            match self.change(move |engine| engine.may_words_leave(number)).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
+                Err(error) => return passing(Err(error)),
+            }
+        }
         let (job, messages) = cleared.release();
         let outcome = match self.carrier.transport() {
             Some(transport) => send_all(&*transport, messages, &self.carrier).await,

@@ -200,23 +200,55 @@ impl Engine<'_> {
         let (key, subject, id) = (record.to()?, record.subject()?, MessageId::from_bytes(record.message));
         let to = key.number().ok_or_else(bad)?;
         let Some(permitted) = self.clear_words(&record, subject, id, &to, has_receipts)? else {
-            self.append_to_journal(&Entry {
-                kind: EntryKind::Refusal,
-                subject,
-                message: Some(id),
-                wanted: DeliveryMode::from_code(record.mode).ok_or_else(bad)?,
-                taken: None,
-                reason: Reason::NoLongerAllowed,
-                consent: None,
-                decision: 0,
-            })?;
-            self.plain_leaves(number, &record, PlainState::NotAllowed)?;
+            self.words_stay(number, &record, subject, id)?;
             return Ok(None);
         };
         record.is_handed_over = 1;
         record.due_at_ms = self.now.plus(ANSWER_MS).0;
         self.tx.put(Table::PlainOutbox, &number.to_be_bytes(), &record.to_row())?;
         Ok(Some(PlainOutgoing { number, to, words: permitted }))
+    }
+
+    /// Whether words that were polled may still leave. The shell asks right before it hands them over: they may have waited behind others,
+    /// and the user may have taken back meanwhile what lets them go. Where they may not, they are answered for, and stay.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn may_words_leave(&mut self, number: u64) -> Result<bool, AccountError> {
+        let Some(row) = self.tx.get(Table::PlainOutbox, &number.to_be_bytes())? else { return Ok(false) };
+        let record = PlainOutboxRecord::from_row(Table::PlainOutbox, &row)?;
+        // Without a hand-over, or so late that they are about to be given up as unconfirmed.
+        if record.is_handed_over != 1 || record.due_at_ms <= self.now.0 {
+            return Ok(false);
+        }
+        let (subject, id) = (record.subject()?, MessageId::from_bytes(record.message));
+        let to = record.to()?.number().ok_or_else(|| BadRow::error(Table::PlainOutbox))?;
+        if self.clear_words(&record, subject, id, &to, false)?.is_some() {
+            return Ok(true);
+        }
+        self.words_stay(number, &record, subject, id)?;
+        Ok(false)
+    }
+
+    /// What let words go has ended before they left.
+    fn words_stay(
+        &mut self,
+        number: u64,
+        record: &PlainOutboxRecord,
+        subject: Subject,
+        id: MessageId,
+    ) -> Result<(), StoreError> {
+        self.append_to_journal(&Entry {
+            kind: EntryKind::Refusal,
+            subject,
+            message: Some(id),
+            wanted: DeliveryMode::from_code(record.mode).ok_or_else(|| BadRow::error(Table::PlainOutbox))?,
+            taken: None,
+            reason: Reason::NoLongerAllowed,
+            consent: None,
+            decision: 0,
+        })?;
+        self.plain_leaves(number, record, PlainState::NotAllowed)
     }
 
     /// Joins words to the permit of their decision; `None` where that decision would not be made again now.

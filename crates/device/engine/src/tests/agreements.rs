@@ -160,3 +160,22 @@ fn what_has_expired_stays_so_whatever_the_clock_says_later() {
     let shop = pair.ada.with(now, |engine| engine.explain(Subject::Number((&number(SHOP)).into()))).unwrap();
     assert_eq!(shop.inputs.absence, None);
 }
+
+#[test]
+fn words_that_were_polled_ask_again_right_before_they_leave() {
+    let mut pair = downgraded();
+    let (now, conversation) = (pair.world.now, pair.conversation);
+    pair.world.send(&mut pair.ada, conversation, text("in the open"));
+    pair.world.send(&mut pair.ada, conversation, text("too late"));
+    let due = pair.ada.with(now, |engine| engine.poll_plain_outbox(10)).unwrap();
+    let may = |pair: &mut Pair, number| pair.ada.with(now, |engine| engine.may_words_leave(number)).unwrap();
+    assert!(may(&mut pair, due[0].number));
+    let newest = pair.ada.with(now, |engine| engine.consents()).unwrap()[0].id;
+    pair.ada.with(now, |engine| engine.withdraw_consent(newest)).unwrap();
+    assert!(!may(&mut pair, due[1].number));
+    let all = messages(&mut pair.ada, conversation);
+    assert_eq!(all.last().unwrap().state, MessageState::Failed { reason: FailureReason::NotAllowed });
+    assert_eq!(pair.journal().last().unwrap().kind, EntryKind::Refusal);
+    // Nobody asks for what is not on its way.
+    assert!(!may(&mut pair, due[1].number) && !may(&mut pair, 99));
+}
