@@ -261,7 +261,7 @@ impl SimCarrier {
         };
         match plan.told {
             Told::TheTruth => (truth, false),
-            Told::Told(told) => (told, false),
+            Told::Said(told) => (told, false),
             Told::Nothing => (Err(SendFailure::NoAnswer), true),
         }
     }

@@ -16,7 +16,7 @@ pub(super) enum Told {
     /// What the far end answers.
     TheTruth,
     /// This.
-    Told(Result<Taken, SendFailure>),
+    Said(Result<Taken, SendFailure>),
     /// Nothing.
     Nothing,
 }
@@ -82,7 +82,7 @@ pub(super) fn plan(steps: &[Step], message: Passing, count: u64, rng: &mut StdRn
             Step::Store { hold_ms } => {
                 hold = Some(Duration::from_millis(*hold_ms));
                 plan.is_kept = true;
-                plan.told = Told::Told(Ok(Taken::Stored));
+                plan.told = Told::Said(Ok(Taken::Stored));
             }
             Step::Late { hold_ms } => {
                 hold = Some(Duration::from_millis(*hold_ms));
@@ -91,7 +91,7 @@ pub(super) fn plan(steps: &[Step], message: Passing, count: u64, rng: &mut StdRn
             Step::RepeatLater { hold_ms } => repeat = Some(Duration::from_millis(*hold_ms)),
             Step::Reorder { hold_ms } if count.is_multiple_of(2) => {
                 plan.overtaken = Some(Duration::from_millis(*hold_ms));
-                plan.told = Told::Told(Ok(Taken::Answered));
+                plan.told = Told::Said(Ok(Taken::Answered));
             }
             Step::ForgeReceipts => plan.forged_receipts = true,
             Step::Inject { text } => plan.injected.push(text.clone()),
@@ -114,13 +114,13 @@ pub(super) fn plan(steps: &[Step], message: Passing, count: u64, rng: &mut StdRn
 impl Plan {
     fn refuse(&mut self, status: u16) {
         self.at_once.clear();
-        self.told = Told::Told(Err(refusal(status)));
+        self.told = Told::Said(Err(refusal(status)));
     }
 
     fn drop_it(&mut self, answer: DropAnswer) {
         self.at_once.clear();
         self.told = match answer {
-            DropAnswer::Ok => Told::Told(Ok(Taken::Answered)),
+            DropAnswer::Ok => Told::Said(Ok(Taken::Answered)),
             DropAnswer::Nothing => Told::Nothing,
         };
     }

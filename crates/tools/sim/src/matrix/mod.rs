@@ -174,7 +174,7 @@ pub async fn command(arguments: &Arguments) -> ExitCode {
 }
 
 fn fail(error: &(dyn std::error::Error + 'static)) -> ExitCode {
-    eprintln!("rcseal-sim: {}", table::with_causes(error));
+    table::complain(error);
     ExitCode::FAILURE
 }
 

@@ -1,5 +1,7 @@
 //! How a run of the matrix is told: a report with a row for each group of cells and the totals, and for people what was wrong.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this module is what the command prints")]
+
 use std::collections::BTreeMap;
 
 use rcseal_report::{Report, Row};
@@ -20,8 +22,13 @@ pub(super) fn list(cells: &[Cell], faulty: &[FaultyCell]) {
     }
 }
 
+/// Says why there is no report.
+pub(super) fn complain(error: &(dyn std::error::Error + 'static)) {
+    eprintln!("rcseal-sim: {}", with_causes(error));
+}
+
 /// An error and its causes, on one line.
-pub(super) fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -91,6 +98,9 @@ fn summary<'a>(told: impl Iterator<Item = &'a Told>) -> String {
     format!("{}; read by {}", counts.join(", "), readers.join(" or "))
 }
 
+/// Whether a fate is of a kind.
+type IsFate<'a> = &'a dyn Fn(&Fate) -> bool;
+
 /// The report.
 pub(super) fn report(name: &str, run: &Run) -> Report {
     let mut report = Report::new(name);
@@ -115,7 +125,7 @@ pub(super) fn report(name: &str, run: &Run) -> Report {
     report.measure(Row::higher("cells", run.finished.len(), "runs"));
     report.measure(Row::higher("combinations", stands_for, "named by these runs"));
     report.measure(Row::higher("messages", count(&|_| true), "messages"));
-    let fates: [(&str, &dyn Fn(&Fate) -> bool); 7] = [
+    let fates: [(&str, IsFate<'_>); 7] = [
         ("delivered_as_decided", &|fate| matches!(fate, Fate::Delivered(_))),
         ("delivered_by_fallback", &|fate| matches!(fate, Fate::FellBack(_))),
         ("refused_with_reason", &|fate| matches!(fate, Fate::Refused(code) if !code.is_empty())),
