@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use rcseal_carrier::host::{HostCallbacks, HostConfig, HostStack};
 use rcseal_carrier::transport::{Answer, CarrierCapabilities, Transport};
 use rcseal_client::client::{CarrierLink, CarrierOptions};
-use rcseal_client::net::TrustAnchors;
+use rcseal_client::net::{Timeouts, TrustAnchors};
 use rcseal_client::{Client, Config};
 use rcseal_engine::message::{EncryptionStatus, MessageState};
 use rcseal_engine::policy::{RoutePreference, Subject};
@@ -17,7 +17,8 @@ use rcseal_rcs::transport::{SendFailure, Sender, Taken, TransportProfile};
 use rcseal_wire::content::Body;
 use rcseal_wire::id::ConversationId;
 
-use crate::support::acquainted::{Party, acquainted};
+use crate::support::acquainted::{NOWHERE, Party, acquainted};
+use crate::support::relay::BlobRelay;
 use crate::support::server::{Authority, impatient};
 use crate::support::vault;
 
@@ -89,13 +90,9 @@ struct Phone {
     folder: PathBuf,
 }
 
-async fn phone(party: &Party, folder: &Path, own: &str) -> Phone {
-    let pem = Authority::new("127.0.0.1").pem;
-    let config = Config {
-        folder: party.folder.clone(),
-        trust: TrustAnchors::from_pem(pem.as_bytes()).unwrap(),
-        timeouts: impatient(),
-    };
+async fn phone(party: &Party, folder: &Path, own: &str, (pem, timeouts): (&str, Timeouts)) -> Phone {
+    let trust = TrustAnchors::from_pem(pem.as_bytes()).unwrap();
+    let config = Config { folder: party.folder.clone(), trust, timeouts };
     let client = Client::open(config, Arc::new(vault(&party.vault, "pass"))).await.unwrap();
     let line = Arc::new(Line {
         own: number(own),
@@ -119,17 +116,22 @@ struct Pair {
 }
 
 impl Pair {
+    /// Whose relay is away.
     async fn new(patience: Duration) -> Self {
+        Self::at(NOWHERE, (&Authority::new("127.0.0.1").pem, impatient()), patience).await
+    }
+
+    async fn at(origin: &str, trust: (&str, Timeouts), patience: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().to_owned();
+        let (path, origin) = (folder.path().to_owned(), origin.to_owned());
         let (ada, bob, conversation) = tokio::task::spawn_blocking(move || {
-            acquainted(&path, [(number(ADA), profile()), (number(BOB), profile())])
+            acquainted(&path, &origin, [(number(ADA), profile()), (number(BOB), profile())])
         })
         .await
         .unwrap();
         let bob_account = bob.address.account;
         let ada_account = ada.address.account;
-        let (ada, bob) = (phone(&ada, folder.path(), ADA).await, phone(&bob, folder.path(), BOB).await);
+        let (ada, bob) = (phone(&ada, folder.path(), ADA, trust).await, phone(&bob, folder.path(), BOB, trust).await);
         *ada.line.far.lock().unwrap() = Some(Arc::clone(&bob.stack));
         *bob.line.far.lock().unwrap() = Some(Arc::clone(&ada.stack));
         for (phone, own, peer, theirs) in [(&ada, ADA, bob_account, BOB), (&bob, BOB, ada_account, ADA)] {
@@ -192,6 +194,33 @@ async fn messages_arrive_by_the_carrier_while_the_relay_is_away() {
     // Nobody has confirmed yet: receipts go by the relay.
     let sent = pair.ada.client.messages(pair.conversation, None, 2).await.unwrap();
     assert!(sent.iter().all(|message| message.state == MessageState::Queued));
+}
+
+#[tokio::test]
+async fn what_is_too_long_for_the_carrier_is_kept_at_the_relay_and_fetched_from_there() {
+    let relay = BlobRelay::start().await;
+    let trust = (relay.authority_pem(), Timeouts::default());
+    let pair = Pair::at(&relay.origin(), trust, Duration::from_secs(60)).await;
+    let long = "x".repeat(16_380);
+    let there = async {
+        pair.ada.client.send_text(pair.conversation, long.clone()).await.unwrap();
+        until("it arrives", || async { pair.texts_of_bob().await.len() == 3 }).await;
+    };
+    tokio::select! {
+        ended = pair.ada.client.run(std::future::pending()) => panic!("{ended:?}"),
+        ended = pair.bob.client.run(std::future::pending()) => panic!("{ended:?}"),
+        () = there => {}
+    }
+    assert_eq!(pair.texts_of_bob().await.last(), Some(&long));
+    let received = pair.bob.client.messages(pair.conversation, None, 1).await.unwrap();
+    assert_eq!(received[0].encryption, EncryptionStatus::Native);
+    let status = pair.ada.client.carrier_status().await.unwrap();
+    assert_eq!((status.sent, status.view.handed_over), (1, 1), "one message on the carrier instead of 35");
+    assert_eq!(*pair.bob.line.answers.lock().unwrap(), []);
+    assert_eq!(*pair.ada.line.answers.lock().unwrap(), [Answer::Accepted]);
+    let kept = relay.blob();
+    assert_eq!(kept.len(), 32_768 + 16, "an envelope in a seal of its own");
+    assert!(relay.pieces() > 1, "in as many pieces as the relay takes");
 }
 
 #[tokio::test]

@@ -211,3 +211,27 @@ async fn a_range_that_starts_elsewhere_is_refused() {
         .unwrap_err();
     assert!(matches!(error, NetError::Protocol(Fault::Header)), "{error:?}");
 }
+
+/// Answers a short blob's download with these bytes.
+async fn short_server(body: Vec<u8>) -> Server {
+    Server::start(move |mut peer: Peer| {
+        let body = body.clone();
+        async move {
+            let request = peer.request().await.unwrap();
+            assert_eq!((request.header("authorization"), request.header("range")), (None, None));
+            peer.answer(200, "", &body).await;
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_short_blob_is_what_was_named_and_no_longer() {
+    let server = short_server(blob()).await;
+    assert_eq!(Anonymous::new(server.endpoint()).blob(&id(), 4500, &digest()).await.unwrap(), blob());
+    let error = Anonymous::new(server.endpoint()).blob(&id(), 4499, &digest()).await.unwrap_err();
+    assert!(matches!(error, NetError::TooLarge { limit: 4499 }), "{error:?}");
+    let other = Digest::from_bytes([0; 32]);
+    let error = Anonymous::new(server.endpoint()).blob(&id(), 4500, &other).await.unwrap_err();
+    assert!(matches!(error, NetError::DigestMismatch), "{error:?}");
+}

@@ -20,7 +20,7 @@ use rcseal_wire::id::{AccountId, ConversationId, Custody, DeviceAddress, Envelop
 use super::{open_ready, vault};
 
 /// Where nobody listens.
-const ORIGIN: &str = "https://127.0.0.1:9";
+pub(crate) const NOWHERE: &str = "https://127.0.0.1:9";
 
 /// One side.
 pub(crate) struct Party {
@@ -65,11 +65,11 @@ impl Phone {
     }
 }
 
-fn make(folder: &Path, name: &str) -> (Phone, PathBuf, PathBuf) {
+fn make(folder: &Path, name: &str, origin: &str) -> (Phone, PathBuf, PathBuf) {
     let (folder, vault_folder) = (folder.join(name), folder.join(format!("{name}-vault")));
     let store = open_ready(&folder, &vault(&vault_folder, "pass"));
     let new = NewAccount {
-        origin: ORIGIN.parse().unwrap(),
+        origin: origin.parse().unwrap(),
         platform: Platform::Android,
         custody: Custody::User,
         display_name: name.to_owned(),
@@ -143,13 +143,14 @@ fn say(phone: &Phone, to: AccountId, words: &str) -> ConversationId {
         .unwrap()
 }
 
-/// Two parties who have written to each other, and who know of each other's devices on a carrier.
+/// Two parties at this server who have written to each other, and who know of each other's devices on a carrier.
 pub(crate) fn acquainted(
     folder: &Path,
+    origin: &str,
     carriers: [(PhoneNumber, TransportProfile); 2],
 ) -> (Party, Party, ConversationId) {
-    let (ada, ada_folder, ada_vault) = make(folder, "ada");
-    let (bob, bob_folder, bob_vault) = make(folder, "bob");
+    let (ada, ada_folder, ada_vault) = make(folder, "ada", origin);
+    let (bob, bob_folder, bob_vault) = make(folder, "bob", origin);
     let (ada_address, bob_address) = (ada.address, bob.address);
     let mut phones = [ada, bob];
     let invitation = phones[1].with(|engine| engine.invitation());

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 pub(crate) mod acquainted;
 pub(crate) mod device;
 pub(crate) mod faulty;
+pub(crate) mod relay;
 pub(crate) mod server;
 
 /// A vault with the cheapest passphrase there is.
