@@ -19,7 +19,7 @@ const PROGRAMS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 /// How long something on the page may take.
 const LIMIT: Duration = Duration::from_secs(30);
 
-pub struct Browser {
+pub(crate) struct Browser {
     /// Killed when it goes away.
     child: Child,
     socket: WebSocketStream<TcpStream>,
@@ -31,7 +31,7 @@ pub struct Browser {
 
 impl Browser {
     /// Starts one; `None` where there is none.
-    pub async fn start() -> Option<Self> {
+    pub(crate) async fn start() -> Option<Self> {
         let profile = tempfile::tempdir().unwrap();
         let mut child = spawn(&profile.path().join("profile"))?;
         // It says where it listens, among other things.
@@ -88,20 +88,20 @@ impl Browser {
     }
 
     /// Errors of scripts, and what the page's own policy kept it from.
-    pub fn complaints(&self) -> Vec<String> {
+    pub(crate) fn complaints(&self) -> Vec<String> {
         // Chromium asks for an icon that the page does not have.
         self.complaints.iter().filter(|complaint| !complaint.contains("favicon.ico")).cloned().collect()
     }
 
     /// Opens a page in a window of this size.
-    pub async fn open(&mut self, url: &str, width: u32, height: u32) {
+    pub(crate) async fn open(&mut self, url: &str, width: u32, height: u32) {
         let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
         self.call("Emulation.setDeviceMetricsOverride", size).await;
         self.call("Page.navigate", json!({ "url": url })).await;
     }
 
     /// From now on the user prefers dark pages, in a wide window.
-    pub async fn darken(&mut self) {
+    pub(crate) async fn darken(&mut self) {
         let size = json!({ "width": 1440, "height": 1000, "deviceScaleFactor": 1, "mobile": false });
         self.call("Emulation.setDeviceMetricsOverride", size).await;
         let dark = json!({ "features": [{ "name": "prefers-color-scheme", "value": "dark" }] });
@@ -109,19 +109,19 @@ impl Browser {
     }
 
     /// The value of an expression on the page.
-    pub async fn value(&mut self, expression: &str) -> Value {
+    pub(crate) async fn value(&mut self, expression: &str) -> Value {
         let evaluated = self.call("Runtime.evaluate", json!({ "expression": expression, "returnByValue": true })).await;
         evaluated["result"]["value"].clone()
     }
 
     /// What an element says.
-    pub async fn text(&mut self, selector: &str) -> String {
+    pub(crate) async fn text(&mut self, selector: &str) -> String {
         let value = self.value(&format!("document.querySelector({}).textContent", Value::from(selector))).await;
         value.as_str().unwrap_or_default().to_owned()
     }
 
     /// Waits until an expression is true.
-    pub async fn until(&mut self, what: &str, expression: &str) {
+    pub(crate) async fn until(&mut self, what: &str, expression: &str) {
         let ends_at = Instant::now() + LIMIT;
         while self.value(expression).await != true {
             assert!(Instant::now() < ends_at, "never: {what}; the page complains: {:?}", self.complaints());
@@ -130,7 +130,7 @@ impl Browser {
     }
 
     /// Types a text for somebody and presses Enter, with real key events.
-    pub async fn write(&mut self, who: &str, to: &str, text: &str) {
+    pub(crate) async fn write(&mut self, who: &str, to: &str, text: &str) {
         let field = format!("document.querySelector('form[data-who={who}][data-to={to}] textarea')");
         self.value(&format!("{field}.focus()")).await;
         self.call("Input.insertText", json!({ "text": text })).await;
@@ -142,7 +142,7 @@ impl Browser {
     }
 
     /// Chooses an option as a user does, as far as the page can tell.
-    pub async fn choose(&mut self, id: &str, option: &str) {
+    pub(crate) async fn choose(&mut self, id: &str, option: &str) {
         let (id, option) = (Value::from(id), Value::from(option));
         self.value(&format!(
             "(() => {{ const it = document.getElementById({id}); it.value = {option}; \
@@ -152,12 +152,12 @@ impl Browser {
     }
 
     /// Clicks an element.
-    pub async fn click(&mut self, selector: &str) {
+    pub(crate) async fn click(&mut self, selector: &str) {
         self.value(&format!("document.querySelector({}).click()", Value::from(selector))).await;
     }
 
     /// Leaves a picture of the page, where somebody wants to see it.
-    pub async fn picture(&mut self, name: &str) {
+    pub(crate) async fn picture(&mut self, name: &str) {
         let Some(folder) = std::env::var_os("RCSEAL_SCREENSHOTS").map(PathBuf::from) else { return };
         let shot = self.call("Page.captureScreenshot", json!({ "format": "png" })).await;
         let bytes = base64::engine::general_purpose::STANDARD.decode(shot["data"].as_str().unwrap()).unwrap();
@@ -165,7 +165,7 @@ impl Browser {
     }
 
     /// Ends it, by its own process id, with the processes that it started.
-    pub async fn end(mut self) {
+    pub(crate) async fn end(mut self) {
         self.session.clear();
         self.call("Browser.close", json!({})).await;
         if timeout(LIMIT, self.child.wait()).await.is_err() {

@@ -57,6 +57,7 @@ impl Drop for Demo {
 const SECRET: &str = "The spare key hangs behind the barometer";
 const MARKUP: &str = "<img src=x onerror=\"document.title='broken'\">";
 const READABLE: &str = "Anybody on the way can read this";
+const LAST: &str = "And this one is mine";
 const FALLBACK: &str = "This one meets a carrier that cuts it off";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -130,13 +131,22 @@ async fn play(browser: &mut Browser, url: &str) {
     assert!(!is_in_dump(&browser.text("#wire-relay").await, &hex));
     browser.picture("3-readable").await;
 
+    // A carrier that writes under somebody's number gets into no conversation.
+    browser.choose("carrier", "inject_plaintext").await;
+    browser.until("another carrier", &has("#what", "inject plaintext")).await;
+    browser.write("alice", "bob", LAST).await;
+    browser.until("words of the carrier's own, apart", &has("#bob-apart", "card number")).await;
+    browser.until("the text on Bob's phone", &has("#bob-talk", LAST)).await;
+    assert!(!browser.text("#bob-talk").await.contains("card number"));
+    browser.picture("4-injected").await;
+
     browser.open(url, 390, 844).await;
     browser.until("the page on a narrow screen", &has("#bob-talk", SECRET)).await;
     let is_narrow = "document.documentElement.scrollWidth <= document.documentElement.clientWidth";
     assert_eq!(browser.value(is_narrow).await, true, "nothing is wider than a phone");
-    browser.picture("4-narrow").await;
+    browser.picture("5-narrow").await;
     browser.darken().await;
-    browser.picture("5-dark").await;
+    browser.picture("6-dark").await;
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 

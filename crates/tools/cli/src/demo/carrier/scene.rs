@@ -22,7 +22,7 @@ use rcseal_server::{RunningServer, Server, Submitted, Watcher, init};
 use rcseal_sim::carrier::SimCarrier;
 use rcseal_sim::data::CarrierProfile;
 use rcseal_wire::content::Body;
-use rcseal_wire::id::{AccountId, ConversationId, Custody, EnvelopeId, MailboxId, Platform};
+use rcseal_wire::id::{AccountId, ConversationId, Custody, MailboxId, Platform};
 use rcseal_wire::origin::Origin;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -54,8 +54,6 @@ const SUBMISSIONS_MAX: usize = 2_000;
 pub(crate) struct Submission {
     /// The mailbox that it is for.
     pub(crate) mailbox: MailboxId,
-    /// Its id.
-    pub(crate) id: EnvelopeId,
     /// From which network address.
     pub(crate) peer: std::net::IpAddr,
     /// Its bytes.
@@ -74,13 +72,16 @@ impl Submissions {
 
 impl Watcher for Submissions {
     fn submitted(&self, submitted: Submitted<'_>) {
-        let Submitted { peer, mailbox, id, envelope } = submitted;
+        let Submitted { peer, mailbox, envelope, .. } = submitted;
         let mut known = self.lock();
         if known.len() < SUBMISSIONS_MAX {
-            known.push(Arc::new(Submission { mailbox, id, peer, envelope: envelope.to_vec() }));
+            known.push(Arc::new(Submission { mailbox, peer, envelope: envelope.to_vec() }));
         }
     }
 }
+
+/// A client that runs until it is told to stop.
+type Running = (oneshot::Sender<()>, JoinHandle<Result<(), ClientError>>);
 
 /// A phone with a client of ours.
 pub(crate) struct Phone {
@@ -94,7 +95,7 @@ pub(crate) struct Phone {
     pub(crate) account: AccountId,
     /// Kept, because a carrier does not keep its members' stacks.
     stack: Option<Arc<HostStack>>,
-    running: Option<(oneshot::Sender<()>, JoinHandle<Result<(), ClientError>>)>,
+    running: Option<Running>,
 }
 
 impl Phone {
