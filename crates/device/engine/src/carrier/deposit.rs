@@ -134,12 +134,13 @@ impl Engine<'_> {
 
     /// What the shell is to do for an envelope that the relay does not have yet; `None` when its time is over.
     pub(super) fn deposit_step(&mut self, number: u64, record: &OutboxRecord) -> Result<Option<Step>, AccountError> {
-        match self.deposit_record(number)? {
-            Some(deposit) if self.now < UnixMillis(deposit.until_ms) => {
-                self.deposit(&deposit, record).map(|deposit| Some(Step::Deposit(deposit)))
-            }
-            _ => Ok(None),
+        let Some(deposit) = self.deposit_record(number)? else { return Ok(None) };
+        let left_ms = UnixMillis(deposit.until_ms).since(self.now);
+        // More than there was to begin with is left where a clock went back: networks set the clocks of phones.
+        if left_ms == 0 || left_ms > DEPOSIT_MS_MAX {
+            return Ok(None);
         }
+        self.deposit(&deposit, record).map(|deposit| Some(Step::Deposit(deposit)))
     }
 
     fn deposit_record(&self, number: u64) -> Result<Option<DepositRecord>, StoreError> {
