@@ -152,9 +152,9 @@ impl Kamailio {
         std::fs::write(&configuration, text).map_err(prepare("the configuration"))?;
         let path = |path: &Path| path.to_string_lossy().into_owned();
         let in_folder = path(folder.path());
-        // In the foreground (-DD), printing its log (-E), with memory for the largest messages.
+        // In the foreground (-DD), printing its log (-E), with memory for the transactions of the last seconds under load.
         let arguments =
-            ["-f", &path(&configuration), "-DD", "-E", "-Y", &in_folder, "-w", &in_folder, "-m", "64", "-M", "8"];
+            ["-f", &path(&configuration), "-DD", "-E", "-Y", &in_folder, "-w", &in_folder, "-m", "512", "-M", "8"];
         let process = Kept::start("kamailio", &arguments.map(str::to_owned), folder.path())?;
         let started = Self { process, folder, port, tls_port };
         match probe::options(started.address(), &format!("sip:{DOMAIN}"), READY_LIMIT).await {

@@ -2,7 +2,7 @@
 //!
 //! A test that is interrupted or killed runs no destructor, and a daemon that it started would stay. So a shell stands between: it
 //! waits for the end of its standard input, which the system closes when we are gone however we went, and then stops the program by
-//! its process id, first politely. Only ids of processes that it started itself are ever signalled.
+//! the id of its process group, first politely. Only ids of processes that it started itself are ever signalled.
 
 use std::fs::File;
 use std::io;
@@ -12,16 +12,19 @@ use std::time::{Duration, Instant};
 
 use super::{PeerError, prepare};
 
-/// Runs its arguments, waits for the end of its input, and stops what it runs: five seconds after having asked, without asking.
+/// Runs its arguments as a process group, waits for the end of its input, and stops the group: five seconds after having asked, without
+/// asking. The group and not the one process, because a daemon that is stopped while it starts may leave a child behind that it does not
+/// know of yet.
 const KEEPER: &str = r#"
-"$@" </dev/null &
+setsid "$@" </dev/null &
 pid=$!
-trap 'kill -TERM $pid 2>/dev/null' TERM INT
+stop() { kill "-$1" -- "-$pid" 2>/dev/null || kill "-$1" "$pid" 2>/dev/null; }
+trap 'stop TERM' TERM INT
 read -r _
-kill -TERM "$pid" 2>/dev/null
+stop TERM
 tries=0
 while kill -0 "$pid" 2>/dev/null && [ "$tries" -lt 50 ]; do sleep 0.1; tries=$((tries + 1)); done
-kill -KILL "$pid" 2>/dev/null
+stop KILL
 wait "$pid"
 "#;
 

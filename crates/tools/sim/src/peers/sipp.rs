@@ -87,7 +87,7 @@ fn spawn(
 fn counted(statistics: &str) -> Option<Counted> {
     let mut lines = statistics.lines().filter(|line| !line.trim().is_empty());
     let names: Vec<&str> = lines.next()?.split(';').collect();
-    let values: Vec<&str> = lines.last()?.split(';').collect();
+    let values: Vec<&str> = lines.next_back()?.split(';').collect();
     let value = |name: &str| names.iter().position(|found| *found == name).and_then(|at| values.get(at)).copied();
     Some(Counted {
         ok: value("SuccessfulCall(C)")?.parse().ok()?,
@@ -104,7 +104,7 @@ pub struct Taker {
 }
 
 impl Taker {
-    /// Registers a user and answers so many messages to them.
+    /// Registers a user and answers at least so many messages to them. Retransmissions count as messages of their own.
     ///
     /// # Errors
     /// [`PeerError`].
@@ -116,7 +116,7 @@ impl Taker {
             return Err(PeerError::NotReady { program: "sipp", said: "the user was not registered".to_owned() });
         }
         // The carrier delivers to the port that registered, so the same one is used again.
-        let (child, folder) = spawn(TAKES, carrier, port, times, None, limit)?;
+        let (child, folder) = spawn(TAKES, carrier, port, times.saturating_mul(10), None, limit)?;
         Ok(Self { child, _folder: folder })
     }
 
