@@ -3,6 +3,7 @@
 
 mod carrier;
 mod client;
+mod content;
 mod identity;
 mod net;
 mod store;
