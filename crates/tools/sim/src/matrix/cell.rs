@@ -119,7 +119,7 @@ fn difference(cell: &Cell) -> Difference {
     let is_asked = cell.near_has_rcs() && (cell.mode == Mode::Native || !cell.has_client);
     Difference {
         // Without a client at the far end there is no choice between ways that nobody else can read.
-        mode: (cell.has_client && !cell.may_be_readable()).then_some(cell.mode),
+        mode: cell.has_client.then_some(cell.mode),
         carrier: passes.then(|| cell.carrier.name.clone()),
         capabilities: is_asked.then(|| capabilities_name(cell.carrier.capabilities)),
         near: cell.near.name.clone(),
