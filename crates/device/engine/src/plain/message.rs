@@ -114,7 +114,7 @@ impl PlainSender {
 }
 
 /// A message of a thread, as apps see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PlainMessageView {
     /// Its place, ascending.
     pub order: u64,
@@ -130,6 +130,18 @@ pub struct PlainMessageView {
     pub state: PlainState,
     /// What it says.
     pub words: String,
+}
+
+/// Without what it says.
+impl std::fmt::Debug for PlainMessageView {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PlainMessageView")
+            .field("order", &self.order)
+            .field("sender", &self.sender)
+            .field("mode", &self.mode)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
 }
 
 pub(super) struct PlainMessage {

@@ -75,6 +75,7 @@ fn words_to_a_number_take_policy_evidence_and_consent_one_after_the_other() {
     send(&mut ada).unwrap();
     let sent = &thread(&mut ada, SHOP)[0];
     assert_eq!((sent.state, sent.mode, sent.sender), (PlainState::Queued, PLAIN, PlainSender::Own));
+    assert!(!format!("{sent:?}").contains("hello"), "words are in no log");
     let stored = ada.with(now, |engine| engine.decision_of(sent.id)).unwrap().unwrap();
     assert_eq!(stored.decision.reason, Reason::DowngradeAgreed);
     // The word that nobody has encryption there ends, and with it what it allowed.
