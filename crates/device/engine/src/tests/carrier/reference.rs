@@ -180,10 +180,12 @@ fn a_relay_that_keeps_no_blob_leaves_the_carrier_what_fits_and_the_relay_the_res
     // A clock that goes back does not prolong the time that a relay has.
     pair.world.takes_no_blobs = false;
     pair.world.send(&mut pair.ada, pair.conversation, text(&"x".repeat(6_000)));
-    deposit(&mut pair);
+    let _ = deposit(&mut pair);
     pair.world.now -= 3_600_000;
     let handed = pair.hand_over().remove(0);
     assert_eq!(part(&handed.messages[0]).kind(), Kind::Envelope);
+    assert_eq!(bring_all(&mut pair, &handed), CONSUMED);
+    pair.settle();
     pair.world.now += 3_600_000;
     // A shell that never answers costs some seconds and no message.
     pair.world.send(&mut pair.ada, pair.conversation, text(&long()));
