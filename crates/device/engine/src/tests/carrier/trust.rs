@@ -77,7 +77,7 @@ fn a_blocked_contact_learns_nothing_by_receipts_for_what_is_readable_or_broken()
     assert!(message.receipts.delivered && message.receipts.failed);
     let junk = frame::split(Kind::Envelope, FrameId::from_bytes([9; 16]), &[9; 300], &wide()).unwrap().remove(0);
     message.carriage = junk.carriage(&wide());
-    pair.bring(&message.clone());
+    pair.bring(&message);
     let words = rcseal_rcs::transport::Carriage::Verbatim {
         headers: Vec::new(),
         content_type: "text/plain".to_owned(),
