@@ -19,6 +19,7 @@ use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
@@ -30,6 +31,7 @@ use futures_util::stream::{self, Stream};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 use self::guard::Guard;
 use self::show::{Act, Show};
@@ -46,6 +48,10 @@ const PAGE: &str = include_str!("page.html");
 const NONCE_PLACE: &str = "{{nonce}}";
 /// The longest request: a text of the longest length, in JSON.
 const REQUEST_LEN_MAX: usize = 64 * 1024;
+
+/// How long connections may take to end after the server has, and how often that is looked at: two seconds in all.
+const LET_GO_PAUSE: Duration = Duration::from_millis(20);
+const LET_GO_TRIES: usize = 100;
 
 #[derive(Clone)]
 struct Site {
@@ -95,11 +101,19 @@ pub(crate) async fn run(carrier: Option<&str>, port: u16, seed: u64, output: Out
     served.await.map_err(io)?;
     watching.abort();
     let _ = watching.await;
-    // Nobody else has it by now; otherwise it ends with the process.
-    if let Some(show) = Arc::into_inner(show) {
-        show.end().await;
-    }
+    end(show).await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Ends the show once the last connection has let go of it, so that nothing of it stays on disk.
+async fn end(mut show: Arc<Show>) {
+    for _ in 0..LET_GO_TRIES {
+        match Arc::try_unwrap(show) {
+            Ok(show) => return show.end().await,
+            Err(shared) => show = shared,
+        }
+        sleep(LET_GO_PAUSE).await;
+    }
 }
 
 fn stopped(detail: String) -> CliError {
