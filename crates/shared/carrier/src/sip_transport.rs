@@ -34,7 +34,6 @@ use crate::inbox::{Inbox, InboxLimits};
 use crate::msrp::{Endpoint, Inlet, Local, MsrpConfig, OpenError, Remote, Role, Session, SessionError};
 use crate::outbound;
 use crate::sip::{Config, Dialog, IncomingInvite, PagerMessage, StartError, UserAgent};
-use crate::tls::Fingerprint;
 use crate::transport::{Answer, CarrierCapabilities, Inbound, Transport};
 
 /// The longest CPIM message that goes as a SIP message, as deployed clients have it (RFC 3428, section 8).
@@ -486,7 +485,7 @@ fn describe(endpoint: &Endpoint, local: &Local) -> Option<sdp::Local> {
         address: next.host().parse().ok()?,
         port: next.port().unwrap_or(rcseal_rcs::msrp::Uri::PORT_DEFAULT),
         is_tls: endpoint.fingerprint().is_some(),
-        fingerprint: endpoint.fingerprint().map(|found| sdp::Fingerprint::from_bytes(*found.as_bytes())),
+        fingerprint: endpoint.fingerprint(),
         path: local.path.clone(),
         accept_types,
         accept_wrapped_types,
@@ -504,8 +503,12 @@ fn remote_of(description: &sdp::Description, role: sdp::Role) -> (Remote, Role) 
         sdp::Role::Listen if is_relayed => Role::Active,
         sdp::Role::Listen => Role::Passive,
     };
-    let fingerprint = description.fingerprint.map(|found| Fingerprint::from_bytes(*found.as_bytes()));
-    (Remote { path: description.path.clone(), fingerprint, connect_to: Some(description.connect_to()) }, role)
+    let remote = Remote {
+        path: description.path.clone(),
+        fingerprint: description.fingerprint,
+        connect_to: Some(description.connect_to()),
+    };
+    (remote, role)
 }
 
 /// A session that did not come about carried nothing.

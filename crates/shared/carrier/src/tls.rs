@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use rcseal_crypto::hash::sha256;
+use rcseal_rcs::sdp::Fingerprint;
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
@@ -20,32 +21,28 @@ use rustls::{ClientConfig, DigitallySignedStruct, DistinguishedName, RootCertSto
 #[derive(Clone)]
 pub struct TrustAnchors(Arc<RootCertStore>);
 
-/// Why a text gave no trust anchors, or no certificate could be made.
+/// Why a text gave no trust anchors.
 #[derive(Debug, thiserror::Error)]
-pub enum TlsSetupError {
+pub enum TrustError {
     /// It is not PEM.
     #[error("not PEM")]
     Pem(#[source] rustls::pki_types::pem::Error),
     /// There is no certificate in it.
     #[error("no certificate in it")]
     Empty,
-    /// A certificate or key cannot be used.
-    #[error("a certificate cannot be used")]
+    /// A certificate cannot be an authority.
+    #[error("a certificate cannot be used as an authority")]
     Certificate(#[source] rustls::Error),
-    /// Our own certificate could not be made.
-    #[error("no certificate could be made")]
-    Generate(#[source] rcgen::Error),
 }
 
-impl TlsSetupError {
+impl TrustError {
     /// The stable code.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Pem(_) => "tls_pem",
-            Self::Empty => "tls_empty",
-            Self::Certificate(_) => "tls_certificate",
-            Self::Generate(_) => "tls_generate",
+            Self::Pem(_) => "trust.pem",
+            Self::Empty => "trust.empty",
+            Self::Certificate(_) => "trust.certificate",
         }
     }
 }
@@ -60,14 +57,14 @@ impl TrustAnchors {
     /// Reads one or more certificates in PEM.
     ///
     /// # Errors
-    /// [`TlsSetupError`].
-    pub fn from_pem(pem: &[u8]) -> Result<Self, TlsSetupError> {
+    /// [`TrustError`].
+    pub fn from_pem(pem: &[u8]) -> Result<Self, TrustError> {
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(pem) {
-            roots.add(certificate.map_err(TlsSetupError::Pem)?).map_err(TlsSetupError::Certificate)?;
+            roots.add(certificate.map_err(TrustError::Pem)?).map_err(TrustError::Certificate)?;
         }
         if roots.is_empty() {
-            return Err(TlsSetupError::Empty);
+            return Err(TrustError::Empty);
         }
         Ok(Self(Arc::new(roots)))
     }
@@ -80,7 +77,7 @@ impl TrustAnchors {
             .expect("the provider has cipher suites of TLS 1.3")
             .with_root_certificates(Arc::clone(&self.0))
             .with_no_client_auth();
-        // A resumed session would tie two connections together for whoever watches the content server.
+        // A resumed session would tie two connections together for the server and for whoever watches it.
         config.resumption = Resumption::disabled();
         config.enable_early_data = false;
         Arc::new(config)
@@ -97,25 +94,30 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
-/// The SHA-256 digest of a certificate, as session descriptions carry it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fingerprint([u8; 32]);
+/// What a session description says of this certificate.
+pub(crate) fn fingerprint_of(certificate: &CertificateDer<'_>) -> Fingerprint {
+    Fingerprint::from_bytes(sha256(&[certificate.as_ref()]))
+}
 
-impl Fingerprint {
-    /// A digest.
+/// Why our own certificate cannot be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsSetupError {
+    /// It could not be made.
+    #[error("no certificate could be made")]
+    Generate(#[source] rcgen::Error),
+    /// It cannot be used.
+    #[error("a certificate cannot be used")]
+    Certificate(#[source] rustls::Error),
+}
+
+impl TlsSetupError {
+    /// The stable code.
     #[must_use]
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// The digest's bytes.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-
-    pub(crate) fn of(certificate: &CertificateDer<'_>) -> Self {
-        Self(sha256(&[certificate.as_ref()]))
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Generate(_) => "tls_generate",
+            Self::Certificate(_) => "tls_certificate",
+        }
     }
 }
 
@@ -142,7 +144,7 @@ impl SelfSigned {
     /// What goes into our session descriptions.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of(&self.certificate)
+        fingerprint_of(&self.certificate)
     }
 
     /// For a connection that we open to a peer with this fingerprint.
@@ -191,12 +193,39 @@ struct PeerVerifier {
 impl PeerVerifier {
     fn check(&self, certificate: &CertificateDer<'_>) -> Result<(), rustls::Error> {
         match self.expected {
-            Some(expected) if expected != Fingerprint::of(certificate) => {
+            Some(expected) if expected != fingerprint_of(certificate) => {
                 Err(rustls::Error::InvalidCertificate(rustls::CertificateError::ApplicationVerificationFailure))
             }
             Some(_) | None => Ok(()),
         }
     }
+}
+
+/// That the peer has its certificate's key: the same methods in the traits for servers and for clients.
+macro_rules! verify_signatures {
+    () => {
+        fn verify_tls12_signature(
+            &self,
+            message: &[u8],
+            cert: &CertificateDer<'_>,
+            dss: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, rustls::Error> {
+            verify_tls12_signature(message, cert, dss, &self.algorithms)
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            message: &[u8],
+            cert: &CertificateDer<'_>,
+            dss: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, rustls::Error> {
+            verify_tls13_signature(message, cert, dss, &self.algorithms)
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            self.algorithms.supported_schemes()
+        }
+    };
 }
 
 impl ServerCertVerifier for PeerVerifier {
@@ -212,27 +241,7 @@ impl ServerCertVerifier for PeerVerifier {
         Ok(ServerCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
-    }
+    verify_signatures!();
 }
 
 impl ClientCertVerifier for PeerVerifier {
@@ -250,25 +259,5 @@ impl ClientCertVerifier for PeerVerifier {
         Ok(ClientCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
-    }
+    verify_signatures!();
 }

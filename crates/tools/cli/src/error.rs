@@ -21,6 +21,7 @@ use rcseal_engine::resend::ResendError;
 use rcseal_engine::send::SendError;
 use rcseal_rcs::transport::SendFailure;
 use rcseal_server::{AdminSocketError, StartError, init::InitError};
+use rcseal_wire::content::{ContentError, TEXT_LEN_MAX};
 use rcseal_wire::id::AccountId;
 use rcseal_wire::origin::Origin;
 use rcseal_wire::problem::ProblemCode;
@@ -120,8 +121,8 @@ pub enum CliError {
     /// The carrier account in the store cannot be read.
     #[error("the carrier account in this profile cannot be used; set it again")]
     CarrierSettings,
-    /// The carrier's certificate authority, or a certificate of our own.
-    #[error("the carrier's certificate authority cannot be used")]
+    /// The certificate for sessions over the carrier.
+    #[error("no certificate for sessions could be made")]
     CarrierTls(#[from] TlsSetupError),
     /// The way into the carrier does not start.
     #[error("the way into the carrier does not start")]
@@ -191,7 +192,7 @@ pub enum CliError {
     #[error("the message waits here until the server can be reached; it goes out with the next command")]
     StillQueued,
     /// The message will not arrive.
-    #[error("the message was not delivered: {reason}")]
+    #[error("the message was not delivered: {}", undelivered(.reason))]
     NotDelivered {
         /// The reason's code.
         reason: &'static str,
@@ -272,6 +273,25 @@ impl CliError {
                 "note: the devices that it was meant for are gone or have other keys; `rcseal contacts` says what changed,\n      \
                  `rcseal resend` what can be sent to the keys of now",
             ),
+            Self::NotDelivered { reason: "carrier_failed" } => Some(
+                "note: it is not sent again by itself; `rcseal carrier status` says whether the carrier can be reached",
+            ),
+            Self::Client(ClientError::Policy(PolicyError::NotAllowed)) => Some(
+                "note: it takes `rcseal policy set downgrade` (for the contact and the tenant too, where they have a stricter one)\n      \
+                 and your consent to that mode, `rcseal policy consent give`; `rcseal policy explain` shows both",
+            ),
+            Self::Client(ClientError::Plain(PlainError::UnknownThread)) => {
+                Some("note: `rcseal threads` lists them, `rcseal thread open NUMBER NAME` begins one")
+            }
+            Self::Client(ClientError::Send(SendError::Content(ContentError::TooLong { field: "text" }))) => {
+                return Some(format!("note: a text has at most {TEXT_LEN_MAX} bytes; what is longer can go as a file, with `--file`"));
+            }
+            Self::Carrier(SendFailure::Unauthorized) => {
+                Some("note: check the number, `--user`, `--domain` and the password file, and run `rcseal carrier set sip` again")
+            }
+            Self::Carrier(SendFailure::NoAnswer | SendFailure::Unreachable) => Some(
+                "note: check name, port and way (udp, tcp, tls) of `--registrar`; `rcseal carrier status` tries again",
+            ),
             _ => None,
         };
         hint.map(str::to_owned)
@@ -290,9 +310,9 @@ impl CliError {
             | Self::AmbiguousContact { .. }
             | Self::NoCarrier => Exit::NotHere,
             Self::Refused { .. } | Self::ProbeLost { .. } => Exit::Refused,
-            Self::WordsOnly | Self::NoCarrierAuthority | Self::CarrierTls(_) => Exit::Usage,
+            Self::WordsOnly | Self::NoCarrierAuthority => Exit::Usage,
             Self::CarrierSettings => Exit::Store,
-            Self::CarrierStart(_) => Exit::Failed,
+            Self::CarrierTls(_) | Self::CarrierStart(_) => Exit::Failed,
             Self::Carrier(failure) => match failure {
                 SendFailure::NoAnswer | SendFailure::Unreachable | SendFailure::Busy { .. } => Exit::Network,
                 SendFailure::UnsupportedMedia
@@ -453,14 +473,24 @@ fn sentence(reason: Reason) -> String {
     characters.next().map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
 }
 
+/// Why a message will not arrive, in words; a code that has none stands for itself.
+fn undelivered(code: &'static str) -> &'static str {
+    match code {
+        "carrier_failed" => "the carrier did not take it, or could not say that it had it",
+        "not_allowed" => "what you had agreed to ended before it left",
+        "refused" => "it was refused on its way",
+        other => other,
+    }
+}
+
 /// A refusal of a message to somebody, said so that the user knows what would change it; another error as it is.
 #[must_use]
-pub fn with_recipient(error: ClientError, whom: String) -> CliError {
-    match error {
-        ClientError::Send(SendError::Refused(refused)) | ClientError::Plain(PlainError::Refused(refused)) => {
-            CliError::Refused { whom, decision: Box::new(refused.decision) }
-        }
-        other => other.into(),
+pub fn with_recipient(error: impl Into<CliError>, whom: String) -> CliError {
+    match error.into() {
+        CliError::Client(
+            ClientError::Send(SendError::Refused(refused)) | ClientError::Plain(PlainError::Refused(refused)),
+        ) => CliError::Refused { whom, decision: Box::new(refused.decision) },
+        other => other,
     }
 }
 
@@ -484,6 +514,10 @@ pub fn next_step(decision: &Decision, whom: &str) -> Option<String> {
         ),
         (Reason::ConsentMissing, _) => format!("to agree: `rcseal policy consent give {whom} carrier_readable --for 30d`"),
         (Reason::NoWay, _) => "`rcseal carrier set sip` gives this device a way into a carrier".to_owned(),
+        (Reason::ContentUnfit, _) => format!(
+            "only words go without encryption. If you made it so for a contact who has encryption,\n      \
+             `rcseal policy restore {whom}` ends that"
+        ),
         _ => format!("`rcseal policy explain {whom}` says why"),
     };
     Some(format!("note: {step}"))

@@ -29,5 +29,6 @@ pub use error::{Fault, NetError, Refused, Stage};
 pub use limits::Timeouts;
 pub use login::LoginSigner;
 pub use mailbox::{Delivered, MailboxNotice, MailboxSocket};
+pub use rcseal_carrier::tls::{TrustAnchors, TrustError};
 pub use submit::SubmitSocket;
-pub use tls::{Endpoint, EndpointError, TrustAnchors, TrustError};
+pub use tls::{Endpoint, EndpointError};

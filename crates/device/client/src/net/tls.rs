@@ -6,12 +6,11 @@
 
 use std::sync::Arc;
 
+use rcseal_carrier::tls::TrustAnchors;
 use rcseal_wire::login::{TLS_EXPORTER_LABEL, TLS_EXPORTER_LEN};
 use rcseal_wire::origin::Origin;
-use rustls::client::Resumption;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -19,59 +18,6 @@ use tokio_rustls::client::TlsStream;
 
 use super::error::{NetError, Stage};
 use super::limits::Timeouts;
-
-/// The authorities whose certificates a client accepts.
-#[derive(Clone)]
-pub struct TrustAnchors(Arc<RootCertStore>);
-
-/// Why a text gave no trust anchors.
-#[derive(Debug, thiserror::Error)]
-pub enum TrustError {
-    /// It is not PEM.
-    #[error("not PEM")]
-    Pem(#[source] rustls::pki_types::pem::Error),
-    /// There is no certificate in it.
-    #[error("no certificate in it")]
-    Empty,
-    /// A certificate cannot be an authority.
-    #[error("a certificate cannot be used as an authority")]
-    Certificate(#[source] rustls::Error),
-}
-
-impl TrustError {
-    /// The stable code.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::Pem(_) => "trust.pem",
-            Self::Empty => "trust.empty",
-            Self::Certificate(_) => "trust.certificate",
-        }
-    }
-}
-
-impl TrustAnchors {
-    /// Reads one or more certificates in PEM.
-    ///
-    /// # Errors
-    /// [`TrustError`].
-    pub fn from_pem(pem: &[u8]) -> Result<Self, TrustError> {
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(pem) {
-            roots.add(certificate.map_err(TrustError::Pem)?).map_err(TrustError::Certificate)?;
-        }
-        if roots.is_empty() {
-            return Err(TrustError::Empty);
-        }
-        Ok(Self(Arc::new(roots)))
-    }
-}
-
-impl std::fmt::Debug for TrustAnchors {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "TrustAnchors({})", self.0.len())
-    }
-}
 
 /// A server, and how to reach it.
 #[derive(Clone)]
@@ -165,14 +111,7 @@ fn handshake_error(error: std::io::Error) -> NetError {
 }
 
 fn config(trust: &TrustAnchors) -> Arc<ClientConfig> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .expect("the provider has cipher suites of TLS 1.3")
-        .with_root_certificates(Arc::clone(&trust.0))
-        .with_no_client_auth();
+    let mut config = ClientConfig::clone(&trust.client_config());
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    config.resumption = Resumption::disabled();
-    config.enable_early_data = false;
     Arc::new(config)
 }

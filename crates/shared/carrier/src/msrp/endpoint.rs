@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use rand::Rng;
 use rcseal_rcs::msrp::{Frame, Method, Path, Start, Uri};
+use rcseal_rcs::sdp::Fingerprint;
 use rcseal_rcs::transport::CarrierMessageId;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
@@ -20,7 +21,7 @@ use super::session::{Session, seed};
 use super::stream::Connection;
 use super::{Inlet, MsrpConfig, Protection};
 use crate::reach::Place;
-use crate::tls::Fingerprint;
+use crate::tls::fingerprint_of;
 
 /// Connections that name one session and were not judged yet: the right one, and some of somebody else's.
 const CANDIDATES_MAX: usize = 4;
@@ -360,7 +361,7 @@ async fn greet(inner: &Inner, tcp: TcpStream) -> Option<()> {
         None => (Connection::new(Box::new(tcp)), None),
         Some(config) => {
             let tls = TlsAcceptor::from(Arc::clone(config)).accept(tcp).await.ok()?;
-            let fingerprint = tls.get_ref().1.peer_certificates().and_then(<[_]>::first).map(Fingerprint::of);
+            let fingerprint = tls.get_ref().1.peer_certificates().and_then(<[_]>::first).map(fingerprint_of);
             (Connection::new(Box::new(tls)), fingerprint)
         }
     };

@@ -106,7 +106,7 @@ impl CarrierSettings {
     /// What the transport is told.
     ///
     /// # Errors
-    /// [`CliError::CarrierSettings`], [`CliError::CarrierTls`].
+    /// [`CliError::CarrierSettings`], [`CliError::Trust`], [`CliError::CarrierTls`].
     pub(super) fn transport(&self) -> Result<SipTransportConfig, CliError> {
         let own = self.number.parse().map_err(|_| CliError::CarrierSettings)?;
         let domain = self.domain.parse().map_err(|_| CliError::CarrierSettings)?;
@@ -191,10 +191,10 @@ impl CarrierSettings {
             self.domain,
             match self.access_name() {
                 "trunk" => "by a trunk that needs no password".to_owned(),
-                "unregistered" => "not registered".to_owned(),
+                "unregistered" => "does not register".to_owned(),
                 _ if self.password.is_some() =>
-                    format!("registered as {} with a password", self.user.as_deref().unwrap_or(&self.number)),
-                _ => "registered without a password".to_owned(),
+                    format!("registers as {} with a password", self.user.as_deref().unwrap_or(&self.number)),
+                _ => "registers without a password".to_owned(),
             }
         );
         text.push_str(&match self.sessions.as_str() {

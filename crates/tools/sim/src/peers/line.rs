@@ -12,7 +12,7 @@ use rand::Rng;
 use rcseal_carrier::auth::{Credentials, Password};
 use rcseal_carrier::sip::{Access, Config, PagerMessage, Peer, StartError, Timers, Trunk, UserAgent, Wire};
 use rcseal_carrier::sip_transport::SipTransportError;
-use rcseal_carrier::tls::{TlsSetupError, TrustAnchors};
+use rcseal_carrier::tls::{TlsSetupError, TrustAnchors, TrustError};
 use rcseal_carrier::transport::{Answer, Inbound};
 use rcseal_rcs::chat;
 use rcseal_rcs::frame::{Assembly, AssemblyLimits, Damage, FrameId, Kind, Progress, find_in, split};
@@ -60,9 +60,12 @@ pub enum LineError {
     /// The transport did not start.
     #[error("the transport did not start")]
     Transport(#[from] SipTransportError),
-    /// The carrier's authority cannot be read, or no certificate of our own be made.
+    /// The carrier's authority cannot be read.
     #[error("the carrier's authority cannot be read")]
-    Trust(#[from] TlsSetupError),
+    Trust(#[from] TrustError),
+    /// No certificate of our own could be made.
+    #[error("no certificate of our own could be made")]
+    Certificate(#[from] TlsSetupError),
     /// The carrier's authority cannot be opened.
     #[error("the carrier's authority cannot be opened")]
     Authority(#[from] std::io::Error),
@@ -79,6 +82,7 @@ impl LineError {
             Self::Start(error) => error.code(),
             Self::Transport(error) => error.code(),
             Self::Trust(error) => error.code(),
+            Self::Certificate(error) => error.code(),
             Self::Authority(_) => "line_authority",
             Self::Register(failure) => failure.code(),
         }
