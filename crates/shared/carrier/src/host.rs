@@ -115,13 +115,7 @@ impl HostStack {
         content_encoding: Option<String>,
         body: Vec<u8>,
     ) -> Answer {
-        match self.inbox.offer(from, content_type, content_encoding, body) {
-            Ok(answer) => match timeout(self.config.answer_patience, answer).await {
-                Ok(Ok(answer)) => answer,
-                Ok(Err(_)) | Err(_) => Answer::TryLater,
-            },
-            Err(refusal) => refusal,
-        }
+        self.inbox.put(from, content_type, content_encoding, body, self.config.answer_patience).await
     }
 
     /// The host's stack is gone for good: nothing more comes in, and every send fails.

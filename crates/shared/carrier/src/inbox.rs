@@ -1,13 +1,15 @@
 //! What came in and was not answered yet, bounded.
 //!
-//! A carrier's stack gives a message to the inbox and gets a place to wait for the answer; whoever holds the transport takes the messages
-//! out in order and answers each once it is durable. Both bounds refuse at once rather than wait: a sender that is told "later" keeps its
-//! message, one that is left waiting may believe it delivered.
+//! A transport puts a message into the inbox and waits for the answer that its carrier is to get; whoever holds the transport takes the
+//! messages out in order and answers each once it is durable. Both bounds refuse at once rather than wait: a sender that is told "later"
+//! keeps its message, one that is left waiting may believe it delivered.
 
 use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
+use std::time::Duration;
 
 use rcseal_rcs::transport::Sender;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::timeout;
 
 use crate::transport::{Answer, Inbound};
 
@@ -42,8 +44,26 @@ impl Inbox {
         }
     }
 
-    /// Puts a message in. The answer arrives on the receiver; the error is the answer where there is no room.
-    pub(crate) fn offer(
+    /// Puts a message in and waits for its answer, for so long at most.
+    pub(crate) async fn put(
+        &self,
+        from: Sender,
+        content_type: String,
+        content_encoding: Option<String>,
+        body: Vec<u8>,
+        patience: Duration,
+    ) -> Answer {
+        match self.offer(from, content_type, content_encoding, body) {
+            Ok(answer) => match timeout(patience, answer).await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(_)) | Err(_) => Answer::TryLater,
+            },
+            Err(refusal) => refusal,
+        }
+    }
+
+    /// The answer arrives on the receiver; the error is the answer where there is no room.
+    fn offer(
         &self,
         from: Sender,
         content_type: String,

@@ -541,12 +541,6 @@ struct InboxInlet {
 impl Inlet for InboxInlet {
     async fn take(&self, message: Received) -> Answer {
         let content_type = message.content_type.as_str().to_owned();
-        match self.inbox.offer(self.from.clone(), content_type, None, message.body) {
-            Ok(answer) => match timeout(self.patience, answer).await {
-                Ok(Ok(answer)) => answer,
-                Ok(Err(_)) | Err(_) => Answer::TryLater,
-            },
-            Err(refusal) => refusal,
-        }
+        self.inbox.put(self.from.clone(), content_type, None, message.body, self.patience).await
     }
 }
