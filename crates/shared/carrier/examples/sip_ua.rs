@@ -72,7 +72,7 @@ fn read(mut arguments: impl Iterator<Item = String>) -> Result<Arguments, Failur
             "--tag" => tags.push(next()?),
             "--t1-ms" => t1 = Some(Duration::from_millis(next()?.parse()?)),
             "--send" => {
-                tasks.push(Task::Send(next()?.parse()?, "text/plain;charset=UTF-8".to_owned(), next()?.into_bytes()))
+                tasks.push(Task::Send(next()?.parse()?, "text/plain;charset=UTF-8".to_owned(), next()?.into_bytes()));
             }
             "--send-file" => tasks.push(Task::Send(next()?.parse()?, next()?, std::fs::read(next()?)?)),
             "--options" => tasks.push(Task::Options(next()?.parse()?)),

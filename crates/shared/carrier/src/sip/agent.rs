@@ -14,7 +14,7 @@ use tokio::sync::{Mutex as AsyncMutex, Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::config::{Access, Config, ICSI_MESSAGE, StartError};
+use super::config::{Access, Config, ICSI_MESSAGE, StartError, Wire};
 use super::dialog::{Dialog, Dialogs, IncomingInvite};
 use super::link::{self, Connection};
 use super::message::{HEAD_LEN_MAX, Method};
@@ -71,10 +71,10 @@ impl Core {
 
     /// Our contact on a way, without parameters of the header.
     pub(super) fn contact_uri(&self, connection: &Connection) -> String {
-        let transport = match self.config.wire.name() {
-            "UDP" => "",
-            "TCP" => ";transport=tcp",
-            _ => ";transport=tls",
+        let transport = match self.config.wire {
+            Wire::Udp => "",
+            Wire::Tcp => ";transport=tcp",
+            Wire::Tls(_) => ";transport=tls",
         };
         format!("sip:{}@{}{transport}", self.config.own.as_str(), self.reachable_at(connection))
     }

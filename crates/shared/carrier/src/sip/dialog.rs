@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
 use rcseal_rcs::number::PhoneNumber;
+use rcseal_rcs::sdp::CONTENT_TYPE as SDP;
 use rcseal_rcs::transport::{SendFailure, Sender};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
@@ -23,9 +24,6 @@ use super::table::ServerKey;
 
 /// The most hops of a session's route.
 const ROUTE_MAX: usize = 16;
-
-/// The media type of session descriptions.
-const SDP: &str = "application/sdp";
 
 /// A session as both ends name it.
 struct Legs {
@@ -185,7 +183,7 @@ pub(super) async fn invite(core: &Arc<Core>, to: &PhoneNumber, sdp: Bytes) -> Re
     let mut draft = Draft::new(core, Method::Invite, to);
     draft.wants_contact = true;
     draft.extra.push(("Content-Type", SDP.to_owned()));
-    draft.extra.push(("Allow", "INVITE, ACK, BYE, CANCEL, MESSAGE, OPTIONS".to_owned()));
+    draft.extra.push(("Allow", inbound::ALLOW.to_owned()));
     draft.service(core, ICSI_SESSION);
     let mut conversation = [0; 16];
     rand::Rng::fill_bytes(&mut rand::rng(), &mut conversation);

@@ -46,28 +46,29 @@ fn find_outside(text: &str, wanted: impl Fn(u8) -> bool) -> Option<usize> {
     None
 }
 
-/// The elements of a list, trimmed; empty ones are passed over.
+/// What stands between these separators outside quotes and angle brackets, trimmed; empty pieces are passed over.
+fn split_outside(text: &str, separator: u8) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    let pieces = std::iter::from_fn(move || {
+        let text = rest?;
+        let (piece, behind) = match find_outside(text, |byte| byte == separator) {
+            Some(at) => (&text[..at], Some(&text[at + 1..])),
+            None => (text, None),
+        };
+        rest = behind;
+        Some(trim(piece))
+    });
+    pieces.filter(|piece| !piece.is_empty())
+}
+
+/// Without space at either end.
+fn trim(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
+}
+
+/// The elements of a list.
 pub(super) fn split_list(value: &str) -> impl Iterator<Item = &str> {
-    let mut rest = Some(value);
-    std::iter::from_fn(move || {
-        loop {
-            let text = rest?;
-            let element = match find_outside(text, |byte| byte == b',') {
-                Some(at) => {
-                    rest = Some(&text[at + 1..]);
-                    &text[..at]
-                }
-                None => {
-                    rest = None;
-                    text
-                }
-            };
-            let element = element.trim_matches([' ', '\t']);
-            if !element.is_empty() {
-                return Some(element);
-            }
-        }
-    })
+    split_outside(value, b',')
 }
 
 /// An address with what may stand round it: `"Name" <uri>;parameters` or `uri;parameters`.
@@ -84,41 +85,16 @@ impl<'a> NameAddr<'a> {
             // Without brackets, what follows a semicolon is the header's and not the URI's (RFC 3261, section 20.10).
             None => text.split_at(text.find(';').unwrap_or(text.len())),
         };
-        let (uri, parameters) = (uri.trim_matches([' ', '\t']), parameters.trim_matches([' ', '\t']));
+        let (uri, parameters) = (trim(uri), trim(parameters));
         (is_uri(uri) && (parameters.is_empty() || parameters.starts_with(';'))).then_some(Self { uri, parameters })
     }
 }
 
 /// The parameters in `;name=value;name`, in order. A quoted value keeps its quotes.
 pub(super) fn parameters(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
-    let mut rest = Some(text);
-    std::iter::from_fn(move || {
-        loop {
-            let text = rest?;
-            let one = match find_outside(text, |byte| byte == b';') {
-                Some(at) => {
-                    rest = Some(&text[at + 1..]);
-                    &text[..at]
-                }
-                None => {
-                    rest = None;
-                    text
-                }
-            };
-            let one = one.trim_matches([' ', '\t']);
-            if !one.is_empty() {
-                let trim = |part: &'_ str| part.trim_matches([' ', '\t']).len();
-                return Some(match one.split_once('=') {
-                    None => (one, None),
-                    Some((name, value)) => {
-                        let (name_len, value_len) = (trim(name), trim(value));
-                        let name = name.trim_start_matches([' ', '\t']).get(..name_len).unwrap_or(name);
-                        let value = value.trim_start_matches([' ', '\t']).get(..value_len).unwrap_or(value);
-                        (name, Some(value))
-                    }
-                });
-            }
-        }
+    split_outside(text, b';').map(|parameter| match parameter.split_once('=') {
+        Some((name, value)) => (trim(name), Some(trim(value))),
+        None => (parameter, None),
     })
 }
 
@@ -138,7 +114,7 @@ impl<'a> Via<'a> {
     pub(super) fn parse(text: &'a str) -> Option<Self> {
         let semicolon = text.find(';')?;
         let (hop, parameters) = text.split_at(semicolon);
-        let hop = hop.trim_matches([' ', '\t']);
+        let hop = trim(hop);
         let space = hop.find([' ', '\t'])?;
         let protocol = hop[..space].strip_prefix("SIP/2.0/")?;
         let sent_by = hop[space..].trim_start_matches([' ', '\t']);

@@ -18,7 +18,7 @@ use super::write::Writer;
 use crate::transport::{Answer, Inbound};
 
 /// What we take requests of.
-const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, MESSAGE, OPTIONS";
+pub(super) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, MESSAGE, OPTIONS";
 
 /// What we take bodies of.
 const ACCEPT: &str = "message/cpim, message/imdn+xml, text/plain, application/sdp";

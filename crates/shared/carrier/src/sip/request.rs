@@ -116,7 +116,7 @@ pub(super) struct Draft {
     pub(super) route: Vec<String>,
     pub(super) extra: Vec<(&'static str, String)>,
     pub(super) body: Bytes,
-    /// Whether the caller has its own contact for each way: filled in when a way is known.
+    /// Whether it names our contact, which depends on the way that it leaves by.
     pub(super) wants_contact: bool,
 }
 
@@ -160,6 +160,21 @@ impl Draft {
         self.extra.push(("Contribution-ID", CarrierMessageId::from_random(contribution).as_str().to_owned()));
     }
 
+    /// The beginning of this request, and of those that are about it and repeat it: its acknowledgement after a refusal, its cancellation.
+    fn head(&self, core: &Core, connection: &Connection, branch: &str, method: &str, to: &str) -> Writer {
+        let mut writer = Writer::request(method, &self.uri);
+        writer.field("Via", &format!("SIP/2.0/{} {};branch={branch};rport", core.config.wire.name(), connection.local));
+        writer.field("Max-Forwards", "70");
+        for route in &self.route {
+            writer.field("Route", &format!("<{route}>"));
+        }
+        writer.field("From", &self.from);
+        writer.field("To", to);
+        writer.field("Call-ID", &self.call_id);
+        writer.field("CSeq", &format!("{} {method}", self.cseq));
+        writer
+    }
+
     fn write(
         &self,
         core: &Core,
@@ -167,16 +182,7 @@ impl Draft {
         branch: &str,
         authorizations: &[(&str, String)],
     ) -> Result<Bytes, SendFailure> {
-        let mut writer = Writer::request(self.method.as_str(), &self.uri);
-        writer.field("Via", &format!("SIP/2.0/{} {};branch={branch};rport", core.config.wire.name(), connection.local));
-        writer.field("Max-Forwards", "70");
-        for route in &self.route {
-            writer.field("Route", &format!("<{route}>"));
-        }
-        writer.field("From", &self.from);
-        writer.field("To", &self.to);
-        writer.field("Call-ID", &self.call_id);
-        writer.field("CSeq", &format!("{} {}", self.cseq, self.method.as_str()));
+        let mut writer = self.head(core, connection, branch, self.method.as_str(), &self.to);
         if self.wants_contact {
             let contact = match self.method {
                 Method::Register => core.registrars_contact(connection),
@@ -326,31 +332,14 @@ impl Draft {
         branch: &str,
         answer: &Message,
     ) -> Result<Bytes, SendFailure> {
-        let mut writer = Writer::request("ACK", &self.uri);
-        writer.field("Via", &format!("SIP/2.0/{} {};branch={branch};rport", core.config.wire.name(), connection.local));
-        writer.field("Max-Forwards", "70");
-        for route in &self.route {
-            writer.field("Route", &format!("<{route}>"));
-        }
-        writer.field("From", &self.from);
-        writer.field("To", answer.header("To").unwrap_or(&self.to));
-        writer.field("Call-ID", &self.call_id);
-        writer.field("CSeq", &format!("{} ACK", self.cseq));
+        let to = answer.header("To").unwrap_or(&self.to);
+        let writer = self.head(core, connection, branch, "ACK", to);
         writer.finish(&[]).map_err(|_| SendFailure::Unfit)
     }
 
     /// Takes an INVITE back. Its own answer is of no interest; the INVITE's is waited for.
     async fn cancel(&self, core: &Core, connection: &Connection, branch: &str) {
-        let mut writer = Writer::request("CANCEL", &self.uri);
-        writer.field("Via", &format!("SIP/2.0/{} {};branch={branch};rport", core.config.wire.name(), connection.local));
-        writer.field("Max-Forwards", "70");
-        for route in &self.route {
-            writer.field("Route", &format!("<{route}>"));
-        }
-        writer.field("From", &self.from);
-        writer.field("To", &self.to);
-        writer.field("Call-ID", &self.call_id);
-        writer.field("CSeq", &format!("{} CANCEL", self.cseq));
+        let writer = self.head(core, connection, branch, "CANCEL", &self.to);
         if let Ok(bytes) = writer.finish(&[]) {
             let _ = connection.send(&bytes).await;
         }
