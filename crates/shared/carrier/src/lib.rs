@@ -1,9 +1,20 @@
 //! Sockets to carriers.
 //!
-//! Every way into a carrier is a [`transport::Transport`]: our own SIP and MSRP user agent ([`sip`], [`msrp`],
-//! together [`sip_transport`]), or a stack that the host
-//! has already and lends by callbacks ([`host`]). File transfer over HTTP ([`ft`]) moves blobs beside it. What is carried is opaque
-//! here: this crate has no key and reads no message.
+//! Every way into a carrier is a [`transport::Transport`]: our own SIP and MSRP user agent, or a stack that the host has already and lends
+//! by callbacks. File transfer over HTTP moves blobs beside it. What is carried is opaque here: this crate has no key and reads no message.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`transport`] | the trait, and what comes in through it |
+//! | [`sip_transport`] | SIP messages and MSRP sessions as one transport, by length |
+//! | [`sip`], [`msrp`] | its halves: a user agent, and sessions |
+//! | [`host`] | a host's own stack as a transport |
+//! | [`ft`] | upload to and download from a carrier's content server |
+//! | [`auth`] | how passwords and SIMs answer challenges, in all of SIP, MSRP and HTTP |
+//! | [`tls`] | whom we trust: authorities, and fingerprints in session descriptions |
+//! | `outbound` | what every transport does to a message before it sends it |
+//! | `inbox` | what came in and was not answered yet |
+//! | `reach` | which addresses strangers may have us connect to |
 
 pub mod auth;
 pub mod ft;
