@@ -1,8 +1,8 @@
 //! Addresses of files on content servers. They come from descriptors that peers send.
 
-use std::net::IpAddr;
-
 use http::Uri;
+
+use crate::reach::Place;
 
 /// The longest address that is read; signed ones reach some two kilobytes.
 const URL_LEN_MAX: usize = 4096;
@@ -132,7 +132,7 @@ impl ContentUrl {
     /// Whether it names this machine, literally.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        self.host == "localhost" || self.host.parse().is_ok_and(|address| Place::of(address) == Place::Loopback)
     }
 }
 
