@@ -4,7 +4,34 @@
 //! the device's place in its networks: its own services, the router at home, the machines beside a server. An address is judged here by where
 //! it lies, after a name was looked up and before anything is sent; forms of IPv6 that stand for an address of IPv4 are judged as that one.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use tokio::net::{TcpStream, lookup_host};
+
+/// Addresses of one name that are tried.
+const ADDRESSES_MAX: usize = 4;
+
+/// Connects to an address that was judged: the name is not asked for again in between. An error is that of the last address.
+pub(crate) async fn connect<E>(
+    host: &str,
+    port: u16,
+    judge: impl Fn(IpAddr) -> Result<(), E>,
+    unreachable: impl Fn(io::Error) -> E,
+) -> Result<TcpStream, E> {
+    let mut failure = unreachable(io::ErrorKind::NotFound.into());
+    for address in lookup_host((host, port)).await.map_err(&unreachable)?.take(ADDRESSES_MAX) {
+        if let Err(refusal) = judge(address.ip()) {
+            failure = refusal;
+            continue;
+        }
+        match TcpStream::connect(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failure = unreachable(error),
+        }
+    }
+    Err(failure)
+}
 
 /// Where an address lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

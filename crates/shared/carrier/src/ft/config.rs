@@ -2,9 +2,10 @@
 //!
 //! | address | allowed |
 //! |---|---|
-//! | `https`, a public address | yes |
-//! | `https` or `http`, loopback or a private network | only an origin that the configuration names: the upload address, [`FtConfig::with_origin`] |
-//! | `http`, elsewhere | only after [`Dangerous::allow_plain_http`] |
+//! | public | yes |
+//! | elsewhere: this machine, a private network | only of an origin that the configuration names: the upload address, [`FtConfig::with_origin`] |
+//!
+//! Plain `http` is spoken to this machine alone, unless [`Dangerous::allow_plain_http`] allows it everywhere.
 //!
 //! A redirect is judged like any other address, is followed three times at most, and never leads from TLS to plain HTTP. Credentials go
 //! to the origin of the upload address only.

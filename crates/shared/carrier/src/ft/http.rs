@@ -4,7 +4,6 @@
 //! server does, the call ends: connecting, silence and the whole transfer have limits.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,7 +18,6 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
@@ -27,12 +25,10 @@ use tokio_rustls::TlsConnector;
 use super::FtClient;
 use super::error::{Forbidden, FtError, Stage};
 use super::url::{ContentUrl, UrlError};
+use crate::reach;
 
 /// Redirects that are followed: a content server in front of a storage service needs one.
 const REDIRECTS_MAX: u32 = 3;
-
-/// Addresses of one name that are tried.
-const ADDRESSES_MAX: usize = 4;
 
 /// The longest descriptor or other answer that is read whole.
 const ANSWER_LEN_MAX: usize = 64 << 10;
@@ -255,7 +251,8 @@ impl FtClient {
     }
 
     async fn connect(&self, url: &ContentUrl) -> Result<Box<dyn Stream>, FtError> {
-        let tcp = self.connect_tcp(url).await?;
+        let judge = |address| self.config.check_address(url, address).map_err(FtError::from);
+        let tcp = reach::connect(url.host(), url.port(), judge, FtError::Unreachable).await?;
         // Requests are written whole; waiting for more to send with them only adds delay.
         tcp.set_nodelay(true).map_err(FtError::Unreachable)?;
         if !url.is_tls() {
@@ -271,24 +268,6 @@ impl FtClient {
             }
         })?;
         Ok(Box::new(tls))
-    }
-
-    /// Connects to an address that was judged: the name is not asked for again in between.
-    async fn connect_tcp(&self, url: &ContentUrl) -> Result<TcpStream, FtError> {
-        let addresses: Vec<SocketAddr> =
-            lookup_host((url.host(), url.port())).await.map_err(FtError::Unreachable)?.take(ADDRESSES_MAX).collect();
-        let mut failure = FtError::Unreachable(std::io::ErrorKind::NotFound.into());
-        for address in addresses {
-            if let Err(forbidden) = self.config.check_address(url, address.ip()) {
-                failure = forbidden.into();
-                continue;
-            }
-            match TcpStream::connect(address).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => failure = FtError::Unreachable(error),
-            }
-        }
-        Err(failure)
     }
 }
 

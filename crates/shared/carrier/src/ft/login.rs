@@ -1,13 +1,13 @@
 //! Digest authentication with a content server: a request, a challenge, the request again.
 
 use http::header;
+use tokio::time::Instant;
 
 use super::FtClient;
 use super::error::FtError;
 use super::http::{Answer, Call};
 use super::url::ContentUrl;
 use crate::auth::{Challenge, Session};
-use tokio::time::Instant;
 
 /// Challenges that one request answers: the first, and one more for a nonce that has become too old.
 const CHALLENGES_MAX: u32 = 2;

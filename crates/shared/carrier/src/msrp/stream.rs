@@ -1,6 +1,7 @@
 //! Connections, with and without TLS, and frames on them while a session is not there yet.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,19 +9,15 @@ use rcseal_rcs::msrp::{Frame, Parser};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::error::OpenError;
-use crate::reach::Place;
+use crate::reach::{self, Place};
 
 /// A connection, whatever is under it.
 pub(super) trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
-
-/// Addresses of one name that are tried.
-const ADDRESSES_MAX: usize = 4;
 
 /// Bytes read at once.
 pub(super) const READ_LEN: usize = 16 << 10;
@@ -46,7 +43,11 @@ impl Connection {
     ) -> Result<Self, OpenError> {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let connecting = async {
-            let tcp = connect(bare, port, within).await?;
+            let judge = |address: IpAddr| match within {
+                Some(within) if !within.may_lead_to(Place::of(address)) => Err(OpenError::Forbidden),
+                Some(_) | None => Ok(()),
+            };
+            let tcp = reach::connect(bare, port, judge, OpenError::Unreachable).await?;
             tcp.set_nodelay(true).map_err(OpenError::Unreachable)?;
             let Some(config) = tls else { return Ok(Self::new(Box::new(tcp))) };
             let name = ServerName::try_from(bare.to_owned()).map_err(|_| OpenError::Address)?;
@@ -80,22 +81,6 @@ impl Connection {
         };
         timeout(limit, reading).await.map_err(|_| OpenError::Timeout)?
     }
-}
-
-/// Connects to an address that was judged: the name is not asked for again in between.
-async fn connect(host: &str, port: u16, within: Option<Place>) -> Result<TcpStream, OpenError> {
-    let mut failure = OpenError::Unreachable(io::ErrorKind::NotFound.into());
-    for address in lookup_host((host, port)).await.map_err(OpenError::Unreachable)?.take(ADDRESSES_MAX) {
-        if within.is_some_and(|within| !within.may_lead_to(Place::of(address.ip()))) {
-            failure = OpenError::Forbidden;
-            continue;
-        }
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => failure = OpenError::Unreachable(error),
-        }
-    }
-    Err(failure)
 }
 
 /// A certificate that the verifier refused, told from a network that failed. With TLS 1.3 the peer's refusal of *our* certificate arrives
