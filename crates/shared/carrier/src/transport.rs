@@ -33,7 +33,8 @@ pub struct CarrierCapabilities {
     pub contacts: Vec<Vec<String>>,
 }
 
-/// Something that came in. It counts as taken by us only once [`Inbound::accept`] was called, which is for after it is durable.
+/// Something that came in. It counts as taken by us only once it was [answered](Inbound::answer) with [`Answer::Accepted`], which is for after
+/// it is durable.
 pub struct Inbound {
     /// Who sends, as the carrier says or as the message claims.
     pub from: Sender,
@@ -59,6 +60,19 @@ pub enum Answer {
     TryLater,
     /// It cannot be understood (400).
     Malformed,
+}
+
+impl Answer {
+    /// The status of SIP, and of MSRP, that says so.
+    pub(crate) const fn status(self) -> u16 {
+        match self {
+            Self::Accepted => 200,
+            Self::UnsupportedMedia => 415,
+            Self::TooLarge => 413,
+            Self::TryLater => 503,
+            Self::Malformed => 400,
+        }
+    }
 }
 
 impl Inbound {

@@ -20,7 +20,6 @@ use tokio::time::timeout;
 use super::error::SessionError;
 use super::stream::{Connection, READ_LEN, Wire};
 use super::{Inlet, MsrpLimits};
-use crate::transport::Answer;
 
 /// Frames between a sender and the writing task: a few, since the bytes are counted elsewhere.
 const WRITE_QUEUE: usize = 8;
@@ -420,13 +419,7 @@ impl Reader {
         let (inlet, replies) = (Arc::clone(&self.inlet), self.replies.clone());
         tokio::spawn(async move {
             let (range, wants_report) = (message.range(), message.wants_success_report);
-            let status = match inlet.take(message).await {
-                Answer::Accepted => 200,
-                Answer::UnsupportedMedia => 415,
-                Answer::TooLarge => 413,
-                Answer::TryLater => 503,
-                Answer::Malformed => 400,
-            };
+            let status = inlet.take(message).await.status();
             let report = if wants_report || status != 200 { frame.report(seed(), range, Status(status)) } else { None };
             for frame in [frame.response(status), report].into_iter().flatten() {
                 // The session has ended: whoever sent this will not take silence for an answer.

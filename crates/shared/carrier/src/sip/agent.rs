@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use super::config::{Access, Config, ICSI_MESSAGE, StartError, Wire};
 use super::dialog::{Dialog, Dialogs, IncomingInvite};
 use super::link::{self, Connection};
+use super::lock;
 use super::message::{HEAD_LEN_MAX, Method};
 use super::register::{self, Registration};
 use super::request::{Authorizations, Draft};
@@ -116,13 +117,13 @@ impl Core {
     pub(super) fn route(&self) -> Vec<String> {
         match self.config.trunk() {
             Some(trunk) => trunk.route.clone(),
-            None => self.service_route.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            None => lock(&self.service_route).clone(),
         }
     }
 
     /// Remembers how a refusal is acknowledged.
     pub(super) fn keep_ack(&self, branch: String, ack: Bytes) {
-        let mut acks = self.refused_acks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut acks = lock(&self.refused_acks);
         if acks.len() >= ACKS_MAX {
             acks.pop_front();
         }

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use bytes::Bytes;
 use rcseal_rcs::number::PhoneNumber;
@@ -18,6 +18,7 @@ use super::agent::Core;
 use super::config::ICSI_SESSION;
 use super::field::NameAddr;
 use super::inbound::{self, Call};
+use super::lock;
 use super::message::{Message, Method};
 use super::request::Draft;
 use super::table::ServerKey;
@@ -49,10 +50,6 @@ pub(super) struct Dialogs {
     standing: Mutex<HashMap<DialogKey, Arc<Legs>>>,
     ringing: Mutex<HashMap<ServerKey, Arc<watch::Sender<bool>>>>,
     max: usize,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Dialogs {

@@ -3,7 +3,7 @@
 //! Only the next hop is listened to. Who sends is what the message claims in `From`, unless the message came over a trusted trunk and says
 //! whom the core asserts. A message is answered when its consumer answers; until then its retransmissions are absorbed.
 
-use std::sync::{Arc, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use rcseal_rcs::number::PhoneNumber;
@@ -12,6 +12,7 @@ use rcseal_rcs::transport::Sender;
 use super::agent::{Core, token};
 use super::field::NameAddr;
 use super::link::{Origin, is_known};
+use super::lock;
 use super::message::{Message, Method, Start};
 use super::table::{Seen, ServerKey};
 use super::write::Writer;
@@ -124,7 +125,7 @@ fn acknowledge_again(core: &Core, answer: &Message, status: u16, origin: &Origin
     let ack = if status < 300 {
         core.dialogs.ack_of(answer)
     } else {
-        let acks = core.refused_acks.lock().unwrap_or_else(PoisonError::into_inner);
+        let acks = lock(&core.refused_acks);
         acks.iter().find(|(branch, _)| branch == answer.branch()).map(|(_, ack)| ack.clone())
     };
     if let Some(ack) = ack {
@@ -217,10 +218,7 @@ fn message(core: &Arc<Core>, call: Call) {
                 let writer = call.writer(200);
                 call.answer(writer, &[]);
             }
-            Answer::UnsupportedMedia => call.refuse(415),
-            Answer::TooLarge => call.refuse(413),
-            Answer::TryLater => call.refuse(503),
-            Answer::Malformed => call.refuse(400),
+            refusal => call.refuse(refusal.status()),
         }
         drop(room);
     }));

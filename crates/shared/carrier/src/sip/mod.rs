@@ -30,8 +30,15 @@ mod stream;
 mod table;
 mod write;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 pub use agent::{PagerMessage, UserAgent};
 pub use config::{Access, Config, ICSI_MESSAGE, ICSI_SESSION, Limits, Peer, StartError, Timers, Trunk, Wire};
 pub use dialog::{Dialog, IncomingInvite};
 pub use register::Registration;
 pub use stream::count_messages;
+
+/// Nothing that is done under a lock here leaves its state half changed, so that a panic elsewhere does not spoil it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,6 +1,6 @@
 //! The registration (RFC 3261, section 10).
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rcseal_rcs::transport::SendFailure;
@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::agent::Core;
 use super::field::{self, NameAddr};
+use super::lock;
 use super::message::{Message, Method, Start};
 use super::request::{Draft, failure, registers};
 
@@ -106,7 +107,7 @@ async fn ask(core: &Core, expires: Duration) -> Result<Duration, SendFailure> {
     // A contact that we registered over a way that is gone would be tried for every message until it ends by itself.
     let connection = core.connection().await?;
     let contact = core.contact_uri(&connection);
-    let earlier = core.registered_contact.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let earlier = lock(&core.registered_contact).clone();
     if let Some(earlier) = earlier.filter(|earlier| *earlier != contact) {
         draft.extra.push(("Contact", format!("<{earlier}>;expires=0")));
     }
@@ -116,14 +117,13 @@ async fn ask(core: &Core, expires: Duration) -> Result<Duration, SendFailure> {
         let answer = draft.send_any(core).await?;
         match answer.start() {
             Start::Response { status: 200..=299 } => {
-                *core.registered_contact.lock().unwrap_or_else(PoisonError::into_inner) =
-                    (asked > 0).then_some(contact);
+                *lock(&core.registered_contact) = (asked > 0).then_some(contact);
                 let route = answer
                     .list("Service-Route")
                     .take(ROUTE_MAX)
                     .filter_map(NameAddr::parse)
                     .map(|hop| hop.uri.to_owned());
-                *core.service_route.lock().unwrap_or_else(PoisonError::into_inner) = route.collect();
+                *lock(&core.service_route) = route.collect();
                 return Ok(Duration::from_secs(granted(core, &answer).unwrap_or(asked).into()));
             }
             Start::Response { status: 423 } if !is_last => {

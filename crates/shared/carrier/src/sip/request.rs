@@ -6,7 +6,7 @@
 //! request that a peer gets to see, since whoever has such an answer can try passwords on it. For the same reason a registrar or proxy that
 //! had an answer by SHA-256 is not answered by MD5 later.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use rcseal_rcs::number::PhoneNumber;
@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout_at};
 use super::agent::{Core, token};
 use super::config::Access;
 use super::link::{Connection, DATAGRAM_SEND_MAX};
+use super::lock;
 use super::message::{Message, Method, Start};
 use super::write::Writer;
 use crate::auth::{Challenge, Session};
@@ -78,7 +79,7 @@ impl Asker {
 
 impl Authorizations {
     fn slots(&self) -> MutexGuard<'_, [Slot; 3]> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// What goes along with a request to `uri` unasked.

@@ -5,11 +5,12 @@
 //! bounded; of the answers, the oldest go first, and a request that is retransmitted after that counts as new.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+use super::lock;
 use super::message::{Message, Method};
 
 /// Answers that may wait for one request of ours: a provisional one or two, and the final one.
@@ -17,10 +18,6 @@ const ANSWERS_WAITING_MAX: usize = 8;
 
 /// Bytes of answers that are kept for retransmitted requests. An answer repeats what its request had of hops, up to a head's length.
 const ANSWERS_LEN_MAX: usize = 8 << 20;
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// Our requests that wait for answers.
 #[derive(Default)]
