@@ -14,14 +14,12 @@ mod tests;
 pub use receive::{Content, UnwrapError, Unwrapped, Wrapper, unwrap};
 
 use crate::cpim::{self, Address, ContentHeader, Header, Message};
+use crate::frame;
 use crate::imdn::{self, Notification};
 use crate::number::{Domain, PhoneNumber};
 use crate::stamp::Timestamp;
 use crate::text::{MediaType, TextError};
 use crate::transport::{Carriage, CarrierMessage, CarrierMessageId, ReceiptRequest};
-
-/// The media type of a frame in bytes.
-pub const FRAME_CONTENT_TYPE: &str = "application/vnd.rcseal.frame";
 
 /// The media type of a frame as text, and of text.
 pub const TEXT_CONTENT_TYPE: &str = "text/plain;charset=UTF-8";
@@ -84,7 +82,7 @@ pub fn wrap(
     }
     let (content_type, body) = match &message.carriage {
         Carriage::Framed { is_text, bytes } => {
-            let content_type = if *is_text { TEXT_CONTENT_TYPE } else { FRAME_CONTENT_TYPE };
+            let content_type = if *is_text { TEXT_CONTENT_TYPE } else { frame::MEDIA_TYPE };
             (content_type, bytes.clone())
         }
         Carriage::Verbatim { headers: verbatim, content_type, body } => {

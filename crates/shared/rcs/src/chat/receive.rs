@@ -93,9 +93,7 @@ impl Unwrapped {
     /// The value of a header of the wrapper that stands exactly once; the name without regard to case.
     #[must_use]
     pub fn header(&self, namespace: &str, name: &str) -> Option<&str> {
-        let is_it =
-            |header: &&Header| header.namespace() == Some(namespace) && header.name().eq_ignore_ascii_case(name);
-        let mut found = self.headers.iter().filter(is_it);
+        let mut found = self.headers.iter().filter(|header| header.is(namespace, name));
         let first = found.next()?;
         found.next().is_none().then_some(first.value())
     }

@@ -42,7 +42,7 @@ fn a_frame_arrives_byte_for_byte_with_its_id() {
     assert_eq!(came.from, Some(number("+15551230001")));
     assert_eq!(came.date_time, Some(Timestamp::from_millis(1_000_000)));
     assert_eq!(came.wrapper, Wrapper::Intact);
-    let content_type = FRAME_CONTENT_TYPE.to_owned();
+    let content_type = frame::MEDIA_TYPE.to_owned();
     assert_eq!(came.content, Content::Body { content_type, body: vec![0, 255, 13, 10, 13, 10, 1] });
 }
 

@@ -194,6 +194,11 @@ impl Header {
     pub fn value(&self) -> &str {
         self.value.as_str()
     }
+
+    /// Whether it is that header.
+    pub(crate) fn is(&self, namespace: &str, name: &str) -> bool {
+        self.namespace() == Some(namespace) && self.name.eq_ignore_ascii_case(name)
+    }
 }
 
 /// Core headers that are fields of [`Message`] or that the writer makes itself.
@@ -264,8 +269,7 @@ impl Message {
     /// Every value of a header about the message, in order. The name is compared without regard to case.
     #[must_use]
     pub fn values(&self, namespace: &str, name: &str) -> Vec<&str> {
-        let is_it = |header: &&Header| header.namespace() == Some(namespace) && header.name.eq_ignore_ascii_case(name);
-        self.headers.iter().filter(is_it).map(Header::value).collect()
+        self.headers.iter().filter(|header| header.is(namespace, name)).map(Header::value).collect()
     }
 
     /// The value of a header that stands exactly once. A header that stands twice says nothing: the two readers of a message might

@@ -13,9 +13,7 @@ impl Message {
         line(&mut out, "From", &address(&self.from));
         line(&mut out, "To", &address(&self.to));
         let mut prefixes = Prefixes::avoiding(&self.headers);
-        let is_id =
-            |header: &Header| header.namespace() == Some(IMDN) && header.name().eq_ignore_ascii_case("Message-ID");
-        let id_first = usize::from(self.headers.first().is_some_and(is_id));
+        let id_first = usize::from(self.headers.first().is_some_and(|header| header.is(IMDN, "Message-ID")));
         let (first, rest) = self.headers.split_at(id_first);
         first.iter().for_each(|header| prefixes.write(&mut out, header));
         if let Some(date_time) = self.date_time {

@@ -108,10 +108,7 @@ pub fn find_in(content_type: Option<&str>, content_encoding: Option<&str>, body:
             Inflated::Broken(bytes) => {
                 // What came out before the break says more than that it broke.
                 found = find(&bytes);
-                if found.parts.is_empty() && found.damage.is_empty() {
-                    return Found::damaged(Damage::Inflate);
-                }
-                return found;
+                return if found.is_nothing() { Found::damaged(Damage::Inflate) } else { found };
             }
         }
     }

@@ -34,9 +34,6 @@ pub const FRAME_VERSION: u8 = 1;
 /// The media type of a binary part. A courtesy to whoever looks: parts are recognised by their bytes.
 pub const MEDIA_TYPE: &str = "application/vnd.rcseal.frame";
 
-/// The media type of a part as text.
-pub const TEXT_MEDIA_TYPE: &str = "text/plain;charset=UTF-8";
-
 /// Bytes that a part adds to its payload: 52 before, 8 behind. A multiple of three, so that as text they are 80 characters exactly.
 pub const PART_OVERHEAD: usize = 60;
 

@@ -197,14 +197,11 @@ pub(super) struct Frame<'a> {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Part {
     bytes: Vec<u8>,
-    kind: Kind,
-    number: u16,
-    of: u16,
-    whole_len: usize,
-    digest: Digest,
+    fields: Fields,
 }
 
-/// What the header of a sound part says.
+/// What is looked up often of a sound part: what its header says, and its payload's digest.
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Fields {
     kind: Kind,
     number: u16,
@@ -250,7 +247,7 @@ impl Part {
         bytes.extend_from_slice(&header);
         bytes.extend_from_slice(payload);
         bytes.extend_from_slice(&part_check(&header, digest));
-        Self { bytes, kind, number, of: cut.of, whole_len: cut.whole_len, digest }
+        Self { bytes, fields: Fields { kind, number, of: cut.of, whole_len: cut.whole_len, digest } }
     }
 
     /// The part that `bytes` are, no more and no less: for parts that were kept.
@@ -281,7 +278,7 @@ impl Part {
             return Err(bytes);
         }
         match Fields::verify(&bytes) {
-            Ok(fields) => Ok(Self::with(bytes, fields)),
+            Ok(fields) => Ok(Self { bytes, fields }),
             Err(_) => Err(bytes),
         }
     }
@@ -289,12 +286,7 @@ impl Part {
     /// Makes a part of bytes whose length is the one they claim.
     pub(super) fn verify(bytes: Vec<u8>) -> Result<Self, Damage> {
         let fields = Fields::verify(&bytes)?;
-        Ok(Self::with(bytes, fields))
-    }
-
-    fn with(bytes: Vec<u8>, fields: Fields) -> Self {
-        let Fields { kind, number, of, whole_len, digest } = fields;
-        Self { bytes, kind, number, of, whole_len, digest }
+        Ok(Self { bytes, fields })
     }
 
     /// Its binary form: what is kept, and what a transport that is safe for binary carries.
@@ -335,25 +327,25 @@ impl Part {
     /// What the frame carries.
     #[must_use]
     pub const fn kind(&self) -> Kind {
-        self.kind
+        self.fields.kind
     }
 
     /// Its number, from 1.
     #[must_use]
     pub const fn number(&self) -> u16 {
-        self.number
+        self.fields.number
     }
 
     /// How many parts the frame has.
     #[must_use]
     pub const fn of(&self) -> u16 {
-        self.of
+        self.fields.of
     }
 
     /// How long the whole blob is.
     #[must_use]
     pub const fn whole_len(&self) -> usize {
-        self.whole_len
+        self.fields.whole_len
     }
 
     /// Its piece of the blob.
@@ -376,7 +368,7 @@ impl Part {
 
     /// The digest of its payload.
     pub(super) const fn digest(&self) -> Digest {
-        self.digest
+        self.fields.digest
     }
 
     /// Its piece of the blob, in the memory that held the part.
@@ -390,7 +382,7 @@ impl Part {
 
 impl fmt::Debug for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kind, number, of, whole_len, .. } = self;
+        let Fields { kind, number, of, whole_len, .. } = self.fields;
         write!(f, "Part({:?}, {kind:?}, {number} of {of}, whole of {whole_len})", self.id())
     }
 }

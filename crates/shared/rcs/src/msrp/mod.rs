@@ -40,7 +40,7 @@ pub use assembly::{Added, Assembler, AssemblyError, AssemblyLimits, Received};
 pub use frame::{Flag, Frame, FrameError, FrameHeader, Method, Start, Status, TransactionId};
 pub use outgoing::{Outgoing, message_id};
 pub use parser::{MsrpError, Parser};
-pub use range::ByteRange;
+pub use range::{ByteRange, RangeError};
 pub use uri::{Path, Uri, UriError};
 
 /// Bytes of body in one chunk that we write: what deployed clients write, and well below what relays pass on (8,000 did, 16,000 did
