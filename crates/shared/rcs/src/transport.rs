@@ -210,7 +210,11 @@ mod tests {
             (Carriage::Framed { is_text: true, bytes: b"part".to_vec() }, "Framed { is_text: true, len: 4 }"),
             (
                 Carriage::Verbatim {
-                    headers: vec![VerbatimHeader { namespace: "n".into(), name: "Subject".into(), value: "dinner".into() }],
+                    headers: vec![VerbatimHeader {
+                        namespace: "n".into(),
+                        name: "Subject".into(),
+                        value: "dinner".into(),
+                    }],
                     content_type: "text/plain".into(),
                     body: b"dinner at eight".to_vec(),
                 },
