@@ -7,9 +7,12 @@
 //! | [`proxy`] | a TCP proxy with faults |
 //! | [`matrix`] | every mode, carrier, pair of platforms and state as a run |
 //! | [`peers`] | Kamailio, linphone and SIPp |
+//! | [`story`], [`search`] | what every story needs: words to look for, and the search of a relay's disk for them |
 
 pub mod carrier;
 pub mod data;
 pub mod matrix;
 pub mod peers;
 pub mod proxy;
+pub mod search;
+pub mod story;

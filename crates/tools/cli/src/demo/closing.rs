@@ -40,7 +40,7 @@ pub(super) async fn relay_disk(stage: &Stage, cast: &Cast, evidence: &mut Eviden
          (as they are, in hex, in base64): none is there. What has to be there was found:\n      {}",
         found.files,
         found.bytes / 1000,
-        search.len(),
+        search.forms_len(),
         controls.join(", ")
     ))
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use rcseal_sim::search::Search;
 use zeroize::Zeroizing;
 
 use super::inside::Inside;
-use super::search::Search;
 use super::stage::{Phone, StepError};
 
 /// Bytes of the photo that are looked for, at a time.

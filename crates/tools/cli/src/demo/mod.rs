@@ -10,7 +10,7 @@
 //! | [`change`] | the steps in which keys change |
 //! | [`stage`] | processes, and their end |
 //! | [`telling`] | what is printed, and the report |
-//! | [`evidence`], [`search`], [`closing`] | what is looked for, how, and what came of it |
+//! | [`evidence`], [`closing`] | what is looked for ([`rcseal_sim::search`]), and what came of it |
 //! | [`carrier`] | another demo: two phones over a simulated carrier, in this process |
 //! | [`web`] | the same two phones on a page, with what carrier and relay see between them |
 
@@ -21,7 +21,6 @@ mod closing;
 mod evidence;
 mod inside;
 mod photo;
-mod search;
 mod stage;
 mod story;
 mod telling;
@@ -124,11 +123,5 @@ fn keep(stage: &mut Stage, cast: &Cast, output: Output) {
 
 /// An error and its causes, on one line.
 fn explain(error: &StepError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    crate::safe_text::one_line(&text)
+    crate::safe_text::one_line(&rcseal_sim::story::with_causes(error))
 }

@@ -29,6 +29,8 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use rcseal_carrier::host::{HostCallbacks, HostConfig, HostStack};
 use rcseal_carrier::transport::{Answer, CarrierCapabilities};
+use rcseal_client::client::CarrierOptions;
+use rcseal_client::{Client, ClientError};
 use rcseal_rcs::chat;
 use rcseal_rcs::feature::FeatureTags;
 use rcseal_rcs::frame::FRAME_VERSION;
@@ -141,7 +143,19 @@ impl SimCarrier {
         self.attach_with(own, TransportProfile::from(&self.profile.transport), our_tags())
     }
 
-    /// The same with a transport and tags of one's own choice.
+    /// A phone joins and its client is lent its stack. The answer is to be kept: a carrier does not keep its members' stacks.
+    ///
+    /// # Errors
+    /// Those of the client.
+    pub async fn lend(self: &Arc<Self>, own: &PhoneNumber, client: &Client) -> Result<Arc<HostStack>, ClientError> {
+        let stack = self.attach(own);
+        let patience = Duration::from_millis(self.profile.patience_ms);
+        let options = CarrierOptions { number: own.clone(), patience };
+        client.attach_transport(options, Arc::clone(&stack) as _).await?;
+        Ok(stack)
+    }
+
+    /// The same as [`SimCarrier::attach`] with a transport and tags of one's own choice.
     #[must_use]
     pub fn attach_with(
         self: &Arc<Self>,

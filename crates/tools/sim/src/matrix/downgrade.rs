@@ -7,15 +7,16 @@
 use rand::rngs::StdRng;
 use rcseal_client::ClientError;
 use rcseal_engine::message::{MessageState, MessageView};
-use rcseal_engine::policy::{DeliveryMode, EntryKind, FallbackPolicy, PolicyError, PolicyScope, Subject};
+use rcseal_engine::policy::{DeliveryMode, FallbackPolicy, PolicyError, PolicyScope, Subject};
 use rcseal_wire::id::MessageId;
 
 use super::MatrixError;
 use super::cell::{Cell, have_arrived};
-use super::legacy::{LENS, in_an_hour, limit_over};
+use super::legacy::{LENS, limit_over};
 use super::outcome::{Direction, Fate, Told};
-use super::story::{Pair, until, words};
+use super::story::{LIMIT, Pair, has_downgrade_entry, until};
 use crate::carrier::SimCarrier;
+use crate::story::{in_an_hour, words};
 
 const PAGE: usize = 200;
 
@@ -58,7 +59,7 @@ pub(super) async fn play(
 /// Whether the far phone shows the notice, which came end to end.
 async fn is_shown(pair: &Pair, notice: MessageId) -> Result<bool, MatrixError> {
     let phones = [&pair.near, &pair.far];
-    let shown = until(&phones, super::story::LIMIT, || async {
+    let shown = until(&phones, LIMIT, || async {
         let found = pair.far.client.message(pair.conversation, pair.near.account, notice).await?;
         Ok(found.filter(|notice| notice.encryption.is_end_to_end()).map(|_| ()))
     });
@@ -105,30 +106,18 @@ async fn send(
     })
     .await?;
     let shown = new_in_thread(pair, before).await?;
-    let (mut decision, mut has_downgrade_entry) = (None, false);
+    let (mut decision, mut is_journalled) = (None, false);
     let fate = match id {
         Err(code) => Fate::Refused(code),
         Ok(id) => {
             decision = near.client.decision_of(id).await?;
-            let entries = near.client.journal(0, PAGE).await?;
-            has_downgrade_entry =
-                entries.iter().any(|entry| entry.message == Some(id) && entry.kind == EntryKind::Downgrade);
+            is_journalled = has_downgrade_entry(&near.client, id).await?;
             let message = near.client.message(pair.conversation, near.account, id).await?;
             fate_of(cell, message.as_ref(), &shown, (&mark, &text))
         }
     };
-    Ok(Told {
-        direction: Direction::Out,
-        len: text.len(),
-        carrier_could_read: carrier.could_read(mark.as_bytes()),
-        mark,
-        fate,
-        decision,
-        relay_could_read: false,
-        has_downgrade_entry,
-        shown: shown.len(),
-        is_foreign: false,
-    })
+    let told = Told::new(Direction::Out, (&mark, &text), fate, carrier);
+    Ok(Told { decision, has_downgrade_entry: is_journalled, shown: shown.len(), ..told })
 }
 
 fn fate_of(cell: &Cell, message: Option<&MessageView>, shown: &[String], (mark, text): (&str, &str)) -> Fate {
@@ -140,6 +129,6 @@ fn fate_of(cell: &Cell, message: Option<&MessageView>, shown: &[String], (mark, 
         Some(MessageState::Failed { reason }) => Fate::Failed(reason.code()),
         Some(MessageState::Delivered | MessageState::Read) => Fate::Believed,
         Some(state) => Fate::Unconfirmed(state.as_str()),
-        None => Fate::Lost("its sender has it no more".to_owned()),
+        None => Fate::Lost("unknown"),
     }
 }

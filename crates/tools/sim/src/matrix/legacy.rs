@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rcseal_client::ClientError;
-use rcseal_engine::UnixMillis;
 use rcseal_engine::capability::NumberKey;
 use rcseal_engine::plain::{PlainError, PlainMessageView, PlainSender, PlainState};
-use rcseal_engine::policy::{DeliveryMode, EntryKind, FallbackPolicy, PolicyScope, StoredDecision, Subject};
+use rcseal_engine::policy::{DeliveryMode, FallbackPolicy, PolicyScope, StoredDecision, Subject};
 use rcseal_rcs::number::PhoneNumber;
 
 use super::MatrixError;
@@ -16,9 +15,10 @@ use super::cell::{Cell, have_arrived};
 use super::outcome::{Direction, Fate, Told};
 use super::phone::Phone;
 use super::relay::Relay;
-use super::story::{numbers, until, words};
+use super::story::{has_downgrade_entry, numbers, until};
 use crate::carrier::{Origin, SimCarrier, StandardPhone};
 use crate::data::{Event, FallbackWord, Step};
+use crate::story::{in_an_hour, words};
 
 /// How long a readable message may take, one way. A carrier that never takes it keeps the sender's app waiting, which shows.
 pub(super) const LIMIT: Duration = Duration::from_secs(15);
@@ -26,8 +26,6 @@ pub(super) const LIMIT: Duration = Duration::from_secs(15);
 pub(super) const REFUSED_LIMIT: Duration = Duration::from_millis(600);
 /// Lengths of the messages: a readable one is as long as a carrier takes, and no frames are cut.
 pub(super) const LENS: [usize; 2] = [60, 900];
-/// How long the user's word and leave count.
-const HOUR_MS: u64 = 3_600_000;
 const PAGE: usize = 100;
 
 type Played = (Vec<Told>, Vec<String>);
@@ -38,11 +36,6 @@ fn policy(word: FallbackWord) -> FallbackPolicy {
         FallbackWord::Verify => FallbackPolicy::Verify,
         FallbackWord::Downgrade => FallbackPolicy::Downgrade,
     }
-}
-
-pub(super) fn in_an_hour() -> UnixMillis {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    UnixMillis(u64::try_from(since.as_millis()).unwrap_or(0) + HOUR_MS)
 }
 
 pub(super) async fn play(
@@ -99,8 +92,7 @@ async fn send_out(
     let before = far.shown().borrow().len();
     let record_before = carrier.record().len();
     let sent = near.client.send_plain(far_number.clone(), text.clone()).await;
-    let mut decision = None;
-    let mut has_downgrade_entry = false;
+    let (mut decision, mut is_journalled) = (None, false);
     let fate = match sent {
         Err(ClientError::Plain(PlainError::Refused(refused))) => {
             decision = Some(StoredDecision { message: None, ..*refused });
@@ -112,24 +104,12 @@ async fn send_out(
             let written = Written { order, mark: &mark, text: &text, before, record_before };
             let message = await_plain(cell, near, far, far_number, carrier, &written).await?;
             decision = near.client.decision_of(message.id).await?;
-            let entries = near.client.journal(0, PAGE).await?;
-            has_downgrade_entry =
-                entries.iter().any(|entry| entry.message == Some(message.id) && entry.kind == EntryKind::Downgrade);
+            is_journalled = has_downgrade_entry(&near.client, message.id).await?;
             fate_of(cell, far, &message, &written)
         }
     };
-    Ok(Told {
-        direction: Direction::Out,
-        len: text.len(),
-        carrier_could_read: carrier.could_read(mark.as_bytes()),
-        mark,
-        fate,
-        decision,
-        relay_could_read: false,
-        has_downgrade_entry,
-        shown: far.shown().borrow().len() - before,
-        is_foreign: false,
-    })
+    let told = Told::new(Direction::Out, (&mark, &text), fate, carrier);
+    Ok(Told { decision, has_downgrade_entry: is_journalled, shown: far.shown().borrow().len() - before, ..told })
 }
 
 /// How long a readable message is waited for: a carrier that delivers none is not waited for long.
@@ -235,16 +215,6 @@ async fn send_back(
         // The far phone is not ours to vouch for, and its carrier is as it is.
         None => Fate::Unconfirmed("foreign"),
     };
-    Ok(Told {
-        direction: Direction::Back,
-        len: text.len(),
-        carrier_could_read: carrier.could_read(mark.as_bytes()),
-        mark,
-        shown: usize::from(matches!(fate, Fate::Readable { .. })),
-        fate,
-        decision: None,
-        relay_could_read: false,
-        has_downgrade_entry: false,
-        is_foreign: true,
-    })
+    let shown = usize::from(matches!(fate, Fate::Readable { .. }));
+    Ok(Told { shown, is_foreign: true, ..Told::new(Direction::Back, (&mark, &text), fate, carrier) })
 }

@@ -13,7 +13,6 @@
 //! | `story.rs`, `downgrade.rs`, `legacy.rs` | what happens in a cell: end to end, readable by leave, and without a client at the far end |
 //! | `faults.rs` | cells behind a proxy with faults |
 //! | `outcome.rs`, `table.rs` | what came of it, and how it is told |
-//! | `search.rs` | looking for words on the relay's disk |
 
 mod cell;
 mod downgrade;
@@ -22,7 +21,6 @@ mod legacy;
 mod outcome;
 mod phone;
 mod relay;
-mod search;
 mod story;
 mod table;
 
@@ -43,6 +41,7 @@ pub use self::phone::Phone;
 pub use self::relay::Relay;
 pub use self::story::play;
 use crate::data::{DataError, World};
+use crate::search::Search;
 
 /// Cells that are run at once: they wait more than they compute.
 const JOBS: usize = 10;
@@ -232,23 +231,22 @@ pub async fn run(
 /// Looks for the marks of every message on the relay's disk. Answers whether the search finds what must be there.
 async fn search_relay(relay: Relay, finished: &mut [Finished]) -> Result<bool, MatrixError> {
     // A relay's store names the origin nowhere, but the file of its certificate begins like every such file.
-    const MUST_BE_THERE: &[u8] = b"-----BEGIN CERTIFICATE-----";
+    const MUST_BE_THERE: &str = "-----BEGIN CERTIFICATE-----";
     let folder = relay.stop().await;
-    let outcomes = || finished.iter().filter_map(|finished| finished.outcome.as_ref().ok());
-    let mut wanted = vec![MUST_BE_THERE.to_vec()];
-    wanted.extend(outcomes().flat_map(|outcome| &outcome.messages).map(|told| told.mark.as_bytes().to_vec()));
+    let mut search = Search::default();
+    search.add(MUST_BE_THERE, MUST_BE_THERE.as_bytes());
+    let outcomes = finished.iter().filter_map(|finished| finished.outcome.as_ref().ok());
+    for told in outcomes.flat_map(|outcome| &outcome.messages) {
+        search.add(&told.mark, told.mark.as_bytes());
+    }
     let path = folder.path().to_owned();
-    let searched = tokio::task::spawn_blocking(move || search::found_in(&path, &wanted)).await;
+    let searched = tokio::task::spawn_blocking(move || search.run(&path)).await;
     let found = searched
         .map_err(|_| MatrixError::Slow)?
         .map_err(|source| MatrixError::Io { what: "a search of the relay's disk", source })?;
-    let mut index = 0;
-    for finished in finished {
-        let Ok(outcome) = &mut finished.outcome else { continue };
-        for told in &mut outcome.messages {
-            index += 1;
-            told.relay_could_read |= found.contains(&index);
-        }
+    let outcomes = finished.iter_mut().filter_map(|finished| finished.outcome.as_mut().ok());
+    for told in outcomes.flat_map(|outcome| &mut outcome.messages) {
+        told.relay_could_read |= found.hits.contains_key(&told.mark);
     }
-    Ok(found.contains(&0))
+    Ok(found.hits.contains_key(MUST_BE_THERE))
 }

@@ -2,6 +2,8 @@
 
 use rcseal_engine::policy::{Choice, ConsentState, DeliveryMode, Reader, StoredDecision};
 
+use crate::carrier::SimCarrier;
+
 /// Who sent it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
@@ -12,7 +14,7 @@ pub enum Direction {
 }
 
 /// What became of one message.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// It arrived, by this end-to-end way, as was decided.
     Delivered(DeliveryMode),
@@ -31,8 +33,8 @@ pub enum Fate {
     Believed,
     /// The sender's app says that it failed.
     Failed(&'static str),
-    /// It did not arrive, and nobody knows.
-    Lost(String),
+    /// It did not arrive, and nobody knows; what its sender has it for.
+    Lost(&'static str),
 }
 
 impl Fate {
@@ -79,6 +81,23 @@ pub struct Told {
 }
 
 impl Told {
+    /// A message of a client of ours without a decision, so far, that a carrier had a chance to read.
+    #[must_use]
+    pub fn new(direction: Direction, (mark, text): (&str, &str), fate: Fate, carrier: &SimCarrier) -> Self {
+        Self {
+            direction,
+            len: text.len(),
+            mark: mark.to_owned(),
+            fate,
+            decision: None,
+            carrier_could_read: carrier.could_read(mark.as_bytes()),
+            relay_could_read: false,
+            has_downgrade_entry: false,
+            shown: 0,
+            is_foreign: false,
+        }
+    }
+
     /// Who could read it, beside those who were meant to.
     #[must_use]
     pub fn unnamed_readers(&self) -> Vec<&'static str> {

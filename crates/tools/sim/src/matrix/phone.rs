@@ -5,10 +5,8 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rcseal_carrier::host::HostStack;
-use rcseal_client::client::CarrierOptions;
 use rcseal_client::net::Timeouts;
 use rcseal_client::vault::{Argon2Params, SoftwareKeyVault, Unlock};
 use rcseal_client::{Client, ClientError, Config};
@@ -46,11 +44,6 @@ struct Running {
     task: JoinHandle<Result<(), ClientError>>,
 }
 
-/// Servers on loopback answer at once, unless a proxy keeps them from it.
-fn timeouts() -> Timeouts {
-    Timeouts::default()
-}
-
 fn vault(folder: &Path, kind: KeyVaultKind) -> Result<SoftwareKeyVault, MatrixError> {
     let unlock = match kind {
         KeyVaultKind::Hardware => Unlock::KeyFile,
@@ -65,7 +58,7 @@ fn vault(folder: &Path, kind: KeyVaultKind) -> Result<SoftwareKeyVault, MatrixEr
 
 async fn open(folder: &Path, platform: &Platform, relay: &Relay) -> Result<Client, MatrixError> {
     let vault = vault(&folder.join("vault"), platform.key_vault)?;
-    let config = Config { folder: folder.join("client"), trust: relay.trust().clone(), timeouts: timeouts() };
+    let config = Config { folder: folder.join("client"), trust: relay.trust().clone(), timeouts: Timeouts::default() };
     Ok(Client::open(config, Arc::new(vault)).await?)
 }
 
@@ -119,11 +112,7 @@ impl Phone {
             let _ = carrier.attach_standard(&self.number);
             return Ok(());
         }
-        let stack = carrier.attach(&self.number);
-        let patience = Duration::from_millis(carrier.profile().patience_ms);
-        let options = CarrierOptions { number: self.number.clone(), patience };
-        self.client.attach_transport(options, Arc::clone(&stack) as _).await?;
-        self.stack = Some(stack);
+        self.stack = Some(carrier.lend(&self.number, &self.client).await?);
         Ok(())
     }
 

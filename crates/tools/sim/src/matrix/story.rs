@@ -7,14 +7,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rand::SeedableRng as _;
 use rand::rngs::StdRng;
-use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use rcseal_client::{Client, ClientError};
 use rcseal_engine::message::{MessageState, MessageView};
 use rcseal_engine::policy::{DeliveryMode, EntryKind, JournalEntry, RoutePreference, Subject};
 use rcseal_engine::send::SendError;
 use rcseal_rcs::number::PhoneNumber;
-use rcseal_wire::content::Body;
 use rcseal_wire::id::{ConversationId, MessageId};
 use tokio::time::{Instant, sleep};
 
@@ -27,6 +26,7 @@ use super::phone::Phone;
 use super::relay::Relay;
 use crate::carrier::SimCarrier;
 use crate::data::{Event, Step};
+use crate::story::{texts, words};
 
 /// How long something may take that has to happen. Many times what it takes on a machine that does much else.
 pub(super) const LIMIT: Duration = Duration::from_secs(40);
@@ -43,18 +43,6 @@ const PAGE: usize = 500;
 pub(super) const OUT_LENS: [usize; 3] = [60, 2_000, 16_000];
 /// Lengths of the answers.
 pub(super) const BACK_LENS: [usize; 2] = [60, 2_000];
-
-/// Words that stand in one message and nowhere else, and the message.
-pub(super) fn words(rng: &mut StdRng, len: usize) -> (String, String) {
-    let mark = format!("{:016x}", rng.next_u64());
-    let mut text = format!("Dear, {mark} is what I meant. ");
-    while text.len() < len {
-        text.extend((0..rng.random_range(2..9)).map(|_| char::from(rng.random_range(b'a'..=b'z'))));
-        text.push(' ');
-    }
-    text.truncate(len.max(40));
-    (mark, text)
-}
 
 /// Numbers that no two cells share.
 pub(super) fn numbers(cell_number: usize) -> Result<(PhoneNumber, PhoneNumber), MatrixError> {
@@ -200,18 +188,6 @@ impl Pair {
     }
 }
 
-pub(super) async fn texts(
-    client: &Client,
-    conversation: ConversationId,
-) -> Result<Vec<(MessageView, String)>, MatrixError> {
-    let messages = client.messages(conversation, None, PAGE).await?;
-    let text = |message: MessageView| match message.content.as_ref()?.body() {
-        Body::Text(text) => Some(text.clone()).map(|text| (message, text)),
-        _ => None,
-    };
-    Ok(messages.into_iter().filter_map(text).collect())
-}
-
 type Played = (Vec<Told>, Vec<String>);
 
 async fn between_clients(
@@ -304,7 +280,7 @@ async fn meet(
     let pair = Pair { near, far, conversation };
     let arrived = |client: &Client, text: String| {
         let client = client.clone();
-        async move { Ok(texts(&client, conversation).await?.iter().any(|(_, known)| *known == text).then_some(())) }
+        async move { Ok(texts(&client, conversation, PAGE).await?.iter().any(|(_, known)| *known == text).then_some(())) }
     };
     let phones = [&pair.near, &pair.far];
     let opened = until(&phones, LIMIT, || arrived(&pair.far.client, opening.clone())).await?;
@@ -369,27 +345,33 @@ async fn await_hand_over(pair: &Pair, sent: &[Sent]) -> Result<(), MatrixError> 
     done.await.map(|_| ())
 }
 
-async fn journal(client: &Client) -> Result<Vec<JournalEntry>, MatrixError> {
-    Ok(client.journal(0, PAGE).await?)
+/// What the journal says of a message.
+async fn entries_of(client: &Client, id: MessageId) -> Result<Vec<JournalEntry>, MatrixError> {
+    let entries = client.journal(0, PAGE).await?;
+    Ok(entries.into_iter().filter(|entry| entry.message == Some(id)).collect())
+}
+
+/// Whether the journal has it that a message went readable.
+pub(super) async fn has_downgrade_entry(client: &Client, id: MessageId) -> Result<bool, MatrixError> {
+    Ok(entries_of(client, id).await?.iter().any(|entry| entry.kind == EntryKind::Downgrade))
 }
 
 /// Looks a message up on both sides and at the carrier.
 async fn look_up(pair: &Pair, sent: &Sent, carrier: &SimCarrier) -> Result<Told, MatrixError> {
     let (from, to) = pair.sides(sent.direction);
-    let arrived: Vec<MessageView> = texts(&to.client, pair.conversation)
+    let arrived: Vec<MessageView> = texts(&to.client, pair.conversation, PAGE)
         .await?
         .into_iter()
         .filter(|(message, text)| *text == sent.text && message.sender.account == from.account)
         .map(|(message, _)| message)
         .collect();
-    let (mut decision, mut has_downgrade_entry) = (None, false);
+    let (mut decision, mut is_journalled) = (None, false);
     let fate = match sent.id {
         Err(code) => Fate::Refused(code),
         Ok(id) => {
             decision = from.client.decision_of(id).await?;
-            let entries: Vec<JournalEntry> =
-                journal(&from.client).await?.into_iter().filter(|entry| entry.message == Some(id)).collect();
-            has_downgrade_entry = entries.iter().any(|entry| entry.kind == EntryKind::Downgrade);
+            is_journalled = has_downgrade_entry(&from.client, id).await?;
+            let entries = entries_of(&from.client, id).await?;
             let fallback = entries.iter().find(|entry| entry.kind == EntryKind::Fallback);
             let message = from.client.message(pair.conversation, from.account, id).await?;
             let state = message.as_ref().map(|message| message.state);
@@ -401,22 +383,12 @@ async fn look_up(pair: &Pair, sent: &Sent, carrier: &SimCarrier) -> Result<Told,
                 },
                 (None, Some(MessageState::Failed { reason })) => Fate::Failed(reason.code()),
                 (None, Some(MessageState::Undecryptable { reason })) => Fate::Failed(reason.code()),
-                (None, state) => Fate::Lost(format!("its sender believes that it is {:?}", state)),
+                (None, state) => Fate::Lost(state.map_or("unknown", MessageState::as_str)),
             }
         }
     };
-    Ok(Told {
-        direction: sent.direction,
-        len: sent.text.len(),
-        mark: sent.mark.clone(),
-        fate,
-        decision,
-        carrier_could_read: carrier.could_read(sent.mark.as_bytes()),
-        relay_could_read: false,
-        has_downgrade_entry,
-        shown: arrived.len(),
-        is_foreign: false,
-    })
+    let told = Told::new(sent.direction, (&sent.mark, &sent.text), fate, carrier);
+    Ok(Told { decision, has_downgrade_entry: is_journalled, shown: arrived.len(), ..told })
 }
 
 /// Nothing stands in a conversation that no phone wrote, nothing twice, and nothing that came readable.
@@ -436,7 +408,7 @@ async fn check_conversations(
         })
         .collect();
     for phone in [&pair.near, &pair.far] {
-        let texts = texts(&phone.client, pair.conversation).await?;
+        let texts = texts(&phone.client, pair.conversation, PAGE).await?;
         for (message, text) in &texts {
             if injected.iter().any(|injected| text.contains(injected)) {
                 wrongs.push("the carrier's own words stand in a conversation".to_owned());

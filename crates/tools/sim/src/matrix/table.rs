@@ -11,6 +11,7 @@ use super::faults::FaultyCell;
 use super::outcome::{Fate, Told};
 use super::{Finished, Run};
 use crate::data::{Event, Expectation};
+use crate::story::with_causes;
 
 /// Names of cells, one a line, with what each stands for.
 pub(super) fn list(cells: &[Cell], faulty: &[FaultyCell]) {
@@ -25,17 +26,6 @@ pub(super) fn list(cells: &[Cell], faulty: &[FaultyCell]) {
 /// Says why there is no report.
 pub(super) fn complain(error: &(dyn std::error::Error + 'static)) {
     eprintln!("rcseal-sim: {}", with_causes(error));
-}
-
-/// An error and its causes, on one line.
-fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
 }
 
 /// Cells that are shown in one row.
@@ -175,8 +165,11 @@ pub(super) fn explain(run: &Run) {
                     eprintln!("{id}: {wrong}");
                 }
                 for told in &outcome.messages {
-                    if let Fate::Lost(why) = &told.fate {
-                        eprintln!("{id}: lost, {:?} of {} bytes: {why}", told.direction, told.len);
+                    if let Fate::Lost(state) = told.fate {
+                        eprintln!(
+                            "{id}: lost, {:?} of {} bytes: its sender has it for {state}",
+                            told.direction, told.len
+                        );
                     }
                     for reader in told.unnamed_readers() {
                         eprintln!("{id}: {:?} of {} bytes could be read by the {reader}", told.direction, told.len);

@@ -1,6 +1,5 @@
 //! `rcseal-sim peers`: every run against real peers, as one report.
 
-use std::error::Error;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,6 +10,7 @@ use rcseal_report::{Format, Report, Row};
 
 use super::runs::RunError;
 use super::{missing_program, runs, version};
+use crate::story::with_causes;
 
 /// What it can be told.
 #[derive(Debug, clap::Args)]
@@ -94,15 +94,4 @@ fn count_panics() -> Arc<AtomicU64> {
         before(panic);
     }));
     count
-}
-
-fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -8,11 +8,11 @@ use rcseal_engine::capability::NumberKey;
 use rcseal_engine::plain::{PlainError, PlainState};
 use rcseal_engine::policy::{ConsentState, DeliveryMode, EntryKind, FallbackPolicy, PolicyScope, Subject};
 use rcseal_sim::carrier::StandardPhone;
+use rcseal_sim::story::{in_an_hour, words};
 use rcseal_wire::content::Body;
 
 use super::said::carrier_reads;
-use super::scene::{CAROL_NUMBER, LIMIT, PAGE, Scene, in_an_hour, phone_number, until};
-use super::story::words;
+use super::scene::{CAROL_NUMBER, LIMIT, PAGE, Scene, phone_number, until};
 use crate::demo::stage::{StepError, ensure};
 use crate::demo::telling::Telling;
 

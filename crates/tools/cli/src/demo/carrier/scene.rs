@@ -6,14 +6,12 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use rcseal_carrier::host::HostStack;
-use rcseal_client::client::CarrierOptions;
 use rcseal_client::net::{Timeouts, TrustAnchors};
 use rcseal_client::vault::{SoftwareKeyVault, Unlock};
 use rcseal_client::{Client, ClientError, Config};
-use rcseal_engine::UnixMillis;
 use rcseal_engine::account::NewAccount;
 use rcseal_engine::message::MessageView;
 use rcseal_engine::policy::{DeliveryMode, RoutePreference, Subject};
@@ -21,7 +19,7 @@ use rcseal_rcs::number::PhoneNumber;
 use rcseal_server::{RunningServer, Server, Submitted, Watcher, init};
 use rcseal_sim::carrier::SimCarrier;
 use rcseal_sim::data::CarrierProfile;
-use rcseal_wire::content::Body;
+use rcseal_sim::story;
 use rcseal_wire::id::{AccountId, ConversationId, Custody, MailboxId, Platform};
 use rcseal_wire::origin::Origin;
 use tempfile::TempDir;
@@ -42,8 +40,6 @@ pub(crate) const CAROL_NUMBER: &str = "+14155550103";
 pub(crate) const LIMIT: Duration = Duration::from_secs(40);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(10);
-/// How long the user's word and leave count.
-const HOUR_MS: u64 = 3_600_000;
 /// Messages read at once: more than a demo has.
 pub(crate) const PAGE: usize = 200;
 /// Submissions that are remembered: more than anybody looks at.
@@ -117,22 +113,15 @@ impl Phone {
     }
 
     async fn join(&mut self, carrier: &Arc<SimCarrier>) -> Result<(), StepError> {
-        let stack = carrier.attach(&self.number);
-        let patience = Duration::from_millis(carrier.profile().patience_ms);
-        let options = CarrierOptions { number: self.number.clone(), patience };
-        self.client.attach_transport(options, Arc::clone(&stack) as _).await?;
-        self.stack = Some(stack);
+        self.stack = Some(carrier.lend(&self.number, &self.client).await?);
         Ok(())
     }
 
     /// The texts of a conversation, the oldest first.
     pub(crate) async fn texts(&self, conversation: ConversationId) -> Result<Vec<(MessageView, String)>, StepError> {
-        let messages = self.client.messages(conversation, None, PAGE).await?;
-        let text = |message: MessageView| match message.content.as_ref()?.body() {
-            Body::Text(text) => Some(text.clone()).map(|text| (message, text)),
-            _ => None,
-        };
-        Ok(messages.into_iter().rev().filter_map(text).collect())
+        let mut texts = story::texts(&self.client, conversation, PAGE).await?;
+        texts.reverse();
+        Ok(texts)
     }
 
     async fn stop(&mut self) {
@@ -280,10 +269,4 @@ where
 /// A number out of a text of this program's.
 pub(crate) fn phone_number(text: &str) -> Result<PhoneNumber, StepError> {
     text.parse().map_err(|_| StepError::NotShown { what: "a phone number".to_owned() })
-}
-
-/// Until when the user's word and leave count.
-pub(crate) fn in_an_hour() -> UnixMillis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    UnixMillis(u64::try_from(since.as_millis()).unwrap_or(0) + HOUR_MS)
 }

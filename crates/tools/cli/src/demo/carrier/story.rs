@@ -1,35 +1,24 @@
 //! The steps of the demo over a carrier: what goes end to end, what the journal and the record say, and what is on the relay's disk.
 
+use rand::SeedableRng as _;
 use rand::rngs::StdRng;
-use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use rcseal_engine::UnixMillis;
 use rcseal_engine::policy::JournalEntry;
 use rcseal_report::Row;
 use rcseal_sim::carrier::{Passing, shows};
 use rcseal_sim::data::{CarrierProfile, Expectation};
+use rcseal_sim::search::Search;
+use rcseal_sim::story::words;
 
 use super::readable;
 use super::said::{Said, carrier_reads, many, say};
 use super::scene::{LIMIT, PAGE, Scene, until};
-use crate::demo::search::Search;
 use crate::demo::stage::{StepError, ensure};
 use crate::demo::telling::Telling;
 
 /// Lengths of what is said: a line, and more than a pager message of 1,300 bytes takes.
 const SHORT: usize = 60;
 const LONG: usize = 2_000;
-
-/// Words that stand in one message and nowhere else, and the message.
-pub(super) fn words(rng: &mut StdRng, len: usize) -> (String, String) {
-    let mark = format!("{:016x}", rng.next_u64());
-    let mut text = format!("Dear, {mark} is what I meant. ");
-    while text.len() < len {
-        text.extend((0..rng.random_range(2..9)).map(|_| char::from(rng.random_range(b'a'..=b'z'))));
-        text.push(' ');
-    }
-    text.truncate(len.max(40));
-    (mark, text)
-}
 
 /// Plays the whole story. The first step that does not hold ends it.
 pub(super) async fn play(profile: CarrierProfile, seed: u64, telling: &mut Telling) -> Result<(), StepError> {

@@ -16,6 +16,7 @@ use rcseal_engine::policy::{
 use rcseal_engine::send::SendError;
 use rcseal_sim::carrier::StandardPhone;
 use rcseal_sim::data::{CarrierProfile, World};
+use rcseal_sim::story::in_an_hour;
 use rcseal_wire::id::MessageId;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -23,7 +24,7 @@ use tokio::sync::{RwLock, watch};
 use tokio::time::sleep;
 
 use super::wire::{Log, at_carrier, at_relay};
-use crate::demo::carrier::scene::{CAROL_NUMBER, PAGE, Phone, Scene, in_an_hour, phone_number};
+use crate::demo::carrier::scene::{CAROL_NUMBER, PAGE, Phone, Scene, phone_number};
 use crate::demo::stage::StepError;
 
 /// Between two looks at the scene: soon enough to look live, seldom enough for a laptop.

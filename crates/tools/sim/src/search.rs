@@ -3,7 +3,7 @@
 //!
 //! A search that finds nothing proves nothing by itself, so each search also looks for things that must be there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -20,8 +20,10 @@ const FORM_LEN_MIN: usize = 8;
 
 /// Things to look for, each under a name.
 #[derive(Debug, Default)]
-pub(crate) struct Search {
+pub struct Search {
     names: Vec<String>,
+    /// Where a name stands among them.
+    places: HashMap<String, usize>,
     forms: Vec<Vec<u8>>,
     /// Which name each form belongs to.
     owners: Vec<usize>,
@@ -29,21 +31,21 @@ pub(crate) struct Search {
 
 /// What a search found.
 #[derive(Debug, Default)]
-pub(crate) struct Found {
+pub struct Found {
     /// Files read.
-    pub(crate) files: u64,
+    pub files: u64,
     /// Bytes read.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
     /// Where each name was found first.
-    pub(crate) hits: BTreeMap<String, PathBuf>,
+    pub hits: BTreeMap<String, PathBuf>,
 }
 
 impl Search {
     /// Adds something to look for.
-    pub(crate) fn add(&mut self, name: impl Into<String>, bytes: &[u8]) {
+    pub fn add(&mut self, name: impl Into<String>, bytes: &[u8]) {
         let name = name.into();
-        let owner = self.names.iter().rposition(|known| *known == name).unwrap_or_else(|| {
-            self.names.push(name);
+        let owner = *self.places.entry(name).or_insert_with_key(|name| {
+            self.names.push(name.clone());
             self.names.len() - 1
         });
         for form in forms(bytes) {
@@ -55,12 +57,16 @@ impl Search {
     }
 
     /// How many forms are looked for.
-    pub(crate) fn len(&self) -> usize {
+    #[must_use]
+    pub fn forms_len(&self) -> usize {
         self.forms.len()
     }
 
     /// Reads every file under `folder`.
-    pub(crate) fn run(&self, folder: &Path) -> io::Result<Found> {
+    ///
+    /// # Errors
+    /// Those of reading files; that one is gone meanwhile is none.
+    pub fn run(&self, folder: &Path) -> io::Result<Found> {
         let automaton = self.automaton().map_err(io::Error::other)?;
         let overlap = self.forms.iter().map(Vec::len).max().unwrap_or(1) - 1;
         let mut found = Found::default();
