@@ -225,8 +225,8 @@ fn demo(context: &Context) -> Result<Outcome, PartError> {
             other => return Ok(other),
         }
     }
-    let is_there = |program: &&str| Command::new(program).arg("--version").output().is_ok();
-    if !BROWSERS.iter().any(|program| is_there(&program)) {
+    let is_there = |program: &str| Command::new(program).arg("--version").output().is_ok();
+    if !BROWSERS.iter().any(|program| is_there(program)) {
         counts.skipped += 1;
         counts.skipped_names.push("the page of demo --web: no browser is installed".to_owned());
     }
