@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 mod delivery;
@@ -135,6 +135,7 @@ pub enum Command {
 /// Options of `demo`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: rcseal demo --keep")]
+#[command(group = ArgGroup::new("simulated").args(["carrier", "web"]).multiple(true))]
 pub struct DemoArgs {
     /// Leave the relay running at the end and say how to chat through it.
     #[arg(long)]
@@ -146,13 +147,13 @@ pub struct DemoArgs {
     #[arg(long, value_name = "PROFILE", value_parser = carrier_profile, conflicts_with_all = ["keep", "dir"])]
     pub carrier: Option<String>,
     /// What the carrier and the texts of `--carrier` draw their randomness from.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "simulated")]
     pub seed: u64,
     /// Serve a page with both phones and, between them, what the carrier and the relay see; on this machine only, until Ctrl-C.
     #[arg(long, conflicts_with_all = ["keep", "dir"])]
     pub web: bool,
     /// The port of the page; 0 takes a free one.
-    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    #[arg(long, value_name = "PORT", default_value_t = 0, requires = "web")]
     pub port: u16,
 }
 
@@ -161,7 +162,10 @@ fn carrier_profile(text: &str) -> Result<String, String> {
     let world = rcseal_sim::data::World::load().map_err(|error| error.to_string())?;
     match text {
         crate::demo::LIST_CARRIERS => Ok(text.to_owned()),
-        name => world.carrier(name).map(|carrier| carrier.name.clone()).map_err(|error| format!("{error}; `list` names them")),
+        name => world
+            .carrier(name)
+            .map(|carrier| carrier.name.clone())
+            .map_err(|error| format!("{error}; `list` names them")),
     }
 }
 

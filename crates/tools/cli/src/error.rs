@@ -284,13 +284,16 @@ impl CliError {
                 Some("note: `rcseal threads` lists them, `rcseal thread open NUMBER NAME` begins one")
             }
             Self::Client(ClientError::Send(SendError::Content(ContentError::TooLong { field: "text" }))) => {
-                return Some(format!("note: a text has at most {TEXT_LEN_MAX} bytes; what is longer can go as a file, with `--file`"));
+                return Some(format!(
+                    "note: a text has at most {TEXT_LEN_MAX} bytes; what is longer can go as a file, with `--file`"
+                ));
             }
-            Self::Carrier(SendFailure::Unauthorized) => {
-                Some("note: check the number, `--user`, `--domain` and the password file, and run `rcseal carrier set sip` again")
-            }
+            Self::Carrier(SendFailure::Unauthorized) => Some(
+                "note: check the number, `--user`, `--domain` and the password file, and run `rcseal carrier set sip` again",
+            ),
             Self::Carrier(SendFailure::NoAnswer | SendFailure::Unreachable) => Some(
-                "note: check name, port and way (udp, tcp, tls) of `--registrar`; `rcseal carrier status` tries again",
+                "note: check name, port and way (udp, tcp, tls) of `--registrar`, and with tls `--ca` and `--domain`, which its certificate\n      \
+                 must be for; `rcseal carrier status` tries again",
             ),
             _ => None,
         };

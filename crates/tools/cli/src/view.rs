@@ -383,7 +383,7 @@ pub fn event(event: &Event, names: &Names) -> Option<(Value, Option<String>)> {
                 "mode": mode.as_str(),
             }),
             Some(format!(
-                "* NOT end-to-end encrypted from now on: {} writes in this conversation as {}",
+                "* NOT end-to-end encrypted from now on: {} messages in this conversation go as {}",
                 names.whose(*by),
                 mode.as_str()
             )),
@@ -486,7 +486,10 @@ mod tests {
             (Event::ChangeRefused, "change_refused"),
             (Event::ResendHeld { conversation, message, device }, "resend_held"),
             (Event::CarrierUnread { conversation, message, device }, "carrier_unread"),
-            (Event::ConversationDowngraded { conversation, by: account, mode: DeliveryMode::Sms }, "conversation_downgraded"),
+            (
+                Event::ConversationDowngraded { conversation, by: account, mode: DeliveryMode::Sms },
+                "conversation_downgraded",
+            ),
             (Event::ConversationRestored { conversation, by: account }, "conversation_restored"),
             (Event::DeviceRemoved, "device_removed"),
         ]

@@ -42,7 +42,10 @@ pub(crate) async fn run(command: CarrierCommand, profile: &Profile, output: Outp
             let _ = client.sync_once().await;
             output.result(
                 || json!({ "event": "carrier_removed" }),
-                || "the carrier account is forgotten; contacts are told that nothing comes here by a carrier".to_owned(),
+                || {
+                    "the carrier account is forgotten; contacts are told that nothing comes here by a carrier"
+                        .to_owned()
+                },
             );
             Ok(())
         }
@@ -121,10 +124,14 @@ fn password(path: &Path) -> Result<Zeroizing<String>, CliError> {
     }
     let failed = |source| CliError::File { path: path.to_owned(), source };
     let bytes = Zeroizing::new(read_at_most(path, PASSWORD_LEN_MAX).map_err(failed)?);
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error)))?;
+    let text =
+        std::str::from_utf8(&bytes).map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error)))?;
     // The line end that every editor adds is not part of it.
-    Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+    let text = text.trim_end_matches(['\r', '\n']);
+    if text.is_empty() {
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidData, "there is no password in it")));
+    }
+    Ok(Zeroizing::new(text.to_owned()))
 }
 
 async fn status(profile: &Profile, output: Output) -> Result<(), CliError> {
@@ -137,7 +144,8 @@ async fn status(profile: &Profile, output: Output) -> Result<(), CliError> {
             let mut json = way.json();
             json["registration_ms"] = json!(u64::try_from(way.took.as_millis()).unwrap_or(u64::MAX));
             json["waiting"] = waiting_json(&status);
-            json["mutations"] = status.view.mutations.iter().map(|it| json!({ "code": it.code, "count": it.count })).collect();
+            json["mutations"] =
+                status.view.mutations.iter().map(|it| json!({ "code": it.code, "count": it.count })).collect();
             json
         },
         || {

@@ -19,8 +19,8 @@ use tokio::time::{Instant, sleep_until};
 use super::attach;
 use super::incoming::{Handled, Incoming};
 use super::send::message_id;
-use crate::carrier::{self, REGISTER_WAIT};
 use crate::args::ChatArgs;
+use crate::carrier::{self, REGISTER_WAIT};
 use crate::device;
 use crate::error::{CliError, describe, with_recipient};
 use crate::output::Output;
@@ -258,7 +258,10 @@ impl Chat<'_> {
                 }
             }
             Line::File { path, caption } => {
-                attach::send(self.client, self.conversation, Path::new(&path), caption, self.output).await.map(Some)
+                attach::send(self.client, self.conversation, Path::new(&path), caption, self.output)
+                    .await
+                    .map(Some)
+                    .map_err(|error| with_recipient(error, self.whom.clone()))
             }
         };
         match sent {

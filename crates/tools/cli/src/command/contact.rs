@@ -8,6 +8,7 @@ use rcseal_engine::account::TOKEN_OVERLAP_MS;
 use rcseal_engine::capability::{ContactCapabilities, NumberKey};
 use rcseal_engine::carrier::NumberView;
 use rcseal_engine::contact::{ContactView, Verification};
+use rcseal_engine::policy::DeliveryMode;
 use rcseal_wire::id::AccountId;
 use rcseal_wire::invitation::{Invitation, InvitationError};
 use serde_json::{Value, json};
@@ -215,13 +216,17 @@ fn line(contact: &ContactView) -> String {
 struct Reach {
     number: NumberView,
     capabilities: ContactCapabilities,
+    /// The mode that the user acknowledged for the conversation. While it is there, nothing else on the screen may suggest encryption.
+    acknowledged: Option<DeliveryMode>,
 }
 
 impl Reach {
     async fn read(client: &Client, account: AccountId) -> Result<Self, CliError> {
+        let conversation = client.direct_conversation(account).await?;
         Ok(Self {
             number: client.contact_number(account).await?,
             capabilities: client.capabilities(account).await?,
+            acknowledged: client.acknowledged_downgrade(conversation).await?,
         })
     }
 
@@ -242,9 +247,10 @@ impl Reach {
                 })
             })
             .collect();
-        json["capable"] = json!(self.capabilities.latch.map(|latch| {
-            json!({ "by": latch.source.as_str(), "since_ms": latch.since.0 })
-        }));
+        json["capable"] = json!(
+            self.capabilities.latch.map(|latch| { json!({ "by": latch.source.as_str(), "since_ms": latch.since.0 }) })
+        );
+        json["acknowledged"] = json!(self.acknowledged.map(DeliveryMode::as_str));
         json["carrier_says"] = json!(self.capabilities.hint.map(|hint| {
             json!({ "hint": hint.hint.as_str(), "answered_at_ms": hint.answered_at.0, "expires_at_ms": hint.expires_at.0 })
         }));
@@ -257,7 +263,12 @@ impl Reach {
     }
 
     fn short(&self) -> String {
-        self.number.number.as_ref().map_or_else(String::new, |number| format!("  · {}", number.as_str()))
+        let mut text =
+            self.number.number.as_ref().map_or_else(String::new, |number| format!("  · {}", number.as_str()));
+        if let Some(mode) = self.acknowledged {
+            text.push_str(&format!("  · acknowledged to go WITHOUT end-to-end encryption, as {}", mode.as_str()));
+        }
+        text
     }
 
     fn text(&self) -> String {
@@ -281,6 +292,12 @@ impl Reach {
                 latch.source.as_str()
             )),
             None => text.push_str("\n    encryption       an account has it; nothing was exchanged yet"),
+        }
+        if let Some(mode) = self.acknowledged {
+            text.push_str(&format!(
+                "\n    NOT end-to-end   you acknowledged {} for this conversation; `rcseal policy explain` says what counts now",
+                mode.as_str()
+            ));
         }
         if let Some(hint) = self.capabilities.hint {
             text.push_str(&format!(

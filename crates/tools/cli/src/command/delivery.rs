@@ -54,10 +54,7 @@ pub(crate) async fn run(command: PolicyCommand, profile: &Profile, output: Outpu
         PolicyCommand::Explain { whom } => {
             let whom = device::whom(&client, &whom).await?;
             let explanation = client.explain(whom.subject(&client).await?).await?;
-            output.result(
-                || explanation_json(&whom, &explanation),
-                || explanation_text(&whom, &explanation),
-            );
+            output.result(|| explanation_json(&whom, &explanation), || explanation_text(&whom, &explanation));
             Ok(())
         }
         PolicyCommand::Consent(command) => consent(&client, command, output).await,
@@ -202,7 +199,12 @@ fn explanation_text(whom: &Whom, explanation: &Explanation) -> String {
         Choice::Send(mode) => format!("send, {}", mode.as_str()),
         Choice::Refuse => "refuse".to_owned(),
     };
-    text.push_str(&format!("\nrule {}\n{choice} [{}]\n{}", explanation.rule(), decision.reason.code(), decision.reason.text()));
+    text.push_str(&format!(
+        "\nrule {}\n{choice} [{}]\n{}",
+        explanation.rule(),
+        decision.reason.code(),
+        decision.reason.text()
+    ));
     if let Some(mode) = decision.mode() {
         let readers: Vec<_> = mode.readers().iter().copied().map(Reader::as_str).collect();
         text.push_str(&format!("\nwho can read it: {}", readers.join(", ")));
@@ -344,7 +346,15 @@ async fn acknowledge(client: &Client, wanted: &str, mode: DeliveryMode, output: 
     }
     output.result(
         || json!({ "event": "acknowledged", "whom": whom.name(), "mode": mode.as_str() }),
-        || format!("NOT end-to-end encrypted from now on: messages to {} go as {}", whom.name(), mode.as_str()),
+        || {
+            let ends = match &whom {
+                Whom::Contact(contact) => {
+                    format!("`rcseal policy restore {}` ends that", device::argument_for(contact))
+                }
+                Whom::Number { .. } => "withdrawing the consent ends that".to_owned(),
+            };
+            format!("NOT end-to-end encrypted from now on: messages to {} go as {}; {ends}", whom.name(), mode.as_str())
+        },
     );
     Ok(())
 }

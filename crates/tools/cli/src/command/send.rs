@@ -67,11 +67,12 @@ async fn to_contact(client: &Client, contact: &ContactView, args: SendArgs, outp
         output.note(&warning);
     }
     let way = way(client, output).await?;
-    let refused = |error| with_recipient(error, device::argument_for(contact));
+    let refused = |error: CliError| with_recipient(error, device::argument_for(contact));
     let sent = match args.file {
         Some(file) => attach::send(client, conversation, &file, text, output).await,
-        None => client.send(conversation, Body::Text(text), reply_to).await.map_err(refused),
+        None => client.send(conversation, Body::Text(text), reply_to).await.map_err(CliError::from),
     };
+    let sent = sent.map_err(refused);
     let outcome = match sent {
         Ok(id) => deliver(client, conversation, id, way.as_ref(), output).await,
         Err(error) => Err(error),
@@ -152,8 +153,7 @@ async fn settled(
     });
     tokio::pin!(serving);
     let state = loop {
-        let state =
-            client.message(conversation, own, id).await?.map_or(MessageState::Queued, |message| message.state);
+        let state = client.message(conversation, own, id).await?.map_or(MessageState::Queued, |message| message.state);
         if state != MessageState::Queued {
             break state;
         }

@@ -11,6 +11,10 @@ fn a_wrong_command_line_exits_with_2() {
         &["frobnicate"],
         &["send", "bob", ""],
         &["verify", "bob", "--confirm", "1", "--scan", "x"],
+        // Options of another story are not passed over.
+        &["demo", "--seed", "3"],
+        &["demo", "--port", "1"],
+        &["demo", "--carrier", "list", "--port", "1"],
     ] {
         assert_eq!(device.attempt(wrong).code, Some(2), "{wrong:?}");
     }

@@ -27,7 +27,10 @@ fn block_is_what_counts_if_nothing_was_chosen_and_refuses_with_4() {
     alice.run(&["thread", "open", STRANGER]);
     alice.attempt(&["send", STRANGER, "hello"]).assert_refused(4, "policy_blocks");
     let decisions = alice.run(&["policy", "decisions"]);
-    assert_eq!((&decisions.lines[0]["choice"], &decisions.lines[0]["reason"]), (&"refuse".into(), &"policy_blocks".into()));
+    assert_eq!(
+        (&decisions.lines[0]["choice"], &decisions.lines[0]["reason"]),
+        (&"refuse".into(), &"policy_blocks".into())
+    );
     assert_eq!(alice.run(&["policy", "journal"]).lines[0]["kind"], "refusal");
     // The strictest counts, wherever it was set.
     alice.run(&["policy", "set", "downgrade"]);
@@ -54,8 +57,10 @@ fn a_contact_goes_end_to_end_whatever_the_policy_is() {
     alice.run(&["contact", "number", "bob", STRANGER]);
     assert_eq!(alice.run(&["send", STRANGER, "by number"]).text("mode"), "relayed");
     assert_eq!(alice.run(&["contact", "number", "bob", "--remove"]).lines[0]["number"], serde_json::Value::Null);
-    alice.attempt(&["policy", "consent", "give", "bob", "carrier_readable", "--for", "1h"])
+    alice
+        .attempt(&["policy", "consent", "give", "bob", "carrier_readable", "--for", "1h"])
         .assert_refused(6, "contact_without_number");
-    alice.attempt(&["policy", "consent", "give", STRANGER, "carrier_readable", "--for", "4000d"])
+    alice
+        .attempt(&["policy", "consent", "give", STRANGER, "carrier_readable", "--for", "4000d"])
         .assert_refused(2, "expiry_out_of_range");
 }

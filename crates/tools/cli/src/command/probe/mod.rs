@@ -18,6 +18,7 @@ use rcseal_rcs::feature::FeatureTags;
 use rcseal_rcs::number::PhoneNumber;
 use rcseal_rcs::transport::SendFailure;
 use rcseal_report::{Report, Row};
+use rcseal_wire::content::TEXT_LEN_MAX;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -106,6 +107,11 @@ async fn probe(
             None => None,
         };
         place.far = "contact".to_owned();
+        for len in sizes.iter().filter(|len| **len > TEXT_LEN_MAX) {
+            output.note(&format!(
+                "{len} B is left out: a message has at most {TEXT_LEN_MAX}; without --to it would go as a frame"
+            ));
+        }
         way.attach_to(client).await?;
         contact::run(client, &contact, &sizes, wait, |probed| tell(&place, probed)).await?;
         asked
