@@ -5,8 +5,11 @@ use std::time::{Duration, Instant};
 use rcseal_client::client::{Client, ClientError};
 use rcseal_engine::contact::ContactView;
 use rcseal_engine::message::MessageState;
-use rcseal_engine::policy::{EntryKind, JOURNAL_PAGE_MAX, Reader, RoutePreference};
+use rcseal_engine::policy::{
+    DeliveryMode, EntryKind, JOURNAL_PAGE_MAX, JournalEntry, Reader, RoutePreference, Subject,
+};
 use rcseal_engine::send::SendError;
+use rcseal_sim::matrix::{Fate, Mode};
 use rcseal_wire::content::{Body, TEXT_LEN_MAX};
 use rcseal_wire::id::{AccountId, ConversationId, MessageId};
 use tokio::time::sleep_until;
@@ -28,10 +31,9 @@ pub(super) async fn run(
 ) -> Result<(), CliError> {
     let conversation = client.direct_conversation(contact.account).await?;
     let own = device::account(client).await?.address.account;
-    let subject = rcseal_engine::policy::Subject::Conversation(conversation);
-    let mode = match client.route_preference(subject).await? {
-        RoutePreference::Native => "native",
-        RoutePreference::Relayed => "relayed",
+    let mode = match client.route_preference(Subject::Conversation(conversation)).await? {
+        RoutePreference::Native => Mode::Native,
+        RoutePreference::Relayed => Mode::Relayed,
     };
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = client.run(async {
@@ -57,7 +59,7 @@ async fn one(
     client: &Client,
     conversation: ConversationId,
     own: AccountId,
-    mode: &'static str,
+    mode: Mode,
     len: usize,
     wait: Duration,
 ) -> Result<Probed, CliError> {
@@ -66,7 +68,7 @@ async fn one(
         len,
         form: "message",
         parts: None,
-        fate: "lost".to_owned(),
+        fate: Fate::Lost(MessageState::Queued.as_str()),
         damage: Vec::new(),
         took: None,
         receipt: None,
@@ -77,7 +79,7 @@ async fn one(
     let id = match client.send(conversation, Body::Text(words), None).await {
         Ok(id) => id,
         Err(ClientError::Send(SendError::Refused(refused))) => {
-            row.fate = format!("refused:{}", refused.decision.reason.code());
+            row.fate = Fate::Refused(refused.decision.reason.code());
             return Ok(row);
         }
         Err(error) => return Err(error.into()),
@@ -105,15 +107,15 @@ async fn one(
         MessageState::Delivered | MessageState::Read => {
             row.took = Some(begun.elapsed());
             match fallback(client, id).await? {
-                Some(code) => format!("fell_back:{code}"),
-                None => decided.map_or("relayed", |mode| mode.as_str()).to_owned(),
+                Some(code) => Fate::FellBack(code),
+                None => Fate::Delivered(decided.unwrap_or(DeliveryMode::Relayed)),
             }
         }
-        MessageState::Failed { reason } => format!("failed:{}", reason.code()),
-        MessageState::Undecryptable { reason } => format!("failed:{}", reason.code()),
+        MessageState::Failed { reason } => Fate::Failed(reason.code()),
+        MessageState::Undecryptable { reason } => Fate::Failed(reason.code()),
         // It is durable somewhere, and the other device has not said a word.
         MessageState::Queued | MessageState::Stored | MessageState::Received | MessageState::Seen => {
-            format!("unconfirmed:{}", state.as_str())
+            Fate::Unconfirmed(state.as_str())
         }
     };
     Ok(row)
@@ -127,7 +129,7 @@ async fn fallback(client: &Client, id: MessageId) -> Result<Option<&'static str>
         let entries = client.journal(after, JOURNAL_PAGE_MAX).await?;
         let Some(last) = entries.last() else { return Ok(found) };
         after = last.number;
-        let of_message = entries.iter().filter(|entry| entry.message == Some(id) && entry.kind == EntryKind::Fallback);
-        found = of_message.map(|entry| entry.reason.code()).last().or(found);
+        let is_fallback = |entry: &&JournalEntry| entry.message == Some(id) && entry.kind == EntryKind::Fallback;
+        found = entries.iter().rev().find(is_fallback).map(|entry| entry.reason.code()).or(found);
     }
 }

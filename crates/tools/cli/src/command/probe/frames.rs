@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 use rand::Rng as _;
 use rcseal_carrier::sip_transport::SipTransport;
 use rcseal_carrier::transport::{Answer, Inbound, Transport as _};
+use rcseal_engine::policy::{DeliveryMode, Reader};
 use rcseal_rcs::chat::{self, Content, Unwrapped};
 use rcseal_rcs::frame::{self, Assembly, AssemblyLimits, FrameId, Kind, Part, Progress};
 use rcseal_rcs::imdn;
 use rcseal_rcs::number::PhoneNumber;
 use rcseal_rcs::transport::{Carriage, CarrierMessage, CarrierMessageId, ReceiptRequest, TransportProfile};
+use rcseal_sim::matrix::{Fate, Mode};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{sleep_until, timeout};
@@ -67,15 +69,15 @@ async fn one(
 ) -> Probed {
     let form = if is_text { "text" } else { "binary" };
     let mut row = Probed {
-        mode: "native",
+        mode: Mode::Native,
         len,
         form,
         parts: None,
-        fate: "lost".to_owned(),
+        fate: Fate::Lost("sent"),
         damage: Vec::new(),
         took: None,
         receipt: None,
-        readers: vec!["participants"],
+        readers: vec![Reader::Participants.as_str()],
     };
     let mut blob = vec![0; len];
     rand::rng().fill_bytes(&mut blob);
@@ -84,7 +86,7 @@ async fn one(
     let parts = match frame::split(Kind::Envelope, id, &blob, &profile) {
         Ok(parts) => parts,
         Err(error) => {
-            row.fate = format!("failed:{}", error.code());
+            row.fate = Fate::Failed(error.code());
             return row;
         }
     };
@@ -139,7 +141,7 @@ async fn one(
     row.damage.sort_unstable();
     row.damage.dedup();
     if took.is_some() {
-        row.fate = "native".to_owned();
+        row.fate = Fate::Delivered(DeliveryMode::Native);
         // The receipt takes another turn through the carrier.
         if receipt.is_none() {
             let waited = timeout(RECEIPT_WAIT, async {
@@ -152,7 +154,7 @@ async fn one(
             receipt = waited.await.is_ok().then(|| begun.elapsed());
         }
     } else if let Some(code) = refused.or_else(|| row.damage.first().copied()) {
-        row.fate = format!("failed:{code}");
+        row.fate = Fate::Failed(code);
     }
     row.receipt = receipt;
     row

@@ -18,6 +18,7 @@ use rcseal_rcs::feature::FeatureTags;
 use rcseal_rcs::number::PhoneNumber;
 use rcseal_rcs::transport::SendFailure;
 use rcseal_report::{Report, Row};
+use rcseal_sim::matrix::{Fate, Mode};
 use rcseal_wire::content::TEXT_LEN_MAX;
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -34,16 +35,16 @@ const OPTIONS_WAIT: Duration = Duration::from_secs(10);
 
 /// What became of one message.
 pub(super) struct Probed {
-    /// The preferred route: `native` or `relayed`.
-    pub(super) mode: &'static str,
+    /// The preferred route.
+    pub(super) mode: Mode,
     /// Its length in bytes.
     pub(super) len: usize,
     /// `binary` or `text` for a frame; `message` for a message to a contact.
     pub(super) form: &'static str,
     /// Into how many messages of the carrier it was cut; `None` where that is not known.
     pub(super) parts: Option<usize>,
-    /// What became of it, by a word of the matrix.
-    pub(super) fate: String,
+    /// What became of it.
+    pub(super) fate: Fate,
     /// What the carrier did to it, by the codes of frames.
     pub(super) damage: Vec<&'static str>,
     /// Until it was whole at the far end, or confirmed by it.
@@ -126,11 +127,8 @@ async fn probe(
     } else {
         Some(over(way, way, &sizes, wait, |probed| tell(&place, probed)).await?)
     };
-    let lost = rows.iter().filter(|row| row.fate == "lost" || row.fate.starts_with("failed:")).count();
-    output.result(
-        || end_json(way, asked.as_ref(), &rows, lost),
-        || end_text(way, asked.as_ref(), &rows, lost),
-    );
+    let lost = rows.iter().filter(|row| matches!(row.fate, Fate::Lost(_) | Fate::Failed(_))).count();
+    output.result(|| end_json(way, asked.as_ref(), &rows, lost), || end_text(way, asked.as_ref(), &rows, lost));
     if output.is_json() {
         let report = report(way, &place, asked.as_ref(), &rows, lost);
         output.json(&serde_json::to_value(&report).unwrap_or_default());
@@ -176,7 +174,7 @@ fn ms(duration: Duration) -> u64 {
 fn row_json(place: &Place, row: &Probed) -> Value {
     json!({
         "event": "probe",
-        "mode": row.mode,
+        "mode": row.mode.as_str(),
         "carrier": place.carrier,
         "near": place.near,
         "far": place.far,
@@ -184,7 +182,7 @@ fn row_json(place: &Place, row: &Probed) -> Value {
         "bytes": row.len,
         "form": row.form,
         "parts": row.parts,
-        "fate": row.fate,
+        "fate": row.fate.word(),
         "damage": row.damage,
         "ms": row.took.map(ms),
         "receipt_ms": row.receipt.map(ms),
@@ -193,7 +191,7 @@ fn row_json(place: &Place, row: &Probed) -> Value {
 }
 
 fn row_text(row: &Probed) -> String {
-    let mut line = format!("{:>7} B  {:<8}{:<10}", row.len, row.form, row.fate);
+    let mut line = format!("{:>7} B  {:<8}{:<10}", row.len, row.form, row.fate.word());
     if let Some(parts) = row.parts {
         line.push_str(&format!("{parts} part(s)  "));
     }
@@ -239,19 +237,22 @@ fn end_text(way: &Way, asked: Option<&Asked>, rows: &[Probed], lost: usize) -> S
 /// The rows as the carrier matrix has them: counts of fates by mode and carrier, and who could read.
 fn report(way: &Way, place: &Place, asked: Option<&Asked>, rows: &[Probed], lost: usize) -> Report {
     let mut report = Report::new("probe");
-    let mut counts = std::collections::BTreeMap::<(&str, &str), usize>::new();
+    let mut counts = std::collections::BTreeMap::<(Mode, String), usize>::new();
     for row in rows {
-        *counts.entry((row.mode, row.fate.as_str())).or_default() += 1;
+        *counts.entry((row.mode, row.fate.word())).or_default() += 1;
     }
     let mut readers: Vec<&str> = rows.iter().flat_map(|row| row.readers.iter().copied()).collect();
     readers.sort_unstable();
     readers.dedup();
-    for mode in ["native", "relayed"] {
-        let fates: Vec<_> =
-            counts.iter().filter(|((of, _), _)| *of == mode).map(|((_, fate), count)| format!("{fate} {count}")).collect();
+    for mode in Mode::ALL {
+        let fates: Vec<_> = counts
+            .iter()
+            .filter(|((of, _), _)| *of == mode)
+            .map(|((_, fate), count)| format!("{fate} {count}"))
+            .collect();
         if !fates.is_empty() {
             let summary = format!("{}; read by {}", fates.join(", "), readers.join(" or "));
-            report.measure(Row::equal(&format!("{mode}_over_{}", place.carrier), summary, "1 cells"));
+            report.measure(Row::equal(&format!("{}_over_{}", mode.as_str(), place.carrier), summary, "1 cells"));
         }
     }
     report.measure(Row::higher("messages", rows.len(), "messages"));
