@@ -482,6 +482,9 @@ fn undelivered(code: &'static str) -> &'static str {
         "carrier_failed" => "the carrier did not take it, or could not say that it had it",
         "not_allowed" => "what you had agreed to ended before it left",
         "refused" => "it was refused on its way",
+        "unconfirmed" => {
+            "the carrier never said that it had it: it may have arrived, and it is not sent again by itself"
+        }
         other => other,
     }
 }

@@ -7,7 +7,7 @@ use crate::inbox::Undecryptable;
 pub enum MessageState {
     /// Written here; not yet durable at a relay for every recipient device.
     Queued,
-    /// Durable at the relay for every recipient device.
+    /// Durable at the relay for every recipient device; of a readable message, taken by the carrier.
     Stored,
     /// A device of the recipient decrypted it.
     Delivered,
@@ -42,6 +42,8 @@ pub enum FailureReason {
     NoKeys,
     /// What the user had agreed to ended before it could leave.
     NotAllowed,
+    /// It was handed to a carrier, readable, and nothing came back. It may have arrived; it is not sent again by itself.
+    Unconfirmed,
 }
 
 impl FailureReason {
@@ -54,6 +56,7 @@ impl FailureReason {
             Self::Rejected => "rejected",
             Self::NoKeys => "no_keys",
             Self::NotAllowed => "not_allowed",
+            Self::Unconfirmed => "unconfirmed",
         }
     }
 
@@ -64,6 +67,7 @@ impl FailureReason {
             Self::Rejected => 3,
             Self::NoKeys => 4,
             Self::NotAllowed => 5,
+            Self::Unconfirmed => 6,
         }
     }
 
@@ -74,6 +78,7 @@ impl FailureReason {
             3 => Some(Self::Rejected),
             4 => Some(Self::NoKeys),
             5 => Some(Self::NotAllowed),
+            6 => Some(Self::Unconfirmed),
             _ => None,
         }
     }

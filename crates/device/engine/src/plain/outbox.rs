@@ -369,7 +369,9 @@ impl Engine<'_> {
         };
         let next = match state {
             PlainState::Queued | PlainState::Received => return Ok(()),
-            PlainState::Unconfirmed | PlainState::Stored | PlainState::Sent => MessageState::Stored,
+            // A state of its own would promise that something goes on: nothing does, and the user decides.
+            PlainState::Unconfirmed => MessageState::Failed { reason: FailureReason::Unconfirmed },
+            PlainState::Stored | PlainState::Sent => MessageState::Stored,
             PlainState::Delivered => MessageState::Delivered,
             PlainState::Displayed => MessageState::Read,
             PlainState::Failed => MessageState::Failed { reason: FailureReason::Refused },

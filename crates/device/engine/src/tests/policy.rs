@@ -124,6 +124,22 @@ fn a_downgrade_takes_policy_consent_and_acknowledgement_and_shows_on_both_sides(
     assert_eq!(messages(&mut pair.bob, conversation).last().unwrap().id, notice);
 }
 
+/// Nothing repeats it by itself, so it must not look as if it were on its way.
+#[test]
+fn readable_words_that_no_carrier_confirmed_are_shown_as_failed() {
+    let mut pair = permissive();
+    let (now, conversation) = (pair.world.now, pair.conversation);
+    acknowledge(&mut pair);
+    pair.settle();
+    pair.world.send(&mut pair.ada, conversation, text("in the open"));
+    let words = pair.ada.with(now, |engine| engine.poll_plain_outbox(10)).unwrap().pop().unwrap();
+    let silence = Err(SendFailure::NoAnswer);
+    pair.ada.with(now, |engine| engine.handle_plain_outcome(words.number, &silence)).unwrap();
+    let unconfirmed = MessageState::Failed { reason: FailureReason::Unconfirmed };
+    assert_eq!(last(&mut pair.ada, conversation).0, unconfirmed);
+    assert!(pair.ada.with(now, |engine| engine.poll_plain_outbox(10)).unwrap().is_empty());
+}
+
 #[test]
 fn a_downgraded_conversation_ends_with_the_users_word_and_with_an_answer_from_a_session() {
     let mut pair = permissive();
@@ -237,7 +253,8 @@ fn readable_words_are_handed_over_once() {
     // The shell is killed before it can say what became of it.
     pair.world.now += HOUR_MS;
     assert!(poll(&mut pair).is_empty());
-    assert_eq!(last(&mut pair.ada, conversation).0, MessageState::Stored);
+    let unconfirmed = MessageState::Failed { reason: FailureReason::Unconfirmed };
+    assert_eq!(last(&mut pair.ada, conversation).0, unconfirmed);
     assert_eq!(pair.ada.with(pair.world.now, |engine| engine.poll_plain_outbox_timeout()).unwrap(), None);
 }
 
