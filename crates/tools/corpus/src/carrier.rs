@@ -156,15 +156,8 @@ pub(crate) fn msrp_seeds() -> Vec<Vec<u8>> {
     stream.extend(answers.into_iter().flatten().flat_map(|frame| frame.to_bytes()));
     let credentials = FrameHeader::new("Authorization", "Digest username=\"a\"").into_iter().collect();
     let auth = Frame::request([1; 8], Method::Auth, outgoing.to.clone(), outgoing.from.clone(), credentials);
-    let aborted = Frame::send(
-        [2; 8],
-        outgoing.to.clone(),
-        outgoing.from.clone(),
-        Vec::new(),
-        outgoing.content_type.clone(),
-        Vec::new(),
-        Flag::Aborted,
-    );
+    let aborted =
+        Frame::send([2; 8], outgoing.to, outgoing.from, Vec::new(), outgoing.content_type, Vec::new(), Flag::Aborted);
     vec![stream, auth.to_bytes(), aborted.to_bytes()]
 }
 

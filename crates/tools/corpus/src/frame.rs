@@ -27,8 +27,8 @@ fn holds_of_part(bytes: &[u8]) -> Verdict {
         assert_eq!(part.as_bytes(), bytes, "a part has one encoding");
         assert!(part.number() >= 1 && part.number() <= part.of());
         assert!(!part.payload().is_empty() && part.payload().len() <= part.whole_len());
-        assert_eq!(find(bytes).parts, [part.clone()], "what is parsed is found");
-        assert_eq!(find(part.to_text().as_bytes()).parts, [part.clone()], "also as text");
+        assert_eq!(find(bytes).parts, std::slice::from_ref(part), "what is parsed is found");
+        assert_eq!(find(part.to_text().as_bytes()).parts, std::slice::from_ref(part), "also as text");
         assembles(part);
     }
     Verdict::of(&parsed)

@@ -5,7 +5,8 @@ use std::str::FromStr;
 use bytes::Bytes;
 use prost::Message as _;
 use rcseal_wire::content::{
-    Body, Capabilities, Content, Conversation, ConversationKind, FrameForm, Participant, Payload, Receipt, RekeyStep, Role,
+    Body, Capabilities, Content, Conversation, ConversationKind, FrameForm, Participant, Payload, Receipt, RekeyStep,
+    Role,
 };
 use rcseal_wire::envelope::{Envelope, FIRST_OVERHEAD, Hello, NONCE_LEN, TAG_LEN, Tag};
 use rcseal_wire::frame::{
