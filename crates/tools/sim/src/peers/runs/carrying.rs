@@ -21,6 +21,8 @@ enum Fate {
     Delivered,
     /// Found to be damaged. Which names the damage has depends on where it struck.
     Damaged,
+    /// One or the other, by what stood in the random bytes that the script looked at; altered and accepted is neither.
+    DeliveredOrDamaged,
     /// The sender is told, with this code.
     Refused(&'static str),
     /// The carrier says that it has it, and nothing arrives.
@@ -32,8 +34,9 @@ impl Fate {
     fn text(self, seen: &str) -> String {
         match self {
             Self::Delivered => "delivered".to_owned(),
-            Self::Damaged if seen.starts_with("damaged: ") => seen.to_owned(),
+            Self::Damaged | Self::DeliveredOrDamaged if seen.starts_with("damaged: ") => seen.to_owned(),
             Self::Damaged => "damaged".to_owned(),
+            Self::DeliveredOrDamaged => "delivered".to_owned(),
             Self::Refused(code) => format!("refused: {code}"),
             Self::Swallowed => "taken, not delivered".to_owned(),
         }
@@ -62,8 +65,8 @@ const fn fates(mangle: Mangle) -> [Fate; 2] {
         | Mangle::Late => [Fate::Delivered, Fate::Delivered],
         Mangle::BareLf => [Fate::Damaged, Fate::Delivered],
         Mangle::Truncate => [Fate::Damaged, Fate::Damaged],
-        // Kamailio's replacement ends where a NUL stands, so binary parts come through it whole.
-        Mangle::Corrupt => [Fate::Delivered, Fate::Damaged],
+        // Kamailio's replacement ends where a NUL stands: binary parts come through it whole unless the letter stands before the first.
+        Mangle::Corrupt => [Fate::DeliveredOrDamaged, Fate::Damaged],
         Mangle::RefuseAbove1300 => [Fate::Delivered, Fate::Delivered],
         Mangle::DropAbove1300 => [Fate::Delivered, Fate::Delivered],
         Mangle::Swallow => [Fate::Swallowed, Fate::Swallowed],
