@@ -4,10 +4,12 @@
 //! |---|---|---|
 //! | first | 0x11 | 1,120 bytes of X-Wing encapsulation, AES-256-GCM ciphertext and tag |
 //! | session | 0x12 | recognition tag (16), nonce (12), AES-256-GCM ciphertext and tag |
+//! | forwarded | 0x13 | 1,120 bytes of X-Wing encapsulation, AES-256-GCM ciphertext and tag |
 //!
 //! The high nibble is the version, the low one the kind. A *first* envelope is sealed under the device's sealing key and holds a
 //! [`Hello`]; a *session* envelope is sealed under a key of the session that the tag names. Either way nobody on the road learns who
-//! sent it. The whole is padded to a bucket ([`crate::padding`]) and authenticated, so that damage is noticed before anything else.
+//! sent it. A *forwarded* one is sealed under the device's sealing key by a broker and holds what came in from a carrier
+//! ([`crate::carrier_delivery`]). The whole is padded to a bucket ([`crate::padding`]) and authenticated, so that damage is noticed before anything else.
 //! Sealing and opening are the engine's; this module is the layout. `docs/protocol/envelope.md` is the specification.
 
 use tls_codec::{DeserializeBytes, Serialize as _, TlsByteVecU32, TlsDeserializeBytes, TlsSerialize, TlsSize};
@@ -18,6 +20,7 @@ use crate::token::DeliveryToken;
 
 const FIRST: u8 = 0x11;
 const SESSION: u8 = 0x12;
+const FORWARDED: u8 = 0x13;
 const VERSION: u8 = 1;
 
 /// Bytes of a recognition tag.
@@ -28,6 +31,8 @@ pub const NONCE_LEN: usize = 12;
 pub const SESSION_OVERHEAD: usize = 1 + TAG_LEN + NONCE_LEN + 16;
 /// Bytes round the padded plaintext of a first envelope: kind, encapsulation, AEAD tag.
 pub const FIRST_OVERHEAD: usize = 1 + 1120 + 16;
+/// Bytes round the padded plaintext of a forwarded envelope: kind, encapsulation, AEAD tag.
+pub const FORWARDED_OVERHEAD: usize = FIRST_OVERHEAD;
 
 /// Recognises a session without telling anybody else which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,6 +54,11 @@ pub enum Envelope<'a> {
         nonce: [u8; NONCE_LEN],
         /// Ciphertext and AEAD tag.
         ciphertext: &'a [u8],
+    },
+    /// Opens with the device's sealing key; made by a broker.
+    Forwarded {
+        /// Encapsulation and ciphertext.
+        sealed: &'a [u8],
     },
 }
 
@@ -105,7 +115,8 @@ impl<'a> Envelope<'a> {
                 let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_LEN>().ok_or(EnvelopeError::Truncated)?;
                 Ok(Self::Session { tag: Tag(*tag), nonce: *nonce, ciphertext })
             }
-            FIRST | SESSION => Err(EnvelopeError::Truncated),
+            FORWARDED if bytes.len() > FORWARDED_OVERHEAD => Ok(Self::Forwarded { sealed: rest }),
+            FIRST | SESSION | FORWARDED => Err(EnvelopeError::Truncated),
             other if other >> 4 == VERSION => Err(EnvelopeError::UnknownKind { kind: other & 0x0f }),
             other => Err(EnvelopeError::UnknownVersion { version: other >> 4 }),
         }
@@ -117,6 +128,7 @@ impl<'a> Envelope<'a> {
         match self {
             Self::First { sealed } => [&[FIRST][..], sealed].concat(),
             Self::Session { tag, nonce, ciphertext } => [&[SESSION][..], &tag.0, nonce, ciphertext].concat(),
+            Self::Forwarded { sealed } => [&[FORWARDED][..], sealed].concat(),
         }
     }
 
@@ -126,6 +138,7 @@ impl<'a> Envelope<'a> {
         match self {
             Self::First { .. } => vec![FIRST],
             Self::Session { tag, .. } => Self::session_associated_data(*tag),
+            Self::Forwarded { .. } => Self::forwarded_associated_data(),
         }
     }
 
@@ -133,6 +146,12 @@ impl<'a> Envelope<'a> {
     #[must_use]
     pub fn session_associated_data(tag: Tag) -> Vec<u8> {
         [&[SESSION][..], &tag.0].concat()
+    }
+
+    /// The associated data of a forwarded envelope that is yet to be made.
+    #[must_use]
+    pub fn forwarded_associated_data() -> Vec<u8> {
+        vec![FORWARDED]
     }
 
     /// The associated data of a first envelope that is yet to be made.
@@ -228,6 +247,7 @@ mod tests {
         assert_eq!(Envelope::parse(&[]), Err(EnvelopeError::Truncated));
         assert_eq!(Envelope::parse(&[FIRST; 900]), Err(EnvelopeError::Truncated));
         assert_eq!(Envelope::parse(&[SESSION; 40]), Err(EnvelopeError::Truncated));
+        assert_eq!(Envelope::parse(&[FORWARDED; FORWARDED_OVERHEAD]), Err(EnvelopeError::Truncated));
         assert_eq!(Envelope::parse(&[0x22; 600]), Err(EnvelopeError::UnknownVersion { version: 2 }));
         assert_eq!(Envelope::parse(&[0x1f; 600]), Err(EnvelopeError::UnknownKind { kind: 15 }));
         assert_eq!(Envelope::parse(&vec![FIRST; ENVELOPE_LEN_MAX + 1]), Err(EnvelopeError::TooLarge));

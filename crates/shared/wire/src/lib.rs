@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`id`] | fixed bytes; base64url or UUID as text | everything |
 //! | [`envelope`] | fixed layout, one byte of kind | device to device, through relays and carriers |
+//! | [`carrier_delivery`] | TLS presentation language inside a seal | broker to device |
 //! | [`content`] | protobuf inside the encryption | device to device |
 //! | [`frame`] | protobuf | device to relay, message plane |
 //! | [`api`] | JSON | device to server, everything else |
@@ -16,6 +17,7 @@
 
 pub mod api;
 pub mod b64;
+pub mod carrier_delivery;
 pub mod content;
 pub mod envelope;
 pub mod frame;

@@ -37,6 +37,7 @@ pub(crate) fn envelope_seeds() -> Vec<Vec<u8>> {
     vec![
         Envelope::First { sealed: &[7; FIRST_OVERHEAD] }.to_bytes(),
         Envelope::Session { tag: Tag([1; TAG_LEN]), nonce: [2; NONCE_LEN], ciphertext: &[3; 64] }.to_bytes(),
+        Envelope::Forwarded { sealed: &[8; FIRST_OVERHEAD] }.to_bytes(),
     ]
 }
 

@@ -131,6 +131,7 @@ impl Engine<'_> {
                 let hello = open_first(&account.sealing(), account.address, sealed)?;
                 self.open_hello(account, id, hello)
             }
+            Envelope::Forwarded { .. } => Err(Undecryptable::UnknownVersion.into()),
         }
     }
 
