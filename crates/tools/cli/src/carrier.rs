@@ -10,7 +10,7 @@ mod settings;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rcseal_carrier::sip::Registration;
+use rcseal_carrier::sip::{Registration, WayTrouble};
 use rcseal_carrier::sip_transport::SipTransport;
 use rcseal_client::client::{CarrierOptions, Client};
 use rcseal_rcs::number::PhoneNumber;
@@ -53,6 +53,8 @@ pub(crate) struct Way {
     pub(crate) transport: Arc<SipTransport>,
     /// For how long the carrier has granted the registration, or what it answered instead. A trunk registers nothing.
     pub(crate) registered: Result<Duration, SendFailure>,
+    /// Why the carrier could not be reached, if it could not.
+    pub(crate) trouble: Option<WayTrouble>,
     /// How long that took.
     pub(crate) took: Duration,
     number: String,
@@ -69,11 +71,14 @@ impl Way {
         let begun = Instant::now();
         let registered = match timeout(wait, transport.agent().register()).await {
             Ok(answer) => answer,
+            Err(_) if transport.agent().carrier_address().is_none() => Err(SendFailure::Unreachable),
             Err(_) => Err(SendFailure::NoAnswer),
         };
+        let trouble = transport.agent().trouble();
         Ok(Self {
             transport,
             registered,
+            trouble,
             took: begun.elapsed(),
             number: settings.number.clone(),
             patience: settings.patience(),
@@ -119,7 +124,8 @@ impl Way {
                 Registration::None | Registration::Failed(_) => (false, None, Some(failure.code())),
             },
         };
-        json!({ "event": "carrier", "number": self.number, "registered": is_registered, "seconds": seconds, "code": code })
+        let reason = self.trouble.filter(|_| !is_registered).map(|trouble| trouble.code());
+        json!({ "event": "carrier", "number": self.number, "registered": is_registered, "seconds": seconds, "code": code, "reason": reason })
     }
 
     /// The same for people.
@@ -127,11 +133,14 @@ impl Way {
         match &self.registered {
             Ok(granted) if *granted == Duration::MAX => format!("* {} is on the carrier", self.number),
             Ok(granted) => format!("* {} is registered at the carrier for {} s", self.number, granted.as_secs()),
-            Err(failure) => format!(
-                "* {} is not registered at the carrier: {failure} [{}]; messages go by the relay meanwhile",
-                self.number,
-                failure.code()
-            ),
+            Err(failure) => {
+                let why = self.trouble.map(|trouble| format!(": {trouble} [{}]", trouble.code())).unwrap_or_default();
+                format!(
+                    "* {} is not registered at the carrier: {failure} [{}]{why}; messages go by the relay meanwhile",
+                    self.number,
+                    failure.code()
+                )
+            }
         }
     }
 

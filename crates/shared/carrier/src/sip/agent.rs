@@ -10,7 +10,7 @@ use rand::Rng as _;
 use rcseal_rcs::number::PhoneNumber;
 use rcseal_rcs::transport::{CarrierMessageId, SendFailure, Taken};
 use tokio::net::{TcpListener, UdpSocket};
-use tokio::sync::{Mutex as AsyncMutex, Semaphore, mpsc, watch};
+use tokio::sync::{Mutex as AsyncMutex, Notify, Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -22,6 +22,7 @@ use super::message::{HEAD_LEN_MAX, Method};
 use super::register::{self, Registration};
 use super::request::{Authorizations, Draft};
 use super::table::{Clients, Servers};
+use super::trouble::WayTrouble;
 use super::{dialog, field};
 use crate::transport::{CarrierCapabilities, Inbound};
 
@@ -42,6 +43,10 @@ const ACKS_MAX: usize = 64;
 pub(super) struct Core {
     pub(super) config: Config,
     pub(super) way: watch::Sender<Option<Arc<Connection>>>,
+    /// Why there was no way when it was looked at last. Whoever waits for one is told of tries that failed.
+    pub(super) trouble: watch::Sender<Option<WayTrouble>>,
+    /// Somebody waits for a way: the next try need not wait.
+    pub(super) wanted: Notify,
     pub(super) clients: Clients,
     pub(super) servers: Servers,
     pub(super) pending: Semaphore,
@@ -60,14 +65,24 @@ pub(super) struct Core {
 }
 
 impl Core {
-    /// The open way, waiting for it as long as a connection may take.
+    /// The open way, waiting for it as long as a connection may take, or until a try to open it has failed: another way is open to who sends,
+    /// and waiting for the next try would only keep them from it.
     pub(super) async fn connection(&self) -> Result<Arc<Connection>, SendFailure> {
+        let mut trouble = self.trouble.subscribe();
         if let Some(connection) = self.way.borrow().as_ref() {
             return Ok(Arc::clone(connection));
         }
         let mut way = self.way.subscribe();
-        let found = timeout(self.config.timers.connect, way.wait_for(Option::is_some)).await;
-        found.ok().and_then(Result::ok).and_then(|way| way.clone()).ok_or(SendFailure::Unreachable)
+        self.wanted.notify_one();
+        let opened = async { way.wait_for(Option::is_some).await.ok().and_then(|way| way.clone()) };
+        let waiting = async {
+            tokio::select! {
+                biased;
+                connection = opened => connection,
+                _ = trouble.changed() => None,
+            }
+        };
+        timeout(self.config.timers.connect, waiting).await.ok().flatten().ok_or(SendFailure::Unreachable)
     }
 
     /// Our contact on a way, without parameters of the header.
@@ -190,6 +205,8 @@ impl UserAgent {
         let core = Arc::new(Core {
             config,
             way: watch::Sender::new(None),
+            trouble: watch::Sender::new(None),
+            wanted: Notify::new(),
             clients: Clients::default(),
             servers: Servers::new(limits.processing_max, limits.answers_max),
             pending: Semaphore::new(limits.pending_max.clamp(1, Semaphore::MAX_PERMITS)),
@@ -229,6 +246,12 @@ impl UserAgent {
         self.core.way.borrow().as_ref().map(|connection| connection.peer)
     }
 
+    /// Why there is no way to the carrier; `None` while there is one, and before the first try has ended.
+    #[must_use]
+    pub fn trouble(&self) -> Option<WayTrouble> {
+        if self.core.way.borrow().is_some() { None } else { *self.core.trouble.borrow() }
+    }
+
     /// How the registration stands.
     #[must_use]
     pub fn registration(&self) -> Registration {
@@ -250,7 +273,16 @@ impl UserAgent {
     /// # Errors
     /// [`SendFailure`].
     pub async fn message(&self, message: PagerMessage) -> Result<Taken, SendFailure> {
-        let mut draft = Draft::new(&self.core, Method::Message, &message.to);
+        self.message_from(&self.core.config.own, message).await
+    }
+
+    /// The same in the name of one of the numbers that this trunk serves: `From` and `P-Asserted-Identity` say it.
+    ///
+    /// # Errors
+    /// [`SendFailure`]; [`SendFailure::Unfit`] for another number than our own where this is no trunk.
+    pub async fn message_from(&self, from: &PhoneNumber, message: PagerMessage) -> Result<Taken, SendFailure> {
+        self.check_sender(from)?;
+        let mut draft = Draft::between(&self.core, Method::Message, from, &message.to);
         draft.extra.push(("Content-Type", message.content_type));
         draft.service(&self.core, ICSI_MESSAGE);
         draft.conversation(message.conversation);
@@ -293,7 +325,22 @@ impl UserAgent {
     /// # Errors
     /// [`SendFailure`].
     pub async fn invite(&self, to: &PhoneNumber, sdp: &[u8]) -> Result<Dialog, SendFailure> {
-        dialog::invite(&self.core, to, Bytes::copy_from_slice(sdp)).await
+        self.invite_from(&self.core.config.own, to, sdp).await
+    }
+
+    /// The same in the name of one of the numbers that this trunk serves.
+    ///
+    /// # Errors
+    /// [`SendFailure`]; [`SendFailure::Unfit`] for another number than our own where this is no trunk.
+    pub async fn invite_from(&self, from: &PhoneNumber, to: &PhoneNumber, sdp: &[u8]) -> Result<Dialog, SendFailure> {
+        self.check_sender(from)?;
+        dialog::invite(&self.core, from, to, Bytes::copy_from_slice(sdp)).await
+    }
+
+    /// A subscriber writes in its own name only.
+    fn check_sender(&self, from: &PhoneNumber) -> Result<(), SendFailure> {
+        let may = self.core.config.trunk().is_some() || *from == self.core.config.own;
+        if may { Ok(()) } else { Err(SendFailure::Unfit) }
     }
 
     /// The next session that somebody opens to us.

@@ -176,8 +176,13 @@ fn is_sdp(message: &Message) -> bool {
 }
 
 /// Opens a session.
-pub(super) async fn invite(core: &Arc<Core>, to: &PhoneNumber, sdp: Bytes) -> Result<Dialog, SendFailure> {
-    let mut draft = Draft::new(core, Method::Invite, to);
+pub(super) async fn invite(
+    core: &Arc<Core>,
+    from: &PhoneNumber,
+    to: &PhoneNumber,
+    sdp: Bytes,
+) -> Result<Dialog, SendFailure> {
+    let mut draft = Draft::between(core, Method::Invite, from, to);
     draft.wants_contact = true;
     draft.extra.push(("Content-Type", SDP.to_owned()));
     draft.extra.push(("Allow", inbound::ALLOW.to_owned()));
@@ -220,6 +225,7 @@ pub(super) async fn invite(core: &Arc<Core>, to: &PhoneNumber, sdp: Bytes) -> Re
 /// A session that somebody wants to open. Dropped without an answer, it is answered with 480.
 pub struct IncomingInvite {
     from: Sender,
+    to: Option<PhoneNumber>,
     call: Option<Call>,
     /// Whether the far end took its wish back.
     cancelled: Arc<watch::Sender<bool>>,
@@ -230,6 +236,12 @@ impl IncomingInvite {
     #[must_use]
     pub const fn from(&self) -> &Sender {
         &self.from
+    }
+
+    /// With which of our numbers, as the carrier says.
+    #[must_use]
+    pub const fn to(&self) -> Option<&PhoneNumber> {
+        self.to.as_ref()
     }
 
     /// How the far end describes the session.
@@ -355,8 +367,8 @@ pub(super) fn incoming(core: &Arc<Core>, call: Call) {
     call.provisional(100);
     let cancelled = Arc::new(watch::Sender::new(false));
     lock(&core.dialogs.ringing).insert(ServerKey::of_invite(&call.request), Arc::clone(&cancelled));
-    let from = inbound::sender(core, &call);
-    place.send(IncomingInvite { from, call: Some(call), cancelled });
+    let (from, to) = (inbound::sender(core, &call), inbound::recipient(&call));
+    place.send(IncomingInvite { from, to, call: Some(call), cancelled });
 }
 
 /// The far end has ended a session.

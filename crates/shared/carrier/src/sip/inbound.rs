@@ -201,6 +201,16 @@ pub(super) fn sender(core: &Core, call: &Call) -> Sender {
     call.request.header("From").and_then(number).map_or(Sender::Anonymous, Sender::Claimed)
 }
 
+/// Whom a request is for: the number in the request line, which proxies may have changed to where it goes, and else the one that its sender
+/// wrote.
+pub(super) fn recipient(call: &Call) -> Option<PhoneNumber> {
+    let addressed = match call.request.start() {
+        Start::Request { uri, .. } => PhoneNumber::from_uri(uri).ok(),
+        Start::Response { .. } => None,
+    };
+    addressed.or_else(|| PhoneNumber::from_uri(NameAddr::parse(call.request.header("To")?)?.uri).ok())
+}
+
 fn message(core: &Arc<Core>, call: Call) {
     let Some(content_type) = call.request.header("Content-Type").filter(|value| !value.is_empty()) else {
         return call.refuse(400);
@@ -212,7 +222,9 @@ fn message(core: &Arc<Core>, call: Call) {
     let Ok(room) = Arc::clone(&core.inbound_room).try_acquire_many_owned(size) else { return call.refuse(503) };
     let from = sender(core, &call);
     let body = call.request.body().to_vec();
-    place.send(Inbound::new(from, content_type, content_encoding, body, move |answer| {
+    let to = recipient(&call);
+    let reference = format!("{} {}", call.request.call_id(), call.request.cseq().0);
+    let inbound = Inbound::new(from, content_type, content_encoding, body, move |answer| {
         match answer {
             Answer::Accepted => {
                 let writer = call.writer(200);
@@ -221,7 +233,8 @@ fn message(core: &Arc<Core>, call: Call) {
             refusal => call.refuse(refusal.status()),
         }
         drop(room);
-    }));
+    });
+    place.send(inbound.addressed(to, Some(reference)));
 }
 
 fn options(core: &Core, call: Call) {

@@ -1,8 +1,9 @@
 //! Sockets: one way to the next hop, kept open, and ways that the core of a trunk opens to us.
 //!
-//! A supervisor opens the way, publishes it, reads it until it ends, and opens it again, waiting longer each time it fails at once. Whatever
-//! waits for an answer over a way that ended is told so. On a connection one task writes: what is queued goes out in one write, and a peer that
-//! takes nothing for as long as [`super::Timers::stall`] loses the connection, as does one that begins a message and does not end it.
+//! A supervisor opens the way, publishes it, reads it until it ends, and opens it again, waiting longer each time it fails at once, though not
+//! while somebody wants to send: who waits for a way is told of a try that failed. Whatever waits for an answer over a way that ended is told
+//! so. On a connection one task writes: what is queued goes out in one write, and a peer that takes nothing for as long as
+//! [`super::Timers::stall`] loses the connection, as does one that begins a message and does not end it.
 //! Keep-alives are two line ends (RFC 5626, section 3.5.1). A peer that has answered one and then misses one is gone; of a peer that never
 //! answers any, nothing is concluded.
 
@@ -26,6 +27,7 @@ use super::agent::Core;
 use super::config::{Config, Wire};
 use super::message::Message;
 use super::stream::{Decoder, Item};
+use super::trouble::WayTrouble;
 
 /// The largest datagram.
 const DATAGRAM_LEN_MAX: usize = 65_535;
@@ -140,21 +142,41 @@ pub(super) async fn supervise(core: Arc<Core>, socket: Option<Arc<UdpSocket>>) {
             Some(socket) => run_datagrams(&core, socket).await,
             None => run_connection(&core).await,
         };
-        tracing::debug!(wire = core.config.wire.name(), error = ?end.err().map(|error| error.kind()), "way to the carrier ended");
+        let trouble = end.err().unwrap_or(WayTrouble::Ended);
         core.way.send_replace(None);
+        tell(&core, trouble);
         wait = if opened.elapsed() > REOPEN_WAITS.1 { REOPEN_WAITS.0 } else { (wait * 2).min(REOPEN_WAITS.1) };
-        sleep(wait).await;
+        tokio::select! {
+            () = sleep(wait) => {}
+            () = core.wanted.notified() => sleep(REOPEN_WAITS.0).await,
+        }
     }
 }
 
-async fn resolve(config: &Config) -> io::Result<SocketAddr> {
+/// Says why there is no way. Who waits for one hears of tries that failed, and not of a way that ended: that is opened again.
+fn tell(core: &Core, trouble: WayTrouble) {
+    let wire = core.config.wire.name();
+    let is_news = *core.trouble.borrow() != Some(trouble);
+    match trouble {
+        // Nothing that waiting mends, so that it is said aloud, once.
+        WayTrouble::Certificate | WayTrouble::Tls if is_news => {
+            tracing::warn!(wire, code = trouble.code(), "no way to the carrier");
+        }
+        _ => tracing::debug!(wire, code = trouble.code(), "no way to the carrier"),
+    }
+    core.trouble.send_if_modified(|told| {
+        *told = Some(trouble);
+        trouble != WayTrouble::Ended
+    });
+}
+
+async fn resolve(config: &Config) -> Result<SocketAddr, WayTrouble> {
     let host = config.peer.host.trim_start_matches('[').trim_end_matches(']');
-    let mut addresses = timeout(config.timers.connect, tokio::net::lookup_host((host, config.peer.port))).await??;
+    let looking_up = tokio::net::lookup_host((host, config.peer.port));
+    let mut addresses = timeout(config.timers.connect, looking_up).await?.map_err(|_| WayTrouble::UnknownHost)?;
     let is_v4 = config.local.is_ipv4();
     let any_family = config.local.ip().is_unspecified() && config.wire.is_reliable();
-    addresses
-        .find(|address| any_family || address.is_ipv4() == is_v4)
-        .ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))
+    addresses.find(|address| any_family || address.is_ipv4() == is_v4).ok_or(WayTrouble::UnknownHost)
 }
 
 /// Our address as the peer sees it, where no translator is between.
@@ -168,7 +190,7 @@ async fn seen_from(peer: SocketAddr, bound: SocketAddr) -> io::Result<SocketAddr
     Ok(SocketAddr::new(probe.local_addr()?.ip(), bound.port()))
 }
 
-async fn run_datagrams(core: &Arc<Core>, socket: &Arc<UdpSocket>) -> io::Result<()> {
+async fn run_datagrams(core: &Arc<Core>, socket: &Arc<UdpSocket>) -> Result<(), WayTrouble> {
     let peer = resolve(&core.config).await?;
     let local = seen_from(peer, socket.local_addr()?).await?;
     let connection = Connection::new(Kind::Udp(Arc::clone(socket)), local, peer);
@@ -181,7 +203,7 @@ async fn run_datagrams(core: &Arc<Core>, socket: &Arc<UdpSocket>) -> io::Result<
                 Ok(received) => received,
                 // An ICMP error of an earlier datagram: it says nothing about the socket.
                 Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset) => continue,
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             },
             _ = keep_alive.tick() => {
                 let _ = socket.send_to(b"\r\n\r\n", peer).await;
@@ -216,22 +238,26 @@ pub(super) fn is_known(core: &Core, peer: SocketAddr, source: IpAddr) -> bool {
         || core.config.trunk().is_some_and(|trunk| trunk.trusted.contains(&source.to_canonical()))
 }
 
-async fn run_connection(core: &Arc<Core>) -> io::Result<()> {
+async fn run_connection(core: &Arc<Core>) -> Result<(), WayTrouble> {
     let config = &core.config;
     let peer = resolve(config).await?;
     let stream = timeout(config.timers.connect, connect(config, peer)).await??;
     stream.set_nodelay(true)?;
     let local = stream.local_addr()?;
-    match &config.wire {
+    let end = match &config.wire {
         Wire::Udp | Wire::Tcp => run_stream(core, stream, local, peer, true).await,
         Wire::Tls(trust) => {
             let name = ServerName::try_from(config.domain.as_str().trim_matches(['[', ']']).to_owned())
-                .map_err(io::Error::other)?;
+                .map_err(|_| WayTrouble::Certificate)?;
             let connector = TlsConnector::from(trust.client_config());
             let stream = timeout(config.timers.connect, connector.connect(name, stream)).await??;
             run_stream(core, stream, local, peer, true).await
         }
-    }
+    };
+    end.map_err(|error| {
+        tracing::debug!(kind = ?error.kind(), "connection to the carrier ended");
+        WayTrouble::Ended
+    })
 }
 
 async fn connect(config: &Config, peer: SocketAddr) -> io::Result<TcpStream> {

@@ -9,7 +9,7 @@
 //! | [`message`], `field`, `stream` | reading what comes in: strict about where things end |
 //! | `write` | writing: no value ends its line |
 //! | `table` | which answer belongs to which request, and which request was seen before |
-//! | `link` | sockets, connections, keep-alive |
+//! | `link`, `trouble` | sockets, connections, keep-alive; why there is no way |
 //! | `request`, `register` | requests of ours, credentials, the registration |
 //! | `inbound`, `dialog` | requests of others, sessions |
 //! | `agent`, `config` | the user agent and what it is told |
@@ -28,6 +28,7 @@ mod register;
 mod request;
 mod stream;
 mod table;
+mod trouble;
 mod write;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -37,6 +38,7 @@ pub use config::{Access, Config, ICSI_MESSAGE, ICSI_SESSION, Limits, Peer, Start
 pub use dialog::{Dialog, IncomingInvite};
 pub use register::Registration;
 pub use stream::count_messages;
+pub use trouble::WayTrouble;
 
 /// Nothing that is done under a lock here leaves its state half changed, so that a panic elsewhere does not spoil it.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::agent::Core;
 use super::field::{self, NameAddr};
+use super::link::Connection;
 use super::lock;
 use super::message::{Message, Method, Start};
 use super::request::{Draft, failure, registers};
@@ -84,8 +85,12 @@ pub(super) async fn keep(core: Arc<Core>) {
                 }
             }
             Registration::Failed(_) => {
-                sleep(wait).await;
-                wait = (wait * 2).min(RETRY_WAITS.1);
+                let is_new = |way: &Option<Arc<Connection>>| way.as_ref().is_some_and(|way| Some(way.id) != connection);
+                tokio::select! {
+                    () = sleep(wait) => wait = (wait * 2).min(RETRY_WAITS.1),
+                    // A way that was opened since is as good a reason as time that has passed; how often that happens is bounded where it is opened.
+                    () = async { drop(way.wait_for(is_new).await) } => {}
+                }
             }
         }
         registered_over = None;

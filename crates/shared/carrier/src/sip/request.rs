@@ -124,8 +124,13 @@ pub(super) struct Draft {
 impl Draft {
     /// A request outside dialogs, to a number.
     pub(super) fn new(core: &Core, method: Method, to: &PhoneNumber) -> Self {
+        Self::between(core, method, &core.config.own, to)
+    }
+
+    /// The same in the name of one of our numbers. Only on a trunk is anything but our own believed.
+    pub(super) fn between(core: &Core, method: Method, from: &PhoneNumber, to: &PhoneNumber) -> Self {
         let uri = to.to_sip_uri(&core.config.domain);
-        let own = core.config.own.to_sip_uri(&core.config.domain);
+        let own = from.to_sip_uri(&core.config.domain);
         let mut extra = Vec::new();
         if core.config.trunk().is_some() {
             extra.push(("P-Asserted-Identity", format!("<{own}>")));

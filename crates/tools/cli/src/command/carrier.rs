@@ -75,7 +75,7 @@ async fn set(args: SipArgs, profile: &Profile, output: Output) -> Result<(), Cli
         || {
             let mut json = settings.json();
             let registration = way.json();
-            for field in ["registered", "seconds", "code"] {
+            for field in ["registered", "seconds", "code", "reason"] {
                 json[field] = registration[field].clone();
             }
             json

@@ -114,6 +114,32 @@ fn a_wrong_password_and_a_carrier_that_is_away_have_codes_of_their_own() {
 }
 
 #[test]
+fn a_carrier_that_cannot_be_reached_is_said_to_be_and_why() {
+    let world = World::new();
+    let alice = world.device("alice");
+    let others = World::new();
+    let relay = world.server.strip_prefix("https://").unwrap().replace("localhost", "127.0.0.1");
+    let (ours, theirs) = (world.authority(), others.authority());
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for (registrar, authority, reason) in [
+        (format!("tcp:{nobody}"), None, "sip_way_refused"),
+        (format!("tls:{nobody}"), Some(&ours), "sip_way_refused"),
+        ("tcp:carrier.invalid".to_owned(), None, "sip_way_unknown_host"),
+        // The relay speaks TLS, too: it shows another authority's certificate, and then one for another domain.
+        (format!("tls:{relay}"), Some(&theirs), "sip_way_certificate"),
+        (format!("tls:{relay}"), Some(&ours), "sip_way_certificate"),
+    ] {
+        let mut set = vec!["carrier", "set", "sip", "--registrar", &registrar, "--domain", "carrier.test"];
+        set.extend(["--number", ALICE]);
+        set.extend(authority.iter().flat_map(|path| ["--ca", path.as_str()]));
+        for answer in [alice.attempt(&set), alice.attempt(&["carrier", "status"])] {
+            answer.assert_refused(3, "carrier_unreachable");
+            assert_eq!(answer.text("reason"), reason, "{registrar}: {}", answer.stdout);
+        }
+    }
+}
+
+#[test]
 fn a_message_goes_natively_from_process_to_process_and_is_confirmed_by_the_other_device() {
     let carrier = Carrier::start();
     let (_world, alice, bob) = on_a_carrier(&carrier);

@@ -1,6 +1,7 @@
 //! What peers may do, and do in vain.
 
 use rcseal_carrier::sip::Trunk;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::UdpSocket;
 
 use super::*;
@@ -157,10 +158,19 @@ async fn a_carrier_with_another_certificate_is_not_spoken_to() {
     let (listen, _) = tls();
     let (_, other) = tls();
     let registrar = FakeRegistrar::start(listen, Auth::None).await;
-    let mut config = config(ALICE, registrar.address, other, Access::Register(None));
-    config.timers.connect = Duration::from_millis(500);
-    let alice = UserAgent::start(config).await.unwrap();
-    assert_eq!(alice.register().await, Err(SendFailure::Unreachable));
+    let other = config(ALICE, registrar.address, other, Access::Register(None));
+    assert_eq!(trouble_of(other).await, WayTrouble::Certificate);
+    let (_, ours) = tls();
+    let clear = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let in_clear = config(ALICE, clear.local_addr().unwrap(), ours, Access::Register(None));
+    let answering = async {
+        loop {
+            let (mut stream, _) = clear.accept().await.unwrap();
+            let _ = stream.write_all(b"SIP/2.0 400 Bad Request\r\n\r\n").await;
+        }
+    };
+    let trouble = tokio::select! { trouble = trouble_of(in_clear) => trouble, () = answering => unreachable!() };
+    assert_eq!(trouble, WayTrouble::Tls);
     assert_eq!(registrar.count("REGISTER"), 0);
 }
 

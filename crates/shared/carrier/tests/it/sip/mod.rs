@@ -12,7 +12,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use rcseal_carrier::auth::milenage::SoftwareSim;
 use rcseal_carrier::auth::{Credentials, Password};
-use rcseal_carrier::sip::{Access, Config, Limits, PagerMessage, Peer, Registration, Timers, UserAgent, Wire};
+use rcseal_carrier::sip::{
+    Access, Config, Limits, PagerMessage, Peer, Registration, Timers, UserAgent, WayTrouble, Wire,
+};
 use rcseal_carrier::tls::TrustAnchors;
 use rcseal_carrier::transport::{Answer, Inbound};
 use rcseal_rcs::number::PhoneNumber;
@@ -252,9 +254,47 @@ async fn no_answer_is_said_to_be_none() {
     let alice = registered(ALICE, &registrar, Wire::Udp).await;
     registrar.state.lock().unwrap().swallows = usize::MAX;
     assert_eq!(alice.message(pager(BOB, b"x")).await, Err(SendFailure::NoAnswer));
+}
+
+/// What nobody waits for: a test that ends before has not waited for it.
+const TOO_LONG: Duration = Duration::from_secs(60);
+
+/// A user agent that finds no way, and why.
+async fn trouble_of(mut config: Config) -> WayTrouble {
+    config.timers.connect = TOO_LONG;
+    let lost = UserAgent::start(config).await.unwrap();
+    assert_eq!(lost.trouble(), None, "nothing was tried yet");
+    let asking = async { (lost.register().await, lost.message(pager(BOB, b"x")).await) };
+    let (registered, sent) = tokio::time::timeout(TOO_LONG / 4, asking).await.unwrap();
+    assert_eq!((registered, sent), (Err(SendFailure::Unreachable), Err(SendFailure::Unreachable)));
+    lost.trouble().unwrap()
+}
+
+#[tokio::test]
+async fn a_carrier_that_cannot_be_reached_is_said_to_be_at_once_and_why() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let lost = UserAgent::start(config(ALICE, nobody, Wire::Tcp, Access::Register(None))).await.unwrap();
-    assert_eq!(lost.message(pager(BOB, b"x")).await, Err(SendFailure::Unreachable));
+    let refused = config(ALICE, nobody, Wire::Tcp, Access::Register(None));
+    assert_eq!(trouble_of(refused.clone()).await, WayTrouble::Refused);
+    let (_, trust) = tls();
+    assert_eq!(trouble_of(Config { wire: trust.clone(), ..refused.clone() }).await, WayTrouble::Refused);
+    for wire in [Wire::Udp, Wire::Tcp, trust] {
+        let peer = Peer { host: "carrier.invalid".to_owned(), port: 5060 };
+        assert_eq!(trouble_of(Config { wire, peer, ..refused.clone() }).await, WayTrouble::UnknownHost);
+    }
+}
+
+#[tokio::test]
+async fn a_carrier_that_comes_back_is_registered_at_without_being_asked() {
+    let place = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut config = config(ALICE, place, Wire::Tcp, password(ALICE, "secret"));
+    // It does not even wait for its own next try.
+    config.timers.connect = TOO_LONG;
+    let alice = UserAgent::start(config).await.unwrap();
+    assert_eq!(alice.register().await, Err(SendFailure::Unreachable));
+    let registrar = FakeRegistrar::start_at(place, Listen::Tcp, Auth::Digest("MD5", "auth", "secret")).await;
+    until(|| matches!(alice.registration(), Registration::Until(_))).await;
+    assert_eq!(alice.trouble(), None);
+    assert_eq!(registrar.state.lock().unwrap().connections, 1);
 }
 
 #[tokio::test]

@@ -79,12 +79,16 @@ enum Flow {
 
 impl FakeRegistrar {
     pub(crate) async fn start(listen: Listen, auth: Auth) -> Self {
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), listen, auth).await
+    }
+
+    pub(crate) async fn start_at(at: SocketAddr, listen: Listen, auth: Auth) -> Self {
         let mut tasks = JoinSet::new();
         let raw = Arc::new(Mutex::new(None));
         let (protocol, udp, tcp) = match &listen {
-            Listen::Udp => ("UDP", Some(UdpSocket::bind("127.0.0.1:0").await.unwrap()), None),
-            Listen::Tcp => ("TCP", None, Some(TcpListener::bind("127.0.0.1:0").await.unwrap())),
-            Listen::Tls(..) => ("TLS", None, Some(TcpListener::bind("127.0.0.1:0").await.unwrap())),
+            Listen::Udp => ("UDP", Some(UdpSocket::bind(at).await.unwrap()), None),
+            Listen::Tcp => ("TCP", None, Some(TcpListener::bind(at).await.unwrap())),
+            Listen::Tls(..) => ("TLS", None, Some(TcpListener::bind(at).await.unwrap())),
         };
         let address = udp.as_ref().map_or_else(|| tcp.as_ref().unwrap().local_addr(), UdpSocket::local_addr).unwrap();
         let state = Arc::new(Mutex::new(State {
