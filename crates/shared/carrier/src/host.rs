@@ -115,7 +115,7 @@ impl HostStack {
         content_encoding: Option<String>,
         body: Vec<u8>,
     ) -> Answer {
-        self.inbox.put(from, content_type, content_encoding, body, self.config.answer_patience).await
+        self.inbox.put(from, None, content_type, content_encoding, body, self.config.answer_patience).await
     }
 
     /// The host's stack is gone for good: nothing more comes in, and every send fails.

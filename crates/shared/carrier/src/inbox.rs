@@ -7,6 +7,7 @@
 use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
 use std::time::Duration;
 
+use rcseal_rcs::number::PhoneNumber;
 use rcseal_rcs::transport::Sender;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
@@ -48,12 +49,13 @@ impl Inbox {
     pub(crate) async fn put(
         &self,
         from: Sender,
+        to: Option<PhoneNumber>,
         content_type: String,
         content_encoding: Option<String>,
         body: Vec<u8>,
         patience: Duration,
     ) -> Answer {
-        match self.offer(from, content_type, content_encoding, body) {
+        match self.offer(from, to, content_type, content_encoding, body) {
             Ok(answer) => match timeout(patience, answer).await {
                 Ok(Ok(answer)) => answer,
                 Ok(Err(_)) | Err(_) => Answer::TryLater,
@@ -66,6 +68,7 @@ impl Inbox {
     fn offer(
         &self,
         from: Sender,
+        to: Option<PhoneNumber>,
         content_type: String,
         content_encoding: Option<String>,
         body: Vec<u8>,
@@ -78,7 +81,7 @@ impl Inbox {
             let _ = reply.send(answer);
         });
         let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or(Answer::TryLater)?;
-        sender.try_send(inbound).map_err(|_| Answer::TryLater)?;
+        sender.try_send(inbound.addressed(to, None)).map_err(|_| Answer::TryLater)?;
         Ok(answer)
     }
 

@@ -128,7 +128,8 @@ struct Inner {
     agent: UserAgent,
     endpoint: Option<Endpoint>,
     inbox: Arc<Inbox>,
-    slots: Mutex<HashMap<PhoneNumber, Slot>>,
+    /// By our number and theirs.
+    slots: Mutex<HashMap<(PhoneNumber, PhoneNumber), Slot>>,
     profile: TransportProfile,
     config: Settings,
     /// Makes conversation ids that are the same for one peer, and that nobody can tell a number from.
@@ -204,6 +205,31 @@ impl SipTransport {
         self.inner.endpoint.as_ref().map(Endpoint::address)
     }
 
+    /// [`Transport::send`] in the name of one of the numbers that this trunk serves: the carrier is told that it is `from` who writes, and
+    /// believes it. Who may write as whom is the caller's to know.
+    ///
+    /// # Errors
+    /// [`SendFailure`]; [`SendFailure::Unfit`] for another number than our own where this is no trunk.
+    pub async fn send_from(&self, from: &PhoneNumber, message: CarrierMessage) -> Result<Taken, SendFailure> {
+        let inner = &self.inner;
+        outbound::check(&inner.profile, &message)?;
+        let cpim = outbound::to_cpim(&message, from, &inner.config.domain)?;
+        if cpim.len() <= inner.config.pager_len_max {
+            let pager = PagerMessage {
+                to: message.to.clone(),
+                content_type: cpim::CONTENT_TYPE.to_owned(),
+                body: cpim.clone().into(),
+                conversation: Some(inner.conversation(from, &message.to)),
+            };
+            match inner.agent.message_from(from, pager).await {
+                // Somebody on the way takes less than that; a session has no such limit.
+                Err(SendFailure::TooLarge) if inner.endpoint.is_some() => {}
+                result => return result,
+            }
+        }
+        inner.send_in_session(from, &message.to, &message.id, &cpim).await
+    }
+
     /// Takes nothing more in; [`Transport::receive`] ends.
     pub fn close(&self) {
         self.inner.inbox.close();
@@ -237,23 +263,7 @@ impl Transport for SipTransport {
     }
 
     async fn send(&self, message: CarrierMessage) -> Result<Taken, SendFailure> {
-        let inner = &self.inner;
-        outbound::check(&inner.profile, &message)?;
-        let cpim = outbound::to_cpim(&message, &inner.config.own, &inner.config.domain)?;
-        if cpim.len() <= inner.config.pager_len_max {
-            let pager = PagerMessage {
-                to: message.to.clone(),
-                content_type: cpim::CONTENT_TYPE.to_owned(),
-                body: cpim.clone().into(),
-                conversation: Some(inner.conversation(&message.to)),
-            };
-            match inner.agent.message(pager).await {
-                // Somebody on the way takes less than that; a session has no such limit.
-                Err(SendFailure::TooLarge) if inner.endpoint.is_some() => {}
-                result => return result,
-            }
-        }
-        inner.send_in_session(&message.to, &message.id, &cpim).await
+        self.send_from(&self.inner.config.own, message).await
     }
 
     async fn capabilities(&self, of: &PhoneNumber) -> Result<CarrierCapabilities, SendFailure> {
@@ -269,27 +279,28 @@ impl Transport for SipTransport {
 }
 
 impl Inner {
-    fn slots(&self) -> MutexGuard<'_, HashMap<PhoneNumber, Slot>> {
+    fn slots(&self) -> MutexGuard<'_, HashMap<(PhoneNumber, PhoneNumber), Slot>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn conversation(&self, with: &PhoneNumber) -> [u8; 16] {
-        let digest = sha256(&[&self.conversation_key, with.as_str().as_bytes()]);
+    fn conversation(&self, own: &PhoneNumber, with: &PhoneNumber) -> [u8; 16] {
+        let digest = sha256(&[&self.conversation_key, own.as_str().as_bytes(), b" ", with.as_str().as_bytes()]);
         let mut id = [0; 16];
         id.copy_from_slice(&digest[..16]);
         id
     }
 
-    fn slot(&self, to: &PhoneNumber) -> Slot {
-        let mut slots = self.slots();
-        if slots.len() >= PEERS_MAX && !slots.contains_key(to) {
+    fn slot(&self, from: &PhoneNumber, to: &PhoneNumber) -> Slot {
+        let (mut slots, key) = (self.slots(), (from.clone(), to.clone()));
+        if slots.len() >= PEERS_MAX && !slots.contains_key(&key) {
             slots.retain(|_, slot| slot.try_lock().is_ok_and(|open| open.is_some()) || Arc::strong_count(slot) > 1);
         }
-        Arc::clone(slots.entry(to.clone()).or_default())
+        Arc::clone(slots.entry(key).or_default())
     }
 
     async fn send_in_session(
         self: &Arc<Self>,
+        from: &PhoneNumber,
         to: &PhoneNumber,
         id: &CarrierMessageId,
         cpim: &[u8],
@@ -297,7 +308,7 @@ impl Inner {
         let endpoint = self.endpoint.as_ref().ok_or(SendFailure::TooLarge)?;
         let content_type = MediaType::parse(cpim::CONTENT_TYPE).map_err(|_| SendFailure::Unfit)?;
         loop {
-            let (session, is_fresh) = self.session(endpoint, to, cpim.len() as u64).await?;
+            let (session, is_fresh) = self.session(endpoint, from, to, cpim.len() as u64).await?;
             match session.send(id.clone(), content_type.clone(), cpim).await {
                 Ok(()) => return Ok(Taken::Answered),
                 // A kept session may have ended without our knowing. The message did not arrive, and a new session may do better.
@@ -311,10 +322,11 @@ impl Inner {
     async fn session(
         self: &Arc<Self>,
         endpoint: &Endpoint,
+        from: &PhoneNumber,
         to: &PhoneNumber,
         len: u64,
     ) -> Result<(Session, bool), SendFailure> {
-        let slot = self.slot(to);
+        let slot = self.slot(from, to);
         let mut open = slot.lock().await;
         if let Some(kept) = open.as_ref().filter(|kept| !kept.session.has_ended()) {
             *kept.last_used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
@@ -325,7 +337,7 @@ impl Inner {
             };
         }
         *open = None;
-        let (session, dialog, len_max) = self.open(endpoint, to).await?;
+        let (session, dialog, len_max) = self.open(endpoint, from, to).await?;
         let last_used = Arc::new(Mutex::new(Instant::now()));
         tokio::spawn(keep(session.clone(), dialog, Arc::clone(&last_used), self.config.idle));
         *open = Some(Open { session: session.clone(), last_used, len_max });
@@ -335,19 +347,20 @@ impl Inner {
     async fn open(
         self: &Arc<Self>,
         endpoint: &Endpoint,
+        from: &PhoneNumber,
         to: &PhoneNumber,
     ) -> Result<(Session, Dialog, Option<u64>), SendFailure> {
         let local = self.prepare(endpoint).await.map_err(open_failure)?;
         let description = describe(endpoint, &local).ok_or(SendFailure::Unfit)?;
         let offer = description.offer().map_err(|_| SendFailure::Unfit)?;
-        let dialog = self.agent.invite(to, &offer.to_bytes()).await?;
+        let dialog = self.agent.invite_from(from, to, &offer.to_bytes()).await?;
         // From here on an error drops the dialog, which says BYE.
         let answer = sdp::Description::parse(dialog.remote_sdp()).map_err(|_| SendFailure::Refused { status: 488 })?;
         let role = description.conclude(&answer).map_err(|error| {
             tracing::debug!(code = error.code(), "session answer does not fit");
             SendFailure::Refused { status: 488 }
         })?;
-        let inlet = self.inlet(Sender::Claimed(to.clone()));
+        let inlet = self.inlet(Sender::Claimed(to.clone()), Some(from.clone()));
         let (remote, role) = remote_of(&answer, role);
         let session = endpoint.open(local, remote, role, inlet).await.map_err(open_failure)?;
         Ok((session, dialog, answer.max_size))
@@ -361,8 +374,8 @@ impl Inner {
         Ok(local)
     }
 
-    fn inlet(&self, from: Sender) -> Arc<dyn Inlet> {
-        Arc::new(InboxInlet { from, inbox: Arc::clone(&self.inbox), patience: self.config.answer_patience })
+    fn inlet(&self, from: Sender, to: Option<PhoneNumber>) -> Arc<dyn Inlet> {
+        Arc::new(InboxInlet { from, to, inbox: Arc::clone(&self.inbox), patience: self.config.answer_patience })
     }
 
     /// A session that a peer opens.
@@ -376,7 +389,7 @@ impl Inner {
         };
         let answered = describe(endpoint, &local).and_then(|description| description.answer(&offer).ok());
         let Some((answer, role)) = answered else { return invite.reject(488) };
-        let inlet = self.inlet(invite.from().clone());
+        let inlet = self.inlet(invite.from().clone(), invite.to().cloned());
         let Ok(dialog) = invite.accept(&answer.to_bytes()).await else { return };
         let (remote, role) = remote_of(&offer, role);
         match endpoint.open(local, remote, role, inlet).await {
@@ -533,6 +546,7 @@ fn open_failure(error: OpenError) -> SendFailure {
 /// Puts what a session carried into the inbox.
 struct InboxInlet {
     from: Sender,
+    to: Option<PhoneNumber>,
     inbox: Arc<Inbox>,
     patience: Duration,
 }
@@ -541,6 +555,6 @@ struct InboxInlet {
 impl Inlet for InboxInlet {
     async fn take(&self, message: Received) -> Answer {
         let content_type = message.content_type.as_str().to_owned();
-        self.inbox.put(self.from.clone(), content_type, None, message.body, self.patience).await
+        self.inbox.put(self.from.clone(), self.to.clone(), content_type, None, message.body, self.patience).await
     }
 }

@@ -38,6 +38,10 @@ pub struct CarrierCapabilities {
 pub struct Inbound {
     /// Who sends, as the carrier says or as the message claims.
     pub from: Sender,
+    /// Which of our numbers it is for, as the carrier says. `None` from a transport that has one number only.
+    pub to: Option<PhoneNumber>,
+    /// What names this very request at the carrier, where something does: a repetition after a refusal may have another.
+    pub reference: Option<String>,
     /// The media type as it arrived.
     pub content_type: String,
     /// The content encoding as it arrived, if any.
@@ -60,6 +64,8 @@ pub enum Answer {
     TryLater,
     /// It cannot be understood (400).
     Malformed,
+    /// Nobody has this number here (404).
+    NotFound,
 }
 
 impl Answer {
@@ -71,6 +77,7 @@ impl Answer {
             Self::TooLarge => 413,
             Self::TryLater => 503,
             Self::Malformed => 400,
+            Self::NotFound => 404,
         }
     }
 }
@@ -85,7 +92,15 @@ impl Inbound {
         body: Vec<u8>,
         answer: impl FnOnce(Answer) + Send + 'static,
     ) -> Self {
-        Self { from, content_type, content_encoding, body, answer: Box::new(answer) }
+        Self { from, to: None, reference: None, content_type, content_encoding, body, answer: Box::new(answer) }
+    }
+
+    /// Says which of our numbers it is for, and what names the request.
+    #[must_use]
+    pub fn addressed(mut self, to: Option<PhoneNumber>, reference: Option<String>) -> Self {
+        self.to = to;
+        self.reference = reference;
+        self
     }
 
     /// Answers it.
