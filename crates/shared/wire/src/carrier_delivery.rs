@@ -7,6 +7,7 @@
 //! `docs/protocol/envelope.md` has the layout.
 
 use rand_core::CryptoRng;
+use rcseal_crypto::hash::sha256;
 use rcseal_crypto::seal::{SealingPublicKey, SealingSecretKey, seal};
 use tls_codec::{
     DeserializeBytes, Serialize as _, TlsByteVecU8, TlsByteVecU16, TlsByteVecU32, TlsDeserializeBytes, TlsSerialize,
@@ -14,13 +15,16 @@ use tls_codec::{
 };
 
 use crate::envelope::{Envelope, FORWARDED_OVERHEAD};
-use crate::id::DeviceAddress;
+use crate::id::{DeviceAddress, EnvelopeId, MailboxId};
+use crate::number::E164;
 use crate::padding;
 
 const VERSION: u8 = 1;
 
 /// Ties a sealed delivery to its recipient.
 const INFO: &[u8] = b"rcseal/seal/forwarded/v1";
+/// Makes ids of envelopes that a broker passes on.
+const FORWARD_LABEL: &[u8] = b"rcseal/broker-forward/v1";
 
 /// The longest body. With the longest of everything else it fits the largest envelope.
 pub const BODY_LEN_MAX: usize = 90 * 1024;
@@ -28,8 +32,6 @@ pub const BODY_LEN_MAX: usize = 90 * 1024;
 pub const CONTENT_TYPE_LEN_MAX: usize = 512;
 /// The longest content encoding.
 pub const CONTENT_ENCODING_LEN_MAX: usize = 64;
-/// Digits of a number in E.164 form.
-const DIGITS: std::ops::RangeInclusive<usize> = 7..=15;
 
 /// By what kind of network it came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,13 +68,13 @@ impl CarrierChannel {
     }
 }
 
-/// Who sends, as the broker was told. `+` and digits.
+/// Who sends, as the broker was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeliverySender {
     /// The carrier asserted this number to the broker.
-    Asserted(String),
+    Asserted(E164),
     /// The message said so.
-    Claimed(String),
+    Claimed(E164),
     /// No number that could be read.
     Anonymous,
 }
@@ -86,8 +88,8 @@ pub struct CarrierDelivery {
     pub received_at_ms: u64,
     /// By what kind of network.
     pub channel: CarrierChannel,
-    /// Our number, `+` and digits.
-    pub to: String,
+    /// Our number.
+    pub to: E164,
     /// Theirs.
     pub from: DeliverySender,
     /// The media type as it arrived.
@@ -163,11 +165,6 @@ impl CarrierDeliveryError {
     }
 }
 
-fn is_number(text: &str) -> bool {
-    text.strip_prefix('+')
-        .is_some_and(|digits| DIGITS.contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()))
-}
-
 /// What stands in a header: visible ASCII and spaces.
 fn is_header_text(text: &str, len_max: usize) -> bool {
     text.len() <= len_max && text.bytes().all(|byte| (0x20..0x7f).contains(&byte))
@@ -178,18 +175,11 @@ impl CarrierDelivery {
         if self.body.len() > BODY_LEN_MAX {
             return Err(CarrierDeliveryError::TooLarge { len: self.body.len() });
         }
-        let is_sender = match &self.from {
-            DeliverySender::Asserted(number) | DeliverySender::Claimed(number) => is_number(number),
-            DeliverySender::Anonymous => true,
-        };
         let is_encoding = self
             .content_encoding
             .as_deref()
             .is_none_or(|text| !text.is_empty() && is_header_text(text, CONTENT_ENCODING_LEN_MAX));
-        let is_sound = is_sender
-            && is_encoding
-            && is_number(&self.to)
-            && is_header_text(&self.content_type, CONTENT_TYPE_LEN_MAX);
+        let is_sound = is_encoding && is_header_text(&self.content_type, CONTENT_TYPE_LEN_MAX);
         if is_sound { Ok(()) } else { Err(CarrierDeliveryError::Malformed) }
     }
 
@@ -209,7 +199,7 @@ impl CarrierDelivery {
             id: self.id,
             received_at_ms: self.received_at_ms,
             channel: self.channel.code(),
-            to: self.to.as_bytes().to_vec().into(),
+            to: self.to.as_str().as_bytes().to_vec().into(),
             sender,
             from: from.as_bytes().to_vec().into(),
             content_type: self.content_type.as_bytes().to_vec().into(),
@@ -233,10 +223,11 @@ impl CarrierDelivery {
         }
         let fields = Fields::tls_deserialize_exact_bytes(bytes).map_err(|_| Malformed)?;
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).map_err(|_| Malformed);
+        let number = |text: String| text.parse::<E164>().map_err(|_| Malformed);
         let from = text(fields.from.into())?;
         let from = match fields.sender {
-            ASSERTED => DeliverySender::Asserted(from),
-            CLAIMED => DeliverySender::Claimed(from),
+            ASSERTED => DeliverySender::Asserted(number(from)?),
+            CLAIMED => DeliverySender::Claimed(number(from)?),
             ANONYMOUS if from.is_empty() => DeliverySender::Anonymous,
             _ => return Err(Malformed),
         };
@@ -244,7 +235,7 @@ impl CarrierDelivery {
             id: fields.id,
             received_at_ms: fields.received_at_ms,
             channel: CarrierChannel::from_code(fields.channel).ok_or(Malformed)?,
-            to: text(fields.to.into())?,
+            to: number(text(fields.to.into())?)?,
             from,
             content_type: text(fields.content_type.into())?,
             content_encoding: Some(text(fields.content_encoding.into())?).filter(|text| !text.is_empty()),
@@ -288,6 +279,14 @@ impl CarrierDelivery {
     }
 }
 
+/// The id under which a broker submits an envelope that a carrier brought whole. It follows from mailbox and envelope, so that the second copy
+/// is the relay's duplicate, and the device sees by it which way the envelope came. Anybody who submits can choose an id: it proves nothing.
+#[must_use]
+pub fn forwarded_id(mailbox: &MailboxId, envelope: &[u8]) -> EnvelopeId {
+    let hash = sha256(&[FORWARD_LABEL, mailbox.as_bytes(), envelope]);
+    EnvelopeId::from_bytes(*hash.first_chunk().expect("a SHA-256 hash has more than 16 bytes"))
+}
+
 fn info(recipient: DeviceAddress) -> Vec<u8> {
     [INFO, &recipient.to_bytes()].concat()
 }
@@ -306,8 +305,8 @@ mod tests {
             id: [7; 16],
             received_at_ms: 1_700_000_000_000,
             channel: CarrierChannel::Rcs,
-            to: "+14155550101".into(),
-            from: DeliverySender::Asserted("+14155550102".into()),
+            to: "+14155550101".parse().unwrap(),
+            from: DeliverySender::Asserted("+14155550102".parse().unwrap()),
             content_type: "message/cpim".into(),
             content_encoding: None,
             body: b"dinner at eight".to_vec(),
@@ -347,16 +346,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_and_no_header_is_refused_on_both_sides() {
+    fn what_is_no_header_is_refused_on_both_sides() {
         let bad = [
-            CarrierDelivery { to: "14155550101".into(), ..delivery() },
-            CarrierDelivery { from: DeliverySender::Claimed("+1415555\r\n".into()), ..delivery() },
             CarrierDelivery { content_type: "text/plain\r\nx".into(), ..delivery() },
             CarrierDelivery { content_encoding: Some(String::new()), ..delivery() },
         ];
         for delivery in bad {
             assert_eq!(delivery.to_bytes(), Err(CarrierDeliveryError::Malformed));
         }
+        let mut wrong = delivery().to_bytes().unwrap();
+        // The plus sign of our number, behind version, id, time, channel and length.
+        assert_eq!(wrong[27], b'+');
+        wrong[27] = b'1';
+        assert_eq!(CarrierDelivery::parse(&wrong), Err(CarrierDeliveryError::Malformed));
         let mut later = delivery().to_bytes().unwrap();
         later[0] = 2;
         assert_eq!(CarrierDelivery::parse(&later), Err(CarrierDeliveryError::UnknownVersion { version: 2 }));
