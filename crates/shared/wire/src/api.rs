@@ -3,6 +3,7 @@
 //! Byte strings are base64url without padding. The server treats prekeys and key sets as bytes until it has verified them; the client
 //! verifies again, trusting nobody.
 
+pub mod broker;
 mod key_map;
 mod takeover;
 

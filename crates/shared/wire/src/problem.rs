@@ -102,6 +102,28 @@ problems! {
     KeySetInvalid = "key_set_invalid", 422, "the key set does not verify";
     /// The uploaded bytes do not have the declared digest.
     DigestMismatch = "digest_mismatch", 422, "the bytes do not have the declared digest";
+    /// The relay is not one that the broker serves.
+    RelayUnknown = "relay_unknown", 422, "the broker does not serve this relay";
+    /// The relay answers another key set than was sent, or refuses the delivery token.
+    RelayDisagrees = "relay_disagrees", 409, "the relay does not confirm the key set";
+    /// The relay cannot be asked now.
+    RelayUnreachable = "relay_unreachable", 503, "the relay cannot be asked now";
+    /// Numbers of this range or kind cannot be claimed at this broker. Says nothing of the number's use.
+    NumberNotServed = "number_not_served", 422, "numbers of this kind cannot be claimed here";
+    /// The one-time code is wrong.
+    CodeRefused = "code_refused", 403, "the code was refused";
+    /// There is no such claim: it has expired, was used, or its tries are used up.
+    ClaimGone = "claim_gone", 410, "the claim is no longer here";
+    /// The one-time code could not be sent.
+    CodeNotSent = "code_not_sent", 503, "the code could not be sent";
+    /// A statement about a number does not verify, or says something else than what is asked for.
+    StatementInvalid = "statement_invalid", 422, "the statement does not hold";
+    /// The release of the account that has the number does not hold.
+    ReleaseInvalid = "release_invalid", 422, "the release does not hold";
+    /// The number's newest mapping is another one by now.
+    NumberConflict = "number_conflict", 409, "the number's newest mapping is another one";
+    /// The caller has looked up as many numbers as it may.
+    LookupQuotaExceeded = "lookup_quota_exceeded", 429, "too many look-ups";
     /// Too many requests.
     RateLimited = "rate_limited", 429, "too many requests";
     /// The mailbox or the account is full.
