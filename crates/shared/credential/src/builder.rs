@@ -7,7 +7,7 @@
 use core::fmt;
 
 use rand_core::CryptoRng;
-use rcseal_crypto::ed25519::{SigningKey, VerifyingKey};
+use rcseal_crypto::ed25519::{Signature, SigningKey, VerifyingKey};
 use rcseal_wire::id::{AccountId, DeviceNumber, KeySetCounter};
 
 use crate::codec::{self, BodyFields};
@@ -18,7 +18,7 @@ use crate::{
     SuccessionProof, UnverifiedKeySet, VerifiedKeySet,
 };
 
-/// The account key. It signs key sets and nothing else.
+/// The account key. It signs key sets, and what the account says of phone numbers ([`crate::mapping`]), each under its own label.
 pub struct AccountSigner(SigningKey);
 
 impl AccountSigner {
@@ -44,6 +44,11 @@ impl AccountSigner {
     #[must_use]
     pub fn account_key(&self) -> VerifyingKey {
         self.0.verifying_key()
+    }
+
+    /// For [`crate::mapping`]: the first part is its label.
+    pub(crate) fn sign_statement(&self, parts: &[&[u8]]) -> Signature {
+        self.0.sign(parts)
     }
 }
 

@@ -7,6 +7,8 @@
 //! there, and a change of account key must show by whose leave ([`SuccessionProof`]). The primary device
 //! writes the next set with a [`KeySetBuilder`] and an [`AccountSigner`]; each device proves its own keys with [`prove_device`].
 //!
+//! [`mapping`] says which account a phone number belongs to: the account signs it, and a broker countersigns.
+//!
 //! Client and server both use this crate: the server to refuse what no client would accept, the client because it does not trust the
 //! server. Nothing here does I/O, reads a clock or draws randomness of its own.
 
@@ -16,6 +18,7 @@ mod device;
 mod error;
 mod fingerprint;
 mod key_set;
+pub mod mapping;
 mod proof;
 mod recovery;
 mod safety_number;

@@ -138,6 +138,14 @@ byte_id!(
     /// SHA-256 of a blob's ciphertext.
     Digest, 32, "digest"
 );
+byte_id!(
+    /// SHA-256 of what an account stated of a phone number, and of the grounds on which a broker countersigned it.
+    MappingHash, 32, "mapping hash"
+);
+byte_id!(
+    /// Names a broker: the Ed25519 key by which it countersigns.
+    BrokerKeyId, 32, "broker key"
+);
 
 /// A person or a business: a random UUID, never derived from a number or an address.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

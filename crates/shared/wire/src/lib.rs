@@ -11,6 +11,7 @@
 //! | [`problem`] | RFC 9457 problem documents | server to device |
 //! | [`invitation`], [`link`] | TLS presentation language in a link text | person to person, screen to camera |
 //! | [`login`] | bytes that a device signs | device to server |
+//! | [`number`] | `+` and digits | everything that names a phone number |
 //!
 //! Every parser here takes bytes of a peer and answers a value or a typed error. Past it nobody checks a length again.
 //! Nothing here does I/O, reads a clock or draws randomness.
@@ -25,6 +26,8 @@ pub mod id;
 pub mod invitation;
 pub mod link;
 pub mod login;
+pub mod message_link;
+pub mod number;
 pub mod origin;
 pub mod padding;
 pub mod problem;

@@ -5,6 +5,7 @@ mod fingerprint_ambiguity;
 mod fixture;
 mod format;
 mod hostile;
+mod mapping;
 mod recovery;
 mod safety_number;
 mod succession;

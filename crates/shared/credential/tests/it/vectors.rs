@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use rcseal_credential::mapping::{Evidence, Finding, Grounds, WAIT_MS};
 use rcseal_credential::{
     AccountSigner, KeySetBuilder, RecoveryCommitment, RecoveryKey, SafetyNumber, Succession, UnverifiedKeySet,
 };
 
 use crate::fixture::{Account, Device, number};
+use crate::mapping::{NOW, broker, countersign, release};
 
 fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../vectors/credential").join(name)
@@ -93,4 +95,43 @@ fn safety_numbers_match_the_shared_vectors() {
         number.qr_payload()
     );
     check("safety_number.json", &produced);
+}
+
+#[test]
+fn mappings_match_the_shared_vectors() {
+    let (alice, bob) = (Account::new(1), Account::new(2));
+    let first = countersign(&alice, None, Grounds::First, NOW).unwrap();
+    let renewed = countersign(&alice, Some(&first), Grounds::Same, NOW + 1_000).unwrap();
+    let release = release(&alice, &renewed, NOW + 2_000);
+    let released = countersign(&bob, Some(&renewed), Grounds::Released(release), NOW + 3_000).unwrap();
+    let announced_at_ms = NOW + 4_000;
+    let waited = Grounds::Waited { announced_at_ms };
+    let waited = countersign(&alice, Some(&released), waited, announced_at_ms + WAIT_MS).unwrap();
+    let fork = countersign(&bob, None, Grounds::First, NOW).unwrap();
+    let chain = [&first, &renewed, &released, &waited];
+    let rows: Vec<String> = chain
+        .iter()
+        .map(|mapping| {
+            format!(
+                "    {{ \"sequence\": {}, \"grounds\": \"{}\", \"account\": \"{}\", \"hash\": \"{}\", \"signed\": \"{}\" }}",
+                mapping.sequence(),
+                mapping.grounds().kind().as_str(),
+                hex::encode(mapping.account().as_bytes()),
+                hex::encode(mapping.hash().as_bytes()),
+                hex::encode(mapping.as_bytes())
+            )
+        })
+        .collect();
+    let evidence = Evidence::of_pair(first.unverified(), fork.unverified());
+    assert_eq!(evidence.check(&broker().verifying_key()), Ok(Finding::Forked));
+    let produced = format!(
+        "{{\n  \"source\": \"RCSeal, docs/protocol/mapping.md: a number's chain at one broker, and a fork of it\",\n  \"broker_seed\": \"{}\",\n  \"broker_key\": \"{}\",\n  \"key_sets\": [\n    \"{}\",\n    \"{}\"\n  ],\n  \"mappings\": [\n{}\n  ],\n  \"evidence_of_a_fork\": \"{}\"\n}}\n",
+        hex::encode(broker().seed()),
+        hex::encode(broker().verifying_key().as_bytes()),
+        hex::encode(alice.first.as_bytes()),
+        hex::encode(bob.first.as_bytes()),
+        rows.join(",\n"),
+        hex::encode(evidence.to_bytes())
+    );
+    check("mapping.json", &produced);
 }
