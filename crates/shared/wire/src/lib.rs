@@ -10,6 +10,7 @@
 //! | [`api`] | JSON | device to server, everything else |
 //! | [`problem`] | RFC 9457 problem documents | server to device |
 //! | [`invitation`], [`link`] | TLS presentation language in a link text | person to person, screen to camera |
+//! | [`message_link`] | an id in a link text | beside what went by SMS |
 //! | [`login`] | bytes that a device signs | device to server |
 //! | [`number`] | `+` and digits | everything that names a phone number |
 //!

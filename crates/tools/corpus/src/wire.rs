@@ -134,6 +134,7 @@ pub(crate) fn content_seeds() -> Vec<Vec<u8>> {
             frame_version: 1,
             number: Some("+15550100".to_owned()),
             forms: vec![FrameForm::Text],
+            via_broker: true,
         }),
     ];
     bodies.into_iter().map(|body| Content::new(body, Some(message_id())).as_bytes().to_vec()).collect()

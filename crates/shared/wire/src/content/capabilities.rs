@@ -17,6 +17,8 @@ pub struct Capabilities {
     pub number: Option<String>,
     /// The forms of a frame that its way into the carrier hands up unharmed.
     pub forms: Vec<FrameForm>,
+    /// A broker takes for it what the carrier delivers: it has no way into the carrier of its own.
+    pub via_broker: bool,
 }
 
 /// The forms of a frame.
@@ -36,6 +38,7 @@ impl std::fmt::Debug for Capabilities {
         f.debug_struct("Capabilities")
             .field("frame_version", &self.frame_version)
             .field("forms", &self.forms)
+            .field("via_broker", &self.via_broker)
             .finish_non_exhaustive()
     }
 }
@@ -51,12 +54,13 @@ impl Capabilities {
             frame_version: self.frame_version.into(),
             number: self.number.clone().unwrap_or_default(),
             forms: self.forms.iter().map(form).collect(),
+            via_broker: self.via_broker,
         }
     }
 
     /// Forms of a later version are left out.
     pub(super) fn from_proto(capabilities: proto::Capabilities) -> Result<Self, ContentError> {
-        let proto::Capabilities { frame_version, number, forms } = capabilities;
+        let proto::Capabilities { frame_version, number, forms, via_broker } = capabilities;
         if forms.len() > FORMS_MAX {
             return Err(ContentError::TooLong { field: "forms" });
         }
@@ -70,6 +74,7 @@ impl Capabilities {
             frame_version: u8::try_from(frame_version).map_err(|_| ContentError::Field { field: "frame_version" })?,
             number: if number.is_empty() { None } else { Some(checked(number)?) },
             forms: forms.into_iter().filter_map(form).collect(),
+            via_broker,
         })
     }
 }

@@ -67,6 +67,7 @@ fn every_body() -> Vec<Body> {
             frame_version: 1,
             number: Some("+15550100".to_owned()),
             forms: vec![FrameForm::Binary, FrameForm::Text, FrameForm::Reference],
+            via_broker: true,
         }),
         Body::Capabilities(Capabilities::default()),
         Body::DeliveryNotice(DeliveryNotice { mode: 5 }),
@@ -156,7 +157,7 @@ fn a_notice_of_no_mode_or_of_one_far_beyond_is_of_a_later_version() {
 #[test]
 fn the_number_of_a_card_is_digits_and_its_forms_are_few() {
     for number in ["15550100", "+1555010", "+15550100\r\nVia: x", "+1234567890123456", "tel:+15550100"] {
-        let card = Capabilities { frame_version: 1, number: Some(number.to_owned()), forms: Vec::new() };
+        let card = Capabilities { frame_version: 1, number: Some(number.to_owned()), ..Capabilities::default() };
         let content = Content::new(Body::Capabilities(card), None);
         let parsed = Content::parse(content.as_bytes().to_vec());
         match number {
@@ -164,7 +165,7 @@ fn the_number_of_a_card_is_digits_and_its_forms_are_few() {
             _ => assert_eq!(parsed.unwrap_err(), ContentError::Field { field: "number" }, "{number}"),
         }
     }
-    let card = Capabilities { frame_version: 1, number: None, forms: vec![FrameForm::Text; FORMS_MAX + 1] };
+    let card = Capabilities { frame_version: 1, forms: vec![FrameForm::Text; FORMS_MAX + 1], ..Capabilities::default() };
     let content = Content::new(Body::Capabilities(card), None);
     assert_eq!(Content::parse(content.as_bytes().to_vec()).unwrap_err(), ContentError::TooLong { field: "forms" });
 }
