@@ -1,31 +1,25 @@
 //! The router: every public route, its OpenAPI description, and what wraps all of them.
 
-use std::any::Any;
 use std::sync::OnceLock;
 use std::time::Instant;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use rcseal_wire::api::JSON_BODY_LEN_MAX;
-use rcseal_wire::problem::{PROBLEM_CONTENT_TYPE, Problem, ProblemCode};
-use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::timeout::RequestBodyTimeoutLayer;
+use rcseal_front::http::{bounded, keep_from_caches};
+use rcseal_wire::problem::{PROBLEM_CONTENT_TYPE, Problem};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{self, Content, OpenApi as OpenApiDocument, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::answers::Answers;
-use crate::linger::linger;
 use crate::metrics::{Outcome, Plane, Running};
-use crate::refusal::Refusal;
 use crate::state::AppState;
-use crate::{account, answers, auth, blob, directory, link, mailbox, takeover};
+use crate::{account, auth, blob, directory, link, mailbox, takeover};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -115,16 +109,7 @@ async fn describe() -> Response {
 pub(crate) fn router(state: AppState) -> Router {
     let stall = state.config.limits.stall();
     let (router, _) = routes().split_for_parts();
-    router
-        .fallback(async || Refusal::new(ProblemCode::NotFound))
-        .method_not_allowed_fallback(async || Refusal::new(ProblemCode::MethodNotAllowed))
-        .layer(DefaultBodyLimit::max(JSON_BODY_LEN_MAX))
-        .layer(middleware::from_fn(linger))
-        .layer(RequestBodyTimeoutLayer::new(stall))
-        .layer(middleware::from_fn_with_state(Answers::new(), answers::bound))
-        .layer(CatchPanicLayer::custom(report_panic))
-        .layer(middleware::from_fn_with_state(state.clone(), observe))
-        .with_state(state)
+    bounded(router, stall).layer(middleware::from_fn_with_state(state.clone(), observe)).with_state(state)
 }
 
 /// Counts and times every request by plane, and keeps shared caches away from answers.
@@ -145,14 +130,6 @@ async fn observe(State(state): State<AppState>, route: Option<MatchedPath>, requ
     };
     state.metrics.request(plane, outcome, begun.elapsed());
     tracing::debug!(event = "request", ?plane, status = status.as_u16(), micros = begun.elapsed().as_micros());
-    if status != StatusCode::SWITCHING_PROTOCOLS {
-        response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    }
+    keep_from_caches(&mut response);
     response
-}
-
-/// A panic is a bug of ours; the peer gets an ordinary problem document, and the connection lives on.
-fn report_panic(_payload: Box<dyn Any + Send + 'static>) -> Response {
-    tracing::error!(event = "handler_panicked");
-    Refusal::new(ProblemCode::Internal).into_response()
 }

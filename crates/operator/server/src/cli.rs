@@ -7,13 +7,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use rcseal_front::log::{self, LogError};
+use rcseal_front::{process, tls};
 use rcseal_wire::id::AccountId;
-use tokio::signal;
 
 use crate::config::{Config, ConfigError};
 use crate::error::StartError;
 use crate::init::{self, AUTHORITY_FILE, InitError};
-use crate::log::{self, LogError};
 use crate::server::Server;
 
 /// RCSeal's relay, key directory and blob store. It carries what it cannot read.
@@ -143,20 +143,9 @@ pub async fn run(cli: Cli) -> ExitCode {
         // Whoever read the answer has had enough of it, as `head` has.
         Err(error) if error.is_closed_output() => ExitCode::SUCCESS,
         Err(error) => {
-            report(&error);
+            process::report("rcseald", &error);
             ExitCode::FAILURE
         }
-    }
-}
-
-/// The error and everything that caused it, one line each.
-fn report(error: &CommandError) {
-    let mut stderr = io::stderr().lock();
-    let _ = writeln!(stderr, "rcseald: {error}");
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        let _ = writeln!(stderr, "  because: {error}");
-        cause = error.source();
     }
 }
 
@@ -166,16 +155,16 @@ async fn execute(command: Command) -> Result<(), CommandError> {
         Command::Serve(ConfigArgument { config }) => {
             let config = Config::load(&config)?;
             log::install(&config.log)?;
-            raise_descriptor_limit(config.limits.connections_max);
+            process::raise_descriptor_limit(config.limits.connections_max);
             let server = Server::start(config).await?;
             writeln!(stdout, "listening on {} as {}", server.addr(), server.origin())?;
             stdout.flush()?;
-            wait_for_stop().await;
+            process::wait_for_stop().await;
             server.shutdown().await;
         }
         Command::Config { command: ConfigCommand::Check { file } } => {
             let config = Config::load(&file)?;
-            crate::tls::load(&config.tls).map_err(StartError::from)?;
+            tls::load(&config.tls).map_err(StartError::from)?;
             writeln!(stdout, "{}: the configuration is good", file.display())?;
         }
         Command::Init { folder } => {
@@ -221,43 +210,4 @@ async fn reset(command: ResetCommand, stdout: &mut io::Stdout) -> Result<(), Com
         }
     }
     Ok(())
-}
-
-/// Descriptors beside those of connections: store, listeners, running uploads and downloads.
-#[cfg(unix)]
-const DESCRIPTORS_BESIDE: u64 = 1024;
-
-/// Raises the soft limit of open files as far as the hard limit and the configured connections ask for. The usual soft limit of
-/// 1,024 stands for programs that use `select`, which this one does not.
-#[cfg(unix)]
-fn raise_descriptor_limit(connections_max: u32) {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let wanted = u64::from(connections_max) + DESCRIPTORS_BESIDE;
-    let limit = getrlimit(Resource::Nofile);
-    // `None` is unlimited.
-    let Some(current) = limit.current.filter(|current| *current < wanted) else { return };
-    let raised = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted));
-    let outcome = setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum: limit.maximum });
-    if outcome.is_err() || raised < wanted {
-        tracing::warn!(event = "few_descriptors", current, raised, wanted);
-    }
-}
-
-#[cfg(not(unix))]
-fn raise_descriptor_limit(_connections_max: u32) {}
-
-/// Returns at the first SIGTERM or SIGINT.
-async fn wait_for_stop() {
-    #[cfg(unix)]
-    {
-        // Handlers for these two signals can always be installed; without one, Ctrl-C alone stops the server.
-        if let Ok(mut terminate) = signal::unix::signal(signal::unix::SignalKind::terminate()) {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = signal::ctrl_c() => {}
-            }
-            return;
-        }
-    }
-    let _ = signal::ctrl_c().await;
 }

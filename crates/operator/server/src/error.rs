@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use rcseal_front::tls::TlsError;
 use rcseal_store::StoreError;
 
 use crate::config::ConfigError;
-use crate::tls::TlsError;
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]

@@ -6,46 +6,37 @@
 //! | module | what |
 //! |---|---|
 //! | [`config`], [`init`] | the operator's file; a development set-up |
-//! | `net`, `tls` | sockets, handshakes, limits per connection |
-//! | `app`, `body`, `refusal`, `linger` | the router; bodies within limits; problem documents, and making sure that they are heard |
-//! | `carried_out` | what is done to its end although the caller hung up |
+//! | `app`, `limiter` | the router; who may ask how often |
 //! | `auth`, `account`, `admission` | login, registration, who may register |
 //! | `directory`, `blob`, `link` | key sets and prekeys, encrypted media, linking slots |
 //! | `takeover` | recovery and reset of accounts without their devices |
 //! | `mailbox` | the message plane |
-//! | `admin`, [`metrics`], `jobs`, `log` | operating it |
+//! | `admin`, [`metrics`], `jobs` | operating it |
 //! | `watch` | showing a demonstration what is submitted |
+//!
+//! Sockets, TLS, bodies, refusals and logins are [`rcseal_front`]'s.
 //!
 //! [`Server::start`] is the way in, for the binary, for `rcseal serve` and for tests.
 
 mod account;
 mod admin;
 mod admission;
-mod answers;
 mod app;
 mod auth;
 mod blob;
-mod body;
-mod carried_out;
 pub mod cli;
-pub mod clock;
 pub mod config;
 mod directory;
 mod error;
 pub mod init;
 mod jobs;
 mod limiter;
-mod linger;
 mod link;
-pub mod log;
 mod mailbox;
 pub mod metrics;
-mod net;
-mod refusal;
 mod server;
 mod state;
 mod takeover;
-mod tls;
 mod watch;
 
 #[cfg(unix)]
@@ -54,6 +45,7 @@ pub use app::openapi_document;
 pub use config::Config;
 pub use error::StartError;
 pub use jobs::{SweepError, Swept};
+pub use rcseal_front::tls::TlsError;
+pub use rcseal_front::{clock, log};
 pub use server::{RunningServer, Server};
-pub use tls::TlsError;
 pub use watch::{Submitted, Watcher};

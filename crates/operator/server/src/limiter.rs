@@ -15,19 +15,13 @@
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 
-use governor::clock::{Clock as _, DefaultClock};
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use rcseal_front::limiter::KeyedLimiter;
+use rcseal_front::net::subscriber;
+use rcseal_front::refusal::Refusal;
 use rcseal_wire::frame::BATCH_LEN_MAX;
 use rcseal_wire::id::{AccountId, DeviceAddress};
-use rcseal_wire::problem::ProblemCode;
 
 use crate::config::LimitsConfig;
-use crate::net::subscriber;
-use crate::refusal::Refusal;
-
-/// Keys remembered per limiter. Beyond it new keys are refused until the next tidy-up: memory is worth more than the stranger who
-/// comes as a million addresses.
-const KEYS_MAX: usize = 1_000_000;
 
 /// Requests that opening a rendezvous counts for: the default lets an address open sixty a minute, so that it takes many to use up the
 /// ten thousand that may be open.
@@ -44,109 +38,90 @@ const SUBMISSION_BURST_SECONDS: u32 = 4;
 
 /// The limiters.
 pub(crate) struct Limiters {
-    claims: DefaultKeyedRateLimiter<AccountId>,
-    bundles: DefaultKeyedRateLimiter<AccountId>,
-    anonymous: DefaultKeyedRateLimiter<IpAddr>,
-    devices: DefaultKeyedRateLimiter<DeviceAddress>,
-    takeovers: DefaultKeyedRateLimiter<AccountId>,
-    submissions: DefaultKeyedRateLimiter<IpAddr>,
+    claims: KeyedLimiter<AccountId>,
+    bundles: KeyedLimiter<AccountId>,
+    anonymous: KeyedLimiter<IpAddr>,
+    devices: KeyedLimiter<DeviceAddress>,
+    takeovers: KeyedLimiter<AccountId>,
+    submissions: KeyedLimiter<IpAddr>,
 }
 
 impl Limiters {
     pub(crate) fn new(limits: &LimitsConfig) -> Self {
         Self {
-            claims: RateLimiter::keyed(Quota::per_hour(at_least_one(limits.prekey_claims_per_hour_max))),
-            bundles: RateLimiter::keyed(Quota::per_minute(at_least_one(limits.bundle_requests_per_minute_max))),
-            anonymous: RateLimiter::keyed(Quota::per_minute(at_least_one(limits.anonymous_requests_per_minute_max))),
-            devices: RateLimiter::keyed(Quota::per_minute(at_least_one(limits.device_requests_per_minute_max))),
-            takeovers: RateLimiter::keyed(Quota::per_hour(at_least_one(limits.takeovers_per_hour_max))),
-            submissions: RateLimiter::keyed(submission_quota(limits.submissions_per_second_max)),
+            claims: KeyedLimiter::per_hour(limits.prekey_claims_per_hour_max),
+            bundles: KeyedLimiter::per_minute(limits.bundle_requests_per_minute_max),
+            anonymous: KeyedLimiter::per_minute(limits.anonymous_requests_per_minute_max),
+            devices: KeyedLimiter::per_minute(limits.device_requests_per_minute_max),
+            takeovers: KeyedLimiter::per_hour(limits.takeovers_per_hour_max),
+            submissions: KeyedLimiter::per_second(
+                limits.submissions_per_second_max,
+                submission_burst(limits.submissions_per_second_max),
+            ),
         }
     }
 
     /// Whether one-time prekeys of one of `target`'s devices may be handed out now.
     pub(crate) fn may_claim_one_time(&self, target: AccountId) -> bool {
-        self.claims.len() < KEYS_MAX && self.claims.check_key(&target).is_ok()
+        self.claims.allows(&target, NonZeroU32::MIN)
     }
 
     /// Whether bundles of `target` may be asked for now.
     pub(crate) fn bundle_request(&self, target: AccountId) -> Result<(), Refusal> {
-        check(&self.bundles, &target, NonZeroU32::MIN)
+        self.bundles.check(&target, NonZeroU32::MIN)
     }
 
     /// Whether somebody at `peer` who has not logged in may ask for something now.
     pub(crate) fn anonymous(&self, peer: IpAddr) -> Result<(), Refusal> {
-        check(&self.anonymous, &subscriber(peer), NonZeroU32::MIN)
+        self.anonymous.check(&subscriber(peer), NonZeroU32::MIN)
     }
 
     /// Whether somebody at `peer` who has not logged in may open a rendezvous now, which is kept for minutes and takes up to a mebibyte.
     pub(crate) fn rendezvous(&self, peer: IpAddr) -> Result<(), Refusal> {
-        check(&self.anonymous, &subscriber(peer), RENDEZVOUS_COST)
+        self.anonymous.check(&subscriber(peer), RENDEZVOUS_COST)
     }
 
     /// Whether somebody at `peer` who has not logged in may ask to take an account back, or read what that takes.
     pub(crate) fn takeover_request(&self, peer: IpAddr) -> Result<(), Refusal> {
-        check(&self.anonymous, &subscriber(peer), TAKEOVER_COST)
+        self.anonymous.check(&subscriber(peer), TAKEOVER_COST)
     }
 
     /// Whether `target` may be taken over now by somebody who has signed with its recovery key or shown a ticket for it.
     pub(crate) fn takeover_of(&self, target: AccountId) -> Result<(), Refusal> {
-        check(&self.takeovers, &target, NonZeroU32::MIN)
+        self.takeovers.check(&target, NonZeroU32::MIN)
     }
 
     /// Whether `device`, which has shown a good token, may ask for something now.
     pub(crate) fn device(&self, device: DeviceAddress) -> Result<(), Refusal> {
-        check(&self.devices, &device, NonZeroU32::MIN)
+        self.devices.check(&device, NonZeroU32::MIN)
     }
 
     /// Whether `device`, whose request was counted, may have a key set verified now.
     pub(crate) fn publication(&self, device: DeviceAddress) -> Result<(), Refusal> {
-        check(&self.devices, &device, PUBLICATION_COST)
+        self.devices.check(&device, PUBLICATION_COST)
     }
 
     /// Whether somebody at `peer` may submit `count` envelopes now; the largest batch fits into every burst.
     pub(crate) fn submissions(&self, peer: IpAddr, count: usize) -> bool {
         let Some(count) = u32::try_from(count).ok().and_then(NonZeroU32::new) else { return count == 0 };
-        let verdict = self.submissions.check_key_n(&subscriber(peer), count);
-        self.submissions.len() < KEYS_MAX && matches!(verdict, Ok(Ok(())))
+        self.submissions.allows(&subscriber(peer), count)
     }
 
     /// Forgets keys whose limit is fully recovered. Called by the sweep.
     pub(crate) fn tidy(&self) {
-        self.claims.retain_recent();
-        self.bundles.retain_recent();
-        self.anonymous.retain_recent();
-        self.devices.retain_recent();
-        self.takeovers.retain_recent();
-        self.submissions.retain_recent();
+        self.claims.tidy();
+        self.bundles.tidy();
+        self.anonymous.tidy();
+        self.devices.tidy();
+        self.takeovers.tidy();
+        self.submissions.tidy();
     }
-}
-
-fn check<K: std::hash::Hash + Eq + Clone>(
-    limiter: &DefaultKeyedRateLimiter<K>,
-    key: &K,
-    cost: NonZeroU32,
-) -> Result<(), Refusal> {
-    if limiter.len() >= KEYS_MAX {
-        return Err(Refusal::retry_after(ProblemCode::RateLimited, 60));
-    }
-    // An operator may set a limit below the cost of a single request, and does not mean that nobody may ever ask for it.
-    limiter.check_key_n(key, cost).unwrap_or_else(|_| limiter.check_key(key)).map_err(|until| {
-        let wait = until.wait_time_from(DefaultClock::default().now());
-        Refusal::retry_after(ProblemCode::RateLimited, wait.as_secs() + 1)
-    })
 }
 
 /// A burst of some seconds' worth, and of one whole batch at least: a smaller one would never let that batch through.
-fn submission_quota(per_second_max: u32) -> Quota {
+fn submission_burst(per_second_max: u32) -> u32 {
     let batch = u32::try_from(BATCH_LEN_MAX).unwrap_or(u32::MAX);
-    let burst = per_second_max.saturating_mul(SUBMISSION_BURST_SECONDS).max(batch);
-    Quota::per_second(at_least_one(per_second_max)).allow_burst(at_least_one(burst))
-}
-
-/// The configuration refuses zero; a caller that skipped that check gets the strictest limit there is.
-fn at_least_one(limit: u32) -> NonZeroU32 {
-    NonZeroU32::new(limit).unwrap_or(NonZeroU32::MIN)
+    per_second_max.saturating_mul(SUBMISSION_BURST_SECONDS).max(batch)
 }
 
 #[cfg(test)]

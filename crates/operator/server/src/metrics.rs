@@ -32,6 +32,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+use rcseal_front::net::ConnectionMetrics;
 
 /// Upper bounds of the latency histogram: an fsync is about 0.2 ms, a long-poll half a minute.
 const LATENCY_BOUNDS_SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
@@ -48,17 +49,6 @@ macro_rules! labels {
 }
 
 labels! {
-    /// Why a connection was closed before its first request.
-    RefusalLabels { reason: ConnectionRefusal {
-        /// The server has as many connections as it may.
-        Total,
-        /// The peer's address has as many as it may.
-        Address,
-        /// The TLS handshake failed.
-        Handshake,
-        /// The TLS handshake took too long.
-        HandshakeTimeout,
-    } }
     /// How an attempt ended.
     OutcomeLabels { outcome: Outcome {
         /// It was done.
@@ -177,8 +167,7 @@ pub(crate) struct PlaneLabels {
 /// The table. Fields are named as the metrics are.
 pub struct Metrics {
     registry: Registry,
-    pub(crate) connections_open: Gauge,
-    connections_refused: Family<RefusalLabels, Counter>,
+    pub(crate) connections: ConnectionMetrics,
     pub(crate) requests_running: Gauge,
     requests: Family<RequestLabels, Counter>,
     request_duration: Family<PlaneLabels, Histogram>,
@@ -203,14 +192,7 @@ impl Metrics {
     #[must_use]
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("rcseal");
-        let connections_open = Gauge::default();
-        registry.register("connections_open", "Open TLS connections, WebSockets included", connections_open.clone());
-        let connections_refused = Family::default();
-        registry.register(
-            "connections_refused",
-            "Connections closed before their first request",
-            connections_refused.clone(),
-        );
+        let connections = ConnectionMetrics::register(&mut registry);
         let requests_running = Gauge::default();
         registry.register(
             "requests_running",
@@ -268,8 +250,7 @@ impl Metrics {
         registry.register("store_ready", "Whether the last probe of the store succeeded", store_ready.clone());
         Self {
             registry,
-            connections_open,
-            connections_refused,
+            connections,
             requests_running,
             requests,
             request_duration,
@@ -288,10 +269,6 @@ impl Metrics {
             sweep_failures,
             store_ready,
         }
-    }
-
-    pub(crate) fn refused(&self, reason: ConnectionRefusal) {
-        self.connections_refused.get_or_create(&RefusalLabels { reason }).inc();
     }
 
     pub(crate) fn request(&self, plane: Plane, outcome: Outcome, duration: Duration) {
@@ -368,12 +345,14 @@ fn latency() -> Histogram {
 
 #[cfg(test)]
 mod tests {
+    use rcseal_front::net::ConnectionRefusal;
+
     use super::*;
 
     #[test]
     fn the_page_ends_as_openmetrics_demands_and_counts() {
         let metrics = Metrics::new();
-        metrics.refused(ConnectionRefusal::Address);
+        metrics.connections.refused(ConnectionRefusal::Address);
         metrics.blob_moved(Direction::Upload, 5);
         let page = metrics.render();
         assert!(page.ends_with("# EOF\n"));

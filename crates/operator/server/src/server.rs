@@ -10,20 +10,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rcseal_crypto::secret::Secret;
-
+#[cfg(unix)]
+use rcseal_front::admin_socket;
+use rcseal_front::body::BodyBudget;
+use rcseal_front::clock::{Clock, SystemClock};
+use rcseal_front::login::{Login, TokenKey};
+use rcseal_front::{Lifecycle, process, serve, tls};
 use rcseal_store::{Blobs, FjallStore, SecretName, Store, StoreError, StoreLimits};
 use rcseal_wire::origin::Origin;
-use tokio::net::{TcpListener, TcpSocket};
-use tokio::time::timeout;
-use tokio_util::sync::{CancellationToken, DropGuard};
-use tokio_util::task::TaskTracker;
 
 use crate::admin;
+use crate::admission;
 use crate::app;
-use crate::auth::TokenKey;
 use crate::blob;
-use crate::body::BodyBudget;
-use crate::clock::{Clock, SystemClock};
 use crate::config::{AdmissionMode, Config};
 use crate::error::StartError;
 use crate::jobs::{self, SweepError, Swept};
@@ -31,14 +30,9 @@ use crate::limiter::Limiters;
 use crate::link::LinkWaiters;
 use crate::mailbox;
 use crate::metrics::Metrics;
-use crate::net::{Acceptor, AcceptorSettings, serve_plain};
 use crate::state::{AppState, Shared, departure_channel};
 use crate::takeover::Schedule;
 use crate::watch::Watcher;
-use crate::{admission, tls};
-
-/// Connections that may wait for `accept`: ten thousand clients that come back at once after a restart.
-const BACKLOG: u32 = 16_384;
 
 /// Starts servers.
 #[derive(Debug)]
@@ -50,10 +44,7 @@ pub struct RunningServer {
     admin_address: Option<SocketAddr>,
     authority_pem: Option<String>,
     state: AppState,
-    /// Open connections and background tasks.
-    running: TaskTracker,
-    stopping: DropGuard,
-    killed: DropGuard,
+    life: Lifecycle,
 }
 
 impl Server {
@@ -90,12 +81,13 @@ impl Server {
         config.validate()?;
         let identity = tls::load(&config.tls)?;
         point_out_what_is_open(&config);
+        let listen = |address| serve::listen(address).map_err(|source| StartError::Listen { address, source });
         let (listener, address) = listen(config.server.listen)?;
         let admin_listener = config.server.admin_listen.map(listen).transpose()?;
         let admin_address = admin_listener.as_ref().map(|(_, address)| *address);
         let origin = match &config.server.origin {
             Some(origin) => origin.clone(),
-            None => local_origin(address),
+            None => serve::local_origin(address),
         };
         let store_error = |path: &Path| {
             let path = path.to_owned();
@@ -106,17 +98,20 @@ impl Server {
         let candidate = Secret::generate(&mut rand::rng());
         let token_key =
             store.server_secret(SecretName::LoginToken, candidate).await.map_err(store_error(&config.storage.path))?;
-        let stopping = CancellationToken::new();
-        let killed = CancellationToken::new();
+        let life = Lifecycle::new();
         let metrics = Arc::new(Metrics::new());
         let mailboxes = Arc::new(mailbox::Registry::new());
         store.observe(mailboxes.clone());
         let state = AppState::new(Shared {
-            origin,
+            login: Login {
+                origin,
+                tokens: TokenKey::new(token_key),
+                token_seconds: config.limits.token_seconds_max,
+                clock: Arc::clone(&clock),
+            },
             clock,
             store,
             blobs,
-            tokens: TokenKey::new(token_key),
             mailboxes,
             admission: admission::adapter(config.admission.mode),
             limiters: Limiters::new(&config.limits),
@@ -128,17 +123,20 @@ impl Server {
             metrics: Arc::clone(&metrics),
             departures: departure_channel(),
             watcher,
-            stopping: stopping.clone(),
+            stopping: life.stopping().clone(),
             config,
         });
-        let running = TaskTracker::new();
         let limits = &state.config.limits;
         #[cfg(unix)]
         {
-            let path = state.config.storage.path.join(admin::SOCKET_FILE);
-            match admin::serve(state.clone(), path.clone()) {
+            let path = state.config.storage.path.join(admin_socket::SOCKET_FILE);
+            let commands = {
+                let state = state.clone();
+                move |line| admin::command(state.clone(), line)
+            };
+            match admin_socket::serve(path.clone(), life.stopping().clone(), commands) {
                 Ok(socket) => {
-                    running.spawn(socket);
+                    life.spawn(socket);
                 }
                 // A Unix socket's path holds about a hundred bytes. A deeper folder is no reason not to serve messages.
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
@@ -148,30 +146,13 @@ impl Server {
             }
         }
         if let Some((listener, _)) = admin_listener {
-            running.spawn(serve_plain(listener, admin::router(state.clone()), limits.header(), stopping.clone()));
+            life.serve_plain(listener, admin::router(state.clone()), limits.header());
         }
-        let acceptor = Acceptor::new(
-            identity.config,
-            app::router(state.clone()),
-            AcceptorSettings::from(limits),
-            metrics,
-            running.clone(),
-            stopping.clone(),
-            killed.clone(),
-        );
-        running.spawn(acceptor.run(listener));
-        running.spawn(jobs::run(state.clone()));
-        running.close();
-        tracing::info!(event = "started", %address, origin = %state.origin);
-        Ok(RunningServer {
-            address,
-            admin_address,
-            authority_pem: identity.authority_pem,
-            state,
-            running,
-            stopping: stopping.drop_guard(),
-            killed: killed.drop_guard(),
-        })
+        let router = app::router(state.clone());
+        life.serve_tls(listener, identity.config, router, limits.acceptor(), metrics.connections.clone());
+        life.spawn(jobs::run(state.clone()));
+        tracing::info!(event = "started", %address, origin = %state.login.origin);
+        Ok(RunningServer { address, admin_address, authority_pem: identity.authority_pem, state, life })
     }
 }
 
@@ -191,7 +172,7 @@ impl RunningServer {
     /// What clients sign at login and connect to.
     #[must_use]
     pub fn origin(&self) -> &Origin {
-        &self.state.origin
+        &self.state.login.origin
     }
 
     /// The development certificate authority to trust, in PEM, where the configuration names one.
@@ -213,12 +194,7 @@ impl RunningServer {
 
     /// Stops: no new connections, running requests finish within the configured time, WebSockets close with 1001, the store closes.
     pub async fn shutdown(self) {
-        self.stopping.disarm().cancel();
-        let grace = self.state.config.limits.shutdown();
-        if timeout(grace, self.running.wait()).await.is_err() {
-            tracing::warn!(event = "shutdown_cut_off", tasks = self.running.len());
-        }
-        self.killed.disarm().cancel();
+        self.life.stop(self.state.config.limits.shutdown()).await;
         self.state.store.close().await;
         tracing::info!(event = "stopped");
     }
@@ -232,35 +208,9 @@ fn point_out_what_is_open(config: &Config) {
     if config.server.admin_listen.is_some_and(|address| !address.ip().is_loopback()) {
         tracing::warn!(event = "admin_listener_not_on_loopback");
     }
-    #[cfg(unix)]
     if let Some(key) = &config.tls.private_key {
-        use std::os::unix::fs::PermissionsExt as _;
-        if std::fs::metadata(key).is_ok_and(|metadata| metadata.permissions().mode() & 0o007 != 0) {
-            tracing::warn!(event = "private_key_open_to_others");
-        }
+        process::point_out_open_key(key);
     }
-}
-
-fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    let bind = || -> io::Result<(TcpListener, SocketAddr)> {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        // A restarted server must not wait for the connections of its predecessor to be forgotten.
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        let listener = socket.listen(BACKLOG)?;
-        let address = listener.local_addr()?;
-        Ok((listener, address))
-    };
-    bind().map_err(|source| StartError::Listen { address, source })
-}
-
-/// The origin of a development server; the configuration allows leaving it out on loopback only.
-fn local_origin(address: SocketAddr) -> Origin {
-    let text = match address.port() {
-        443 => "https://localhost".to_owned(),
-        port => format!("https://localhost:{port}"),
-    };
-    text.parse().expect("localhost with a bound port is an origin")
 }
 
 /// Opens the store on a blocking thread: a journal may have to be replayed.
@@ -268,40 +218,14 @@ async fn open_store(config: &Config) -> Result<(Arc<dyn Store>, Blobs), StoreErr
     let path = config.storage.path.clone();
     let limits = store_limits(config);
     let open = move || {
-        make_private_folder(&path).map_err(|error| StoreError::Open(Box::new(error)))?;
+        process::make_private_folder(&path).map_err(|error| StoreError::Open(Box::new(error)))?;
         FjallStore::open(path, limits)
     };
     let store = tokio::task::spawn_blocking(open).await.map_err(|error| StoreError::Open(Box::new(error)))??;
     let blob_folder = config.blob_folder();
-    make_private_folder(&blob_folder).map_err(|error| StoreError::Open(Box::new(error)))?;
+    process::make_private_folder(&blob_folder).map_err(|error| StoreError::Open(Box::new(error)))?;
     let blobs = Blobs::local(Arc::new(store.clone()), blob_folder)?;
     Ok((Arc::new(store), blobs))
-}
-
-/// Makes a storage folder, for its owner only, or closes one that is there to others: who talks when is nobody else's business, the name
-/// of a blob is the leave to read it, and the key that login tokens are made with lies here too.
-fn make_private_folder(path: &Path) -> io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::DirBuilderExt as _;
-        builder.mode(0o700);
-    }
-    builder.create(path)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mode = std::fs::metadata(path)?.permissions().mode();
-        if mode & 0o077 != 0 {
-            // A folder that is not ours to change is its owner's decision, which we can only point out.
-            match std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode & 0o7700)) {
-                Ok(()) => tracing::warn!(event = "storage_folder_closed_to_others"),
-                Err(error) => tracing::warn!(event = "storage_folder_open_to_others", kind = ?error.kind()),
-            }
-        }
-    }
-    Ok(())
 }
 
 fn store_limits(config: &Config) -> StoreLimits {

@@ -4,18 +4,17 @@ use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use rcseal_front::body::BodyBudget;
+use rcseal_front::clock::Clock;
+use rcseal_front::login::Login;
+use rcseal_front::slots::Slots;
 use rcseal_store::{Blobs, Store};
 
 use rcseal_wire::id::AccountId;
-use rcseal_wire::origin::Origin;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::Admission;
-use crate::auth::TokenKey;
-use crate::blob::Slots;
-use crate::body::BodyBudget;
-use crate::clock::Clock;
 use crate::config::Config;
 use crate::limiter::Limiters;
 use crate::link::LinkWaiters;
@@ -35,16 +34,14 @@ pub(crate) struct AppState(Arc<Shared>);
 pub(crate) struct Shared {
     /// As loaded; never changes while the server runs.
     pub(crate) config: Config,
-    /// What clients sign at login.
-    pub(crate) origin: Origin,
+    /// What clients sign at login, and how their tokens are made.
+    pub(crate) login: Login,
     /// Wall clock.
     pub(crate) clock: Arc<dyn Clock>,
     /// Mailboxes, directory, accounts, links.
     pub(crate) store: Arc<dyn Store>,
     /// Bytes of blobs, with their index.
     pub(crate) blobs: Blobs,
-    /// Issues and checks login tokens.
-    pub(crate) tokens: TokenKey,
     /// Open delivery connections, and how they learn of new messages.
     pub(crate) mailboxes: Arc<mailbox::Registry>,
     /// Decides who may register.

@@ -1,11 +1,11 @@
 //! Why a registration is refused.
 
+use rcseal_front::refusal::Refusal;
 use rcseal_store::RegisterError;
 use rcseal_wire::problem::ProblemCode;
 
 use crate::admission::AdmissionError;
 use crate::directory::DirectoryError;
-use crate::refusal::Refusal;
 
 /// Why a registration is refused.
 #[derive(Debug, thiserror::Error)]

@@ -3,6 +3,10 @@
 use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
+use rcseal_front::body::ApiJson;
+use rcseal_front::log::LogId;
+use rcseal_front::net::ConnectionInfo;
+use rcseal_front::refusal::Refusal;
 use rcseal_store::Register;
 use rcseal_wire::api::RegisterRequest;
 use rcseal_wire::id::{DeviceAddress, DeviceNumber};
@@ -11,12 +15,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::RegistrationError;
-use crate::body::ApiJson;
 use crate::directory::{DirectoryError, VerifiedKeySet, parse_upload, put_device};
-use crate::log::LogId;
 use crate::metrics::Outcome;
-use crate::net::ConnectionInfo;
-use crate::refusal::Refusal;
 use crate::state::AppState;
 
 pub(crate) fn routes() -> OpenApiRouter<AppState> {

@@ -11,6 +11,8 @@ mod socket;
 
 pub(crate) use observe::router;
 #[cfg(unix)]
-pub use socket::{AdminSocketError, cancel_reset, create_invite, create_reset_ticket, list_resets};
+pub use rcseal_front::admin_socket::AdminSocketError;
 #[cfg(unix)]
-pub(crate) use socket::{SOCKET_FILE, serve};
+pub(crate) use socket::command;
+#[cfg(unix)]
+pub use socket::{cancel_reset, create_invite, create_reset_ticket, list_resets};

@@ -1,4 +1,4 @@
-//! The admin socket: one command per connection, one line there, and lines back of which the last one begins with `ok` or `error`.
+//! What the operator may say over the admin socket ([`rcseal_front::admin_socket`]).
 //!
 //! | command | answer |
 //! |---|---|
@@ -7,126 +7,37 @@
 //! | `reset-list` | one line per reset, then `ok` |
 //! | `reset-cancel ACCOUNT` | `ok` |
 //! | anything else, or a failure | `error REASON` |
-//!
-//! The file's mode is 0600; the kernel decides who may speak.
 
 use std::fmt::{self, Write as _};
-use std::fs;
-use std::io;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
-use rcseal_store::limits::RESETS_MAX;
+use rcseal_front::admin_socket::{AdminSocketError, Answer, ask};
+use rcseal_front::log::LogId;
 use rcseal_store::takeover::ResetState;
 use rcseal_wire::id::{AccountId, IdError};
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::{UnixListener, UnixStream};
-use tokio::time::timeout;
 
 use crate::admission::InviteCode;
-use crate::log::LogId;
 use crate::state::AppState;
 use crate::takeover::{self, ResetTicket};
 
-/// The socket's name in the storage folder.
-pub(crate) const SOCKET_FILE: &str = "admin.sock";
-/// Longest command.
-const LINE_LEN_MAX: u64 = 256;
-/// Longest answer: a line for each of as many resets as there may be.
-const ANSWER_LEN_MAX: u64 = 256 * RESETS_MAX;
 /// Resets read from the store at once; a pending one comes with its key set.
 const RESETS_PAGE: usize = 64;
-/// A command is typed by a program.
-const LINE_TIMEOUT: Duration = Duration::from_secs(10);
 /// An invite or a ticket that waits longer than a year is forgotten by everybody but its finder.
 const LIFETIME_SECONDS_MAX: u64 = 366 * 24 * 3600;
 
-/// Why a command was not carried out.
-#[derive(Debug, thiserror::Error)]
-pub enum AdminSocketError {
-    /// No server listens there.
-    #[error("no server is running on {}", .path.display())]
-    NoServer {
-        /// The socket.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-    /// The connection broke.
-    #[error("the server did not answer")]
-    Broken(#[source] io::Error),
-    /// The server refused.
-    #[error("the server refused: {reason}")]
-    Refused {
-        /// In the server's words.
-        reason: String,
-    },
-}
-
-/// Binds the socket, replacing one that a killed server left behind: the store's lock already says that we are the only server.
-fn bind(path: &Path) -> io::Result<UnixListener> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let listener = UnixListener::bind(path)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
-    Ok(listener)
-}
-
-/// Binds the socket and answers commands until the server stops.
-pub(crate) fn serve(state: AppState, path: PathBuf) -> io::Result<impl Future<Output = ()> + Send + use<>> {
-    let listener = bind(&path)?;
-    Ok(async move {
-        loop {
-            let stream = tokio::select! {
-                () = state.stopping.cancelled() => break,
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => stream,
-                    Err(error) => {
-                        tracing::warn!(event = "admin_accept_failed", kind = ?error.kind());
-                        tokio::time::sleep(Duration::from_millis(50)).await;
-                        continue;
-                    }
-                },
-            };
-            // One at a time: there is one operator, and a stalled one is cut off by the time limit.
-            let _ = timeout(LINE_TIMEOUT, converse(&state, stream)).await;
-        }
-        // Nobody is harmed by a socket file without a server; the next start removes it.
-        let _ = fs::remove_file(&path);
-    })
-}
-
-async fn converse(state: &AppState, mut stream: UnixStream) -> io::Result<()> {
-    let (reader, mut writer) = stream.split();
-    let mut line = String::new();
-    BufReader::new(reader.take(LINE_LEN_MAX)).read_line(&mut line).await?;
+/// Carries out a command.
+pub(crate) async fn command(state: AppState, line: String) -> Answer {
+    let state = &state;
     let words: Vec<&str> = line.split_whitespace().collect();
-    let answer = match words[..] {
-        ["invite", seconds] => match parse_seconds(seconds) {
-            Ok(seconds) => invite(state, seconds).await,
-            Err(reason) => Err(reason),
-        },
-        ["reset-create", account, seconds] => match (parse_account(account), parse_seconds(seconds)) {
-            (Ok(account), Ok(seconds)) => allow_reset(state, account, seconds).await,
-            (Err(reason), _) | (_, Err(reason)) => Err(reason),
-        },
+    match words[..] {
+        ["invite", seconds] => invite(state, parse_seconds(seconds)?).await,
+        ["reset-create", account, seconds] => {
+            allow_reset(state, parse_account(account)?, parse_seconds(seconds)?).await
+        }
         ["reset-list"] => resets(state).await,
-        ["reset-cancel", account] => match parse_account(account) {
-            Ok(account) => end_reset(state, account).await,
-            Err(reason) => Err(reason),
-        },
+        ["reset-cancel", account] => end_reset(state, parse_account(account)?).await,
         _ => Err("unknown command".to_owned()),
-    };
-    let answer = match answer {
-        Ok(answer) => answer,
-        Err(reason) => format!("error {reason}\n"),
-    };
-    writer.write_all(answer.as_bytes()).await?;
-    writer.shutdown().await
+    }
 }
 
 fn parse_seconds(text: &str) -> Result<u64, String> {
@@ -194,23 +105,6 @@ impl fmt::Display for Span {
         let minutes = self.0.div_ceil(60);
         let (days, hours, minutes) = (minutes / (24 * 60), minutes / 60 % 24, minutes % 60);
         write!(f, "{days}d {hours}h {minutes}m")
-    }
-}
-
-/// Asks the server whose storage folder is `storage`. Returns the lines before the last one, and what follows its `ok`.
-async fn ask(storage: &Path, command: &str) -> Result<(Vec<String>, String), AdminSocketError> {
-    let path = storage.join(SOCKET_FILE);
-    let mut stream = UnixStream::connect(&path).await.map_err(|source| AdminSocketError::NoServer { path, source })?;
-    stream.write_all(format!("{command}\n").as_bytes()).await.map_err(AdminSocketError::Broken)?;
-    let mut answer = String::new();
-    (&mut stream).take(ANSWER_LEN_MAX).read_to_string(&mut answer).await.map_err(AdminSocketError::Broken)?;
-    let mut lines: Vec<String> = answer.lines().map(str::to_owned).collect();
-    let last = lines.pop().unwrap_or_default();
-    let (verdict, rest) = last.split_once(' ').unwrap_or((&last, ""));
-    match verdict {
-        "ok" => Ok((lines, rest.to_owned())),
-        "error" => Err(AdminSocketError::Refused { reason: rest.to_owned() }),
-        _ => Err(AdminSocketError::Broken(io::ErrorKind::UnexpectedEof.into())),
     }
 }
 

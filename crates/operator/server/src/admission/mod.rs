@@ -6,13 +6,13 @@
 
 mod invite;
 
+use rcseal_front::refusal::Refusal;
 use rcseal_store::InviteHash;
 use rcseal_wire::problem::ProblemCode;
 
 pub(crate) use invite::{InviteCode, InviteCodeError};
 
 use crate::config::AdmissionMode;
-use crate::refusal::Refusal;
 
 /// What an adapter lets in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

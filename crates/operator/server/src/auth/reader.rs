@@ -2,12 +2,12 @@
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::request::Parts;
+use rcseal_front::login::{AuthError, AuthenticatedDevice};
+use rcseal_front::net::ConnectionInfo;
+use rcseal_front::refusal::Refusal;
 use rcseal_wire::id::{AccountId, DeliveryTokenHash};
 use rcseal_wire::token::{DELIVERY_TOKEN_HEADER, DeliveryToken};
 
-use super::{AuthError, AuthenticatedDevice};
-use crate::net::ConnectionInfo;
-use crate::refusal::Refusal;
 use crate::state::AppState;
 use crate::takeover::settle_due;
 

@@ -3,12 +3,11 @@
 use axum::http::StatusCode;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use rcseal_front::refusal::Refusal;
 use rcseal_store::BlobError;
 use rcseal_store::blob::BeginBlobError;
 use rcseal_wire::api::UPLOAD_OFFSET_HEADER;
 use rcseal_wire::problem::ProblemCode;
-
-use crate::refusal::Refusal;
 
 /// A refusal with the headers that let a client go on: where the upload stands, how long the blob is.
 pub(super) struct BlobRefusal {

@@ -13,6 +13,11 @@ use axum::{Extension, Json};
 use bytes::BytesMut;
 use futures_util::stream::{self, Stream};
 use futures_util::{StreamExt as _, TryStreamExt as _};
+use rcseal_front::body::{ApiJson, refuse_broken};
+use rcseal_front::login::AuthenticatedDevice;
+use rcseal_front::net::{ConnectionInfo, subscriber};
+use rcseal_front::refusal::{ApiPath, Refusal};
+use rcseal_front::slots::Slot;
 use rcseal_store::blob::{BlobRecord, BlobState, NewBlob};
 use rcseal_store::{BlobError, UnixMillis};
 use rcseal_wire::api::{BlobCreate, BlobCreated, UPLOAD_OFFSET_HEADER};
@@ -24,12 +29,7 @@ use utoipa_axum::routes;
 
 use super::error::BlobRefusal;
 use super::range::{self, Wanted};
-use super::slots::Slot;
-use crate::auth::AuthenticatedDevice;
-use crate::body::{ApiJson, refuse_broken};
 use crate::metrics::Direction;
-use crate::net::{ConnectionInfo, subscriber};
-use crate::refusal::{ApiPath, Refusal};
 use crate::state::AppState;
 
 /// Time for one piece of an upload: a mebibyte over a line of 28 kbit/s. An upload holds one of few places, so it must get on.

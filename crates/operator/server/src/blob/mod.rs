@@ -7,8 +7,8 @@
 
 mod error;
 mod http;
+mod places;
 mod range;
-mod slots;
 
 pub(crate) use http::routes;
-pub(crate) use slots::{Slot, Slots, download_slots, upload_slots};
+pub(crate) use places::{download_slots, upload_slots};

@@ -1,12 +1,9 @@
 //! Reading, merging and checking the configuration.
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use figment::Figment;
-use figment::error::Kind;
-use figment::providers::{Env, Format, Toml};
-
+use rcseal_front::config;
 use rcseal_wire::api::BLOB_LEN_MAX;
 
 use super::{Config, ConfigError, ServerConfig};
@@ -14,64 +11,26 @@ use super::{Config, ConfigError, ServerConfig};
 /// Prefix of the server's environment variables.
 const ENVIRONMENT_PREFIX: &str = "RCSEALD_";
 
-/// Below this similarity a suggestion is noise.
-const NEAREST_SIMILARITY_MIN: f64 = 0.6;
-
 pub(super) fn load(file: &Path) -> Result<Config, ConfigError> {
-    let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Read { path: file.to_owned(), source })?;
-    let mut config = parse(&text, Env::prefixed(ENVIRONMENT_PREFIX).split("__"))?;
+    let mut config: Config = config::read(file, ENVIRONMENT_PREFIX)?;
     let folder = file.parent().unwrap_or(Path::new(""));
-    for path in
-        [&mut config.tls.certificate, &mut config.tls.private_key, &mut config.tls.authority, &mut config.storage.blobs]
-            .into_iter()
-            .flatten()
-    {
-        anchor(folder, path);
+    config.tls.anchor(folder);
+    if let Some(blobs) = &mut config.storage.blobs {
+        config::anchor(folder, blobs);
     }
-    anchor(folder, &mut config.storage.path);
+    config::anchor(folder, &mut config.storage.path);
     validate(&config)?;
     Ok(config)
-}
-
-fn parse(text: &str, environment: impl figment::Provider) -> Result<Config, ConfigError> {
-    Figment::from(Toml::string(text)).merge(environment).extract().map_err(refuse)
-}
-
-/// A path in the file means "beside the file", wherever the server was started.
-fn anchor(folder: &Path, path: &mut PathBuf) {
-    if path.is_relative() {
-        *path = folder.join(&*path);
-    }
-}
-
-fn refuse(error: figment::Error) -> ConfigError {
-    let Kind::UnknownField(name, known) = &error.kind else {
-        return ConfigError::Parse(Box::new(error));
-    };
-    let table = error.path.iter().filter(|part| *part != name).cloned().collect::<Vec<_>>().join(".");
-    let in_table = |key: &str| if table.is_empty() { key.to_owned() } else { format!("{table}.{key}") };
-    let nearest = known
-        .iter()
-        .map(|key| (strsim::jaro_winkler(key, name), *key))
-        .filter(|(similarity, _)| *similarity >= NEAREST_SIMILARITY_MIN)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, key)| in_table(key));
-    ConfigError::UnknownKey { key: in_table(name), nearest }
 }
 
 pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
     if config.server.origin.is_none() && !config.server.listen.ip().is_loopback() {
         return Err(ConfigError::OriginMissing { listen: config.server.listen });
     }
-    if config.tls.certificate.is_none() {
-        return Err(ConfigError::TlsMissing { key: "tls.certificate" });
-    }
-    if config.tls.private_key.is_none() {
-        return Err(ConfigError::TlsMissing { key: "tls.private_key" });
-    }
+    config.tls.validate()?;
     const DAY: u64 = 24 * 3600;
     let limits = &config.limits;
-    let ranges: [(&'static str, u64, u64, u64); 21] = [
+    config::within(&[
         ("limits.connections_max", u64::from(limits.connections_max), 1, 1_000_000),
         ("limits.connections_per_address_max", u64::from(limits.connections_per_address_max), 1, 1_000_000),
         ("limits.handshake_seconds_max", limits.handshake_seconds_max, 1, 120),
@@ -98,15 +57,8 @@ pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
         ("limits.link_slots_max", u64::from(limits.link_slots_max), 1, 1_000_000),
         ("reset.delay_seconds", config.reset.delay_seconds, reset_delay_min(config), 90 * DAY),
         ("jobs.sweep_seconds", config.jobs.sweep_seconds, 1, DAY),
-    ];
-    for (key, value, min, max) in ranges {
-        if !(min..=max).contains(&value) {
-            return Err(ConfigError::OutOfRange { key, value, min, max });
-        }
-    }
-    tracing_subscriber::EnvFilter::try_new(&config.log.filter)
-        .map_err(|source| ConfigError::LogFilter { filter: config.log.filter.clone(), source })?;
-    Ok(())
+    ])?;
+    config.log.validate()
 }
 
 /// The shortest delay of a reset. On a server that others can reach it must leave the account's devices the time to come by and veto. Its
@@ -127,7 +79,7 @@ mod tests {
     use super::*;
 
     fn parse_text(text: &str) -> Result<Config, ConfigError> {
-        parse(text, figment::providers::Serialized::defaults(figment::value::Dict::new()))
+        config::parse(text, figment::providers::Serialized::defaults(figment::value::Dict::new()))
     }
 
     #[test]

@@ -10,20 +10,20 @@
 //!
 //! Manual: `docs/manual/operator.md`.
 
-mod error;
 mod load;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rcseal_front::net::AcceptorSettings;
 use rcseal_store::StoreLimits;
 use rcseal_wire::api::BLOB_LEN_MAX;
 use rcseal_wire::frame::TTL_SECONDS_MAX;
 use rcseal_wire::origin::Origin;
 use serde::{Deserialize, Serialize};
 
-pub use error::ConfigError;
+pub use rcseal_front::config::{ConfigError, LogConfig, LogFormat, TlsConfig};
 
 /// The whole configuration, with every default filled in and every path absolute or relative to the working folder.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -61,21 +61,6 @@ pub struct ServerConfig {
     /// metrics are not public. Left out: no admin listener.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub admin_listen: Option<SocketAddr>,
-}
-
-/// Table `[tls]`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct TlsConfig {
-    /// PEM file with the certificate chain, leaf first. `rcseald init` writes one for development.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub certificate: Option<PathBuf>,
-    /// PEM file with the private key of the leaf.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub private_key: Option<PathBuf>,
-    /// PEM file with the certificate authority that development clients should trust. Only ever shown, never used by the server.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub authority: Option<PathBuf>,
 }
 
 /// Table `[storage]`.
@@ -170,27 +155,6 @@ pub struct JobsConfig {
     pub sweep_seconds: u64,
 }
 
-/// Table `[log]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LogConfig {
-    /// A `tracing` filter such as `info` or `rcseal_server=debug,info`.
-    pub filter: String,
-    /// Text for people or JSON for machines.
-    pub format: LogFormat,
-}
-
-/// Form of a log line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LogFormat {
-    /// One line of text per event.
-    #[default]
-    Text,
-    /// One JSON object per event.
-    Json,
-}
-
 impl Default for ServerConfig {
     fn default() -> Self {
         Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8443)), origin: None, admin_listen: None }
@@ -244,16 +208,6 @@ impl Default for ResetConfig {
 impl Default for JobsConfig {
     fn default() -> Self {
         Self { sweep_seconds: 60 }
-    }
-}
-
-impl Default for LogConfig {
-    fn default() -> Self {
-        Self {
-            // The storage engine tells of its housekeeping at this level, which is nobody's news.
-            filter: "info,fjall=warn,lsm_tree=warn".to_owned(),
-            format: LogFormat::Text,
-        }
     }
 }
 
@@ -330,5 +284,17 @@ impl LimitsConfig {
     #[must_use]
     pub fn shutdown(&self) -> Duration {
         Duration::from_secs(self.shutdown_seconds_max)
+    }
+
+    /// What the listener needs to know.
+    #[must_use]
+    pub fn acceptor(&self) -> AcceptorSettings {
+        AcceptorSettings {
+            connections_max: self.connections_max,
+            connections_per_address_max: self.connections_per_address_max,
+            handshake: self.handshake(),
+            header: self.header(),
+            stall: self.stall(),
+        }
     }
 }

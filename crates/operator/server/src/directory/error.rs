@@ -1,11 +1,10 @@
 //! Why the directory refuses something.
 
+use rcseal_front::refusal::Refusal;
 use rcseal_store::StoreError;
 use rcseal_store::directory::{PublishError, SetTokensError, UploadError};
 use rcseal_store::mailbox::CreateMailboxError;
 use rcseal_wire::problem::ProblemCode;
-
-use crate::refusal::Refusal;
 
 /// Why the directory refuses something.
 #[derive(Debug, thiserror::Error)]

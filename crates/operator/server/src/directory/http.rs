@@ -3,6 +3,11 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use rcseal_front::body::ApiJson;
+use rcseal_front::carried_out::carried_out;
+use rcseal_front::log::LogId;
+use rcseal_front::login::AuthenticatedDevice;
+use rcseal_front::refusal::{ApiPath, ApiQuery, Refusal};
 use rcseal_store::directory::{Claim, PrekeyCounts as StoredCounts, PublishKeySet, UploadPrekeys};
 use rcseal_wire::api::{
     Base64, BundlesRequest, BundlesResponse, DeliveryTokens, DeviceUpload, KeyMap, KeySetBody, KeySetsBody,
@@ -15,12 +20,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{DirectoryError, VerifiedKeySet, parse_upload, prekey};
-use crate::auth::{AuthenticatedDevice, DirectoryReader};
-use crate::body::ApiJson;
-use crate::carried_out::carried_out;
-use crate::log::LogId;
+use crate::auth::{self, DirectoryReader};
 use crate::metrics::{Outcome, PrekeyKind};
-use crate::refusal::{ApiPath, ApiQuery, Refusal};
 use crate::state::AppState;
 use crate::takeover;
 
@@ -252,7 +253,7 @@ async fn count_prekeys(
     State(state): State<AppState>,
     device: AuthenticatedDevice,
 ) -> Result<Json<PrekeyCounts>, Refusal> {
-    Ok(Json(counts(device.record(&state).await?.prekeys)))
+    Ok(Json(counts(auth::record(&state, device).await?.prekeys)))
 }
 
 fn counts(stored: StoredCounts) -> PrekeyCounts {

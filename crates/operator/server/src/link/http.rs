@@ -7,6 +7,9 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
+use rcseal_front::body::ApiBytes;
+use rcseal_front::net::ConnectionInfo;
+use rcseal_front::refusal::{ApiPath, ApiQuery, Refusal};
 use rcseal_wire::api::{LINK_MESSAGES_MAX, LinkCreated};
 use rcseal_wire::id::LinkId;
 use rcseal_wire::problem::{Problem, ProblemCode};
@@ -15,9 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::body::ApiBytes;
-use crate::net::ConnectionInfo;
-use crate::refusal::{ApiPath, ApiQuery, Refusal};
+use super::error::refusal;
 use crate::state::AppState;
 
 /// Longest wait of one read: shorter than the idle limits of middleboxes.
@@ -42,7 +43,7 @@ async fn open(
     state.limiters.rendezvous(connection.peer().ip())?;
     let id = LinkId::generate(&mut rand::rng());
     let now = state.clock.now();
-    let ends_at = state.store.open_link(id, now).await?;
+    let ends_at = state.store.open_link(id, now).await.map_err(refusal)?;
     let expires_in_seconds = ends_at.get().saturating_sub(now.get()) / 1000;
     Ok((StatusCode::CREATED, Json(LinkCreated { id, expires_in_seconds })))
 }
@@ -69,7 +70,7 @@ async fn put_message(
     ApiBytes(message): ApiBytes,
 ) -> Result<StatusCode, Refusal> {
     state.limiters.anonymous(connection.peer().ip())?;
-    state.store.put_link_message(id, slot(n)?, message, state.clock.now()).await?;
+    state.store.put_link_message(id, slot(n)?, message, state.clock.now()).await.map_err(refusal)?;
     state.link_waiters.announce(id);
     Ok(StatusCode::NO_CONTENT)
 }
@@ -110,7 +111,7 @@ async fn get_message(
     // Listening starts before the first look, so that no message falls between the two.
     let mut announcements = state.link_waiters.listen();
     loop {
-        if let Some(message) = state.store.link_message(id, slot, state.clock.now()).await? {
+        if let Some(message) = state.store.link_message(id, slot, state.clock.now()).await.map_err(refusal)? {
             return Ok(binary(message));
         }
         loop {

@@ -11,6 +11,8 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesOrdered;
 use prost::Message as _;
+use rcseal_front::login::AuthenticatedDevice;
+use rcseal_front::refusal::Refusal;
 use rcseal_store::directory::PrekeyCounts;
 use rcseal_store::mailbox::AcknowledgeOutcome;
 use rcseal_store::{FetchLimit, MailboxSeq, StoreError, Waiting};
@@ -29,8 +31,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::registry::Registration;
 use super::socket::{self, Ending, Incoming};
-use crate::auth::AuthenticatedDevice;
-use crate::refusal::Refusal;
+use crate::auth;
 use crate::state::AppState;
 use crate::takeover;
 
@@ -62,7 +63,7 @@ pub(super) async fn connect(
 ) -> Response {
     // Before the device is looked up, so that a removal in between is not missed.
     let departures = state.departures.subscribe();
-    let (mailbox, prekeys) = match device.record(&state).await {
+    let (mailbox, prekeys) = match auth::record(&state, device).await {
         Ok(record) => match record.mailbox {
             Some(mailbox) => (mailbox, record.prekeys),
             None => {

@@ -6,6 +6,10 @@ use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use prost::Message as _;
+use rcseal_front::body::ApiBytes;
+use rcseal_front::login::AuthenticatedDevice;
+use rcseal_front::net::ConnectionInfo;
+use rcseal_front::refusal::Refusal;
 use rcseal_store::{FetchLimit, MailboxSeq};
 use rcseal_wire::frame::{Acknowledge, Acknowledged, Acks, BatchError, PROTOBUF_CONTENT_TYPE, SubmitBatch};
 use rcseal_wire::id::MailboxId;
@@ -13,10 +17,7 @@ use rcseal_wire::problem::{Problem, ProblemCode};
 
 use super::deliver::{count_acknowledged, deliveries, ids};
 use super::submit as plane;
-use crate::auth::AuthenticatedDevice;
-use crate::body::ApiBytes;
-use crate::net::ConnectionInfo;
-use crate::refusal::Refusal;
+use crate::auth;
 use crate::state::AppState;
 
 /// Envelopes of one answer.
@@ -77,8 +78,7 @@ pub(super) async fn submit(
 }
 
 async fn mailbox_of(state: &AppState, device: AuthenticatedDevice) -> Result<MailboxId, Refusal> {
-    device
-        .record(state)
+    auth::record(state, device)
         .await?
         .mailbox
         .ok_or(Refusal::with_detail(ProblemCode::NotFound, "the device has no mailbox yet"))

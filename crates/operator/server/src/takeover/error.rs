@@ -1,5 +1,6 @@
 //! Why an account is not taken over.
 
+use rcseal_front::refusal::Refusal;
 use rcseal_store::StoreError;
 use rcseal_store::directory::PublishError;
 use rcseal_store::takeover::{BeginResetError, TakeoverError};
@@ -7,7 +8,6 @@ use rcseal_wire::problem::ProblemCode;
 
 use super::ResetTicketError;
 use crate::directory::DirectoryError;
-use crate::refusal::Refusal;
 
 /// Why an account is not taken over.
 #[derive(Debug, thiserror::Error)]

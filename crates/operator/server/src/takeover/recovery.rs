@@ -3,6 +3,11 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
+use rcseal_front::body::ApiJson;
+use rcseal_front::carried_out::carried_out;
+use rcseal_front::log::LogId;
+use rcseal_front::net::ConnectionInfo;
+use rcseal_front::refusal::{ApiPath, Refusal};
 use rcseal_store::Takeover;
 use rcseal_store::directory::PublishError;
 use rcseal_store::takeover::TakeoverError;
@@ -11,13 +16,8 @@ use rcseal_wire::id::AccountId;
 use rcseal_wire::problem::Problem;
 
 use super::{ResetTicket, TakeoverRefusal, announce, look_for_departures, parse_device, settle_due};
-use crate::body::ApiJson;
-use crate::carried_out::carried_out;
 use crate::directory::{self, TakeoverSet};
-use crate::log::LogId;
 use crate::metrics::TakeoverEvent;
-use crate::net::ConnectionInfo;
-use crate::refusal::{ApiPath, Refusal};
 use crate::state::AppState;
 
 /// How often a recovery is checked against a newer key set when somebody else publishes at the same moment: a thief who holds the account

@@ -3,6 +3,12 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
+use rcseal_front::body::ApiJson;
+use rcseal_front::carried_out::carried_out;
+use rcseal_front::log::LogId;
+use rcseal_front::login::AuthenticatedDevice;
+use rcseal_front::net::ConnectionInfo;
+use rcseal_front::refusal::{ApiPath, Refusal};
 use rcseal_store::takeover::{AddTicketError, BeginReset, CancelReset, ResetState};
 use rcseal_store::{StoreError, Takeover, UnixMillis};
 use rcseal_wire::api::{Base64, PendingReset, ResetAccepted, ResetRequest, ResetStatus};
@@ -10,14 +16,8 @@ use rcseal_wire::id::AccountId;
 use rcseal_wire::problem::Problem;
 
 use super::{ResetTicket, TakeoverRefusal, announce, parse_device, settle_due};
-use crate::auth::AuthenticatedDevice;
-use crate::body::ApiJson;
-use crate::carried_out::carried_out;
 use crate::directory::TakeoverSet;
-use crate::log::LogId;
 use crate::metrics::TakeoverEvent;
-use crate::net::ConnectionInfo;
-use crate::refusal::{ApiPath, Refusal};
 use crate::state::AppState;
 
 /// How much later than the server's delay a reset may want to take effect: clocks differ, and nobody waits for years.

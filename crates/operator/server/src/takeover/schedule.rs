@@ -5,13 +5,13 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use rcseal_front::carried_out::carried_out;
+use rcseal_front::log::LogId;
 use rcseal_store::takeover::Settled;
 use rcseal_store::{StoreError, UnixMillis};
 use tokio::sync::Mutex;
 
 use super::look_for_departures;
-use crate::carried_out::carried_out;
-use crate::log::LogId;
 use crate::metrics::TakeoverEvent;
 use crate::state::AppState;
 

@@ -30,7 +30,7 @@ fn captured() -> &'static Captured {
         let captured = Captured::default();
         let writer = captured.clone();
         tracing_subscriber::fmt()
-            .with_env_filter(EnvFilter::new("info,rcseal_server=trace,rcseal_store=trace"))
+            .with_env_filter(EnvFilter::new("info,rcseal_front=trace,rcseal_server=trace,rcseal_store=trace"))
             .with_ansi(false)
             .with_writer(move || writer.clone())
             .init();

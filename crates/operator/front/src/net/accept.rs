@@ -21,9 +21,8 @@ use tower::Service as _;
 
 use super::connection::ConnectionInfo;
 use super::guard::{Gate, Place};
+use super::metrics::{ConnectionMetrics, ConnectionRefusal};
 use super::stall::GuardedStream;
-use crate::config::LimitsConfig;
-use crate::metrics::{ConnectionRefusal, Metrics};
 
 /// Largest request head: our longest path and headers are under 1 KiB, and 16 KiB leaves room for what clients add.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -42,34 +41,27 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
 /// Time limits and counts of a listener.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct AcceptorSettings {
-    pub(crate) connections_max: u32,
-    pub(crate) connections_per_address_max: u32,
-    pub(crate) handshake: Duration,
-    pub(crate) header: Duration,
-    pub(crate) stall: Duration,
-}
-
-impl From<&LimitsConfig> for AcceptorSettings {
-    fn from(limits: &LimitsConfig) -> Self {
-        Self {
-            connections_max: limits.connections_max,
-            connections_per_address_max: limits.connections_per_address_max,
-            handshake: limits.handshake(),
-            header: limits.header(),
-            stall: limits.stall(),
-        }
-    }
+pub struct AcceptorSettings {
+    /// Open connections in all.
+    pub connections_max: u32,
+    /// Open connections per IPv4 address or IPv6 /64.
+    pub connections_per_address_max: u32,
+    /// Time for a TLS handshake.
+    pub handshake: Duration,
+    /// Time between a connection becoming idle and the next complete request head.
+    pub header: Duration,
+    /// The longest a peer may refuse to read what we write.
+    pub stall: Duration,
 }
 
 /// Everything an accepted connection needs, shared by all.
 #[derive(Clone)]
-pub(crate) struct Acceptor {
+pub struct Acceptor {
     tls: TlsAcceptor,
     router: Router,
     settings: AcceptorSettings,
     gate: Gate,
-    metrics: Arc<Metrics>,
+    metrics: ConnectionMetrics,
     /// Cancelled when the server stops: no new connections, running requests finish.
     stopping: CancellationToken,
     /// Cancelled when the time for that is over.
@@ -78,22 +70,21 @@ pub(crate) struct Acceptor {
 
 impl Acceptor {
     /// `open` counts every open connection, including upgraded ones; waiting for it waits for all of them.
-    pub(crate) fn new(
+    pub fn new(
         tls: Arc<rustls::ServerConfig>,
         router: Router,
         settings: AcceptorSettings,
-        metrics: Arc<Metrics>,
+        metrics: ConnectionMetrics,
         open: TaskTracker,
         stopping: CancellationToken,
         killed: CancellationToken,
     ) -> Self {
-        let gate =
-            Gate::new(settings.connections_max, settings.connections_per_address_max, open, Arc::clone(&metrics));
+        let gate = Gate::new(settings.connections_max, settings.connections_per_address_max, open, metrics.clone());
         Self { tls: TlsAcceptor::from(tls), router, settings, gate, metrics, stopping, killed }
     }
 
     /// Accepts until the server stops; the listening socket closes with that.
-    pub(crate) async fn run(self, listener: TcpListener) {
+    pub async fn run(self, listener: TcpListener) {
         while let Some((stream, peer)) = accept(&listener, &self.stopping).await {
             match self.gate.admit(peer.ip()) {
                 Ok(place) => {
@@ -230,7 +221,7 @@ fn dispatch(
 }
 
 /// Serves `router` over plain HTTP/1.1 until the server stops: the admin listener, which is on loopback unless the operator says otherwise.
-pub(crate) async fn serve_plain(listener: TcpListener, router: Router, header: Duration, stopping: CancellationToken) {
+pub async fn serve_plain(listener: TcpListener, router: Router, header: Duration, stopping: CancellationToken) {
     while let Some((stream, _)) = accept(&listener, &stopping).await {
         let router = router.clone();
         let stopping = stopping.clone();

@@ -8,7 +8,7 @@ use std::future::Future;
 use rcseal_store::StoreError;
 
 /// Does `work` to its end; the answer is lost when nobody waits for it any more.
-pub(crate) async fn carried_out<T: Send + 'static, E: From<StoreError> + Send + 'static>(
+pub async fn carried_out<T: Send + 'static, E: From<StoreError> + Send + 'static>(
     work: impl Future<Output = Result<T, E>> + Send + 'static,
 ) -> Result<T, E> {
     match tokio::spawn(work).await {

@@ -2,52 +2,34 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rcseal_wire::id::AccountId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Uploads that run at once: at one mebibyte each, a quarter of a gibibyte.
-const UPLOADS_MAX: usize = 256;
-/// Uploads of one account that run at once.
-const UPLOADS_PER_ACCOUNT_MAX: u32 = 8;
-/// Downloads that run at once: at 128 KiB each, a quarter of a gibibyte.
-const DOWNLOADS_MAX: usize = 2048;
-/// Downloads of one address that run at once. Phones share carrier NAT addresses, so it is generous.
-const DOWNLOADS_PER_ADDRESS_MAX: u32 = 128;
-
 /// Places for transfers of peers that are told apart by `K`, so that one of them cannot take all places.
-pub(crate) struct Slots<K: Eq + Hash> {
+pub struct Slots<K: Eq + Hash> {
     total: Arc<Semaphore>,
     per_peer: Arc<Mutex<HashMap<K, u32>>>,
     per_peer_max: u32,
 }
 
 /// A place, given back when dropped.
-pub(crate) struct Slot<K: Eq + Hash> {
+pub struct Slot<K: Eq + Hash> {
     _permit: OwnedSemaphorePermit,
     peer: K,
     per_peer: Arc<Mutex<HashMap<K, u32>>>,
 }
 
-/// Places for uploads.
-pub(crate) fn upload_slots() -> Slots<AccountId> {
-    Slots::new(UPLOADS_MAX, UPLOADS_PER_ACCOUNT_MAX)
-}
-
-/// Places for downloads.
-pub(crate) fn download_slots() -> Slots<IpAddr> {
-    Slots::new(DOWNLOADS_MAX, DOWNLOADS_PER_ADDRESS_MAX)
-}
-
 impl<K: Eq + Hash + Clone> Slots<K> {
-    pub(crate) fn new(total_max: usize, per_peer_max: u32) -> Self {
+    /// So many places in all, and for each peer.
+    #[must_use]
+    pub fn new(total_max: usize, per_peer_max: u32) -> Self {
         Self { total: Arc::new(Semaphore::new(total_max)), per_peer: Arc::default(), per_peer_max }
     }
 
     /// A place for a transfer of `peer`, if there is one.
-    pub(crate) fn take(&self, peer: K) -> Option<Slot<K>> {
+    #[must_use]
+    pub fn take(&self, peer: K) -> Option<Slot<K>> {
         let permit = Arc::clone(&self.total).try_acquire_owned().ok()?;
         let mut counts = self.per_peer.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(peer.clone()).or_insert(0);

@@ -51,7 +51,7 @@ impl HttpBody for SharedBody {
 }
 
 /// The middleware.
-pub(crate) async fn linger(request: Request, next: Next) -> Response {
+pub async fn linger(request: Request, next: Next) -> Response {
     if request.version() >= Version::HTTP_2 || request.body().is_end_stream() {
         return next.run(request).await;
     }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use axum::RequestExt as _;
 use axum::body::Bytes;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRef, FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use bytes::BytesMut;
 use http_body_util::{BodyExt as _, LengthLimitError};
@@ -27,7 +27,6 @@ use tower_http::timeout::TimeoutError;
 
 use crate::net::{ConnectionInfo, subscriber};
 use crate::refusal::Refusal;
-use crate::state::AppState;
 
 /// Bytes of unfinished bodies in memory.
 const BODIES_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -41,7 +40,7 @@ const ROOM_RETRY_SECONDS: u64 = 5;
 
 /// The memory for bodies that are being read.
 #[derive(Clone)]
-pub(crate) struct BodyBudget(Arc<Pool>);
+pub struct BodyBudget(Arc<Pool>);
 
 struct Pool {
     held: AtomicUsize,
@@ -68,15 +67,24 @@ impl Shares {
 }
 
 impl BodyBudget {
-    pub(crate) fn new() -> Self {
+    /// All of it, free.
+    #[must_use]
+    pub fn new() -> Self {
         let shares = Shares { by_peer: HashMap::new(), tidy_at: PEERS_UNTIDIED };
         Self(Arc::new(Pool { held: AtomicUsize::new(0), per_peer: Mutex::new(shares) }))
     }
 
     /// No room yet, for a peer at this address.
-    pub(crate) fn room(&self, peer: IpAddr) -> Room {
+    #[must_use]
+    pub fn room(&self, peer: IpAddr) -> Room {
         let share = self.0.per_peer.lock().unwrap_or_else(PoisonError::into_inner).of(subscriber(peer));
         Room { pool: Arc::clone(&self.0), share, held: 0 }
+    }
+}
+
+impl Default for BodyBudget {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -87,7 +95,7 @@ fn take(count: &AtomicUsize, bytes: usize, max: usize) -> bool {
 }
 
 /// A peer's share of the memory, given back when dropped.
-pub(crate) struct Room {
+pub struct Room {
     pool: Arc<Pool>,
     share: Arc<AtomicUsize>,
     held: usize,
@@ -96,7 +104,7 @@ pub(crate) struct Room {
 impl Room {
     /// Takes so much more; `false`, and nothing taken, where there is no more.
     #[must_use]
-    pub(crate) fn grow(&mut self, bytes: usize) -> bool {
+    pub fn grow(&mut self, bytes: usize) -> bool {
         if !take(&self.share, bytes, PEER_BYTES_MAX) {
             return false;
         }
@@ -129,7 +137,7 @@ impl Drop for Room {
 /// Counts what a WebSocket has read of messages that are not complete: they are in its library's buffers, out of our sight, and nobody is
 /// logged in. Idle until it is [started](Self::start).
 #[derive(Default)]
-pub(crate) struct Meter(Mutex<Option<Metered>>);
+pub struct Meter(Mutex<Option<Metered>>);
 
 struct Metered {
     room: Room,
@@ -139,20 +147,21 @@ struct Metered {
 
 impl Meter {
     /// Counts from now on.
-    pub(crate) fn start(&self, room: Room, max: usize) {
+    pub fn start(&self, room: Room, max: usize) {
         *self.lock() = Some(Metered { room, max });
     }
 
     /// Notes that `bytes` have been read; `false` where there is no room for them.
     #[must_use]
-    pub(crate) fn read(&self, bytes: usize) -> bool {
+    pub fn read(&self, bytes: usize) -> bool {
         let mut metered = self.lock();
         let Some(Metered { room, max }) = metered.as_mut() else { return true };
         room.grow(bytes.min(max.saturating_sub(room.held)))
     }
 
     /// The room of the message that is complete now.
-    pub(crate) fn complete(&self) -> Option<Room> {
+    #[must_use]
+    pub fn complete(&self) -> Option<Room> {
         let mut metered = self.lock();
         let Metered { room, .. } = metered.as_mut()?;
         let next = room.another();
@@ -161,7 +170,7 @@ impl Meter {
 
     /// Whether the peer's address holds so much that no further message should be begun.
     #[must_use]
-    pub(crate) fn is_scarce(&self) -> bool {
+    pub fn is_scarce(&self) -> bool {
         self.lock().as_ref().is_some_and(|metered| metered.room.is_scarce())
     }
 
@@ -171,16 +180,21 @@ impl Meter {
 }
 
 /// A JSON body of a known shape.
-pub(crate) struct ApiJson<T>(pub(crate) T);
+pub struct ApiJson<T>(/** The body. */ pub T);
 
-impl<T: DeserializeOwned> FromRequest<AppState> for ApiJson<T> {
+impl<S, T> FromRequest<S> for ApiJson<T>
+where
+    S: Send + Sync,
+    BodyBudget: FromRef<S>,
+    T: DeserializeOwned,
+{
     type Rejection = Refusal;
 
-    async fn from_request(request: Request, state: &AppState) -> Result<Self, Refusal> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
         if !is_json(request.headers()) {
             return Err(Refusal::with_detail(ProblemCode::UnsupportedMediaType, "send application/json"));
         }
-        let (body, _room) = read(request, state).await?;
+        let (body, _room) = read(request, &BodyBudget::from_ref(state)).await?;
         serde_json::from_slice(&body).map(Self).map_err(|error| match error.classify() {
             Category::Data => {
                 Refusal::with_detail(ProblemCode::Malformed, "a field is missing, unknown or has the wrong form")
@@ -193,13 +207,17 @@ impl<T: DeserializeOwned> FromRequest<AppState> for ApiJson<T> {
 }
 
 /// A body of bytes.
-pub(crate) struct ApiBytes(pub(crate) Bytes);
+pub struct ApiBytes(/** The body. */ pub Bytes);
 
-impl FromRequest<AppState> for ApiBytes {
+impl<S> FromRequest<S> for ApiBytes
+where
+    S: Send + Sync,
+    BodyBudget: FromRef<S>,
+{
     type Rejection = Refusal;
 
-    async fn from_request(request: Request, state: &AppState) -> Result<Self, Refusal> {
-        Ok(Self(read(request, state).await?.0))
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        Ok(Self(read(request, &BodyBudget::from_ref(state)).await?.0))
     }
 }
 
@@ -209,11 +227,11 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// Reads a whole body, and the room it takes, which is given back when the body is parsed.
-async fn read(request: Request, state: &AppState) -> Result<(Bytes, Room), Refusal> {
+async fn read(request: Request, budget: &BodyBudget) -> Result<(Bytes, Room), Refusal> {
     // Every public connection has an address; whoever came another way shares one.
     let peer =
         request.extensions().get::<ConnectionInfo>().map_or(Ipv6Addr::UNSPECIFIED.into(), |info| info.peer().ip());
-    let mut room = state.bodies.room(peer);
+    let mut room = budget.room(peer);
     // The route's limit (`DefaultBodyLimit`) ends a longer body with an error.
     let mut body = request.into_limited_body();
     let reading = async {
@@ -232,7 +250,8 @@ async fn read(request: Request, state: &AppState) -> Result<(Bytes, Room), Refus
 }
 
 /// Refuses a body that could not be read: too long, stalled, or cut off.
-pub(crate) fn refuse_broken(error: &(dyn Error + 'static)) -> Refusal {
+#[must_use]
+pub fn refuse_broken(error: &(dyn Error + 'static)) -> Refusal {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if error.is::<LengthLimitError>() {

@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use crate::metrics::{ConnectionRefusal, Metrics};
+use super::metrics::{ConnectionMetrics, ConnectionRefusal};
 
 /// Hands out places for connections.
 #[derive(Clone)]
@@ -17,7 +17,7 @@ pub(super) struct Gate {
     per_address: Arc<Mutex<HashMap<IpAddr, u32>>>,
     per_address_max: u32,
     open: TaskTracker,
-    metrics: Arc<Metrics>,
+    metrics: ConnectionMetrics,
 }
 
 /// One connection's place, given back when dropped.
@@ -26,11 +26,16 @@ pub(super) struct Place {
     _open: TaskTrackerToken,
     address: IpAddr,
     per_address: Arc<Mutex<HashMap<IpAddr, u32>>>,
-    metrics: Arc<Metrics>,
+    metrics: ConnectionMetrics,
 }
 
 impl Gate {
-    pub(super) fn new(connections_max: u32, per_address_max: u32, open: TaskTracker, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(
+        connections_max: u32,
+        per_address_max: u32,
+        open: TaskTracker,
+        metrics: ConnectionMetrics,
+    ) -> Self {
         Self {
             places: Arc::new(Semaphore::new(connections_max as usize)),
             per_address: Arc::default(),
@@ -53,13 +58,13 @@ impl Gate {
             }
             *count += 1;
         }
-        self.metrics.connections_open.inc();
+        self.metrics.opened();
         Ok(Place {
             _permit: permit,
             _open: self.open.token(),
             address,
             per_address: Arc::clone(&self.per_address),
-            metrics: Arc::clone(&self.metrics),
+            metrics: self.metrics.clone(),
         })
     }
 }
@@ -73,12 +78,13 @@ impl Drop for Place {
                 counts.remove(&self.address);
             }
         }
-        self.metrics.connections_open.dec();
+        self.metrics.closed();
     }
 }
 
 /// What one subscriber holds: an IPv4 address, or the /64 network that an IPv6 host may pick addresses from.
-pub(crate) fn subscriber(address: IpAddr) -> IpAddr {
+#[must_use]
+pub fn subscriber(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => {
@@ -95,7 +101,7 @@ mod tests {
     use super::*;
 
     fn gate(connections_max: u32, per_address_max: u32) -> Gate {
-        Gate::new(connections_max, per_address_max, TaskTracker::new(), Arc::new(Metrics::new()))
+        Gate::new(connections_max, per_address_max, TaskTracker::new(), ConnectionMetrics::default())
     }
 
     #[test]

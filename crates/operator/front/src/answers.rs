@@ -2,7 +2,7 @@
 //!
 //! An answer is in memory until its peer has read it, and over HTTP/2 a peer may open no window for it and answer pings for ever. So a
 //! large answer takes one of its address's places, is handed over in small copies, and is given up when its peer takes none of them for
-//! [`READING_MAX`]. A download counts its places itself ([`crate::blob`]) and is only watched here.
+//! [`READING_MAX`]. A stream, whose length nobody knows, counts its places itself and is only watched here.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,9 +17,9 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use rcseal_wire::problem::ProblemCode;
 use tokio::time::sleep;
 
-use crate::blob::{Slot, Slots};
 use crate::net::{ConnectionInfo, subscriber};
 use crate::refusal::Refusal;
+use crate::slots::{Slot, Slots};
 
 /// Answers up to this length are not counted: a connection holds 64 of them at most.
 const SMALL_BYTES: u64 = 16 * 1024;
@@ -34,19 +34,27 @@ const READING_MAX: Duration = Duration::from_secs(60);
 
 /// Places for large answers.
 #[derive(Clone)]
-pub(crate) struct Answers {
+pub struct Answers {
     slots: Arc<Slots<std::net::IpAddr>>,
     reading_max: Duration,
 }
 
 impl Answers {
-    pub(crate) fn new() -> Self {
+    /// All of them, free.
+    #[must_use]
+    pub fn new() -> Self {
         Self { slots: Arc::new(Slots::new(ANSWERS_MAX, ANSWERS_PER_ADDRESS_MAX)), reading_max: READING_MAX }
     }
 }
 
+impl Default for Answers {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// The middleware.
-pub(crate) async fn bound(State(answers): State<Answers>, request: Request, next: Next) -> Response {
+pub async fn bound(State(answers): State<Answers>, request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<ConnectionInfo>().map(|info| subscriber(info.peer().ip()));
     let response = next.run(request).await;
     let size = response.body().size_hint();

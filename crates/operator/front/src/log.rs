@@ -10,12 +10,12 @@ use crate::config::{LogConfig, LogFormat};
 
 /// An id as it may appear in a log: the first four bytes of a salted hash. Enough to follow one id through one log, useless to
 /// look it up in a database by somebody who only has the log of another run.
-pub(crate) struct LogId([u8; 4]);
+pub struct LogId([u8; 4]);
 
 impl LogId {
     /// The log form of `id`.
     #[must_use]
-    pub(crate) fn of(id: &[u8]) -> Self {
+    pub fn of(id: &[u8]) -> Self {
         let [a, b, c, d, ..] = sha256(&[run_salt(), id]);
         Self([a, b, c, d])
     }

@@ -15,30 +15,30 @@ use serde::de::DeserializeOwned;
 
 /// A refused request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Refusal(Box<Problem>);
+pub struct Refusal(Box<Problem>);
 
 impl Refusal {
     /// Refuses with a code.
     #[must_use]
-    pub(crate) fn new(code: ProblemCode) -> Self {
+    pub fn new(code: ProblemCode) -> Self {
         Self(Box::new(Problem::new(code)))
     }
 
     /// Refuses with a code and what was wrong with this very request. The text must hold nothing of the peer's.
     #[must_use]
-    pub(crate) fn with_detail(code: ProblemCode, detail: &'static str) -> Self {
+    pub fn with_detail(code: ProblemCode, detail: &'static str) -> Self {
         Self(Box::new(Problem::new(code).with_detail(detail)))
     }
 
     /// Refuses until `seconds` have passed.
     #[must_use]
-    pub(crate) fn retry_after(code: ProblemCode, seconds: u64) -> Self {
+    pub fn retry_after(code: ProblemCode, seconds: u64) -> Self {
         Self(Box::new(Problem::new(code).with_retry_after(seconds)))
     }
 
     /// The document.
-    #[cfg(test)]
-    pub(crate) fn problem(&self) -> &Problem {
+    #[must_use]
+    pub fn problem(&self) -> &Problem {
         &self.0
     }
 }
@@ -73,7 +73,7 @@ impl IntoResponse for Refusal {
 }
 
 /// Parts of the path.
-pub(crate) struct ApiPath<T>(pub(crate) T);
+pub struct ApiPath<T>(/** What the path says. */ pub T);
 
 impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for ApiPath<T> {
     type Rejection = Refusal;
@@ -89,7 +89,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for ApiPath
 }
 
 /// Parts of the query.
-pub(crate) struct ApiQuery<T>(pub(crate) T);
+pub struct ApiQuery<T>(/** What the query says. */ pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for ApiQuery<T> {
     type Rejection = Refusal;
@@ -103,7 +103,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for ApiQuery<T> {
 }
 
 /// The code that answers a store's failure. The engine's own words are for the log.
-pub(crate) fn store_problem(error: &StoreError) -> ProblemCode {
+#[must_use]
+pub fn store_problem(error: &StoreError) -> ProblemCode {
     match error {
         // Nobody's quota, but the operator's disk: the client keeps what it has and comes back.
         StoreError::Full

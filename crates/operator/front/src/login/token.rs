@@ -24,24 +24,27 @@ const TEXT_LEN_MAX: usize = TOKEN_LEN.div_ceil(3) * 4;
 
 /// Whom a token stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Bearer {
+pub struct Bearer {
     /// The device.
-    pub(crate) address: DeviceAddress,
+    pub address: DeviceAddress,
     /// The counter of the first key set that listed it.
-    pub(crate) added_at: KeySetCounter,
+    pub added_at: KeySetCounter,
 }
 
 /// The key that authenticates tokens.
 #[derive(Debug)]
-pub(crate) struct TokenKey(Secret<32>);
+pub struct TokenKey(Secret<32>);
 
 impl TokenKey {
-    pub(crate) fn new(key: Secret<32>) -> Self {
+    /// Tokens under this key.
+    #[must_use]
+    pub fn new(key: Secret<32>) -> Self {
         Self(key)
     }
 
     /// The text of a token for `bearer` that is good until `expires_at`.
-    pub(crate) fn issue(&self, bearer: Bearer, expires_at: UnixMillis) -> String {
+    #[must_use]
+    pub fn issue(&self, bearer: Bearer, expires_at: UnixMillis) -> String {
         let mut token = [0; TOKEN_LEN];
         token[0] = VERSION;
         token[1..ADDED_AT].copy_from_slice(&bearer.address.to_bytes());
@@ -53,7 +56,7 @@ impl TokenKey {
     }
 
     /// Whom a token stands for, if it is ours and `now` is before its expiry.
-    pub(crate) fn verify(&self, text: &str, now: UnixMillis) -> Result<Bearer, AuthError> {
+    pub fn verify(&self, text: &str, now: UnixMillis) -> Result<Bearer, AuthError> {
         if text.len() > TEXT_LEN_MAX {
             return Err(AuthError::Unauthenticated);
         }

@@ -53,13 +53,15 @@ impl TlsError {
 }
 
 /// The TLS side of the listener, and the authority that development clients should trust.
-pub(crate) struct TlsIdentity {
-    pub(crate) config: Arc<ServerConfig>,
-    pub(crate) authority_pem: Option<String>,
+pub struct TlsIdentity {
+    /// What the acceptor needs.
+    pub config: Arc<ServerConfig>,
+    /// The development authority, in PEM.
+    pub authority_pem: Option<String>,
 }
 
 /// Reads certificate and key and builds the server's TLS configuration.
-pub(crate) fn load(config: &TlsConfig) -> Result<TlsIdentity, TlsError> {
+pub fn load(config: &TlsConfig) -> Result<TlsIdentity, TlsError> {
     let certificate = config.certificate.as_deref().ok_or(TlsError::Missing { key: "tls.certificate" })?;
     let private_key = config.private_key.as_deref().ok_or(TlsError::Missing { key: "tls.private_key" })?;
     let pem_error = |path: &Path| {

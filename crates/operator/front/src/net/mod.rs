@@ -11,9 +11,10 @@
 mod accept;
 mod connection;
 mod guard;
+mod metrics;
 mod stall;
 
-pub(crate) use accept::{Acceptor, AcceptorSettings, serve_plain};
-pub(crate) use connection::ConnectionInfo;
-pub(crate) use connection::PendingNonce;
-pub(crate) use guard::subscriber;
+pub use accept::{Acceptor, AcceptorSettings, serve_plain};
+pub use connection::{ConnectionInfo, PendingNonce};
+pub use guard::subscriber;
+pub use metrics::{ConnectionMetrics, ConnectionRefusal};

@@ -7,7 +7,7 @@ use crate::refusal::Refusal;
 
 /// Why a login, or a request that needs one, is refused.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum AuthError {
+pub enum AuthError {
     /// No token, or none of ours.
     #[error("no valid token")]
     Unauthenticated,
@@ -37,7 +37,8 @@ pub(crate) enum AuthError {
 
 impl AuthError {
     /// The code that answers it.
-    pub(crate) fn problem_code(&self) -> ProblemCode {
+    #[must_use]
+    pub fn problem_code(&self) -> ProblemCode {
         match self {
             Self::Unauthenticated => ProblemCode::Unauthenticated,
             Self::Expired => ProblemCode::TokenExpired,

@@ -52,8 +52,22 @@ pub enum ConfigError {
         #[source]
         source: tracing_subscriber::filter::ParseError,
     },
+    /// A key without which another makes no sense.
+    #[error("`{key}` is missing")]
+    Missing {
+        /// The key that is missing.
+        key: &'static str,
+    },
+    /// A value of the right type that means nothing.
+    #[error("`{key}` is wrong: {fault}")]
+    Invalid {
+        /// The key.
+        key: &'static str,
+        /// What is wrong with it.
+        fault: &'static str,
+    },
     /// No certificate or no private key.
-    #[error("`{key}` is missing; `rcseald init` writes a development certificate")]
+    #[error("`{key}` is missing; `init` writes a development certificate")]
     TlsMissing {
         /// The key that is missing.
         key: &'static str,
@@ -71,6 +85,8 @@ impl ConfigError {
             Self::OutOfRange { .. } => "config.out_of_range",
             Self::OriginMissing { .. } => "config.origin_missing",
             Self::LogFilter { .. } => "config.log_filter",
+            Self::Missing { .. } => "config.missing",
+            Self::Invalid { .. } => "config.invalid",
             Self::TlsMissing { .. } => "config.tls_missing",
         }
     }
