@@ -2,7 +2,8 @@
 //!
 //! One trait per noun ([`MailboxStore`], [`DirectoryStore`], [`AccountStore`], [`BlobIndex`], [`LinkStore`], [`SecretStore`],
 //! [`TakeoverStore`]), all of them together [`Store`]. A method is a whole operation with its atomicity stated, so that engines with
-//! different transactions can keep the same promises; there is no raw get or put. [`FjallStore`] is the embedded engine. [`Blobs`] keeps
+//! different transactions can keep the same promises; there is no raw get or put. [`FjallStore`] is the embedded engine. A broker's data is
+//! [`BrokerStore`], on [`FjallBrokerStore`], in a folder of its own. [`Blobs`] keeps
 //! the bytes of encrypted blobs in an object store beside their index.
 //!
 //! What every engine promises: what was answered `Ok` survives a crash and a power cut; an error says whether something may have been
@@ -13,6 +14,7 @@
 pub mod account;
 pub mod blob;
 mod blobs;
+pub mod broker;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod directory;
@@ -30,8 +32,9 @@ use async_trait::async_trait;
 pub use account::{AccountRecord, AccountStore, InviteHash, Register, RegisterError};
 pub use blob::{BlobIndex, BlobRecord, BlobState, NewBlob};
 pub use blobs::{BlobError, Blobs, ObjectsError};
+pub use broker::BrokerStore;
 pub use directory::{DeviceRecord, DirectoryStore, StoredKeySet, StoredPrekey};
-pub use embedded::FjallStore;
+pub use embedded::{FjallBrokerStore, FjallStore};
 pub use error::StoreError;
 pub use limits::StoreLimits;
 pub use link::{LinkError, LinkStore};

@@ -12,6 +12,8 @@ pub enum SecretName {
     LoginToken,
     /// Authenticates login nonces.
     LoginNonce,
+    /// Keys the hashes of phone numbers, codes and addresses in a broker's counters and log.
+    BrokerHashes,
 }
 
 impl SecretName {
@@ -21,6 +23,7 @@ impl SecretName {
         match self {
             Self::LoginToken => "login-token",
             Self::LoginNonce => "login-nonce",
+            Self::BrokerHashes => "broker-hashes",
         }
     }
 }

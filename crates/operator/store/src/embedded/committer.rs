@@ -14,7 +14,7 @@ use rcseal_wire::id::MailboxId;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::engine::{CommitFailure, Engine};
-use super::rows::{self, Space};
+use super::rows::{self, Schema};
 use super::txn::{Memory, Txn, Writes};
 use crate::mailbox::MailboxObserver;
 use crate::{StoreError, StoreLimits};
@@ -151,6 +151,7 @@ impl Shared {
 
 pub(super) struct Committer {
     pub(super) path: PathBuf,
+    pub(super) schema: Schema,
     pub(super) limits: StoreLimits,
     pub(super) shared: Arc<Shared>,
     pub(super) receiver: Receiver<Message>,
@@ -323,10 +324,10 @@ impl Committer {
     }
 
     fn reopen(&self) -> Result<Engine, StoreError> {
-        let engine = Engine::open(&self.path)?;
+        let engine = Engine::open(&self.path, self.schema)?;
         engine.rewrite_recovered()?;
         let mut probe = Writes::new();
-        probe.insert((Space::Records, rows::check_key()), Some(fjall::Slice::from(vec![0u8; PROBE_LEN])));
+        probe.insert((self.schema.records(), rows::check_key()), Some(fjall::Slice::from(vec![0u8; PROBE_LEN])));
         engine.commit(&probe).map_err(|_| StoreError::Unavailable)?;
         Ok(engine)
     }

@@ -12,7 +12,7 @@ use fjall::config::CompressionPolicy;
 use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
 
 use super::journal;
-use super::rows::{self, FORMAT, Space};
+use super::rows::{self, Schema, Space};
 use super::txn::Writes;
 use crate::StoreError;
 
@@ -42,16 +42,14 @@ pub(super) enum CommitFailure {
 
 pub(super) struct Engine {
     db: Database,
-    envelopes: Keyspace,
-    ids: Keyspace,
-    expiry: Keyspace,
-    prekeys: Keyspace,
-    records: Keyspace,
+    schema: Schema,
+    /// Those of the schema, each at its [`Space::index`].
+    keyspaces: [Option<Keyspace>; Space::COUNT],
 }
 
 impl Engine {
-    /// Opens or creates the database in a folder.
-    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+    /// Opens or creates the database in a folder. A folder with another schema's rows is refused.
+    pub(super) fn open(path: &Path, schema: Schema) -> Result<Self, StoreError> {
         let open_error = |error: fjall::Error| StoreError::Open(Box::new(error));
         let open_database =
             || Database::builder(path).journal_compression(CompressionType::None).cache_size(CACHE_LEN).open();
@@ -69,20 +67,20 @@ impl Engine {
             outcome => outcome,
         }
         .map_err(open_error)?;
-        let keyspace = |space: Space| match space {
-            Space::Envelopes => db.keyspace(space.name(), plain).map_err(open_error),
-            Space::Ids | Space::Expiry | Space::Prekeys | Space::Records => {
-                db.keyspace(space.name(), small).map_err(open_error)
-            }
-        };
-        let engine = Self {
-            envelopes: keyspace(Space::Envelopes)?,
-            ids: keyspace(Space::Ids)?,
-            expiry: keyspace(Space::Expiry)?,
-            prekeys: keyspace(Space::Prekeys)?,
-            records: keyspace(Space::Records)?,
-            db,
-        };
+        if schema.foreign().any(|space| db.keyspace_exists(space.name())) {
+            return Err(StoreError::Corrupt { space: "format" });
+        }
+        let mut keyspaces = [const { None }; Space::COUNT];
+        for space in schema.spaces().iter().copied() {
+            let opened = match space {
+                Space::Envelopes => db.keyspace(space.name(), plain),
+                Space::Ids | Space::Expiry | Space::Prekeys | Space::Records | Space::Broker => {
+                    db.keyspace(space.name(), small)
+                }
+            };
+            keyspaces[space.index()] = Some(opened.map_err(open_error)?);
+        }
+        let engine = Self { db, schema, keyspaces };
         engine.check_format()?;
         // A process that was killed may have written a batch and not flushed it. It is back now, so a repeated submission is answered
         // *duplicate*, which promises that it survives a power cut as well.
@@ -91,12 +89,13 @@ impl Engine {
     }
 
     fn check_format(&self) -> Result<(), StoreError> {
-        match self.get(Space::Records, &rows::format_key())? {
-            Some(row) if rows::parse_u64(&row, "format")? == FORMAT => Ok(()),
+        let records = self.schema.records();
+        match self.get(records, &rows::format_key())? {
+            Some(row) if rows::parse_u64(&row, "format")? == self.schema.format() => Ok(()),
             Some(_) => Err(StoreError::Corrupt { space: "format" }),
             None => {
                 let mut batch = self.db.batch().durability(Some(PersistMode::SyncAll));
-                batch.insert(&self.records, rows::format_key(), rows::write_u64(FORMAT));
+                batch.insert(self.keyspace(records), rows::format_key(), rows::write_u64(self.schema.format()));
                 batch.commit().map_err(|error| StoreError::Open(Box::new(error)))
             }
         }
@@ -105,7 +104,7 @@ impl Engine {
     /// After a failure: writes everything that the journal brought back into new table files. A journal page whose flush failed may look
     /// written when it is read again from memory; what is in a new file was written and flushed anew.
     pub(super) fn rewrite_recovered(&self) -> Result<(), StoreError> {
-        for space in [&self.envelopes, &self.ids, &self.expiry, &self.prekeys, &self.records] {
+        for space in self.keyspaces.iter().flatten() {
             space.rotate_memtable().map_err(|error| StoreError::Open(Box::new(error)))?;
             while space.sealed_memtable_count() > 0 {
                 self.poison_check().map_err(|error| StoreError::Open(Box::new(error)))?;
@@ -116,13 +115,7 @@ impl Engine {
     }
 
     pub(super) fn keyspace(&self, space: Space) -> &Keyspace {
-        match space {
-            Space::Envelopes => &self.envelopes,
-            Space::Ids => &self.ids,
-            Space::Expiry => &self.expiry,
-            Space::Prekeys => &self.prekeys,
-            Space::Records => &self.records,
-        }
+        self.keyspaces[space.index()].as_ref().expect("a store's operations name the keyspaces of its own schema")
     }
 
     pub(super) fn get(&self, space: Space, key: &[u8]) -> Result<Option<fjall::Slice>, StoreError> {
@@ -156,7 +149,7 @@ impl Engine {
     }
 
     fn wait_for_room(&self) -> Result<(), CommitFailure> {
-        for keyspace in [&self.envelopes, &self.ids, &self.expiry, &self.prekeys, &self.records] {
+        for keyspace in self.keyspaces.iter().flatten() {
             while keyspace.sealed_memtable_count() > SEALED_MEMTABLES_MAX
                 || keyspace.l0_table_count() > LEVEL0_TABLES_MAX
             {

@@ -6,6 +6,7 @@
 
 mod account;
 mod blob;
+mod broker;
 mod committer;
 mod directory;
 mod engine;
@@ -25,9 +26,10 @@ use async_trait::async_trait;
 use rcseal_wire::id::MailboxId;
 use tokio::sync::{Semaphore, oneshot};
 
+pub use self::broker::FjallBrokerStore;
 use self::committer::{Committer, Message, Sender, Shared, Task};
 use self::engine::Engine;
-use self::rows::Space;
+use self::rows::{Schema, Space};
 use self::txn::Txn;
 use crate::{Store, StoreError, StoreLimits};
 
@@ -64,10 +66,14 @@ impl FjallStore {
     /// # Errors
     /// [`StoreError::Open`], also when another process has it open.
     pub fn open(path: impl AsRef<Path>, limits: StoreLimits) -> Result<Self, StoreError> {
-        let path: PathBuf = path.as_ref().to_owned();
-        let shared = Arc::new(Shared::new(Arc::new(Engine::open(&path)?)));
+        Self::open_as(Schema::Relay, path.as_ref(), limits)
+    }
+
+    fn open_as(schema: Schema, path: &Path, limits: StoreLimits) -> Result<Self, StoreError> {
+        let path: PathBuf = path.to_owned();
+        let shared = Arc::new(Shared::new(Arc::new(Engine::open(&path, schema)?)));
         let (sender, receiver) = std::sync::mpsc::sync_channel(WAITING_OPERATIONS_MAX);
-        let committer = Committer { path, limits, shared: Arc::clone(&shared), receiver };
+        let committer = Committer { path, schema, limits, shared: Arc::clone(&shared), receiver };
         std::thread::Builder::new()
             .name("store-commit".to_owned())
             .spawn(move || committer.run())

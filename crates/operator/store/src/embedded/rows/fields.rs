@@ -17,7 +17,7 @@ macro_rules! joined {
     }};
 }
 
-pub(super) use joined;
+pub(in crate::embedded) use joined;
 
 /// Takes fixed-length fields off a row or a key.
 pub(super) struct Fields<'a> {
