@@ -10,6 +10,7 @@
 mod audit;
 mod claim;
 mod enrolment;
+pub mod forward;
 mod number;
 mod quota;
 
@@ -28,7 +29,9 @@ use crate::{SecretStore, StoreError};
 
 /// Everything a broker stores.
 #[async_trait]
-pub trait BrokerStore: EnrolmentStore + ClaimStore + NumberStore + QuotaStore + AuditStore + SecretStore {
+pub trait BrokerStore:
+    EnrolmentStore + ClaimStore + NumberStore + QuotaStore + AuditStore + SecretStore + forward::ForwardStore
+{
     /// Whether the store takes writes now: writes a row and waits until it is durable.
     async fn check(&self) -> Result<(), StoreError>;
 

@@ -440,3 +440,6 @@ impl ForwardStore for FjallBrokerStore {
             .await
     }
 }
+
+#[cfg(test)]
+mod tests;

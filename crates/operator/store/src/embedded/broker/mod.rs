@@ -6,6 +6,7 @@
 mod audit;
 mod claim;
 mod enrolment;
+mod forward;
 mod number;
 mod quota;
 mod rows;
