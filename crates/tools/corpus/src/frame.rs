@@ -35,7 +35,7 @@ fn holds_of_part(bytes: &[u8]) -> Verdict {
 }
 
 /// What an assembly promises of any sound part.
-fn assembles(part: &Part) {
+fn assembles(part: &Part<'_>) {
     let mut assembly = Assembly::new(AssemblyLimits::default());
     match assembly.add(part.clone(), 0) {
         Ok(Progress::Waiting { have, of }) => {
@@ -63,7 +63,7 @@ pub(crate) fn text(bytes: &[u8]) -> Verdict {
     if found.parts.is_empty() { Verdict::Refused } else { Verdict::Accepted }
 }
 
-fn parts() -> Vec<Part> {
+fn parts() -> Vec<Part<'static>> {
     let profile = TransportProfile {
         is_binary_safe: true,
         body_len_max: 160,

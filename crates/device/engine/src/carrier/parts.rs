@@ -75,11 +75,11 @@ impl OpenRecord {
 }
 
 /// What became of a part.
-pub(super) enum Kept {
+pub(super) enum Kept<'a> {
     /// It is here; others are not.
     Waiting { have: u16, of: u16 },
     /// It was the last. A receipt may have been asked for with another.
-    Whole(Blob, Option<Ask>),
+    Whole(Blob<'a>, Option<Ask>),
     /// It was here before.
     Repeated,
     /// It cannot belong to anything.
@@ -99,11 +99,11 @@ fn sender_key(from: &Sender) -> SenderKey {
     *hash.first_chunk().expect("a SHA-256 hash has more than 8 bytes")
 }
 
-fn open_key(sender: SenderKey, part: &Part) -> Vec<u8> {
+fn open_key(sender: SenderKey, part: &Part<'_>) -> Vec<u8> {
     key(&[&[OPEN], part.id().as_bytes(), &sender])
 }
 
-fn part_prefix(sender: SenderKey, part: &Part) -> Vec<u8> {
+fn part_prefix(sender: SenderKey, part: &Part<'_>) -> Vec<u8> {
     key(&[&[PART], part.id().as_bytes(), &sender])
 }
 
@@ -117,7 +117,12 @@ fn limits() -> AssemblyLimits {
 
 impl Engine<'_> {
     /// Keeps a part, and puts the frame together where it was the last.
-    pub(super) fn keep_part(&mut self, from: &Sender, part: Part, ask: Option<Ask>) -> Result<Kept, StoreError> {
+    pub(super) fn keep_part<'a>(
+        &mut self,
+        from: &Sender,
+        part: Part<'a>,
+        ask: Option<Ask>,
+    ) -> Result<Kept<'a>, StoreError> {
         if part.whole_len() > FRAME_LEN_MAX {
             return Ok(Kept::Damaged(Damage::TooLarge { len: part.whole_len(), max: FRAME_LEN_MAX }));
         }
@@ -158,13 +163,14 @@ impl Engine<'_> {
         Ok(join(parts, open.ask()))
     }
 
-    fn parts(&self, prefix: &[u8], limit: usize) -> Result<Vec<Part>, StoreError> {
+    fn parts(&self, prefix: &[u8], limit: usize) -> Result<Vec<Part<'static>>, StoreError> {
         let rows = self.tx.scan(Table::CarrierPart, prefix, &prefix_end(prefix), limit, Order::Ascending)?;
-        rows.iter().map(|(_, row)| Part::parse(row).map_err(|_| BadRow::error(Table::CarrierPart))).collect()
+        let read = |row: &[u8]| Part::parse(row).map(Part::into_owned).map_err(|_| BadRow::error(Table::CarrierPart));
+        rows.iter().map(|(_, row)| read(row)).collect()
     }
 
     /// Whether a part agrees with what is here of its frame, by the first part of that.
-    fn is_of_frame(&self, prefix: &[u8], part: &Part) -> Result<bool, StoreError> {
+    fn is_of_frame(&self, prefix: &[u8], part: &Part<'_>) -> Result<bool, StoreError> {
         let known = self.parts(prefix, 1)?;
         Ok(known.first().is_none_or(|known| {
             known.kind() == part.kind() && known.of() == part.of() && known.whole_len() == part.whole_len()
@@ -242,7 +248,7 @@ impl Engine<'_> {
 }
 
 /// Puts all parts of a frame together.
-fn join(parts: Vec<Part>, ask: Option<Ask>) -> Kept {
+fn join<'a>(parts: Vec<Part<'a>>, ask: Option<Ask>) -> Kept<'a> {
     let mut assembly = Assembly::new(limits());
     let mut progress = Progress::Duplicate;
     for part in parts {

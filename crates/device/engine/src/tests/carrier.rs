@@ -132,7 +132,7 @@ impl Handed {
         let mut assembly = Assembly::new(AssemblyLimits::default());
         for message in &self.messages {
             if let Progress::Complete(blob) = assembly.add(part(message), 0).unwrap() {
-                return blob.bytes;
+                return blob.bytes.into_owned();
             }
         }
         panic!("the frames are not whole")
@@ -140,11 +140,11 @@ impl Handed {
 }
 
 /// The part in a message.
-pub(super) fn part(message: &CarrierMessage) -> Part {
+pub(super) fn part(message: &CarrierMessage) -> Part<'static> {
     let Carriage::Framed { bytes, .. } = &message.carriage else { panic!("not a frame") };
     let found = frame::find(bytes);
     assert_eq!((found.parts.len(), found.damage.len()), (1, 0));
-    found.parts.into_iter().next().unwrap()
+    found.parts.into_iter().next().unwrap().into_owned()
 }
 
 /// A message of Ada's as it goes over the carrier's wire.

@@ -8,6 +8,7 @@
 //! order and several times. A part that disagrees with an open frame is refused and changes nothing: which of the two is
 //! genuine cannot be known here, and the blob's own authentication decides once a frame is whole.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::damage::Damage;
@@ -34,18 +35,26 @@ impl Default for AssemblyLimits {
     }
 }
 
-/// A whole blob.
+/// A whole blob: where it came in one part, in the body that it was found in.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Blob {
+pub struct Blob<'a> {
     /// What it is.
     pub kind: Kind,
     /// The frame it came in.
     pub id: FrameId,
     /// Its bytes: a ciphertext.
-    pub bytes: Vec<u8>,
+    pub bytes: Cow<'a, [u8]>,
 }
 
-impl core::fmt::Debug for Blob {
+impl Blob<'_> {
+    /// The same in memory of its own.
+    #[must_use]
+    pub fn into_owned(self) -> Blob<'static> {
+        Blob { kind: self.kind, id: self.id, bytes: Cow::Owned(self.bytes.into_owned()) }
+    }
+}
+
+impl core::fmt::Debug for Blob<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "Blob({:?}, {:?}, {} bytes)", self.id, self.kind, self.bytes.len())
     }
@@ -53,7 +62,7 @@ impl core::fmt::Debug for Blob {
 
 /// What a part led to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Progress {
+pub enum Progress<'a> {
     /// The frame is open.
     Waiting {
         /// Parts that are there.
@@ -62,7 +71,7 @@ pub enum Progress {
         of: u16,
     },
     /// The frame is finished.
-    Complete(Blob),
+    Complete(Blob<'a>),
     /// The very part is there already.
     Duplicate,
 }
@@ -106,7 +115,7 @@ pub struct Lost {
 /// An open frame: its parts by number, never none.
 struct Open {
     since_ms: u64,
-    parts: BTreeMap<u16, Part>,
+    parts: BTreeMap<u16, Part<'static>>,
     bytes: usize,
     of: u16,
 }
@@ -118,7 +127,7 @@ impl Open {
     }
 }
 
-fn first_of(open: &Open) -> &Part {
+fn first_of(open: &Open) -> &Part<'static> {
     open.parts.values().next().expect("a frame is opened with a part, and parts leave with their frame")
 }
 
@@ -153,7 +162,7 @@ impl Assembly {
     /// [`Damage::Replay`] for a frame that is finished, [`Damage::MixedParts`] for a part that disagrees with the open frame,
     /// [`Damage::WholeCorrupt`] if the last part makes a whole that is wrong (the frame is then lost), [`Damage::TooLarge`] if the
     /// limits have no room for this part at all.
-    pub fn add(&mut self, part: Part, now_ms: u64) -> Result<Progress, Damage> {
+    pub fn add<'a>(&mut self, part: Part<'a>, now_ms: u64) -> Result<Progress<'a>, Damage> {
         let id = part.id();
         if self.finished.contains(&id) {
             return Err(Damage::Replay { frame: id });
@@ -180,7 +189,7 @@ impl Assembly {
             self.open.entry(id).or_insert_with(|| Open { since_ms: now_ms, parts: BTreeMap::new(), bytes: 0, of });
         open.bytes += len;
         self.bytes += len;
-        open.parts.insert(number, part);
+        open.parts.insert(number, part.into_owned());
         let have = u16::try_from(open.parts.len()).expect("parts are told apart by a u16 from 1 on");
         if have < of {
             return Ok(Progress::Waiting { have, of });
@@ -191,11 +200,11 @@ impl Assembly {
         let is_whole = whole_check(open.parts.values().map(Part::digest)) == first.whole_check();
         let mut bytes = Vec::with_capacity(first.whole_len());
         open.parts.values().for_each(|part| bytes.extend_from_slice(part.payload()));
-        self.finish(is_whole, of, Blob { kind, id, bytes })
+        self.finish(is_whole, of, Blob { kind, id, bytes: Cow::Owned(bytes) })
     }
 
     /// Decides over a blob whose parts are all there.
-    fn finish(&mut self, is_whole: bool, of: u16, blob: Blob) -> Result<Progress, Damage> {
+    fn finish<'a>(&mut self, is_whole: bool, of: u16, blob: Blob<'a>) -> Result<Progress<'a>, Damage> {
         let id = blob.id;
         if !is_whole {
             self.lost.push(Lost { id, have: of, of, reason: LostReason::Corrupt });

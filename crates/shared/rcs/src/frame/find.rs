@@ -19,14 +19,14 @@ const LAYERS_MAX: usize = 2;
 
 /// What a body held. Both lists are empty for a body that is none of ours.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Found {
+pub struct Found<'a> {
     /// Sound parts, in the order they stand there. A body may repeat one.
-    pub parts: Vec<Part>,
+    pub parts: Vec<Part<'a>>,
     /// What looked like a part and is none.
     pub damage: Vec<Damage>,
 }
 
-impl Found {
+impl Found<'_> {
     /// Whether the body has nothing to do with frames.
     #[must_use]
     pub fn is_nothing(&self) -> bool {
@@ -40,11 +40,17 @@ impl Found {
     fn damaged(damage: Damage) -> Self {
         Self { parts: Vec::new(), damage: vec![damage] }
     }
+
+    /// The same in memory of its own, to be kept for longer than the body.
+    #[must_use]
+    pub fn into_owned(self) -> Found<'static> {
+        Found { parts: self.parts.into_iter().map(Part::into_owned).collect(), damage: self.damage }
+    }
 }
 
 /// The parts in a body that is not compressed.
 #[must_use]
-pub fn find(body: &[u8]) -> Found {
+pub fn find(body: &[u8]) -> Found<'_> {
     if body.len() > BODY_LEN_MAX {
         return Found::damaged(Damage::TooLarge { len: body.len(), max: BODY_LEN_MAX });
     }
@@ -64,7 +70,7 @@ pub fn find(body: &[u8]) -> Found {
     if found.is_nothing()
         && let Some(at) = memmem::find(body, QUOTED_MAGIC)
     {
-        found = scan(&text::unquote(&body[at..])).0;
+        found = scan(&text::unquote(&body[at..])).0.into_owned();
     }
     if found.is_nothing() {
         found.damage.extend(characters_of_magic(body));
@@ -75,18 +81,9 @@ pub fn find(body: &[u8]) -> Found {
 /// The magic in quoted-printable, as a gateway writes binary data that it puts into a multipart body.
 const QUOTED_MAGIC: &[u8] = b"D$=9EjW=9D";
 
-/// [`find`] for a body that can be given away: one that is a binary part and nothing else becomes that part without a copy.
-#[must_use]
-pub fn find_owned(body: Vec<u8>) -> Found {
-    match Part::take(body) {
-        Ok(part) => Found { parts: vec![part], damage: Vec::new() },
-        Err(body) => find(&body),
-    }
-}
-
 /// The parts in a body as it came with its headers: inflated where it is compressed, whether the header says so or not.
 #[must_use]
-pub fn find_in(content_type: Option<&str>, content_encoding: Option<&str>, body: &[u8]) -> Found {
+pub fn find_in<'a>(content_type: Option<&str>, content_encoding: Option<&str>, body: &'a [u8]) -> Found<'a> {
     let mut found = find(body);
     let mut inner: Option<Vec<u8>> = None;
     // The header speaks of the body as it came. A second layer has to show by itself that it is one: what came out of the first may be
@@ -102,12 +99,12 @@ pub fn find_in(content_type: Option<&str>, content_encoding: Option<&str>, body:
                 return Found::damaged(Damage::TooLarge { len: BODY_LEN_MAX + 1, max: BODY_LEN_MAX });
             }
             Inflated::Whole(bytes) => {
-                found = find(&bytes);
+                found = find(&bytes).into_owned();
                 inner = Some(bytes);
             }
             Inflated::Broken(bytes) => {
                 // What came out before the break says more than that it broke.
-                found = find(&bytes);
+                found = find(&bytes).into_owned();
                 return if found.is_nothing() { Found::damaged(Damage::Inflate) } else { found };
             }
         }
@@ -146,7 +143,7 @@ impl Mark {
 }
 
 /// Both forms where they stand in one piece. The damage of text is apart, because a second look may do without it.
-fn scan(body: &[u8]) -> (Found, Vec<Damage>) {
+fn scan(body: &[u8]) -> (Found<'_>, Vec<Damage>) {
     let (mut found, mut text_damage) = (Found::default(), Vec::new());
     // A body that is one part and nothing else is the common case.
     if body.starts_with(&MAGIC)
@@ -192,7 +189,7 @@ fn scan(body: &[u8]) -> (Found, Vec<Damage>) {
 }
 
 /// Text in a body that was cleaned.
-fn scan_text(cleaned: &[u8]) -> Found {
+fn scan_text(cleaned: &[u8]) -> Found<'static> {
     let mut found = Found::default();
     let mut mark = Mark::new(&TEXT, cleaned);
     let mut start = 0;

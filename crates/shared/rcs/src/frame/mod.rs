@@ -23,7 +23,7 @@ mod tests;
 
 pub use assembly::{Assembly, AssemblyLimits, Blob, Lost, LostReason, Progress};
 pub use damage::Damage;
-pub use find::{Found, find, find_in, find_owned};
+pub use find::{Found, find, find_in};
 pub use part::{FrameId, Kind, Part};
 pub use split::{FrameError, parts_needed, payload_len_max, split};
 pub use text::text_len;

@@ -7,7 +7,8 @@
 //! Offset and length of a payload are not written: they follow from number, count and whole length ([`Cut`]), so that no part can
 //! claim a place that its frame does not have. The magic begins the text form too, which is the same bytes in base64.
 
-use core::fmt;
+use std::borrow::Cow;
+use std::fmt;
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
@@ -193,10 +194,11 @@ pub(super) struct Frame<'a> {
     pub(super) whole_check: [u8; 16],
 }
 
-/// A sound part: its header agrees with itself, and its check holds.
+/// A sound part: its header agrees with itself, and its check holds. One that was found as bytes is a piece of the body that it was found in:
+/// a blob of one part is opened where it arrived.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Part {
-    bytes: Vec<u8>,
+pub struct Part<'a> {
+    bytes: Cow<'a, [u8]>,
     fields: Fields,
 }
 
@@ -227,7 +229,7 @@ impl Fields {
     }
 }
 
-impl Part {
+impl<'a> Part<'a> {
     /// Part `number` of `blob`, whose payload has this digest.
     pub(super) fn write(frame: &Frame<'_>, number: u16, digest: Digest) -> Self {
         let Frame { kind, id, cut, blob, whole_check } = *frame;
@@ -247,14 +249,14 @@ impl Part {
         bytes.extend_from_slice(&header);
         bytes.extend_from_slice(payload);
         bytes.extend_from_slice(&part_check(&header, digest));
-        Self { bytes, fields: Fields { kind, number, of: cut.of, whole_len: cut.whole_len, digest } }
+        Self { bytes: Cow::Owned(bytes), fields: Fields { kind, number, of: cut.of, whole_len: cut.whole_len, digest } }
     }
 
     /// The part that `bytes` are, no more and no less: for parts that were kept.
     ///
     /// # Errors
     /// The [`Damage`]; bytes behind the part are [`Damage::Corrupt`].
-    pub fn parse(bytes: &[u8]) -> Result<Self, Damage> {
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, Damage> {
         if bytes.len() >= MAGIC.len() && !bytes.starts_with(&MAGIC) {
             return Err(Damage::Unrecognisable);
         }
@@ -262,31 +264,27 @@ impl Part {
         if bytes.len() < len {
             return Err(Damage::Truncated { expected: len, found: bytes.len() });
         }
-        if bytes.len() > len { Err(Damage::Corrupt) } else { Self::verify(bytes.to_vec()) }
+        if bytes.len() > len { Err(Damage::Corrupt) } else { Self::verify(bytes) }
     }
 
     /// The part at the beginning of `bytes`, which begin with the magic.
-    pub(super) fn read(bytes: &[u8]) -> Result<Self, Damage> {
+    pub(super) fn read(bytes: &'a [u8]) -> Result<Self, Damage> {
         let len = claimed_len(bytes)?;
         let part = bytes.get(..len).ok_or(Damage::Truncated { expected: len, found: bytes.len() })?;
-        Self::verify(part.to_vec())
-    }
-
-    /// The part that `bytes` are, no more and no less, without a copy; the bytes again if they are anything else.
-    pub(super) fn take(bytes: Vec<u8>) -> Result<Self, Vec<u8>> {
-        if !bytes.starts_with(&MAGIC) || claimed_len(&bytes) != Ok(bytes.len()) {
-            return Err(bytes);
-        }
-        match Fields::verify(&bytes) {
-            Ok(fields) => Ok(Self { bytes, fields }),
-            Err(_) => Err(bytes),
-        }
+        Self::verify(part)
     }
 
     /// Makes a part of bytes whose length is the one they claim.
-    pub(super) fn verify(bytes: Vec<u8>) -> Result<Self, Damage> {
+    pub(super) fn verify(bytes: impl Into<Cow<'a, [u8]>>) -> Result<Self, Damage> {
+        let bytes = bytes.into();
         let fields = Fields::verify(&bytes)?;
         Ok(Self { bytes, fields })
+    }
+
+    /// The same part in memory of its own, to be kept for longer than the body.
+    #[must_use]
+    pub fn into_owned(self) -> Part<'static> {
+        Part { bytes: Cow::Owned(self.bytes.into_owned()), fields: self.fields }
     }
 
     /// Its binary form: what is kept, and what a transport that is safe for binary carries.
@@ -298,7 +296,7 @@ impl Part {
     /// Its binary form, given away.
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {
-        self.bytes
+        self.bytes.into_owned()
     }
 
     /// Its text form: the same bytes in base64, one line, without padding.
@@ -311,7 +309,7 @@ impl Part {
     #[must_use]
     pub fn carriage(&self, profile: &TransportProfile) -> Carriage {
         if profile.is_binary_safe {
-            Carriage::Framed { is_text: false, bytes: self.bytes.clone() }
+            Carriage::Framed { is_text: false, bytes: self.bytes.to_vec() }
         } else {
             Carriage::Framed { is_text: true, bytes: self.to_text().into_bytes() }
         }
@@ -355,7 +353,7 @@ impl Part {
     }
 
     /// What all parts of a frame have in common: everything in front of the payload but the number.
-    pub(super) fn is_of_same_frame(&self, other: &Self) -> bool {
+    pub(super) fn is_of_same_frame(&self, other: &Part<'_>) -> bool {
         let (ours, theirs) = (&self.bytes, &other.bytes);
         ours[..NUMBER_AT] == theirs[..NUMBER_AT] && ours[OF_AT..PAYLOAD_AT] == theirs[OF_AT..PAYLOAD_AT]
     }
@@ -372,15 +370,20 @@ impl Part {
     }
 
     /// Its piece of the blob, in the memory that held the part.
-    pub(super) fn into_payload(self) -> Vec<u8> {
-        let mut bytes = self.bytes;
-        bytes.truncate(bytes.len() - CHECK_LEN);
-        bytes.drain(..PAYLOAD_AT);
-        bytes
+    pub(super) fn into_payload(self) -> Cow<'a, [u8]> {
+        let payload = PAYLOAD_AT..self.bytes.len() - CHECK_LEN;
+        match self.bytes {
+            Cow::Borrowed(bytes) => Cow::Borrowed(&bytes[payload]),
+            Cow::Owned(mut bytes) => {
+                bytes.truncate(payload.end);
+                bytes.drain(..payload.start);
+                Cow::Owned(bytes)
+            }
+        }
     }
 }
 
-impl fmt::Debug for Part {
+impl fmt::Debug for Part<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Fields { kind, number, of, whole_len, .. } = self.fields;
         write!(f, "Part({:?}, {kind:?}, {number} of {of}, whole of {whole_len})", self.id())

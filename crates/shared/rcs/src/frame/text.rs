@@ -58,7 +58,7 @@ pub(super) fn write(part: &[u8]) -> String {
 ///
 /// # Errors
 /// The [`Damage`], as seen in this text: [`Damage::Truncated`] if a character of another kind stands in it.
-pub(super) fn read(text: &[u8]) -> Result<(Part, usize), Damage> {
+pub(super) fn read(text: &[u8]) -> Result<(Part<'static>, usize), Damage> {
     let mut prefix = [0; PREFIX_LEN];
     let Some(head) = text.first_chunk::<PREFIX_TEXT_LEN>() else { return Err(cut_off(text, PREFIX_TEXT_LEN)) };
     if BASE64.decode_slice(head, &mut prefix).is_err() {

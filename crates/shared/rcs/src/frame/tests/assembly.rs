@@ -9,7 +9,7 @@ fn limits() -> AssemblyLimits {
     AssemblyLimits { frames: 2, bytes: 10_000, age_ms: 1000, finished: 2 }
 }
 
-fn frame(id: u8, blob: &[u8]) -> Vec<Part> {
+fn frame(id: u8, blob: &[u8]) -> Vec<Part<'static>> {
     split(Kind::BlobReference, FrameId::from_bytes([id; 16]), blob, &profile(true, 1000)).unwrap()
 }
 
@@ -19,7 +19,7 @@ fn any_order_and_repetition_give_the_blob() {
     let orders = [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1], [1, 3, 0, 2]];
     for order in orders {
         let sequence = order.iter().flat_map(|at| [parts[*at].clone(), parts[*at].clone()]);
-        assert_eq!(whole(sequence), Some(Blob { kind: Kind::Envelope, id: ID, bytes: blob(3000) }));
+        assert_eq!(whole(sequence), Some(Blob { kind: Kind::Envelope, id: ID, bytes: blob(3000).into() }));
     }
 }
 
@@ -63,10 +63,10 @@ fn parts_of_two_frames_under_one_id_are_mixed() {
 }
 
 /// A part whose payload was altered by somebody who knows how to write the part's check.
-fn forged(part: &Part) -> Part {
+fn forged(part: &Part<'_>) -> Part<'static> {
     let mut bytes = part.as_bytes().to_vec();
     bytes[60] ^= 1;
-    Part::parse(&rechecked(bytes)).unwrap()
+    Part::parse(&rechecked(bytes)).unwrap().into_owned()
 }
 
 #[test]

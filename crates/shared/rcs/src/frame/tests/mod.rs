@@ -30,16 +30,16 @@ fn blob(len: usize) -> Vec<u8> {
 
 const ID: FrameId = FrameId::from_bytes([7; 16]);
 
-fn parts_of(blob: &[u8], body_len_max: usize) -> Vec<Part> {
+fn parts_of(blob: &[u8], body_len_max: usize) -> Vec<Part<'static>> {
     split(Kind::Envelope, ID, blob, &profile(true, body_len_max)).unwrap()
 }
 
 /// The one part of a blob of 512 bytes, the smallest envelope.
-fn one() -> Part {
+fn one() -> Part<'static> {
     parts_of(&blob(512), 2000).remove(0)
 }
 
-fn whole(parts: impl IntoIterator<Item = Part>) -> Option<Blob> {
+fn whole<'a>(parts: impl IntoIterator<Item = Part<'a>>) -> Option<Blob<'a>> {
     let mut assembly = Assembly::new(AssemblyLimits::default());
     parts.into_iter().fold(None, |blob, part| match assembly.add(part, 0) {
         Ok(Progress::Complete(blob)) => Some(blob),

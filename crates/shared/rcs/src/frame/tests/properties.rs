@@ -40,8 +40,8 @@ proptest! {
         let bodies = parts.iter().map(|part| {
             if is_binary_safe { part.as_bytes().to_vec() } else { mangle::wrapped(&part.to_text(), width, "\r\n> ").into_bytes() }
         });
-        let found: Vec<Part> = bodies.flat_map(|body| find(&body).parts).collect();
-        prop_assert_eq!(whole(found).map(|whole| whole.bytes), Some(blob));
+        let found: Vec<Part> = bodies.flat_map(|body| find(&body).into_owned().parts).collect();
+        prop_assert_eq!(whole(found).map(|whole| whole.bytes.into_owned()), Some(blob));
     }
 
     #[test]

@@ -81,7 +81,8 @@ fn the_vectors_are_what_we_write_and_read() {
         }
     }
     for case in kept["refused"].as_array().unwrap() {
-        let found = find(&unhex(&case["body"]));
+        let body = unhex(&case["body"]);
+        let found = find(&body);
         assert_eq!(
             found.damage.iter().map(|damage| damage.code()).collect::<Vec<_>>(),
             [case["code"].as_str().unwrap()]

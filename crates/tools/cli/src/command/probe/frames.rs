@@ -26,7 +26,7 @@ const RECEIPT_WAIT: Duration = Duration::from_secs(2);
 
 /// What came in at one of the ends.
 enum Arrival {
-    Parts(Vec<Part>),
+    Parts(Vec<Part<'static>>),
     Damage(Vec<&'static str>),
     Receipt,
 }
@@ -183,7 +183,7 @@ async fn listen(transport: Arc<SipTransport>, other: PhoneNumber, arrivals: mpsc
             inbound.answer(answer);
             continue;
         }
-        let _ = arrivals.send(Arrival::Parts(found.parts));
+        let _ = arrivals.send(Arrival::Parts(found.into_owned().parts));
         inbound.answer(Answer::Accepted);
         if let Some(delivered) = unwrapped.and_then(|unwrapped| unwrapped.delivered()) {
             let receipt = chat::receipt(&delivered, other.clone(), CarrierMessageId::from_random(rand::random()));
@@ -197,7 +197,7 @@ async fn listen(transport: Arc<SipTransport>, other: PhoneNumber, arrivals: mpsc
 }
 
 /// The frames of a message, looked for in the whole of it, and then in what a transfer encoding hid.
-fn found(inbound: &Inbound, unwrapped: Option<&Unwrapped>) -> frame::Found {
+fn found<'a>(inbound: &'a Inbound, unwrapped: Option<&'a Unwrapped>) -> frame::Found<'a> {
     let found = frame::find_in(Some(&inbound.content_type), inbound.content_encoding.as_deref(), &inbound.body);
     match unwrapped {
         Some(Unwrapped { content: Content::Body { content_type, body }, .. }) if found.is_nothing() => {
