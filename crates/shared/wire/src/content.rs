@@ -8,13 +8,15 @@
 
 mod body;
 mod capabilities;
+mod case;
 mod contact;
 mod media;
 mod payload;
 mod receipt;
 
 pub use body::{Body, ConsentChoice, Content, DeliveryNotice, GroupEventKind, RekeyStep};
-pub use capabilities::{Capabilities, FrameForm};
+pub use capabilities::{Capabilities, FrameForm, MappingClaim};
+pub use case::{CaseId, CaseState, CaseStatus, NumberSeen};
 pub use contact::{ContactEntry, KeyChange};
 pub use media::{BlobReference, Card, EnvelopeReference, Media, Suggestion};
 pub use payload::{Conversation, ConversationKind, Introduction, Participant, Payload, Role};
@@ -42,6 +44,10 @@ pub const RESEND_LEN_MAX: usize = RECEIPT_LEN_MAX;
 pub const FORMS_MAX: usize = 8;
 /// Digits of a phone number, by E.164.
 pub const NUMBER_DIGITS_MAX: usize = 15;
+/// Bytes of a mapping of a number, as it goes between contacts: those of the longest that is accepted anywhere.
+pub const MAPPING_LEN_MAX: usize = 2 * 1024;
+/// Bytes of what people call a case: a number, a few words.
+pub const REFERENCE_LEN_MAX: usize = 128;
 /// Suggestions on a card.
 pub const SUGGESTIONS_MAX: usize = 16;
 /// Participants of a conversation that is not a group.

@@ -9,7 +9,7 @@
 //! | [`frame`] | protobuf | device to relay, message plane |
 //! | [`api`] | JSON | device to server, everything else |
 //! | [`problem`] | RFC 9457 problem documents | server to device |
-//! | [`invitation`], [`link`] | TLS presentation language in a link text | person to person, screen to camera |
+//! | [`invitation`], [`link`], [`continuation`] | TLS presentation language in a link text | person to person, screen to camera |
 //! | [`message_link`] | an id in a link text | beside what went by SMS |
 //! | [`login`] | bytes that a device signs | device to server |
 //! | [`number`] | `+` and digits | everything that names a phone number |
@@ -21,6 +21,7 @@ pub mod api;
 pub mod b64;
 pub mod carrier_delivery;
 pub mod content;
+pub mod continuation;
 pub mod envelope;
 pub mod frame;
 pub mod id;

@@ -115,7 +115,7 @@ fn parties() -> (VerifiedKeySet, VerifiedKeySet) {
     (first_key_set(), key_set_of(AccountId::from_bytes([7; 16]), AccountSigner::from_seed([8; 32])))
 }
 
-fn first_key_set() -> VerifiedKeySet {
+pub(crate) fn first_key_set() -> VerifiedKeySet {
     key_set_of(account(), signer())
 }
 
@@ -129,7 +129,7 @@ fn account() -> AccountId {
     AccountId::from_bytes([1; 16])
 }
 
-fn signer() -> AccountSigner {
+pub(crate) fn signer() -> AccountSigner {
     AccountSigner::from_seed([2; 32])
 }
 

@@ -14,6 +14,7 @@ mod archive;
 mod carrier;
 mod credential;
 mod frame;
+mod mapping;
 mod signal;
 mod signal_world;
 mod sip;
@@ -57,6 +58,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "payload", run: wire::payload, seeds: wire::payload_seeds },
     Target { name: "content", run: wire::content, seeds: wire::content_seeds },
     Target { name: "invitation", run: wire::invitation, seeds: wire::invitation_seeds },
+    Target { name: "continuation", run: wire::continuation, seeds: wire::continuation_seeds },
     Target { name: "link", run: wire::link, seeds: wire::link_seeds },
     Target { name: "frame_to_relay", run: wire::frame_to_relay, seeds: wire::frame_to_relay_seeds },
     Target { name: "frame_to_device", run: wire::frame_to_device, seeds: wire::frame_to_device_seeds },
@@ -71,6 +73,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "key_set", run: credential::key_set, seeds: credential::key_set_seeds },
     Target { name: "device_entry", run: credential::device_entry, seeds: credential::device_entry_seeds },
     Target { name: "safety_number", run: credential::safety_number, seeds: credential::safety_number_seeds },
+    Target { name: "number_statement", run: mapping::number_statement, seeds: mapping::number_statement_seeds },
+    Target { name: "number_mapping", run: mapping::number_mapping, seeds: mapping::number_mapping_seeds },
+    Target { name: "mapping_evidence", run: mapping::mapping_evidence, seeds: mapping::mapping_evidence_seeds },
     Target { name: "safety_number_v4", run: credential::safety_number_v4, seeds: credential::safety_number_v4_seeds },
     #[cfg(feature = "signal-v4")]
     Target { name: "v4_message", run: signal::v4::message, seeds: signal::v4::message_seeds },

@@ -5,16 +5,17 @@ use std::str::FromStr;
 use bytes::Bytes;
 use prost::Message as _;
 use rcseal_wire::content::{
-    Body, Capabilities, Content, Conversation, ConversationKind, FrameForm, Participant, Payload, Receipt, RekeyStep,
-    Role,
+    Body, Capabilities, CaseId, CaseState, CaseStatus, Content, Conversation, ConversationKind, FrameForm, MappingClaim,
+    NumberSeen, Participant, Payload, Receipt, RekeyStep, Role,
 };
+use rcseal_wire::continuation::{CaseToken, Continuation};
 use rcseal_wire::envelope::{Envelope, FIRST_OVERHEAD, Hello, NONCE_LEN, TAG_LEN, Tag};
 use rcseal_wire::frame::{
     self, Acks, MailboxEvent, MailboxRequest, Submit, SubmitBatch, SubmitResults, mailbox_request,
 };
 use rcseal_wire::id::{
     AccountId, ConversationId, DeviceAddress, DeviceNumber, EnvelopeId, KeySetCounter, KeySetHash, LinkId, MailboxId,
-    MessageId,
+    MappingHash, MessageId,
 };
 use rcseal_wire::invitation::Invitation;
 use rcseal_wire::link::{LinkOffer, LinkRequest, LinkWelcome};
@@ -135,9 +136,49 @@ pub(crate) fn content_seeds() -> Vec<Vec<u8>> {
             number: Some("+15550100".to_owned()),
             forms: vec![FrameForm::Text],
             via_broker: true,
+            mapping: Some(MappingClaim { sequence: 3, hash: MappingHash::from_bytes([6; 32]) }),
+        }),
+        Body::NumberSeen(Box::new(NumberSeen {
+            number: "+15551230001".parse().expect("eleven digits are a number"),
+            is_senders: false,
+            sequence: 3,
+            hash: MappingHash::from_bytes([6; 32]),
+            seen_at_ms: 1_800_000_000_000,
+            mapping: vec![1; 40],
+        })),
+        Body::ContinueCase { token: CaseToken::from_bytes([9; 16]) },
+        Body::CaseState(CaseState {
+            case: CaseId::from_bytes([2; 16]),
+            status: CaseStatus::Opened,
+            reference: "A-1042".to_owned(),
+            number_verified: true,
         }),
     ];
     bodies.into_iter().map(|body| Content::new(body, Some(message_id())).as_bytes().to_vec()).collect()
+}
+
+/// The link by which a case goes on end to end, in either form.
+pub(crate) fn continuation(bytes: &[u8]) -> Verdict {
+    let Ok(text) = std::str::from_utf8(bytes) else { return Verdict::Refused };
+    let parsed = text.parse::<Continuation>();
+    if let Ok(link) = &parsed {
+        let again = link.expose_text();
+        let reread = again.parse::<Continuation>().expect("what was written can be read");
+        assert_eq!(reread.expose_text(), again, "a link has one encoding");
+    }
+    Verdict::of(&parsed)
+}
+
+pub(crate) fn continuation_seeds() -> Vec<Vec<u8>> {
+    let invitation = invitation_seeds().into_iter().next().expect("there is one");
+    let invitation = String::from_utf8(invitation).expect("an invitation is text");
+    let link = Continuation {
+        invitation: invitation.parse().expect("our own writer made it"),
+        token: CaseToken::from_bytes([5; 16]),
+        expires_at_ms: 1_800_000_000_000,
+    };
+    let host = "https://shop.example".parse().expect("a host name");
+    vec![link.expose_text().into_bytes(), link.expose_web_text(&host).into_bytes()]
 }
 
 /// The text of an invitation, from a QR code or a paste.

@@ -85,6 +85,7 @@ replay! {
     payload,
     content,
     invitation,
+    continuation,
     link,
     frame_to_relay,
     frame_to_device,
@@ -100,6 +101,9 @@ replay! {
     device_entry,
     safety_number,
     safety_number_v4,
+    number_statement,
+    number_mapping,
+    mapping_evidence,
     #[cfg(feature = "signal-v4")]
     v4_message,
     #[cfg(feature = "signal-v4")]

@@ -5,12 +5,14 @@ use std::fmt;
 use prost::Message as _;
 
 use super::capabilities::Capabilities;
+use super::case::{CaseState, NumberSeen};
 use super::contact::ContactEntry;
 use super::media::{Card, EnvelopeReference, Media};
 use super::receipt::Receipt;
 use super::{
     CONTACTS_MAX, ContentError, EMOJI_LEN_MAX, NAME_LEN_MAX, RESEND_LEN_MAX, TEXT_LEN_MAX, fixed, id, limited, proto,
 };
+use crate::continuation::CaseToken;
 use crate::id::{AccountId, EnvelopeId, MessageId};
 
 /// A content, with the bytes it was made of.
@@ -93,6 +95,15 @@ pub enum Body {
     DeliveryNotice(DeliveryNotice),
     /// Where an envelope is kept that is too long for a carrier; not shown.
     EnvelopeReference(Box<EnvelopeReference>),
+    /// Which mapping a broker shows of a number; not shown.
+    NumberSeen(Box<NumberSeen>),
+    /// Goes on with a case that began elsewhere; not shown.
+    ContinueCase {
+        /// Out of the link.
+        token: CaseToken,
+    },
+    /// What the business makes of that; not shown.
+    CaseState(CaseState),
     /// A body of a later version: "update the app to see this message".
     Unknown,
     /// A body of a later version that has nothing to show: it is ignored.
@@ -231,6 +242,9 @@ impl Body {
             Self::Capabilities(_) => "capabilities",
             Self::DeliveryNotice(_) => "delivery_notice",
             Self::EnvelopeReference(_) => "envelope_reference",
+            Self::NumberSeen(_) => "number_seen",
+            Self::ContinueCase { .. } => "continue_case",
+            Self::CaseState(_) => "case_state",
             Self::Unknown => "unknown",
             Self::Ignored => "ignored",
         }
@@ -239,7 +253,15 @@ impl Body {
     /// Whether a reader of an earlier version is told to show no placeholder. Bodies of the first version go without the mark: every
     /// reader knows them.
     const fn is_silent(&self) -> bool {
-        matches!(self, Self::Capabilities(_) | Self::EnvelopeReference(_) | Self::Ignored)
+        matches!(
+            self,
+            Self::Capabilities(_)
+                | Self::EnvelopeReference(_)
+                | Self::NumberSeen(_)
+                | Self::ContinueCase { .. }
+                | Self::CaseState(_)
+                | Self::Ignored
+        )
     }
 
     fn to_proto(&self) -> Option<proto::content::Body> {
@@ -299,6 +321,9 @@ impl Body {
             Self::Capabilities(capabilities) => P::Capabilities(capabilities.to_proto()),
             Self::DeliveryNotice(notice) => P::DeliveryNotice(proto::DeliveryNotice { mode: notice.mode.into() }),
             Self::EnvelopeReference(reference) => P::EnvelopeReference(reference.to_proto()),
+            Self::NumberSeen(seen) => P::NumberSeen(seen.to_proto()),
+            Self::ContinueCase { token } => P::ContinueCase(proto::ContinueCase { token: token.expose().to_vec() }),
+            Self::CaseState(state) => P::CaseState(state.to_proto()),
             Self::Unknown | Self::Ignored => return None,
         })
     }
@@ -386,6 +411,12 @@ impl Body {
             P::EnvelopeReference(reference) => {
                 Self::EnvelopeReference(Box::new(EnvelopeReference::from_proto(&reference)?))
             }
+            P::NumberSeen(seen) => Self::NumberSeen(Box::new(NumberSeen::from_proto(seen)?)),
+            P::ContinueCase(body) => {
+                Self::ContinueCase { token: CaseToken::from_bytes(fixed("token", &body.token)?) }
+            }
+            // A status of a later version is nothing that this one could show.
+            P::CaseState(state) => CaseState::from_proto(state)?.map_or(Self::Ignored, Self::CaseState),
         })
     }
 }

@@ -4,6 +4,7 @@
 //! same: nobody but the device says that it is reached there, and who sends to it asks the user first.
 
 use super::{ContentError, FORMS_MAX, NUMBER_DIGITS_MAX, proto};
+use crate::id::MappingHash;
 
 /// Fewest digits of a number in international form.
 const NUMBER_DIGITS_MIN: usize = 7;
@@ -19,6 +20,17 @@ pub struct Capabilities {
     pub forms: Vec<FrameForm>,
     /// A broker takes for it what the carrier delivers: it has no way into the carrier of its own.
     pub via_broker: bool,
+    /// The mapping of the number that the account signed last, where a broker has one: place and hash. Whoever asks the broker compares.
+    pub mapping: Option<MappingClaim>,
+}
+
+/// A mapping by its place in the number's chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MappingClaim {
+    /// The place, from 1.
+    pub sequence: u64,
+    /// The mapping's hash.
+    pub hash: MappingHash,
 }
 
 /// The forms of a frame.
@@ -55,12 +67,21 @@ impl Capabilities {
             number: self.number.clone().unwrap_or_default(),
             forms: self.forms.iter().map(form).collect(),
             via_broker: self.via_broker,
+            mapping_sequence: self.mapping.map_or(0, |mapping| mapping.sequence),
+            mapping_hash: self.mapping.map_or_else(Vec::new, |mapping| mapping.hash.as_bytes().to_vec()),
         }
     }
 
     /// Forms of a later version are left out.
     pub(super) fn from_proto(capabilities: proto::Capabilities) -> Result<Self, ContentError> {
-        let proto::Capabilities { frame_version, number, forms, via_broker } = capabilities;
+        let proto::Capabilities { frame_version, number, forms, via_broker, mapping_sequence, mapping_hash } = capabilities;
+        let mapping = match mapping_sequence {
+            0 => None,
+            sequence => {
+                let hash = MappingHash::parse(&mapping_hash);
+                Some(MappingClaim { sequence, hash: hash.map_err(|_| ContentError::Field { field: "mapping_hash" })? })
+            }
+        };
         if forms.len() > FORMS_MAX {
             return Err(ContentError::TooLong { field: "forms" });
         }
@@ -75,6 +96,7 @@ impl Capabilities {
             number: if number.is_empty() { None } else { Some(checked(number)?) },
             forms: forms.into_iter().filter_map(form).collect(),
             via_broker,
+            mapping,
         })
     }
 }

@@ -3,8 +3,9 @@
 use prost::Message as _;
 
 use super::*;
+use crate::continuation::CaseToken;
 use crate::id::{
-    AccountId, BlobId, ConversationId, Digest, EnvelopeId, KeySetCounter, KeySetHash, MailboxId, MessageId,
+    AccountId, BlobId, ConversationId, Digest, EnvelopeId, KeySetCounter, KeySetHash, MailboxId, MappingHash, MessageId,
 };
 use crate::token::DeliveryToken;
 use rcseal_crypto::secret::Secret;
@@ -68,6 +69,28 @@ fn every_body() -> Vec<Body> {
             number: Some("+15550100".to_owned()),
             forms: vec![FrameForm::Binary, FrameForm::Text, FrameForm::Reference],
             via_broker: true,
+            mapping: Some(MappingClaim { sequence: 3, hash: MappingHash::from_bytes([6; 32]) }),
+        }),
+        Body::NumberSeen(Box::new(NumberSeen {
+            number: "+15551230001".parse().unwrap(),
+            is_senders: true,
+            sequence: 3,
+            hash: MappingHash::from_bytes([6; 32]),
+            seen_at_ms: 1_800_000_000_000,
+            mapping: vec![1; 400],
+        })),
+        Body::ContinueCase { token: CaseToken::from_bytes([9; 16]) },
+        Body::CaseState(CaseState {
+            case: CaseId::of(&CaseToken::from_bytes([9; 16])),
+            status: CaseStatus::Opened,
+            reference: "A-1042".to_owned(),
+            number_verified: true,
+        }),
+        Body::CaseState(CaseState {
+            case: CaseId::from_bytes([2; 16]),
+            status: CaseStatus::Used,
+            reference: String::new(),
+            number_verified: false,
         }),
         Body::Capabilities(Capabilities::default()),
         Body::DeliveryNotice(DeliveryNotice { mode: 5 }),
@@ -269,4 +292,28 @@ proptest::proptest! {
         let _ = Content::parse(bytes.clone());
         let _ = Conversation::parse(&bytes);
     }
+}
+
+#[test]
+fn what_is_said_of_a_number_and_a_case_is_within_its_limits() {
+    let seen = |sequence, mapping| NumberSeen {
+        number: "+15551230001".parse().unwrap(),
+        is_senders: false,
+        sequence,
+        hash: MappingHash::from_bytes([6; 32]),
+        seen_at_ms: 1,
+        mapping,
+    };
+    let parse = |body: Body| Content::parse(Content::new(body, None).as_bytes().to_vec()).map(|_| ());
+    let too_long = Body::NumberSeen(Box::new(seen(1, vec![0; MAPPING_LEN_MAX + 1])));
+    assert_eq!(parse(too_long), Err(ContentError::TooLong { field: "mapping" }));
+    let of_none = Body::NumberSeen(Box::new(seen(0, Vec::new())));
+    assert_eq!(parse(of_none), Err(ContentError::Field { field: "sequence" }));
+    let state = CaseState {
+        case: CaseId::from_bytes([2; 16]),
+        status: CaseStatus::Opened,
+        reference: "x".repeat(REFERENCE_LEN_MAX + 1),
+        number_verified: false,
+    };
+    assert_eq!(parse(Body::CaseState(state)), Err(ContentError::TooLong { field: "reference" }));
 }
