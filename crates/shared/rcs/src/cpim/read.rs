@@ -36,6 +36,11 @@ impl Message {
         let about = Head::read(&mut lines)?;
         let content = Content::read(&mut lines)?;
         let is_addressed = about.from.is_some() && about.to.is_some();
+        // Both are always written, so that what was read can be written and read again.
+        let added = usize::from(about.from.is_none()) + usize::from(about.to.is_none());
+        if lines.headers + added > HEADERS_MAX {
+            return Err(CpimError::TooManyHeaders);
+        }
         let message = Self {
             from: about.from.unwrap_or_else(Address::anonymous),
             to: about.to.unwrap_or_else(Address::anonymous),

@@ -153,6 +153,18 @@ fn hostile_sizes_are_refused() {
 }
 
 #[test]
+fn what_is_read_can_be_written_and_read_again_also_at_the_limit() {
+    // Without `From` and `To`, which are written all the same.
+    let body = b"\r\nContent-Type: a/b\r\n\r\n";
+    let of = |lines: usize| [b"X: y\r\n".repeat(lines).as_slice(), body].concat();
+    let most = Message::parse(&of(HEADERS_MAX - 3)).unwrap();
+    assert_eq!(Message::parse(&most.to_bytes()), Ok(most));
+    for lines in [HEADERS_MAX - 2, HEADERS_MAX - 1] {
+        assert_eq!(Message::parse(&of(lines)), Err(CpimError::TooManyHeaders));
+    }
+}
+
+#[test]
 fn what_is_no_wrapper_is_refused_by_name() {
     assert_eq!(Message::parse(b""), Err(CpimError::Unterminated));
     assert_eq!(Message::parse(b"hello\r\n"), Err(CpimError::BadHeader { line: 1 }));
