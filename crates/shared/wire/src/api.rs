@@ -5,6 +5,7 @@
 
 pub mod broker;
 mod key_map;
+pub mod outbound;
 mod takeover;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -124,6 +124,26 @@ problems! {
     NumberConflict = "number_conflict", 409, "the number's newest mapping is another one";
     /// The caller has looked up as many numbers as it may.
     LookupQuotaExceeded = "lookup_quota_exceeded", 429, "too many look-ups";
+    /// The number is not bound to the device that wants to write in its name.
+    NumberNotYours = "number_not_yours", 403, "the number is not bound to this device";
+    /// The far end does not know the media type.
+    CarrierUnsupportedMedia = "carrier_unsupported_media", 422, "the far end does not know this media type";
+    /// Nobody is reachable at the number.
+    CarrierNotFound = "carrier_not_found", 422, "nobody is there";
+    /// Too large for somebody on the way.
+    CarrierTooLarge = "carrier_too_large", 422, "too large for the carrier";
+    /// The carrier refused for a reason of its own.
+    CarrierRefused = "carrier_refused", 422, "the carrier refused";
+    /// The message cannot be carried at all.
+    CarrierUnfit = "carrier_unfit", 422, "the carrier cannot carry this";
+    /// The carrier asks to try later.
+    CarrierBusy = "carrier_busy", 503, "the carrier is busy";
+    /// The carrier did not take the broker's credentials.
+    CarrierUnauthorized = "carrier_unauthorized", 502, "the carrier does not accept the broker";
+    /// Nothing came back in time: the message may have arrived. Repeat it with the same id.
+    CarrierNoAnswer = "carrier_no_answer", 504, "no answer from the carrier";
+    /// There is no connection to the carrier.
+    CarrierUnreachable = "carrier_unreachable", 502, "the carrier cannot be reached";
     /// Too many requests.
     RateLimited = "rate_limited", 429, "too many requests";
     /// The mailbox or the account is full.
