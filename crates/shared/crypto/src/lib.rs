@@ -33,6 +33,8 @@ pub mod hash;
 pub mod hkdf;
 pub mod hmac;
 mod hpke;
+#[cfg(feature = "aws-lc")]
+pub mod hpke_p256;
 #[cfg(feature = "kyber")]
 pub mod kyber1024;
 mod mlkem;

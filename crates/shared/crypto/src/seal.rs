@@ -57,7 +57,7 @@ pub fn seal(
     plaintext: &[u8],
 ) -> Vec<u8> {
     let (encapsulation, shared) = recipient.encapsulate(rng);
-    let message = hpke::key_schedule(&shared, info);
+    let message = hpke::XWING.key_schedule(&shared, info);
     let ciphertext = aead::seal(&message.key, message.nonce.expose(), aad, plaintext);
     let mut sealed = Vec::with_capacity(ENCAPSULATION_LEN + ciphertext.len());
     sealed.extend_from_slice(&encapsulation.to_bytes());
@@ -74,7 +74,7 @@ impl SealingSecretKey {
         let (encapsulation, ciphertext) = sealed.split_at(ENCAPSULATION_LEN);
         let encapsulation = Encapsulation::from_bytes(encapsulation).map_err(OpenError::Encapsulation)?;
         let shared = self.decapsulate(&encapsulation).map_err(OpenError::Encapsulation)?;
-        let message = hpke::key_schedule(&shared, info);
+        let message = hpke::XWING.key_schedule(&shared, info);
         aead::open(&message.key, message.nonce.expose(), aad, ciphertext).map_err(|_| OpenError::NotAuthentic)
     }
 }

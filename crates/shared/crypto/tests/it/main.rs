@@ -11,6 +11,8 @@ mod kem;
 mod mac;
 mod points;
 mod sealing;
+#[cfg(feature = "aws-lc")]
+mod sealing_p256;
 mod secrets;
 mod split;
 mod symmetric;
