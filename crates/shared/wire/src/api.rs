@@ -6,6 +6,7 @@
 pub mod broker;
 mod key_map;
 pub mod outbound;
+pub mod retained;
 mod takeover;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

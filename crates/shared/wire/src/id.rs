@@ -139,6 +139,18 @@ byte_id!(
     Digest, 32, "digest"
 );
 byte_id!(
+    /// Names a tenant of the server: whose key the server's operator reads retained messages with.
+    TenantId, 16, "tenant id"
+);
+byte_id!(
+    /// Names a message that the server can read; drawn by the sender.
+    RetainedId, 16, "retained-message id"
+);
+byte_id!(
+    /// Names a key that messages are sealed to which the server can read: the first half of a hash of it.
+    ServerKeyId, 16, "server-key id"
+);
+byte_id!(
     /// SHA-256 of what an account stated of a phone number, and of the grounds on which a broker countersigned it.
     MappingHash, 32, "mapping hash"
 );

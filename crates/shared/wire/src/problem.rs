@@ -102,6 +102,14 @@ problems! {
     KeySetInvalid = "key_set_invalid", 422, "the key set does not verify";
     /// The uploaded bytes do not have the declared digest.
     DigestMismatch = "digest_mismatch", 422, "the bytes do not have the declared digest";
+    /// The message was sealed to a key that the server no longer holds: ask for the current one, and seal again.
+    ServerKeyDestroyed = "server_key_destroyed", 410, "the server's key is destroyed";
+    /// The server's key, or what was sealed to it, belongs to another region than this server.
+    RegionMismatch = "region_mismatch", 409, "the key belongs to another region";
+    /// There is no retention class of this name.
+    RetentionUnknown = "retention_unknown", 422, "there is no such retention class";
+    /// The server's key cannot be used now; nothing was opened.
+    KmsUnavailable = "kms_unavailable", 503, "the server's key cannot be used now";
     /// The relay is not one that the broker serves.
     RelayUnknown = "relay_unknown", 422, "the broker does not serve this relay";
     /// The relay answers another key set than was sent, or refuses the delivery token.

@@ -82,6 +82,8 @@ impl MailboxSocket {
                 Some(Event::Reset(reset)) => {
                     MailboxNotice::Reset { effective_at_ms: reset.pending.then_some(reset.effective_at_ms) }
                 }
+                // Nothing here reads such messages yet.
+                Some(Event::RetainedWaiting(_)) => continue,
                 Some(Event::Failure(failure)) => return Err(failed(&failure.code)),
                 // An event that a later relay has and this client does not know.
                 None => continue,
