@@ -18,7 +18,7 @@ impl Password {
         Self(Arc::new(Zeroizing::new(text.into())))
     }
 
-    pub(super) fn expose(&self) -> &str {
+    pub(crate) fn expose(&self) -> &str {
         &self.0
     }
 }
