@@ -236,6 +236,8 @@ fn store_limits(config: &Config) -> StoreLimits {
         account_blob_bytes_max: limits.blob_account_bytes_max,
         live_links_max: u64::from(limits.link_slots_max),
         key_set_history_bytes_max: StoreLimits::default().key_set_history_bytes_max,
+        account_retained_messages_max: StoreLimits::default().account_retained_messages_max,
+        account_retained_bytes_max: StoreLimits::default().account_retained_bytes_max,
         free_bytes_min: config.storage.free_bytes_min,
     }
 }

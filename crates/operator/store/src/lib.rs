@@ -1,7 +1,7 @@
 //! Storage of the server: the traits it sees its data through, and the engines behind them.
 //!
 //! One trait per noun ([`MailboxStore`], [`DirectoryStore`], [`AccountStore`], [`BlobIndex`], [`LinkStore`], [`SecretStore`],
-//! [`TakeoverStore`]), all of them together [`Store`]. A method is a whole operation with its atomicity stated, so that engines with
+//! [`TakeoverStore`], [`RetainedStore`], [`AuditStore`]), all of them together [`Store`]. A method is a whole operation with its atomicity stated, so that engines with
 //! different transactions can keep the same promises; there is no raw get or put. [`FjallStore`] is the embedded engine. A broker's data is
 //! [`BrokerStore`], on [`FjallBrokerStore`], in a folder of its own. [`Blobs`] keeps
 //! the bytes of encrypted blobs in an object store beside their index.
@@ -12,6 +12,7 @@
 //! This crate reads no clock and draws no randomness: both are arguments.
 
 pub mod account;
+pub mod audit;
 pub mod blob;
 mod blobs;
 pub mod broker;
@@ -23,6 +24,7 @@ mod error;
 pub mod limits;
 pub mod link;
 pub mod mailbox;
+pub mod retained;
 pub mod secret;
 pub mod takeover;
 mod time;
@@ -30,6 +32,7 @@ mod time;
 use async_trait::async_trait;
 
 pub use account::{AccountRecord, AccountStore, InviteHash, Register, RegisterError};
+pub use audit::AuditStore;
 pub use blob::{BlobIndex, BlobRecord, BlobState, NewBlob};
 pub use blobs::{BlobError, Blobs, ObjectsError};
 pub use broker::BrokerStore;
@@ -41,6 +44,7 @@ pub use link::{LinkError, LinkStore};
 pub use mailbox::{
     Authority, Enqueue, EnqueueOutcome, FetchLimit, Fetched, MailboxObserver, MailboxSeq, MailboxStore, Waiting,
 };
+pub use retained::RetainedStore;
 pub use secret::{SecretName, SecretStore};
 pub use takeover::{ResetTicketHash, Takeover, TakeoverStore};
 pub use time::UnixMillis;
@@ -48,7 +52,15 @@ pub use time::UnixMillis;
 /// Everything a server stores.
 #[async_trait]
 pub trait Store:
-    MailboxStore + DirectoryStore + AccountStore + BlobIndex + LinkStore + SecretStore + TakeoverStore
+    MailboxStore
+    + DirectoryStore
+    + AccountStore
+    + BlobIndex
+    + LinkStore
+    + SecretStore
+    + TakeoverStore
+    + RetainedStore
+    + AuditStore
 {
     /// Whether the store takes writes now: writes a row and waits until it is durable.
     async fn check(&self) -> Result<(), StoreError>;

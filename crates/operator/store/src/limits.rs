@@ -44,6 +44,10 @@ pub struct StoreLimits {
     pub key_set_history_bytes_max: u64,
     /// Rendezvous that may be open at a time: they are opened by devices that nobody knows yet.
     pub live_links_max: u64,
+    /// Messages that the server can read, kept for one account.
+    pub account_retained_messages_max: u64,
+    /// Bytes of them.
+    pub account_retained_bytes_max: u64,
     /// Below this much free disk space new envelopes, blobs and accounts are refused, while acknowledging and expiring (which free
     /// space, but need a little first) still work.
     pub free_bytes_min: u64,
@@ -58,6 +62,9 @@ impl Default for StoreLimits {
             // Linking 127 devices one by one writes a quarter of it, an ordinary account a thousandth in its life.
             key_set_history_bytes_max: 128 * 1024 * 1024,
             live_links_max: 10_000,
+            // A hundred a day for three years.
+            account_retained_messages_max: 100_000,
+            account_retained_bytes_max: 1024 * 1024 * 1024,
             free_bytes_min: 256 * 1024 * 1024,
         }
     }

@@ -174,11 +174,7 @@ pub trait ForwardStore: Send + Sync {
     async fn mark(&self, marks: Vec<(EnvelopeId, UnixMillis)>) -> Result<(), StoreError>;
 
     /// What waits, by device and then by id, behind `after`.
-    async fn queued(
-        &self,
-        after: Option<QueuePlace>,
-        budget: usize,
-    ) -> Result<Vec<(QueuePlace, Queued)>, StoreError>;
+    async fn queued(&self, after: Option<QueuePlace>, budget: usize) -> Result<Vec<(QueuePlace, Queued)>, StoreError>;
 
     /// Takes from the queue what a relay took, or never will.
     async fn unqueue(&self, places: Vec<QueuePlace>) -> Result<(), StoreError>;

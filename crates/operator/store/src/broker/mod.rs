@@ -8,6 +8,7 @@
 //! the one that it names as its predecessor is the newest. Two answers to one question, a fork, cannot come from a race or a crash.
 
 mod audit;
+pub mod business;
 mod claim;
 mod enrolment;
 pub mod forward;
@@ -30,7 +31,7 @@ use crate::{SecretStore, StoreError};
 /// Everything a broker stores.
 #[async_trait]
 pub trait BrokerStore:
-    EnrolmentStore + ClaimStore + NumberStore + QuotaStore + AuditStore + SecretStore + forward::ForwardStore
+    EnrolmentStore + ClaimStore + NumberStore + QuotaStore + AuditStore + SecretStore + forward::ForwardStore + business::BusinessStore
 {
     /// Whether the store takes writes now: writes a row and waits until it is durable.
     async fn check(&self) -> Result<(), StoreError>;

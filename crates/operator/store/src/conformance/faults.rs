@@ -9,8 +9,9 @@ use std::sync::Arc;
 use rcseal_wire::id::EnvelopeId;
 
 use super::fixture::{Fixture, START, device_number, envelope_id, key_set};
-use super::{FaultKind, FaultyStore, takeovers};
+use super::{FaultKind, FaultyStore, retained, takeovers};
 use crate::directory::{Claim, PublishKeySet, StoredPrekey, UploadPrekeys};
+use crate::retained::RetainedLimit;
 use crate::takeover::Settled;
 use crate::{EnqueueOutcome, FetchLimit, MailboxSeq, Store};
 
@@ -102,6 +103,7 @@ async fn one_life(store: &dyn Store) {
     persist!(store.check());
     one_takeover(store).await;
     one_reset(store).await;
+    one_retained_message(store).await;
 }
 
 /// An account is taken over by a new device; nobody hears of it twice.
@@ -114,6 +116,27 @@ async fn one_takeover(store: &dyn Store) {
     let [device] = &devices[..] else { panic!("one device, and not {}", devices.len()) };
     assert_eq!((device.mailbox, device.reachable), (Some(takeover.mailbox), true));
     assert_eq!(persist!(store.key_set(bob.account)), Some(takeover.key_set));
+}
+
+/// A message is kept once, and every opening of it stands in the record at least once.
+async fn one_retained_message(store: &dyn Store) {
+    let bob = Fixture::new();
+    persist!(store.register(bob.registration()));
+    let id = retained::retained_id();
+    let first = persist!(store.retain(retained::message(&bob, id, b"words")));
+    let again = persist!(store.retain(retained::message(&bob, id, b"words")));
+    assert_eq!((again.sequence, again.is_new), (first.sequence, false));
+    let limit = RetainedLimit { messages: 10, bytes: usize::MAX };
+    let page = persist!(store.retained(START, bob.account, 0, limit));
+    assert_eq!(page.records.iter().map(|record| record.entry.id).collect::<Vec<_>>(), [id]);
+    assert_eq!(persist!(store.newest_retained(bob.account)), Some(1));
+    let before = persist!(store.audit_ends()).head;
+    let head = persist!(store.append_audit(vec![retained::opened(id, &bob)]));
+    assert!((1..=2).contains(&(head.number - before.number)), "once, or twice after a doubt");
+    let rows = persist!(store.audit(before.number, 10));
+    let end = rows.iter().try_fold(before, |head, row| head.follow(row)).expect("an unbroken chain");
+    assert_eq!(end, head);
+    assert!(rows.iter().all(|row| row.entry.message == id));
 }
 
 /// A reset is allowed, asked for and takes effect, once.

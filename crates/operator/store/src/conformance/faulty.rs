@@ -8,11 +8,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use rcseal_crypto::secret::Secret;
 use rcseal_wire::id::{
-    AccountId, BlobId, DeliveryTokenHash, DeviceAddress, EnvelopeId, KeySetCounter, LinkId, MailboxId,
+    AccountId, BlobId, DeliveryTokenHash, DeviceAddress, EnvelopeId, KeySetCounter, LinkId, MailboxId, RetainedId,
+    ServerKeyId,
 };
 use tokio::sync::Notify;
 
 use crate::account::{AccountRecord, AccountStore, AddInviteError, InviteHash, Register, RegisterError};
+use crate::audit::{AuditEnds, AuditEntry, AuditHead, AuditRow, AuditStore};
 use crate::blob::{BeginBlobError, BlobIndex, BlobRecord, NewBlob};
 use crate::directory::{
     Claim, ClaimedBundle, DeviceRecord, DirectoryStore, KeyMapRecord, PublishError, PublishKeySet, Published,
@@ -22,6 +24,10 @@ use crate::link::{LinkError, LinkStore};
 use crate::mailbox::{
     AcknowledgeOutcome, CreateMailboxError, Enqueue, EnqueueOutcome, ExpireOutcome, FetchLimit, Fetched,
     MailboxObserver, MailboxSeq, MailboxStore, MailboxUsage,
+};
+use crate::retained::{
+    NewRetained, RetainError, Retained, RetainedEntry, RetainedLimit, RetainedRecord, RetainedRecords, RetainedStore,
+    ServerKeyRecord,
 };
 use crate::secret::{SecretName, SecretStore};
 use crate::takeover::{
@@ -175,6 +181,25 @@ delegate_impl!(TakeoverStore {
     async fn resets(after: Option<AccountId>, limit: usize) -> Result<Vec<ResetRecord>, StoreError>;
     async fn cancel_reset(account: AccountId, what: CancelReset) -> Result<bool, StoreError>;
     async fn settle_reset(now: UnixMillis) -> Result<Settled, StoreError>;
+});
+
+delegate_impl!(RetainedStore {
+    async fn retain(message: NewRetained) -> Result<Retained, RetainError>;
+    async fn retained(now: UnixMillis, to: AccountId, after: u64, limit: RetainedLimit) -> Result<RetainedRecords, StoreError>;
+    async fn newest_retained(to: AccountId) -> Result<Option<u64>, StoreError>;
+    async fn retained_message(now: UnixMillis, id: RetainedId) -> Result<Option<RetainedRecord>, StoreError>;
+    async fn list_retained(now: UnixMillis, after: Option<(AccountId, u64)>, limit: usize) -> Result<Vec<RetainedEntry>, StoreError>;
+    async fn expire_retained(now: UnixMillis, budget: usize) -> Result<usize, StoreError>;
+    async fn adopt_server_key(key: ServerKeyRecord) -> Result<ServerKeyRecord, StoreError>;
+    async fn server_key_of(label: String) -> Result<Option<ServerKeyRecord>, StoreError>;
+    async fn server_key(id: ServerKeyId) -> Result<Option<ServerKeyRecord>, StoreError>;
+});
+
+delegate_impl!(AuditStore {
+    async fn append_audit(entries: Vec<AuditEntry>) -> Result<AuditHead, StoreError>;
+    async fn audit(after: u64, limit: usize) -> Result<Vec<AuditRow>, StoreError>;
+    async fn audit_ends() -> Result<AuditEnds, StoreError>;
+    async fn expire_audit(before: UnixMillis, budget: usize) -> Result<usize, StoreError>;
 });
 
 delegate_impl!(Store {

@@ -15,6 +15,7 @@ mod faulty;
 mod fixture;
 mod links;
 mod mailboxes;
+mod retained;
 mod takeovers;
 
 pub use faulty::{FaultKind, FaultyStore};
@@ -23,7 +24,8 @@ pub use fixture::Fixture;
 use crate::Store;
 
 /// Runs the whole suite. The store should have the default limits but for `mailbox_envelopes_max` = [`ENVELOPES_MAX`] and
-/// `mailbox_bytes_max` = [`BYTES_MAX`].
+/// `mailbox_bytes_max` = [`BYTES_MAX`], `account_retained_messages_max` = [`RETAINED_MAX`] and `account_retained_bytes_max` =
+/// [`RETAINED_BYTES_MAX`].
 pub async fn run(store: &dyn Store) {
     mailboxes::run(store).await;
     directory::run(store).await;
@@ -31,9 +33,14 @@ pub async fn run(store: &dyn Store) {
     links::run(store).await;
     blobs::run(store).await;
     takeovers::run(store).await;
+    retained::run(store).await;
 }
 
 /// The quota that the suite expects.
 pub const ENVELOPES_MAX: u64 = 64;
+/// The quota that the suite expects.
+pub const RETAINED_MAX: u64 = 32;
+/// The quota that the suite expects.
+pub const RETAINED_BYTES_MAX: u64 = 64 * 1024;
 /// The quota that the suite expects.
 pub const BYTES_MAX: u64 = 1024 * 1024;

@@ -73,7 +73,7 @@ impl Engine {
         let mut keyspaces = [const { None }; Space::COUNT];
         for space in schema.spaces().iter().copied() {
             let opened = match space {
-                Space::Envelopes => db.keyspace(space.name(), plain),
+                Space::Envelopes | Space::Retained => db.keyspace(space.name(), plain),
                 Space::Ids | Space::Expiry | Space::Prekeys | Space::Records | Space::Broker => {
                     db.keyspace(space.name(), small)
                 }

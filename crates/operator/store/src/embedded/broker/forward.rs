@@ -124,12 +124,7 @@ impl Head {
     }
 
     fn write(&self) -> UserValue {
-        value(&[
-            &self.since.to_be_bytes(),
-            &self.of.to_be_bytes(),
-            &self.have.to_be_bytes(),
-            &self.bytes.to_be_bytes(),
-        ])
+        value(&[&self.since.to_be_bytes(), &self.of.to_be_bytes(), &self.have.to_be_bytes(), &self.bytes.to_be_bytes()])
     }
 }
 
@@ -380,11 +375,7 @@ impl ForwardStore for FjallBrokerStore {
         self.0.write(Need::Space(marks.len() * 64), move |txn| mark(txn, &marks)).await
     }
 
-    async fn queued(
-        &self,
-        after: Option<QueuePlace>,
-        budget: usize,
-    ) -> Result<Vec<(QueuePlace, Queued)>, StoreError> {
+    async fn queued(&self, after: Option<QueuePlace>, budget: usize) -> Result<Vec<(QueuePlace, Queued)>, StoreError> {
         self.0
             .read(move |engine| {
                 let from = after.map_or(vec![b'4'], |place| [b"4", &place.0[..], &[0]].concat());

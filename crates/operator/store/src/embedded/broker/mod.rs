@@ -4,6 +4,7 @@
 //! that comparing and swapping needs no lock.
 
 mod audit;
+mod business;
 mod claim;
 mod enrolment;
 mod forward;

@@ -20,27 +20,27 @@ macro_rules! joined {
 pub(in crate::embedded) use joined;
 
 /// Takes fixed-length fields off a row or a key.
-pub(super) struct Fields<'a> {
+pub(in crate::embedded) struct Fields<'a> {
     rest: &'a [u8],
     space: &'static str,
 }
 
 impl<'a> Fields<'a> {
-    pub(super) const fn new(rest: &'a [u8], space: &'static str) -> Self {
+    pub(in crate::embedded) const fn new(rest: &'a [u8], space: &'static str) -> Self {
         Self { rest, space }
     }
 
-    pub(super) fn take<const N: usize>(&mut self) -> Result<[u8; N], StoreError> {
+    pub(in crate::embedded) fn take<const N: usize>(&mut self) -> Result<[u8; N], StoreError> {
         let (head, rest) = self.rest.split_first_chunk::<N>().ok_or(StoreError::Corrupt { space: self.space })?;
         self.rest = rest;
         Ok(*head)
     }
 
-    pub(super) fn u64(&mut self) -> Result<u64, StoreError> {
+    pub(in crate::embedded) fn u64(&mut self) -> Result<u64, StoreError> {
         Ok(u64::from_be_bytes(self.take()?))
     }
 
-    pub(super) fn end(self) -> Result<(), StoreError> {
+    pub(in crate::embedded) fn end(self) -> Result<(), StoreError> {
         if self.rest.is_empty() { Ok(()) } else { Err(StoreError::Corrupt { space: self.space }) }
     }
 }

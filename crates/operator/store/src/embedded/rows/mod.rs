@@ -1,6 +1,6 @@
 //! How rows and keys look on disk.
 //!
-//! The relay's schema has five fjall keyspaces: `envelopes`, `ids` and `expiry` are hot and have fixed layouts, written out below; `prekeys` holds one key per
+//! The relay's schema has six fjall keyspaces: `envelopes`, `ids` and `expiry` are hot and have fixed layouts, written out below; `prekeys` holds one key per
 //! row; `records` holds everything small, told apart by the first byte of the key. Numbers in keys are big-endian, so that byte order is
 //! number order. A change of layout bumps [`Schema::format`]. Keys, hot rows and records have a module each; their callers see one.
 //!
@@ -11,6 +11,7 @@
 //! | expiry | expires 8, mailbox 16, id 16 | nothing |
 //! | prekeys | device 17, kind 1, id 4 | prekey |
 //! | records | tag 1, ... | protobuf, or as the tag says |
+//! | retained | tag 1, ... | see `super::retained` |
 //!
 //! The broker's schema has one keyspace, `broker`, laid out as `records` is (see `super::broker`). A folder holds one schema.
 
@@ -19,7 +20,7 @@ mod hot;
 mod keys;
 mod records;
 
-pub(super) use self::fields::joined;
+pub(super) use self::fields::{Fields, joined};
 pub(super) use self::hot::*;
 pub(super) use self::keys::*;
 pub(super) use self::records::*;
@@ -37,7 +38,9 @@ impl Schema {
     /// The keyspaces.
     pub(super) const fn spaces(self) -> &'static [Space] {
         match self {
-            Self::Relay => &[Space::Envelopes, Space::Ids, Space::Expiry, Space::Prekeys, Space::Records],
+            Self::Relay => {
+                &[Space::Envelopes, Space::Ids, Space::Expiry, Space::Prekeys, Space::Records, Space::Retained]
+            }
             Self::Broker => &[Space::Broker],
         }
     }
@@ -72,11 +75,12 @@ pub(super) enum Space {
     Prekeys,
     Records,
     Broker,
+    Retained,
 }
 
 impl Space {
     /// How many there are.
-    pub(super) const COUNT: usize = 6;
+    pub(super) const COUNT: usize = 7;
 
     /// Its place in a list of all.
     pub(super) const fn index(self) -> usize {
@@ -87,6 +91,7 @@ impl Space {
             Self::Prekeys => 3,
             Self::Records => 4,
             Self::Broker => 5,
+            Self::Retained => 6,
         }
     }
 
@@ -98,6 +103,7 @@ impl Space {
             Self::Prekeys => "prekeys",
             Self::Records => "records",
             Self::Broker => "broker",
+            Self::Retained => "retained",
         }
     }
 }

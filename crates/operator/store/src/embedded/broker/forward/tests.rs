@@ -77,10 +77,7 @@ async fn one_sender_fills_its_own_room_and_nobody_elses() {
     let (_folder, store) = store();
     for n in 0..FRAMES_PER_SENDER_MAX {
         let n = u8::try_from(n).unwrap();
-        assert!(matches!(
-            store.take_part(frame(1, n), part(1, 2, b"x"), at(1)).await.unwrap(),
-            PartOutcome::Waiting
-        ));
+        assert!(matches!(store.take_part(frame(1, n), part(1, 2, b"x"), at(1)).await.unwrap(), PartOutcome::Waiting));
     }
     assert!(matches!(store.take_part(frame(1, 99), part(1, 2, b"x"), at(1)).await.unwrap(), PartOutcome::Full));
     assert!(matches!(store.take_part(frame(2, 99), part(1, 2, b"x"), at(1)).await.unwrap(), PartOutcome::Waiting));
