@@ -3,7 +3,6 @@
 use rand_core::CryptoRng;
 use rcseal_wire::id::{AccountId, DeviceAddress};
 
-use crate::policy::DeliveryMode;
 use crate::record::{self, Record as _};
 use crate::store::{StoreError, Table, Tx, prefix_end};
 
@@ -40,8 +39,10 @@ pub struct Engine<'a> {
 /// What is known of an envelope while it is taken in, beside its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Arrival {
-    /// A carrier brought it, and no relay.
+    /// A carrier brought it, to this device or to a broker that passed it on: nobody was asked for a delivery token.
     pub(crate) is_by_carrier: bool,
+    /// This device's broker took it from the carrier.
+    pub(crate) is_by_broker: bool,
     /// It came from somebody whom the user has blocked. Known once it is decrypted.
     pub(crate) is_blocked: bool,
     /// It was fetched by a reference, so that no reference in it is followed.
@@ -60,18 +61,13 @@ pub(crate) enum Reference {
 }
 
 impl Arrival {
-    pub(crate) const fn by_carrier() -> Self {
-        Self { is_by_carrier: true, is_blocked: false, is_fetched: false, reference: None }
+    pub(crate) const fn by_carrier(is_by_broker: bool) -> Self {
+        Self { is_by_carrier: true, is_by_broker, is_blocked: false, is_fetched: false, reference: None }
     }
 
     /// A reference in a frame named it.
-    pub(crate) const fn by_reference() -> Self {
-        Self { is_fetched: true, ..Self::by_carrier() }
-    }
-
-    /// How what is in it went, as far as this device can tell.
-    pub(crate) const fn mode(self) -> DeliveryMode {
-        if self.is_by_carrier { DeliveryMode::Native } else { DeliveryMode::Relayed }
+    pub(crate) const fn by_reference(is_by_broker: bool) -> Self {
+        Self { is_fetched: true, ..Self::by_carrier(is_by_broker) }
     }
 }
 
@@ -90,6 +86,7 @@ pub(crate) enum Sequence {
     Plain,
     PlainOutbox,
     CarrierReply,
+    Retained,
 }
 
 impl Sequence {
@@ -107,6 +104,7 @@ impl Sequence {
             Self::Plain => b"plain",
             Self::PlainOutbox => b"plain_outbox",
             Self::CarrierReply => b"carrier_reply",
+            Self::Retained => b"retained",
         }
     }
 }

@@ -145,6 +145,18 @@ pub enum Event {
         /// The device it was handed over for.
         device: DeviceAddress,
     },
+    /// The server to whose key readable messages may be sealed has another key, or none that can be used. It is in the journal.
+    ServerKeyChanged {
+        /// Whether there is one that messages are sealed to.
+        is_usable: bool,
+    },
+    /// The server says that somebody wrote a message that it can read, and they never announced that they write so. It is listed apart.
+    RetainedUnannounced {
+        /// Who, as the server says.
+        account: AccountId,
+        /// Which.
+        message: MessageId,
+    },
 }
 
 /// Why a key set is not believed, in what an app can tell its user. The kinds of [`KeySetRefusal`], those of one meaning together.
@@ -320,6 +332,10 @@ impl EventRecord {
                 *message.as_bytes(),
                 u32::from(device.device.get()),
             ),
+            Event::ServerKeyChanged { is_usable } => (60, none, none, none, u32::from(is_usable)),
+            Event::RetainedUnannounced { account, message } => {
+                (61, none, *account.as_bytes(), *message.as_bytes(), 0)
+            }
             Event::ResendHeld { conversation, message, device } => (
                 10,
                 *conversation.as_bytes(),
@@ -383,6 +399,8 @@ impl EventRecord {
                     _ => Event::PlainChanged { number, order },
                 }
             }
+            60 => Event::ServerKeyChanged { is_usable: self.value == 1 },
+            61 => Event::RetainedUnannounced { account, message },
             10 | 50 => {
                 let bad = || BadRow::error(Table::Event);
                 let device = u8::try_from(self.value).map_err(|_| bad())?;

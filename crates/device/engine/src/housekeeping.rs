@@ -18,6 +18,7 @@ impl Engine<'_> {
         self.forget_seen_before(oldest_kept)?;
         self.forget_again_before(oldest_kept)?;
         self.keep_carrier(oldest_kept)?;
+        self.keep_sms()?;
         self.end_what_expired()?;
         self.forget_asked()?;
         self.forget_idle_peers()?;

@@ -52,6 +52,7 @@ mod record;
 pub mod rekey;
 pub mod renewal;
 pub mod resend;
+pub mod retained;
 mod rollback;
 mod schedule;
 mod seal;

@@ -85,6 +85,9 @@ pub enum Need {
     /// Fetch an envelope that a contact's device keeps as a blob; answer with [`Engine::handle_fetched`], or with
     /// [`Engine::handle_fetch_failed`].
     FetchEnvelope(Fetch),
+    /// Ask our server for the key to which messages that it may read are sealed; answer with [`Engine::handle_server_key`], or with
+    /// [`Engine::handle_server_key_fault`].
+    FetchServerKey,
     /// Call a pending reset of our account off; answer with [`Engine::handle_reset_vetoed`].
     VetoReset,
 }
@@ -104,6 +107,8 @@ pub enum NeedKind {
     Tokens,
     /// [`Need::VetoReset`].
     VetoReset,
+    /// [`Need::FetchServerKey`].
+    ServerKey,
     /// [`Need::QueryCapabilities`]. Its rows are keyed by a number, and no account belongs to them.
     Capabilities,
 }
@@ -118,6 +123,7 @@ impl NeedKind {
             Self::Tokens => 11,
             Self::VetoReset => 12,
             Self::Capabilities => 20,
+            Self::ServerKey => 30,
         }
     }
 
@@ -130,6 +136,7 @@ impl NeedKind {
             11 => Some(Self::Tokens),
             12 => Some(Self::VetoReset),
             20 => Some(Self::Capabilities),
+            30 => Some(Self::ServerKey),
             _ => None,
         }
     }
@@ -208,6 +215,10 @@ impl Engine<'_> {
     /// The carrier was asked, whatever it answered.
     pub(crate) fn capabilities_are_here(&mut self, number: NumberKey) -> Result<(), StoreError> {
         self.tx.delete(Table::Need, &capabilities_key(number))
+    }
+
+    pub(crate) fn need_server_key(&mut self, own: AccountId) -> Result<(), StoreError> {
+        self.add_need(NeedKind::ServerKey, own)
     }
 
     pub(crate) fn need_veto(&mut self, own: AccountId) -> Result<(), StoreError> {
@@ -372,6 +383,7 @@ impl Engine<'_> {
                 .token_change(own)
                 .map(|change| Need::SetDeliveryTokens { hashes: change.hashes, keeps_others: change.keeps_others }),
             (NeedKind::VetoReset, Some(_)) => Some(Need::VetoReset),
+            (NeedKind::ServerKey, Some(_)) => Some(Need::FetchServerKey),
             // Answered above: it is about a number.
             (NeedKind::Capabilities, Some(_)) => None,
             // What is kept back asks for a session when it is released.

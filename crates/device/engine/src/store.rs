@@ -104,13 +104,21 @@ pub enum Table {
     CarrierPart = 53,
     /// Receipts of the carrier's kind that wait to be sent.
     CarrierReply = 54,
+    /// The key of the server that may read messages: the pinned one, and one that waits for the user's word.
+    ServerKey = 70,
+    /// Words to seal to that key and to submit, in order.
+    RetainedOutbox = 71,
+    /// How far what the server keeps was fetched, which peers announced that they write so, and what came of others.
+    Retained = 72,
+    /// What went and came by SMS and is named by an id; whether there is a way to send one.
+    Sms = 74,
     /// What the shell keeps beside the engine's own, by name. May hold secrets.
     Shell = 60,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 47] = [
+    pub const ALL: [Self; 51] = [
         Self::Account,
         Self::Prekey,
         Self::KeySet,
@@ -157,6 +165,10 @@ impl Table {
         Self::CarrierIssued,
         Self::CarrierPart,
         Self::CarrierReply,
+        Self::ServerKey,
+        Self::RetainedOutbox,
+        Self::Retained,
+        Self::Sms,
         Self::Shell,
     ];
 
@@ -213,6 +225,10 @@ impl Table {
             Self::CarrierIssued => "carrier_issued",
             Self::CarrierPart => "carrier_part",
             Self::CarrierReply => "carrier_reply",
+            Self::ServerKey => "server_key",
+            Self::RetainedOutbox => "retained_outbox",
+            Self::Retained => "retained",
+            Self::Sms => "sms",
             Self::Shell => "shell",
             Self::Seen => "seen",
             Self::Resend => "resend",

@@ -3,6 +3,7 @@
 
 mod adversary;
 mod agreements;
+mod brokered;
 mod carrier;
 mod contacts;
 mod conversation;
@@ -15,5 +16,6 @@ mod policy;
 mod rekey;
 mod resend;
 mod sessions;
+mod sms;
 mod verification;
 mod world;

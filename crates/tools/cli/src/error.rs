@@ -280,6 +280,9 @@ impl CliError {
                 "note: it takes `rcseal policy set downgrade` (for the contact and the tenant too, where they have a stricter one)\n      \
                  and your consent to that mode, `rcseal policy consent give`; `rcseal policy explain` shows both",
             ),
+            Self::Client(ClientError::Policy(PolicyError::NoWayForMode { .. })) => Some(
+                "note: what you agreed to before stays as it is; `rcseal policy explain` lists the ways that there are",
+            ),
             Self::Client(ClientError::Plain(PlainError::UnknownThread)) => {
                 Some("note: `rcseal threads` lists them, `rcseal thread open NUMBER NAME` begins one")
             }
@@ -403,6 +406,7 @@ fn policy_exit(error: &PolicyError) -> Exit {
         | PolicyError::NumberOfContact
         | PolicyError::NotDowngraded => Exit::NotHere,
         PolicyError::NotReadable | PolicyError::Expiry => Exit::Usage,
+        PolicyError::NoWayForMode { .. } => Exit::NotHere,
         PolicyError::KnownCapable | PolicyError::NotKnownCapable | PolicyError::NotAllowed => Exit::Refused,
         PolicyError::Notice(error) => send_exit(error),
     }
@@ -412,7 +416,7 @@ fn plain_exit(error: &PlainError) -> Exit {
     match error {
         PlainError::Store(_) => Exit::Store,
         PlainError::Account(error) => account_exit(error),
-        PlainError::UnknownThread => Exit::NotHere,
+        PlainError::UnknownThread | PlainError::UnknownMessage => Exit::NotHere,
         PlainError::NameTooLong | PlainError::Empty | PlainError::TooLong { .. } => Exit::Usage,
         PlainError::Refused(_) => Exit::Refused,
     }

@@ -94,6 +94,9 @@ fn content_json(content: &Content) -> Value {
         | Body::ResendRequest { .. }
         | Body::Capabilities(_)
         | Body::EnvelopeReference(_)
+        | Body::NumberSeen(_)
+        | Body::ContinueCase { .. }
+        | Body::CaseState(_)
         | Body::Ignored => json!({}),
     };
     json["kind"] = json!(content.body().kind());
@@ -177,6 +180,9 @@ fn body_text(body: &Body) -> String {
         | Body::ResendRequest { .. }
         | Body::Capabilities(_)
         | Body::EnvelopeReference(_)
+        | Body::NumberSeen(_)
+        | Body::ContinueCase { .. }
+        | Body::CaseState(_)
         | Body::Ignored => String::new(),
     }
 }
@@ -415,6 +421,21 @@ pub fn event(event: &Event, names: &Names) -> Option<(Value, Option<String>)> {
                 "* the carrier says that {} device {} could not read {message} so far: it goes by the relay as well",
                 names.whose(device.account),
                 device.device.get()
+            )),
+        ),
+        Event::ServerKeyChanged { is_usable } => (
+            json!({ "event": "server_key_changed", "usable": is_usable }),
+            Some(if *is_usable {
+                "* the server that you let read messages has another key; `rcseal policy journal` has it".to_owned()
+            } else {
+                "! the server's key cannot be used as it is: nothing is sealed to it; `rcseal policy journal` says why".to_owned()
+            }),
+        ),
+        Event::RetainedUnannounced { account, message } => (
+            json!({ "event": "retained_unannounced", "account": account.to_string(), "message": message.to_string() }),
+            Some(format!(
+                "! the server says that {} wrote something that it can read, and they never said so; it is not shown among messages",
+                names.of(*account)
             )),
         ),
         Event::Undecryptable { envelope, reason } => (

@@ -150,6 +150,7 @@ fn journalled(entry: &JournalEntry) -> Value {
     let (conversation, number) = match entry.subject {
         Subject::Conversation(id) => (Some(id.to_string()), None),
         Subject::Number(number) => (None, Some(number.text().to_owned())),
+        Subject::Server => (None, None),
     };
     json!({
         "type": "journal",
@@ -225,6 +226,9 @@ fn content(content: &Content) -> Value {
         | Body::ResendRequest { .. }
         | Body::Capabilities(_)
         | Body::EnvelopeReference(_)
+        | Body::NumberSeen(_)
+        | Body::ContinueCase { .. }
+        | Body::CaseState(_)
         | Body::DeliveryNotice(_)
         | Body::Ignored
         | Body::Unknown => {}

@@ -19,6 +19,7 @@ use crate::capability::{LatchSource, Latched, NumberKey};
 use crate::context::{Engine, UnixMillis};
 use crate::conversation::direct_conversation_id;
 use crate::pages::Pages;
+use crate::policy::DeliveryMode;
 use crate::record::{Number, Record, key, text};
 use crate::send::as_account_error;
 use crate::store::{BadRow, Order, StoreError, Table, prefix_end};
@@ -29,11 +30,23 @@ pub const PATIENCE_MS: u64 = 60_000;
 /// Cards read at once.
 const CARDS_MAX: usize = 256;
 
+/// Whose way into the carrier it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CarrierKind {
+    /// This device's: the network takes its messages, and delivers to it.
+    #[default]
+    Own,
+    /// A broker's: it hands over what this device gives it, and what comes in it puts into the mailbox.
+    Broker,
+}
+
 /// This device's way into a carrier.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CarrierSetup {
-    /// The number it is registered with.
+    /// The number it is registered with, or that the broker serves.
     pub number: PhoneNumber,
+    /// Whose way it is.
+    pub kind: CarrierKind,
     /// What the transport can carry.
     pub profile: TransportProfile,
     /// How long a hand-over may stay unconfirmed, in milliseconds.
@@ -44,7 +57,13 @@ impl CarrierSetup {
     /// A setup with the usual patience.
     #[must_use]
     pub const fn new(number: PhoneNumber, profile: TransportProfile) -> Self {
-        Self { number, profile, patience_ms: PATIENCE_MS }
+        Self { number, kind: CarrierKind::Own, profile, patience_ms: PATIENCE_MS }
+    }
+
+    /// A broker's, with the usual patience.
+    #[must_use]
+    pub const fn by_broker(number: PhoneNumber, profile: TransportProfile) -> Self {
+        Self { number, kind: CarrierKind::Broker, profile, patience_ms: PATIENCE_MS }
     }
 
     fn card(&self) -> Capabilities {
@@ -53,6 +72,8 @@ impl CarrierSetup {
             frame_version: FRAME_VERSION,
             number: Some(self.number.as_str().to_owned()),
             forms: binary.into_iter().chain([FrameForm::Text, FrameForm::Reference]).collect(),
+            via_broker: self.kind == CarrierKind::Broker,
+            mapping: None,
         }
     }
 }
@@ -94,7 +115,8 @@ pub struct NumberView {
 
 #[derive(TlsSize, TlsSerialize, TlsDeserializeBytes)]
 struct OwnRecord {
-    is_set: u8,
+    /// 0 none, 1 its own, 2 a broker's.
+    kind: u8,
     /// Goes up with every change that peers are told of.
     card_version: u64,
     number: TlsByteVecU8,
@@ -117,13 +139,19 @@ struct CardRecord {
     number: TlsByteVecU8,
     takes_binary: u8,
     takes_text: u8,
-    takes_references: u8,
+    /// [`FOLLOWS_REFERENCES`], [`VIA_BROKER`].
+    flags: u8,
     at_ms: u64,
 }
 
 impl Record for CardRecord {
     const VERSION: u8 = 1;
 }
+
+/// Flag of a card: the device fetches what a reference names.
+const FOLLOWS_REFERENCES: u8 = 1;
+/// Flag of a card: a broker takes for the device what the carrier delivers.
+const VIA_BROKER: u8 = 2;
 
 /// What a peer device said of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,8 +162,34 @@ pub(crate) struct Card {
     pub(crate) takes_text: bool,
     /// It fetches what a reference names.
     pub(crate) takes_references: bool,
+    /// A broker takes for it what the carrier delivers.
+    pub(crate) is_via_broker: bool,
     /// When it did.
     pub(crate) at: UnixMillis,
+}
+
+/// How a device is reached by the carrier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CarrierWay {
+    /// At which number.
+    pub(crate) to: PhoneNumber,
+    /// *Native*, or *brokered*.
+    pub(crate) mode: DeliveryMode,
+}
+
+impl CarrierWay {
+    /// Whether frames of a message that was decided to go in `decided` may take it. A broker gets nothing that was to pass none; what was
+    /// to pass one may as well pass none.
+    pub(crate) fn serves(&self, decided: DeliveryMode) -> bool {
+        match decided {
+            DeliveryMode::Brokered => self.mode.is_by_carrier(),
+            DeliveryMode::Native => self.mode == DeliveryMode::Native,
+            DeliveryMode::Relayed
+            | DeliveryMode::ServerEncrypted
+            | DeliveryMode::CarrierReadable
+            | DeliveryMode::Sms => false,
+        }
+    }
 }
 
 fn parse_number(bytes: &[u8]) -> Result<PhoneNumber, StoreError> {
@@ -148,11 +202,15 @@ fn number_key(account: AccountId) -> Vec<u8> {
 
 impl OwnRecord {
     fn setup(&self) -> Result<Option<CarrierSetup>, StoreError> {
-        if self.is_set != 1 {
-            return Ok(None);
-        }
+        let kind = match self.kind {
+            0 => return Ok(None),
+            1 => CarrierKind::Own,
+            2 => CarrierKind::Broker,
+            _ => return Err(BadRow::error(Table::Carrier)),
+        };
         Ok(Some(CarrierSetup {
             number: parse_number(self.number.as_slice())?,
+            kind,
             profile: TransportProfile {
                 is_binary_safe: self.is_binary_safe == 1,
                 body_len_max: usize::try_from(self.body_len_max).unwrap_or(usize::MAX),
@@ -168,7 +226,10 @@ impl OwnRecord {
         let profile = setup.map(|setup| &setup.profile);
         let flag = |is: fn(&TransportProfile) -> bool| u8::from(profile.is_some_and(is));
         Self {
-            is_set: u8::from(setup.is_some()),
+            kind: setup.map_or(0, |setup| match setup.kind {
+                CarrierKind::Own => 1,
+                CarrierKind::Broker => 2,
+            }),
             card_version,
             number: setup.map_or_else(Vec::new, |setup| setup.number.as_str().as_bytes().to_vec()).into(),
             is_binary_safe: flag(|profile| profile.is_binary_safe),
@@ -216,6 +277,11 @@ impl Engine<'_> {
     /// Those of the store.
     pub fn carrier_setup(&self) -> Result<Option<CarrierSetup>, StoreError> {
         self.own_carrier_record()?.map_or(Ok(None), |record| record.setup())
+    }
+
+    /// Whether this device is on the carrier through a broker.
+    pub(crate) fn is_on_broker(&self) -> Result<bool, StoreError> {
+        Ok(self.carrier_setup()?.is_some_and(|setup| setup.kind == CarrierKind::Broker))
     }
 
     /// The user gives a contact a number, or takes it back.
@@ -296,15 +362,15 @@ impl Engine<'_> {
             .collect()
     }
 
-    /// The number at which a device takes frames: this device is on a carrier, the device said which number it is reached at, and the
-    /// user has given the contact that one.
-    pub(crate) fn native_way(&self, device: DeviceAddress) -> Result<Option<PhoneNumber>, StoreError> {
-        if self.carrier_setup()?.is_none() {
-            return Ok(None);
-        }
+    /// The number at which a device takes frames, and in which mode they go there: this device is on a carrier, the device said which
+    /// number it is reached at, and the user has given the contact that one. A broker on either side makes it *brokered*.
+    pub(crate) fn carrier_way(&self, device: DeviceAddress) -> Result<Option<CarrierWay>, StoreError> {
+        let Some(setup) = self.carrier_setup()? else { return Ok(None) };
         let Some(card) = self.card(device)?.filter(|card| card.frame_version >= FRAME_VERSION) else { return Ok(None) };
         let given = self.number_of(device.account)?;
-        Ok(card.number.filter(|claimed| given.as_ref() == Some(claimed)))
+        let is_brokered = setup.kind == CarrierKind::Broker || card.is_via_broker;
+        let mode = if is_brokered { DeliveryMode::Brokered } else { DeliveryMode::Native };
+        Ok(card.number.filter(|claimed| given.as_ref() == Some(claimed)).map(|to| CarrierWay { to, mode }))
     }
 
     /// A device said what it takes. It is told what we take, unless it has heard.
@@ -318,7 +384,8 @@ impl Engine<'_> {
             number: number.map_or_else(Vec::new, |number| number.as_str().as_bytes().to_vec()).into(),
             takes_binary: u8::from(card.forms.contains(&FrameForm::Binary)),
             takes_text: u8::from(card.forms.contains(&FrameForm::Text)),
-            takes_references: u8::from(card.forms.contains(&FrameForm::Reference)),
+            flags: if card.forms.contains(&FrameForm::Reference) { FOLLOWS_REFERENCES } else { 0 }
+                | if card.via_broker { VIA_BROKER } else { 0 },
             at_ms: self.now.0,
         };
         self.tx.put(Table::Carrier, &key(&[&[prefix::CARD], &device.to_bytes()]), &record.to_row())
@@ -398,7 +465,8 @@ impl Card {
             number: if number.is_empty() { None } else { Some(parse_number(number)?) },
             takes_binary: record.takes_binary == 1,
             takes_text: record.takes_text == 1,
-            takes_references: record.takes_references == 1,
+            takes_references: record.flags & FOLLOWS_REFERENCES != 0,
+            is_via_broker: record.flags & VIA_BROKER != 0,
             at: UnixMillis(record.at_ms),
         })
     }

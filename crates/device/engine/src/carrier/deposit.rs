@@ -220,7 +220,9 @@ impl Engine<'_> {
         id: BlobId,
     ) -> Result<Option<Vec<u8>>, AccountError> {
         let (account, device) = (self.account()?, record.recipient()?);
-        if self.native_way(device)?.as_ref() != Some(&route.to()?) || self.is_kept_back(device.account)? {
+        let message = record.message().map(|key| self.message(key)).transpose()?.flatten();
+        let Some(message) = message else { return Ok(None) };
+        if !self.is_way_still(device, &route.to()?, message.id)? {
             return Ok(None);
         }
         let Some(key_set) = self.key_set(device.account)? else { return Ok(None) };

@@ -219,7 +219,8 @@ impl Engine<'_> {
             return Ok(None);
         };
         self.tx.delete(Table::Carrier, &id.key())?;
-        let before = std::mem::replace(&mut self.arrival, Arrival::by_reference());
+        let is_by_broker = self.is_on_broker()?;
+        let before = std::mem::replace(&mut self.arrival, Arrival::by_reference(is_by_broker));
         let disposition = self.handle_envelope(id.envelope, &envelope);
         self.arrival = before;
         disposition.map(Some)

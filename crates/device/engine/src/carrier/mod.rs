@@ -2,7 +2,8 @@
 //!
 //! A message is encrypted, sealed and put into the outbox as every other is; what differs is who takes it from there. Where the decision
 //! for a message says *native* and both sides are on a carrier, the envelope of a device is cut into frames and handed over; everything
-//! else goes by the relay.
+//! else goes by the relay. Where a broker stands in the carrier's place, on this side or the other, all of it is the same, and the mode is
+//! *brokered* (`docs/protocol/delivery.md`).
 //!
 //! `ready` → `handed over` → gone (the recipient's device said, end to end, that it has the message), or → `back` (on the relay, the very
 //! same envelope) when the carrier refuses, cannot, or when the patience ends. What a carrier answers (200, 202, a receipt of its own)
@@ -35,7 +36,7 @@ mod receive;
 mod reply;
 mod route;
 
-pub use card::{CarrierError, CarrierSetup, NumberView, PATIENCE_MS};
+pub use card::{CarrierError, CarrierKind, CarrierSetup, NumberView, PATIENCE_MS};
 pub use deposit::Deposit;
 pub use fetch::{Fetch, FetchFailure, FetchId};
 pub use handover::{CarrierHandover, CarrierNotice};

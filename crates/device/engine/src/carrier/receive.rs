@@ -135,7 +135,7 @@ impl Engine<'_> {
             found = frame::find_in(Some(content_type), None, body);
         }
         if !found.is_nothing() {
-            return self.take_frames(from, found, unwrapped.ok().as_ref());
+            return self.take_frames(from, found, unwrapped.as_ref().ok());
         }
         let Ok(unwrapped) = unwrapped else { return Ok(CarrierDisposition::Malformed) };
         match &unwrapped.content {
@@ -155,7 +155,7 @@ impl Engine<'_> {
     fn take_frames(
         &mut self,
         from: &Sender,
-        found: Found,
+        found: Found<'_>,
         unwrapped: Option<&Unwrapped>,
     ) -> Result<CarrierDisposition, AccountError> {
         let mut outcome = None;
@@ -181,7 +181,7 @@ impl Engine<'_> {
     fn take_part_of_frame(
         &mut self,
         from: &Sender,
-        part: Part,
+        part: Part<'_>,
         ask: Option<Ask>,
     ) -> Result<CarrierDisposition, AccountError> {
         let (blob, ask) = match self.keep_part(from, part, ask)? {
@@ -203,10 +203,11 @@ impl Engine<'_> {
     fn take_envelope_of_carrier(
         &mut self,
         from: &Sender,
-        blob: &Blob,
+        blob: &Blob<'_>,
         ask: Option<&Ask>,
     ) -> Result<CarrierDisposition, AccountError> {
-        let before = std::mem::replace(&mut self.arrival, Arrival::by_carrier());
+        let is_by_broker = self.is_on_broker()?;
+        let before = std::mem::replace(&mut self.arrival, Arrival::by_carrier(is_by_broker));
         let disposition = self.handle_envelope(EnvelopeId::from_bytes(*blob.id.as_bytes()), &blob.bytes);
         let arrival = std::mem::replace(&mut self.arrival, before);
         let disposition = disposition?;
@@ -231,7 +232,7 @@ impl Engine<'_> {
     }
 
     /// Counts what was done to a message that held a sound part.
-    fn count_changes(&mut self, part: &Part, unwrapped: Option<&Unwrapped>) -> Result<(), AccountError> {
+    fn count_changes(&mut self, part: &Part<'_>, unwrapped: Option<&Unwrapped>) -> Result<(), AccountError> {
         let Some(unwrapped) = unwrapped else { return Ok(self.count_mutation("wrapper_encoding")?) };
         match unwrapped.wrapper {
             Wrapper::Intact => {}

@@ -187,14 +187,15 @@ impl Engine<'_> {
         let Some(sent) = self.message(message)? else { return Ok(()) };
         let Some(decided) = self.decision_of(sent.id)?.map(|stored| stored.decision) else { return Ok(()) };
         // Copies for the user's other devices are nobody else's business.
-        if decided.mode() != Some(DeliveryMode::Native) || device.account == sent.sender.account {
+        let Some(mode) = decided.mode().filter(|mode| mode.is_by_carrier()) else { return Ok(()) };
+        if device.account == sent.sender.account {
             return Ok(());
         }
         if self.tx.get(Table::CarrierRoute, &tried_key(message, device))?.is_some() {
             // Sent again: the carrier has had its turn.
             return self.note_fallback(message, sent.id, Reason::CarrierUnconfirmed);
         }
-        let Some(to) = self.native_way(device)? else {
+        let Some(way) = self.carrier_way(device)?.filter(|way| way.serves(mode)) else {
             return self.note_fallback(message, sent.id, Reason::DeviceNotOnCarrier);
         };
         let record = RouteRecord {
@@ -204,7 +205,7 @@ impl Engine<'_> {
             is_small: 0,
             is_kept: 0,
             handed_at_ms: 0,
-            to: to.as_str().as_bytes().into(),
+            to: way.to.as_str().as_bytes().into(),
         };
         self.put_carrier_route(number, &record)?;
         self.tx.put(Table::CarrierRoute, &tried_key(message, device), &Number(number).to_row())
@@ -265,11 +266,10 @@ impl Engine<'_> {
         let device = record.recipient()?;
         let Some(setup) = self.carrier_setup()? else { return Ok(Err(Reason::CarrierGone)) };
         let to = route.to()?;
-        // Much may have changed since the message was written: the user's number, the device's card, a block.
-        if self.native_way(device)?.as_ref() != Some(&to) || self.is_kept_back(device.account)? {
+        let Some(message) = self.message(message_key)? else { return Ok(Err(Reason::CarrierUnfit)) };
+        if !self.is_way_still(device, &to, message.id)? {
             return Ok(Err(Reason::DeviceNotOnCarrier));
         }
-        let Some(message) = self.message(message_key)? else { return Ok(Err(Reason::CarrierUnfit)) };
         let profile = self.cut(&setup.profile, &route, device)?;
         let mut random = [0; 16];
         self.rng.fill_bytes(&mut random);
@@ -312,6 +312,19 @@ impl Engine<'_> {
         Ok(Ok(Step::HandOver(CarrierHandover { to, frames })))
     }
 
+    /// Whether frames of a message may still go to a device at this number. Much may have changed since it was written: the user's number,
+    /// the device's card, a block, or that there is a broker now where there was none.
+    pub(super) fn is_way_still(
+        &self,
+        device: DeviceAddress,
+        to: &PhoneNumber,
+        message: MessageId,
+    ) -> Result<bool, AccountError> {
+        let Some(mode) = self.decision_of(message)?.and_then(|stored| stored.decision.mode()) else { return Ok(false) };
+        let way = self.carrier_way(device)?.filter(|way| way.to == *to && way.serves(mode));
+        Ok(way.is_some() && !self.is_kept_back(device.account)?)
+    }
+
     /// Joins frames to the permit of the decision that their message was sent by.
     fn permitted(
         &self,
@@ -343,16 +356,16 @@ impl Engine<'_> {
 
     /// The journal hears that an envelope goes by the relay that was to go by the carrier.
     fn note_fallback(&mut self, key: MessageKey, message: MessageId, reason: Reason) -> Result<(), StoreError> {
-        let decision = self.decision_of(message)?.map_or(0, |stored| stored.decision.number);
+        let decided = self.decision_of(message)?.map(|stored| stored.decision);
         self.append_to_journal(&Entry {
             kind: EntryKind::Fallback,
             subject: Subject::Conversation(key.conversation),
             message: Some(message),
-            wanted: DeliveryMode::Native,
+            wanted: decided.and_then(|decided| decided.mode()).unwrap_or(DeliveryMode::Native),
             taken: Some(DeliveryMode::Relayed),
             reason,
             consent: None,
-            decision,
+            decision: decided.map_or(0, |decided| decided.number),
         })
     }
 
@@ -372,7 +385,7 @@ impl Engine<'_> {
         let Some(key) = record.message() else { return Ok(()) };
         let Some(mut message) = self.message(key)? else { return Ok(()) };
         self.note_fallback(key, message.id, reason)?;
-        if message.encryption == EncryptionStatus::Native {
+        if message.encryption.mode().is_by_carrier() {
             message.encryption = EncryptionStatus::Relayed;
             self.put_message(&message)?;
             let (conversation, sender) = (key.conversation, message.sender.account);

@@ -179,6 +179,7 @@ impl Engine<'_> {
         self.tx.delete(Table::RefusalTold, prefix)?;
         self.forget_on_carrier(account)?;
         self.end_downgrade_with(account)?;
+        self.forget_announced(account)?;
         self.withdraw_consents(Some(account))?;
         self.tx.delete(Table::Contact, prefix)?;
         match self.replace_delivery_token(TOKEN_OVERLAP_MS) {

@@ -4,6 +4,7 @@
 //! failed envelope changes nothing but the quarantine it is put into. The shell acknowledges an envelope after the transaction committed:
 //! as consumed for [`Disposition::Consumed`], [`Disposition::Duplicate`] and [`Disposition::Parked`], as undecryptable otherwise.
 
+mod forwarded;
 mod kept;
 mod payload;
 mod reason;
@@ -106,7 +107,21 @@ impl Engine<'_> {
         if self.was_taken(bytes)? {
             return Ok(Disposition::Duplicate);
         }
-        match self.open(&account, id, bytes) {
+        if self.is_forwarded(&account, id, bytes)? {
+            return self.take_forwarded(&account, id, bytes);
+        }
+        let outcome = self.open(&account, id, bytes);
+        self.disposed(id, bytes, outcome)
+    }
+
+    /// What becomes of an envelope after an attempt to open it.
+    fn disposed(
+        &mut self,
+        id: EnvelopeId,
+        bytes: &[u8],
+        outcome: Result<(), Failure>,
+    ) -> Result<Disposition, AccountError> {
+        match outcome {
             Ok(()) => {
                 self.note_taken(bytes)?;
                 Ok(Disposition::Consumed)
@@ -131,7 +146,8 @@ impl Engine<'_> {
                 let hello = open_first(&account.sealing(), account.address, sealed)?;
                 self.open_hello(account, id, hello)
             }
-            Envelope::Forwarded { .. } => Err(Undecryptable::UnknownVersion.into()),
+            // A broker submits what it seals to the relay, as it is. Inside a frame or a fetched envelope there is none.
+            Envelope::Forwarded { .. } => Err(Undecryptable::Malformed.into()),
         }
     }
 

@@ -9,6 +9,7 @@ use crate::context::{Engine, UnixMillis};
 use crate::conversation::{direct, direct_conversation_id};
 use crate::event::Event;
 use crate::message::{DeliveryState, EncryptionStatus, Message, MessageState};
+use crate::policy::DeliveryMode;
 use crate::send::{ReceiptKind, SendError, as_account_error, is_shown};
 use crate::session::SessionKey;
 use crate::store::{BadRow, Order, StoreError, Table, prefix_end};
@@ -185,7 +186,7 @@ impl Engine<'_> {
         }
         let is_outgoing = sender.account == own;
         let (id, now) = (payload.message_id, self.now);
-        let encryption = EncryptionStatus::of(self.arrival.mode());
+        let encryption = EncryptionStatus::of(self.mode_of_arrival(sender)?);
         let content = Content::as_bytes(&payload.content).to_vec();
         self.add_message(conversation, |key| Message {
             key,
@@ -200,11 +201,22 @@ impl Engine<'_> {
             content,
         })?;
         if !is_outgoing {
+            self.message_is_here(id)?;
             self.heard_end_to_end(conversation, sender, payload.content.body())?;
             self.receipt_due(ReceiptKind::Delivered, conversation, sender.account, id)?;
         }
         self.emit(Event::MessageReceived { conversation, sender: sender.account, message: id })?;
         self.apply_early_changes(conversation, id)
+    }
+
+    /// How what is being taken in went, as far as this device can tell: a broker on the other side is known by what the sender's device
+    /// says of itself, and one on this side by having brought it.
+    fn mode_of_arrival(&self, sender: DeviceAddress) -> Result<DeliveryMode, StoreError> {
+        if !self.arrival.is_by_carrier {
+            return Ok(DeliveryMode::Relayed);
+        }
+        let is_brokered = self.arrival.is_by_broker || self.card(sender)?.is_some_and(|card| card.is_via_broker);
+        Ok(if is_brokered { DeliveryMode::Brokered } else { DeliveryMode::Native })
     }
 
     fn take_receipt(

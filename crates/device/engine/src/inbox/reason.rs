@@ -40,6 +40,10 @@ pub enum Undecryptable {
     /// The key of the message was dropped before it came: too many others overtook it, or it is later than the post-quantum
     /// ratchet keeps keys.
     KeyGone,
+    /// A broker's delivery for a number that is not this device's.
+    NotEnrolled,
+    /// A broker's delivery that opened, and for which there is no room.
+    NoRoom,
 }
 
 impl Undecryptable {
@@ -47,11 +51,17 @@ impl Undecryptable {
     pub(super) const fn may_be_anybodys(self) -> bool {
         matches!(
             self,
-            Self::Malformed | Self::UnknownVersion | Self::SealBroken | Self::UnknownSession | Self::UnknownDevice
+            Self::Malformed
+                | Self::UnknownVersion
+                | Self::SealBroken
+                | Self::UnknownSession
+                | Self::UnknownDevice
+                | Self::NotEnrolled
+                | Self::NoRoom
         )
     }
 
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 19] = [
         Self::Malformed,
         Self::UnknownVersion,
         Self::SealBroken,
@@ -69,6 +79,8 @@ impl Undecryptable {
         Self::Reflected,
         Self::TooManyParked,
         Self::KeyGone,
+        Self::NotEnrolled,
+        Self::NoRoom,
     ];
 
     /// The number on the wire.
@@ -92,6 +104,8 @@ impl Undecryptable {
             Self::Reflected => 15,
             Self::TooManyParked => 16,
             Self::KeyGone => 17,
+            Self::NotEnrolled => 18,
+            Self::NoRoom => 19,
         }
     }
 
@@ -122,6 +136,8 @@ impl Undecryptable {
             Self::Reflected => "reflected",
             Self::TooManyParked => "too_many_parked",
             Self::KeyGone => "key_gone",
+            Self::NotEnrolled => "not_enrolled",
+            Self::NoRoom => "no_room",
         }
     }
 }

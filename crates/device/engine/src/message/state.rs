@@ -44,6 +44,12 @@ pub enum FailureReason {
     NotAllowed,
     /// It was handed to a carrier, readable, and nothing came back. It may have arrived; it is not sent again by itself.
     Unconfirmed,
+    /// The server's key that it was to be sealed to does not exist any more.
+    ServerKeyGone,
+    /// The server keeps its key in another region than it said.
+    RegionMismatch,
+    /// The server does not keep messages for the time that was chosen.
+    RetentionUnknown,
 }
 
 impl FailureReason {
@@ -57,6 +63,9 @@ impl FailureReason {
             Self::NoKeys => "no_keys",
             Self::NotAllowed => "not_allowed",
             Self::Unconfirmed => "unconfirmed",
+            Self::ServerKeyGone => "server_key_destroyed",
+            Self::RegionMismatch => "region_mismatch",
+            Self::RetentionUnknown => "retention_unknown",
         }
     }
 
@@ -68,6 +77,9 @@ impl FailureReason {
             Self::NoKeys => 4,
             Self::NotAllowed => 5,
             Self::Unconfirmed => 6,
+            Self::ServerKeyGone => 7,
+            Self::RegionMismatch => 8,
+            Self::RetentionUnknown => 9,
         }
     }
 
@@ -79,6 +91,9 @@ impl FailureReason {
             4 => Some(Self::NoKeys),
             5 => Some(Self::NotAllowed),
             6 => Some(Self::Unconfirmed),
+            7 => Some(Self::ServerKeyGone),
+            8 => Some(Self::RegionMismatch),
+            9 => Some(Self::RetentionUnknown),
             _ => None,
         }
     }

@@ -7,6 +7,7 @@ use rcseal_rcs::imdn::{Kind, Notification};
 use rcseal_rcs::transport::{CarrierMessageId, Sender};
 use rcseal_wire::content::TEXT_LEN_MAX;
 use rcseal_wire::id::MessageId;
+use rcseal_wire::message_link::MessageLink;
 
 use super::message::{PlainMessage, PlainSender, PlainState};
 use super::outbox::{PlainIndexRecord, PlainOrigin, index_key};
@@ -35,6 +36,18 @@ impl Engine<'_> {
         content_type: &str,
         body: &[u8],
     ) -> Result<CarrierDisposition, StoreError> {
+        self.receive_words(from, id, content_type, body, DeliveryMode::CarrierReadable)
+    }
+
+    /// The same of whichever network. An SMS that says which message it is, and that is here already, is not shown again.
+    pub(super) fn receive_words(
+        &mut self,
+        from: &Sender,
+        id: Option<&CarrierMessageId>,
+        content_type: &str,
+        body: &[u8],
+        mode: DeliveryMode,
+    ) -> Result<CarrierDisposition, StoreError> {
         let (number, sender) = match from {
             Sender::Asserted(number) => (NumberKey::of(number), PlainSender::Asserted),
             Sender::Claimed(number) => (NumberKey::of(number), PlainSender::Claimed),
@@ -56,6 +69,12 @@ impl Engine<'_> {
         {
             return Ok(CarrierDisposition::Repeated);
         }
+        let link = (mode == DeliveryMode::Sms).then(|| MessageLink::find_in(words)).flatten();
+        if let Some(link) = link
+            && self.is_here(link.message)?
+        {
+            return Ok(CarrierDisposition::Repeated);
+        }
         // Whoever is told that words are here does not send them again.
         let Some(mut thread) = self.thread_for(number)? else { return Ok(CarrierDisposition::Full) };
         thread.received += 1;
@@ -70,12 +89,15 @@ impl Engine<'_> {
         let message = PlainMessage {
             id: MessageId::generate(self.rng),
             sender,
-            mode: DeliveryMode::CarrierReadable,
+            mode,
             at: self.now,
             state: PlainState::Received,
             words: words.to_owned(),
         };
         self.put_plain_message(number, order, &message)?;
+        if let Some(link) = link {
+            self.expect_message(link.message, number, order)?;
+        }
         self.emit(Event::PlainReceived { number, order })?;
         Ok(CarrierDisposition::Readable)
     }

@@ -229,6 +229,17 @@ impl Engine<'_> {
         self.emit(Event::PlainChanged { number, order })
     }
 
+    /// Takes a message of the other side out of its thread. Answers whether it was there.
+    pub(super) fn take_plain_message_out(&mut self, number: NumberKey, order: u64) -> Result<bool, StoreError> {
+        let row_key = message_key(number, order);
+        let Some(row) = self.tx.get(Table::PlainMessage, &row_key)? else { return Ok(false) };
+        if read(&row)?.sender == PlainSender::Own {
+            return Ok(false);
+        }
+        self.tx.delete(Table::PlainMessage, &row_key)?;
+        Ok(true)
+    }
+
     /// Messages of a thread with a place below `before`, newest first: a page of at most `limit`.
     ///
     /// # Errors

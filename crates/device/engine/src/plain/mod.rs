@@ -9,16 +9,22 @@
 //! ended meanwhile keeps them here. A hand-over that nobody answered is not repeated, since it may have arrived: it is `unconfirmed`.
 //! The words of a downgraded conversation take the same way and stay messages of their conversation.
 //!
+//! **SMS** is a second way for words, for those that the user agreed to send so ([`Engine::set_sms_way`](crate::Engine::set_sms_way)). By default
+//! nothing goes there but a link ([`Engine::sms_invitation`](crate::Engine::sms_invitation)).
+//!
 //! **In.** Words of a number land in its thread, begun for it where there is none, within limits for strangers. Receipts move the one
 //! message that they name, if it was sent to the number that the receipt comes from.
 
 mod inbound;
 mod message;
 mod outbox;
+mod sms;
 mod thread;
 
 pub use inbound::{STRANGER_MESSAGES_MAX, STRANGER_THREADS_MAX, THREAD_MESSAGES_MAX};
 pub use message::{PlainMessageView, PlainSender, PlainState};
 pub(crate) use outbox::PlainOrigin;
 pub use outbox::PlainOutgoing;
+pub(crate) use sms::sms_len;
+pub use sms::{SMS_LEN_MAX, SmsNotice, SmsOutgoing, SmsReport};
 pub use thread::{PlainError, ThreadView};

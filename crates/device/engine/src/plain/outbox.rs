@@ -17,7 +17,7 @@ use crate::event::Event;
 use crate::message::{FailureReason, MessageKey, MessageState};
 use crate::pages::Pages;
 use crate::policy::{
-    ContentKind, DeliveryMode, Entry, EntryKind, Permitted, Plaintext, PolicyError, Readable, Reason, Recipient,
+    ContentKind, DeliveryMode, Entry, EntryKind, Permit, Permitted, Plaintext, PolicyError, Readable, Reason, Recipient,
     Subject,
 };
 use crate::record::{Record, key, trailing_u64};
@@ -41,6 +41,17 @@ pub struct PlainOutgoing {
     pub to: PhoneNumber,
     /// The words, with the permit that lets them go.
     pub words: Permitted<Plaintext>,
+}
+
+/// Words that leave now, before they are what somebody takes.
+pub(super) struct Leaving {
+    pub(super) number: u64,
+    pub(super) to: PhoneNumber,
+    pub(super) message: MessageId,
+    pub(super) recipient: Recipient,
+    pub(super) permit: Permit<Readable>,
+    pub(super) carrier_id: CarrierMessageId,
+    pub(super) words: Vec<u8>,
 }
 
 /// Which message the words are.
@@ -89,7 +100,7 @@ impl PlainOutboxRecord {
     }
 }
 
-fn origin_of(conversation: [u8; 16], order: u64) -> PlainOrigin {
+pub(super) fn origin_of(conversation: [u8; 16], order: u64) -> PlainOrigin {
     if conversation == [0; 16] {
         PlainOrigin::Thread { order }
     } else {
@@ -104,7 +115,7 @@ pub(super) fn index_key(number: NumberKey, is_outgoing: bool, id: &CarrierMessag
 
 #[derive(TlsSize, TlsSerialize, TlsDeserializeBytes)]
 pub(super) struct PlainIndexRecord {
-    conversation: [u8; 16],
+    pub(super) conversation: [u8; 16],
     pub(super) order: u64,
 }
 
@@ -142,6 +153,9 @@ impl Engine<'_> {
         let id = CarrierMessageId::from_random(random);
         let index = PlainIndexRecord::of(origin);
         self.tx.put(Table::PlainIndex, &index_key(to, true, &id), &index.to_row())?;
+        if mode == DeliveryMode::Sms {
+            self.expect_report(&id, to, origin)?;
+        }
         let record = PlainOutboxRecord {
             to: *to.as_bytes(),
             conversation: index.conversation,
@@ -167,27 +181,39 @@ impl Engine<'_> {
     /// Those of the store.
     pub fn poll_plain_outbox(&mut self, limit: usize) -> Result<Vec<PlainOutgoing>, AccountError> {
         let Some(setup) = self.carrier_setup()? else { return Ok(Vec::new()) };
+        let asks = setup.profile.has_receipts;
+        let mut due = Vec::new();
+        for leaving in self.poll_words(DeliveryMode::CarrierReadable, limit)? {
+            let Leaving { number, to, message, recipient, permit, carrier_id, words } = leaving;
+            let words = CarrierMessage {
+                to: to.clone(),
+                id: carrier_id,
+                receipts: ReceiptRequest { delivered: asks, failed: asks, displayed: asks },
+                carriage: Carriage::Verbatim { headers: Vec::new(), content_type: TEXT_PLAIN.to_owned(), body: words },
+            };
+            let permitted = Permitted::new(permit, Plaintext::new(message, recipient, words));
+            due.extend(permitted.ok().map(|words| PlainOutgoing { number, to, words }));
+        }
+        Ok(due)
+    }
+
+    /// Words of one mode that leave now. They are noted as handed over, and come once.
+    pub(super) fn poll_words(&mut self, mode: DeliveryMode, limit: usize) -> Result<Vec<Leaving>, AccountError> {
         let (mut due, mut pages) = (Vec::new(), Pages::new(Table::PlainOutbox, &[], PAGE));
         while due.len() < limit
             && let Some(rows) = pages.next(self.tx)?
         {
             for (row_key, row) in rows {
                 let record = PlainOutboxRecord::from_row(Table::PlainOutbox, &row)?;
-                if due.len() < limit && record.due_at_ms <= self.now.0 {
-                    let number = trailing_u64(Table::PlainOutbox, &row_key)?;
-                    due.extend(self.plain_outgoing(number, record, setup.profile.has_receipts)?);
+                if due.len() < limit && record.mode == mode.code() && record.due_at_ms <= self.now.0 {
+                    due.extend(self.leaving(trailing_u64(Table::PlainOutbox, &row_key)?, record)?);
                 }
             }
         }
         Ok(due)
     }
 
-    fn plain_outgoing(
-        &mut self,
-        number: u64,
-        mut record: PlainOutboxRecord,
-        has_receipts: bool,
-    ) -> Result<Option<PlainOutgoing>, AccountError> {
+    fn leaving(&mut self, number: u64, mut record: PlainOutboxRecord) -> Result<Option<Leaving>, AccountError> {
         if record.is_handed_over == 1 {
             self.plain_leaves(number, &record, PlainState::Unconfirmed)?;
             return Ok(None);
@@ -197,16 +223,19 @@ impl Engine<'_> {
             return Ok(None);
         }
         let bad = || BadRow::error(Table::PlainOutbox);
-        let (key, subject, id) = (record.to()?, record.subject()?, MessageId::from_bytes(record.message));
+        let (key, subject, message) = (record.to()?, record.subject()?, MessageId::from_bytes(record.message));
         let to = key.number().ok_or_else(bad)?;
-        let Some(permitted) = self.clear_words(&record, subject, id, &to, has_receipts)? else {
-            self.words_stay(number, &record, subject, id)?;
+        let carrier_id = std::str::from_utf8(record.carrier_id.as_slice()).ok().and_then(CarrierMessageId::parse);
+        let carrier_id = carrier_id.ok_or_else(bad)?;
+        let Some((permit, recipient)) = self.clear_words(&record, subject, message, &to)? else {
+            self.words_stay(number, &record, subject, message)?;
             return Ok(None);
         };
         record.is_handed_over = 1;
         record.due_at_ms = self.now.plus(ANSWER_MS).0;
         self.tx.put(Table::PlainOutbox, &number.to_be_bytes(), &record.to_row())?;
-        Ok(Some(PlainOutgoing { number, to, words: permitted }))
+        let words = record.words.as_slice().to_vec();
+        Ok(Some(Leaving { number, to, message, recipient, permit, carrier_id, words }))
     }
 
     /// Whether words that were polled may still leave. The shell asks right before it hands them over: they may have waited behind others,
@@ -223,7 +252,7 @@ impl Engine<'_> {
         }
         let (subject, id) = (record.subject()?, MessageId::from_bytes(record.message));
         let to = record.to()?.number().ok_or_else(|| BadRow::error(Table::PlainOutbox))?;
-        if self.clear_words(&record, subject, id, &to, false)?.is_some() {
+        if self.clear_words(&record, subject, id, &to)?.is_some() {
             return Ok(true);
         }
         self.words_stay(number, &record, subject, id)?;
@@ -251,15 +280,14 @@ impl Engine<'_> {
         self.plain_leaves(number, record, PlainState::NotAllowed)
     }
 
-    /// Joins words to the permit of their decision; `None` where that decision would not be made again now.
+    /// The permit of the decision that words were queued under, and to whom; `None` where that decision would not be made again now.
     fn clear_words(
         &self,
         record: &PlainOutboxRecord,
         subject: Subject,
         id: MessageId,
         to: &PhoneNumber,
-        has_receipts: bool,
-    ) -> Result<Option<Permitted<Plaintext>>, AccountError> {
+    ) -> Result<Option<(Permit<Readable>, Recipient)>, AccountError> {
         let now = match self.decide_about(subject, ContentKind::Words, Some(id)) {
             Ok(now) => now,
             Err(PolicyError::Store(error)) => return Err(error.into()),
@@ -272,21 +300,7 @@ impl Engine<'_> {
         if !is_same {
             return Ok(None);
         }
-        let Some(permit) = self.permit::<Readable>(id, now.recipient)? else { return Ok(None) };
-        let bad = || BadRow::error(Table::PlainOutbox);
-        let carrier_id = std::str::from_utf8(record.carrier_id.as_slice()).ok().and_then(CarrierMessageId::parse);
-        let words = CarrierMessage {
-            to: to.clone(),
-            id: carrier_id.ok_or_else(bad)?,
-            receipts: ReceiptRequest { delivered: has_receipts, failed: has_receipts, displayed: has_receipts },
-            carriage: Carriage::Verbatim {
-                headers: Vec::new(),
-                content_type: TEXT_PLAIN.to_owned(),
-                body: record.words.as_slice().to_vec(),
-            },
-        };
-        let recipient: Recipient = now.recipient;
-        Ok(Permitted::new(permit, Plaintext::new(id, recipient, words)).ok())
+        Ok(self.permit::<Readable>(id, now.recipient)?.map(|permit| (permit, now.recipient)))
     }
 
     /// When the outbox of readable words has something due next; `None` when it is empty.
@@ -304,8 +318,8 @@ impl Engine<'_> {
         Ok(next)
     }
 
-    /// What a carrier answered to a hand-over of readable words. Where it was not taken for now it is due again; where nobody answered it
-    /// may have arrived, and is not.
+    /// What a carrier answered to a hand-over of readable words. Where it was not taken for now it is due again, unless it is an SMS; where
+    /// nobody answered it may have arrived, and is not.
     ///
     /// # Errors
     /// Those of the store.
@@ -327,6 +341,12 @@ impl Engine<'_> {
                 | SendFailure::Refused { .. }
                 | SendFailure::Unfit,
             ) => PlainState::Failed,
+            // What an SMS costs, and how often it comes, is the user's to decide: what was not taken is not tried again by itself.
+            Err(SendFailure::Busy { .. } | SendFailure::Unauthorized | SendFailure::Unreachable)
+                if record.mode == DeliveryMode::Sms.code() =>
+            {
+                PlainState::Failed
+            }
             Err(SendFailure::Busy { .. } | SendFailure::Unauthorized | SendFailure::Unreachable) => {
                 record.is_handed_over = 0;
                 record.attempts = record.attempts.saturating_add(1);

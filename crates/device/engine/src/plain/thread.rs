@@ -7,10 +7,11 @@ use tls_codec::{TlsByteVecU16, TlsDeserializeBytes, TlsSerialize, TlsSize};
 
 use super::message::{PlainMessage, PlainSender, PlainState};
 use super::outbox::PlainOrigin;
+use super::sms::{SMS_LEN_MAX, sms_len};
 use crate::account::AccountError;
 use crate::capability::NumberKey;
 use crate::context::{Engine, Sequence, Tally, UnixMillis};
-use crate::policy::{ContentKind, PolicyError, StoredDecision, Subject};
+use crate::policy::{ContentKind, DeliveryMode, PolicyError, StoredDecision, Subject};
 use crate::record::{Record, text};
 use crate::store::{BadRow, Order, StoreError, Table, prefix_end};
 
@@ -29,6 +30,9 @@ pub enum PlainError {
     /// There is no thread with this number.
     #[error("there is no thread with this number")]
     UnknownThread,
+    /// There is no such message of this account's.
+    #[error("there is no such message")]
+    UnknownMessage,
     /// The name is over its limit.
     #[error("the name is too long")]
     NameTooLong,
@@ -36,9 +40,9 @@ pub enum PlainError {
     #[error("there is nothing to send")]
     Empty,
     /// The words are more than the carrier takes.
-    #[error("the message is too long: {len} bytes")]
+    #[error("the message is too long: {len}")]
     TooLong {
-        /// Their length in bytes.
+        /// Their length: in bytes, of an SMS in the units of its longest alphabet.
         len: usize,
     },
     /// It was decided not to send it. Hand the decision to [`Engine::note_refusal`], so that it is stored and journalled.
@@ -54,6 +58,7 @@ impl PlainError {
             Self::Store(error) => error.code(),
             Self::Account(error) => error.code(),
             Self::UnknownThread => "thread_unknown",
+            Self::UnknownMessage => "message_unknown",
             Self::NameTooLong => "name_too_long",
             Self::Empty => "message_empty",
             Self::TooLong { .. } => "message_too_long",
@@ -211,9 +216,15 @@ impl Engine<'_> {
         let Some(mode) = decided.decision.mode().filter(|mode| !mode.is_end_to_end()) else {
             return Err(PlainError::Refused(Box::new(StoredDecision { message: None, ..decided })));
         };
-        let limit = self.carrier_setup()?.map_or(TEXT_LEN_MAX, |setup| setup.profile.body_len_max.min(TEXT_LEN_MAX));
-        if words.len() > limit {
-            return Err(PlainError::TooLong { len: words.len() });
+        let (len, limit) = match mode {
+            DeliveryMode::Sms => (sms_len(words), SMS_LEN_MAX),
+            _ => {
+                let setup = self.carrier_setup()?;
+                (words.len(), setup.map_or(TEXT_LEN_MAX, |setup| setup.profile.body_len_max.min(TEXT_LEN_MAX)))
+            }
+        };
+        if len > limit {
+            return Err(PlainError::TooLong { len });
         }
         self.record_decision(decided)?;
         let mut thread = self.opened(thread)?;

@@ -71,11 +71,12 @@ fn read(id: ConsentId, row: &[u8]) -> Result<Consent, StoreError> {
 
 impl Engine<'_> {
     /// The user agrees that messages of a conversation or thread go in a mode that others can read, until `expires_at`. The agreement is
-    /// for its recipient as it is now: another number of the contact is another recipient. It takes the place of an earlier one.
+    /// for its recipient as it is now: another number of the contact is another recipient. It takes the place of an earlier one, so one to
+    /// a mode for which there is no way is refused: it could serve nothing, and would end the one that does.
     ///
     /// # Errors
     /// [`PolicyError::NotReadable`], [`PolicyError::Expiry`], [`PolicyError::UnknownConversation`], [`PolicyError::NoNumber`] for a
-    /// contact without a number.
+    /// contact without a number, [`PolicyError::NoWayForMode`].
     pub fn give_consent(
         &mut self,
         subject: Subject,
@@ -91,6 +92,9 @@ impl Engine<'_> {
         let recipient = self.recipient_of(subject)?;
         if recipient.number.is_none() && mode != DeliveryMode::ServerEncrypted {
             return Err(PolicyError::NoNumber);
+        }
+        if !self.ways(subject, recipient)?.has(mode) {
+            return Err(PolicyError::NoWayForMode { mode });
         }
         let id = ConsentId(self.next(Sequence::Consent)?);
         let by = self.account()?.address.account;
@@ -155,6 +159,21 @@ impl Engine<'_> {
                     self.put_consent(&Consent { withdrawn_at: Some(self.now), ..consent })?;
                 }
                 self.tx.delete(Table::Policy, row_key)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes back what counts of what the user agreed to in one mode, for everybody.
+    pub(crate) fn withdraw_consents_to(&mut self, mode: DeliveryMode) -> Result<(), StoreError> {
+        let mut pages = Pages::new(Table::Policy, &[prefix::NEWEST_CONSENT], PAGE);
+        while let Some(rows) = pages.next(self.tx)? {
+            for (row_key, row) in &rows {
+                let id = ConsentId(Number::from_row(Table::Policy, row)?.0);
+                if let Some(consent) = self.consent(id)?.filter(|it| it.mode == mode && it.withdrawn_at.is_none()) {
+                    self.put_consent(&Consent { withdrawn_at: Some(self.now), ..consent })?;
+                    self.tx.delete(Table::Policy, row_key)?;
+                }
             }
         }
         Ok(())

@@ -87,24 +87,24 @@ pub fn decide(inputs: &Inputs) -> Decision {
 fn end_to_end(inputs: &Inputs) -> Option<(DeliveryMode, Reason)> {
     let ways = inputs.ways;
     let has_relay = ways.has(DeliveryMode::Relayed);
-    if ways.has(DeliveryMode::Native) {
+    if let Some(mode) = inputs.carrier_way() {
+        let (preferred, only) = match mode {
+            DeliveryMode::Brokered => (Reason::BrokeredPreferred, Reason::BrokeredOnly),
+            _ => (Reason::NativePreferred, Reason::NativeOnly),
+        };
         let is_doubtful =
             inputs.observed.native_failures >= NATIVE_FAILURES_MAX || inputs.observed.hint == CarrierHint::NoFrames;
         return Some(match (inputs.preference, has_relay) {
             (RoutePreference::Native, true) if is_doubtful => (DeliveryMode::Relayed, Reason::NativeDoubtful),
-            (RoutePreference::Native, _) => (DeliveryMode::Native, Reason::NativePreferred),
+            (RoutePreference::Native, _) => (mode, preferred),
             (RoutePreference::Relayed, true) => (DeliveryMode::Relayed, Reason::RelayedByDefault),
-            (RoutePreference::Relayed, false) => (DeliveryMode::Native, Reason::NativeOnly),
+            (RoutePreference::Relayed, false) => (mode, only),
         });
     }
-    if has_relay {
-        let reason = match inputs.preference {
-            RoutePreference::Relayed => Reason::RelayedByDefault,
-            RoutePreference::Native => Reason::NativeUnavailable,
-        };
-        return Some((DeliveryMode::Relayed, reason));
-    }
-    ways.has(DeliveryMode::Brokered).then_some((DeliveryMode::Brokered, Reason::BrokeredOnly))
+    has_relay.then_some(match inputs.preference {
+        RoutePreference::Relayed => (DeliveryMode::Relayed, Reason::RelayedByDefault),
+        RoutePreference::Native => (DeliveryMode::Relayed, Reason::NativeUnavailable),
+    })
 }
 
 #[cfg(test)]

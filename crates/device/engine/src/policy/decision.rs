@@ -312,6 +312,21 @@ pub struct Inputs {
 }
 
 impl Inputs {
+    /// The mode in which ciphertext goes by the carrier; `None` where there is no such way.
+    #[must_use]
+    pub fn carrier_way(&self) -> Option<DeliveryMode> {
+        [DeliveryMode::Native, DeliveryMode::Brokered].into_iter().find(|mode| self.ways.has(*mode))
+    }
+
+    /// The mode that the user would have, had nothing stood against it. By the carrier is *brokered* where that is how it goes by the carrier.
+    #[must_use]
+    pub fn wanted(&self) -> DeliveryMode {
+        match self.preference {
+            RoutePreference::Relayed => DeliveryMode::Relayed,
+            RoutePreference::Native => self.carrier_way().unwrap_or(DeliveryMode::Native),
+        }
+    }
+
     /// The consent that serves a mode now.
     #[must_use]
     pub fn consent_to(&self, mode: DeliveryMode) -> Option<ConsentId> {

@@ -49,7 +49,7 @@ impl Engine<'_> {
             kind: EntryKind::Downgrade,
             subject,
             message: Some(notice),
-            wanted: inputs.preference.mode(),
+            wanted: inputs.wanted(),
             taken: Some(mode),
             reason: Reason::DowngradeAcknowledged,
             consent: inputs.consent_to(mode),
@@ -152,6 +152,7 @@ impl Engine<'_> {
         }
         self.withdraw_attestations()?;
         self.withdraw_consents(None)?;
+        self.forget_every_announcement()?;
         Ok(())
     }
 
@@ -165,6 +166,9 @@ impl Engine<'_> {
         match body {
             Body::DeliveryNotice(notice) => {
                 let by = sender.account;
+                if let Some(mode) = DeliveryMode::from_code(notice.mode) {
+                    self.note_announced(conversation, by, mode)?;
+                }
                 match DeliveryMode::from_code(notice.mode) {
                     // Whoever says so inside a session reads there: ours ends too, or the app would show an end that is none.
                     Some(mode) if mode.is_end_to_end() => {

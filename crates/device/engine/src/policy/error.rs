@@ -1,5 +1,6 @@
 //! Why something about policy was not done.
 
+use super::mode::DeliveryMode;
 use crate::account::AccountError;
 use crate::send::SendError;
 use crate::store::StoreError;
@@ -19,6 +20,12 @@ pub enum PolicyError {
     /// Nobody has a number for the contact, so nothing can be sent to one.
     #[error("the contact has no phone number here")]
     NoNumber,
+    /// There is no way from this device to the recipient in that mode, so an agreement to it would serve nothing.
+    #[error("there is no way to send in the mode {}", .mode.as_str())]
+    NoWayForMode {
+        /// The mode.
+        mode: DeliveryMode,
+    },
     /// The mode is end to end: it needs no consent.
     #[error("this mode needs no consent")]
     NotReadable,
@@ -57,6 +64,7 @@ impl PolicyError {
             Self::Account(error) => error.code(),
             Self::UnknownConversation => "conversation_unknown",
             Self::NoNumber => "contact_without_number",
+            Self::NoWayForMode { .. } => "mode_without_way",
             Self::NotReadable => "consent_not_needed",
             Self::Expiry => "expiry_out_of_range",
             Self::UnknownConsent => "consent_unknown",

@@ -79,6 +79,7 @@ impl Engine<'_> {
     pub(crate) fn recipient_of(&self, subject: Subject) -> Result<Recipient, PolicyError> {
         match subject {
             Subject::Number(number) => Ok(Recipient { account: None, number: Some(number) }),
+            Subject::Server => Err(PolicyError::UnknownConversation),
             Subject::Conversation(id) => {
                 let own = self.account()?.address.account;
                 Ok(self.recipient_in(own, id)?.ok_or(PolicyError::UnknownConversation)?)
@@ -128,36 +129,48 @@ impl Engine<'_> {
 
     /// The modes for which there is a way from here to the recipient. An account always has the relay: that it does not answer, or refuses,
     /// is a failure to send and no reason to send otherwise.
-    fn ways(&self, subject: Subject, recipient: Recipient) -> Result<Ways, StoreError> {
+    pub(super) fn ways(&self, subject: Subject, recipient: Recipient) -> Result<Ways, StoreError> {
         let mut ways = Ways::NONE;
         if recipient.account.is_some() {
             ways = ways.with(DeliveryMode::Relayed);
+        }
+        if let Some(account) = recipient.account
+            && self.has_retained_way(account)?
+        {
+            ways = ways.with(DeliveryMode::ServerEncrypted);
+        }
+        if recipient.number.is_some() && self.has_sms_way()? {
+            ways = ways.with(DeliveryMode::Sms);
         }
         if recipient.number.is_none() || self.carrier_setup()?.is_none() {
             return Ok(ways);
         }
         ways = ways.with(DeliveryMode::CarrierReadable);
         if let (Some(account), Subject::Conversation(id)) = (recipient.account, subject)
-            && self.has_native_way(account, id)?
+            && let Some(mode) = self.carrier_mode(account, id)?
         {
-            ways = ways.with(DeliveryMode::Native);
+            ways = ways.with(mode);
         }
         Ok(ways)
     }
 
-    /// Whether some device of the recipient takes frames at the contact's number.
-    fn has_native_way(&self, account: AccountId, id: ConversationId) -> Result<bool, StoreError> {
+    /// In which mode frames go to the devices of the recipient that take them at the contact's number; `None` where none does. Where some
+    /// are reached through a broker and others are not, the message is said to pass one.
+    fn carrier_mode(&self, account: AccountId, id: ConversationId) -> Result<Option<DeliveryMode>, StoreError> {
         let (Some(conversation), Some(key_set)) = (self.conversation(id)?, self.key_set(account)?) else {
-            return Ok(false);
+            return Ok(None);
         };
+        let mut mode = None;
         for participant in conversation.participants.iter().filter(|participant| participant.account == account) {
             for device in devices_in_scope(participant, &key_set) {
-                if self.native_way(device)?.is_some() {
-                    return Ok(true);
+                match self.carrier_way(device)?.map(|way| way.mode) {
+                    Some(DeliveryMode::Brokered) => return Ok(Some(DeliveryMode::Brokered)),
+                    Some(other) => mode = Some(other),
+                    None => {}
                 }
             }
         }
-        Ok(false)
+        Ok(mode)
     }
 
     /// Why a message would go the way it would go now. Nothing is sent, stored or journalled.
@@ -193,7 +206,7 @@ impl Engine<'_> {
             subject,
             recipient: inputs.recipient,
             message,
-            wanted: inputs.preference.mode(),
+            wanted: inputs.wanted(),
         })
     }
 

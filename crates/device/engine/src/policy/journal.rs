@@ -1,9 +1,9 @@
-//! The journal: every fallback, downgrade and refusal, for the account's owner and for an operator to review.
+//! The journal: every fallback, downgrade and refusal, and every change of a server's key, for the account's owner and for an operator to review.
 //!
 //! **Append-only.** Entries are added by [`Engine::append_to_journal`] and by nothing else; no call changes or deletes one, not even the
 //! one that empties the store for another account. Each row ends in a hash over it and the hash before, so that a gap or an edit made
-//! outside shows ([`Engine::check_journal`]). Only what this device's user sends adds entries; nothing that a peer or a carrier does can
-//! fill it by itself.
+//! outside shows ([`Engine::check_journal`]). Only what this device's user sends adds entries, and its own server's key; nothing that a peer or a
+//! carrier does can fill it by itself.
 //!
 //! **No content.** An entry has ids, modes, a reason and times; what it leaves out is who and what. The summary for an operator leaves the
 //! ids out as well.
@@ -36,11 +36,13 @@ pub enum EntryKind {
     Refusal,
     /// A conversation that went without end-to-end encryption has it again.
     Restoration,
+    /// The server to whose key readable messages are sealed has another key, or none.
+    KeyChange,
 }
 
 impl EntryKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Fallback, Self::Downgrade, Self::Refusal, Self::Restoration];
+    pub const ALL: [Self; 5] = [Self::Fallback, Self::Downgrade, Self::Refusal, Self::Restoration, Self::KeyChange];
 
     /// The stable name.
     #[must_use]
@@ -50,6 +52,7 @@ impl EntryKind {
             Self::Downgrade => "downgrade",
             Self::Refusal => "refusal",
             Self::Restoration => "restoration",
+            Self::KeyChange => "key_change",
         }
     }
 
@@ -59,6 +62,7 @@ impl EntryKind {
             Self::Downgrade => 2,
             Self::Refusal => 3,
             Self::Restoration => 4,
+            Self::KeyChange => 5,
         }
     }
 }
@@ -126,7 +130,7 @@ pub struct JournalSummary {
 /// One count of a summary.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct JournalSummaryRow {
-    /// Fallback, downgrade, refusal or restoration.
+    /// Fallback, downgrade, refusal, restoration or change of key.
     pub kind: &'static str,
     /// The mode that was wanted.
     pub wanted: &'static str,

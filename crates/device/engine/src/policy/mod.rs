@@ -46,7 +46,10 @@ pub(crate) use gather::content_kind;
 pub(crate) use journal::Entry;
 pub use journal::{EntryKind, JOURNAL_PAGE_MAX, JournalEntry, JournalSummary, JournalSummaryRow};
 pub use mode::{DeliveryMode, FallbackPolicy, Reader, RoutePreference};
-pub use permit::{Ciphertext, Class, Cleared, EndToEnd, Permit, PermitMismatch, Permitted, Plaintext, Readable};
+pub use permit::{
+    Ciphertext, Class, Cleared, EndToEnd, Permit, PermitMismatch, Permitted, Plaintext, Readable, ServerSealed,
+    ShortMessage, SmsWords,
+};
 pub use reason::Reason;
 pub use record::{DECISIONS_MAX, StoredDecision, Subject};
 pub use settings::{ATTESTATION_MS_MAX, PolicyScope};

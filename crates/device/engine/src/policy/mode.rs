@@ -46,6 +46,15 @@ impl DeliveryMode {
         }
     }
 
+    /// Whether ciphertext goes by a carrier, through a broker or not.
+    #[must_use]
+    pub const fn is_by_carrier(self) -> bool {
+        match self {
+            Self::Native | Self::Brokered => true,
+            Self::Relayed | Self::ServerEncrypted | Self::CarrierReadable | Self::Sms => false,
+        }
+    }
+
     /// Who can read what goes in this mode.
     #[must_use]
     pub const fn readers(self) -> &'static [Reader] {
@@ -167,7 +176,8 @@ pub enum RoutePreference {
     /// The relay: it does not learn the sender.
     #[default]
     Relayed,
-    /// The carrier: no server of ours is needed, and the carrier learns both numbers.
+    /// The carrier: no relay is needed, and the carrier learns both numbers. Where either side is there through a broker, the broker
+    /// learns them too, and the mode is *brokered*.
     Native,
 }
 

@@ -23,6 +23,26 @@
 //! }
 //! ```
 //!
+//! Frames under a permit for readable words are a type error as well, whatever mode those go in:
+//!
+//! ```compile_fail,E0308
+//! use rcseal_engine::policy::{Permit, Permitted, Readable, Ciphertext};
+//!
+//! fn swap(permit: Permit<Readable>, frames: Ciphertext) {
+//!     let _ = Permitted::new(permit, frames);
+//! }
+//! ```
+//!
+//! and so is an SMS under a permit that is end to end:
+//!
+//! ```compile_fail,E0308
+//! use rcseal_engine::policy::{EndToEnd, Permit, Permitted, ShortMessage};
+//!
+//! fn text(permit: Permit<EndToEnd>, words: ShortMessage) {
+//!     let _ = Permitted::new(permit, words);
+//! }
+//! ```
+//!
 //! Nobody outside makes a permit, or makes two of one:
 //!
 //! ```compile_fail,E0451
@@ -56,6 +76,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use rcseal_rcs::number::PhoneNumber;
 use rcseal_rcs::transport::{Carriage, CarrierMessage};
 use rcseal_wire::id::MessageId;
 
@@ -95,6 +116,8 @@ mod private {
     impl Sealed for super::Readable {}
     impl Sealed for super::Ciphertext {}
     impl Sealed for super::Plaintext {}
+    impl Sealed for super::ShortMessage {}
+    impl Sealed for super::ServerSealed {}
 }
 
 /// The leave of one stored decision to hand one message to a carrier, once.
@@ -153,8 +176,11 @@ pub trait Cleared: private::Sealed {
     /// Whether a hand-over to a carrier is what the mode stands for.
     fn is_for(mode: DeliveryMode) -> bool;
 
-    /// What the carrier gets.
-    fn into_messages(self) -> Vec<CarrierMessage>;
+    /// What whoever it is handed to gets.
+    type Released;
+
+    /// That.
+    fn into_released(self) -> Self::Released;
 }
 
 /// A sealed envelope in frames, for a carrier.
@@ -187,7 +213,9 @@ impl Cleared for Ciphertext {
         matches!(mode, DeliveryMode::Native | DeliveryMode::Brokered)
     }
 
-    fn into_messages(self) -> Vec<CarrierMessage> {
+    type Released = Vec<CarrierMessage>;
+
+    fn into_released(self) -> Vec<CarrierMessage> {
         self.frames
     }
 }
@@ -217,11 +245,73 @@ impl Cleared for Plaintext {
     }
 
     fn is_for(mode: DeliveryMode) -> bool {
-        matches!(mode, DeliveryMode::CarrierReadable | DeliveryMode::Sms)
+        mode == DeliveryMode::CarrierReadable
     }
 
-    fn into_messages(self) -> Vec<CarrierMessage> {
+    type Released = Vec<CarrierMessage>;
+
+    fn into_released(self) -> Vec<CarrierMessage> {
         vec![self.words]
+    }
+}
+
+/// Words for the short message service, as the shell hands them over.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SmsWords {
+    /// To whom.
+    pub to: PhoneNumber,
+    /// What a report names. It does not leave this device.
+    pub id: [u8; 16],
+    /// What it says.
+    pub text: String,
+}
+
+/// Without number and words.
+impl fmt::Debug for SmsWords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SmsWords").field("len", &self.text.len()).finish_non_exhaustive()
+    }
+}
+
+/// A message in plain words, for the short message service. It has a type of its own, so that words that were agreed to go to carriers as
+/// RCS messages are not sent as an SMS, nor the other way round.
+pub struct ShortMessage {
+    message: MessageId,
+    recipient: Recipient,
+    words: SmsWords,
+}
+
+impl ShortMessage {
+    pub(crate) const fn new(message: MessageId, recipient: Recipient, words: SmsWords) -> Self {
+        Self { message, recipient, words }
+    }
+}
+
+impl Cleared for ShortMessage {
+    type Class = Readable;
+
+    fn message(&self) -> MessageId {
+        self.message
+    }
+
+    fn recipient(&self) -> Recipient {
+        self.recipient
+    }
+
+    fn is_for(mode: DeliveryMode) -> bool {
+        mode == DeliveryMode::Sms
+    }
+
+    type Released = SmsWords;
+
+    fn into_released(self) -> SmsWords {
+        self.words
+    }
+}
+
+impl fmt::Debug for ShortMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShortMessage").field("message", &self.message).finish_non_exhaustive()
     }
 }
 
@@ -238,6 +328,51 @@ impl fmt::Debug for Ciphertext {
             .field("message", &self.message)
             .field("frames", &self.frames.len())
             .finish_non_exhaustive()
+    }
+}
+
+/// Words that are sealed to the key of a server, whose operator can read them.
+pub struct ServerSealed {
+    message: MessageId,
+    recipient: Recipient,
+    submission: crate::retained::Submission,
+}
+
+impl ServerSealed {
+    pub(crate) const fn new(
+        message: MessageId,
+        recipient: Recipient,
+        submission: crate::retained::Submission,
+    ) -> Self {
+        Self { message, recipient, submission }
+    }
+}
+
+impl Cleared for ServerSealed {
+    type Class = Readable;
+
+    fn message(&self) -> MessageId {
+        self.message
+    }
+
+    fn recipient(&self) -> Recipient {
+        self.recipient
+    }
+
+    fn is_for(mode: DeliveryMode) -> bool {
+        mode == DeliveryMode::ServerEncrypted
+    }
+
+    type Released = crate::retained::Submission;
+
+    fn into_released(self) -> crate::retained::Submission {
+        self.submission
+    }
+}
+
+impl fmt::Debug for ServerSealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerSealed").field("message", &self.message).finish_non_exhaustive()
     }
 }
 
@@ -283,10 +418,10 @@ impl<T: Cleared> Permitted<T> {
         self.permit.decision()
     }
 
-    /// Uses the permit up: what the carrier gets.
+    /// Uses the permit up: what whoever it is handed to gets.
     #[must_use]
-    pub fn release(self) -> Vec<CarrierMessage> {
-        self.value.into_messages()
+    pub fn release(self) -> T::Released {
+        self.value.into_released()
     }
 }
 

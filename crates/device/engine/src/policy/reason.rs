@@ -51,6 +51,8 @@ reasons! {
     NativeOnly = 5, "native_only", "Sent end-to-end encrypted through the phone network, the only way there is.";
     /// The only end-to-end way there is leads through a broker.
     BrokeredOnly = 6, "brokered_only", "Sent end-to-end encrypted through a broker that cannot read it.";
+    /// By the carrier, as the user prefers, and through a broker on one side or both.
+    BrokeredPreferred = 7, "brokered_preferred", "Sent end-to-end encrypted through the phone network and a broker that cannot read it, as you prefer.";
     /// The recipient is known to have no end-to-end encryption, and the user agreed.
     DowngradeAgreed = 20, "downgrade_agreed", "Not end-to-end encrypted: the recipient has no encryption, and you agreed to send it so.";
     /// The recipient is known to be capable, and the user acknowledged that this conversation goes without.
@@ -71,6 +73,12 @@ reasons! {
     ContentUnfit = 46, "content_unfit", "Not sent: only plain text can be sent without encryption.";
     /// What was allowed when the message was written is not allowed any more.
     NoLongerAllowed = 47, "no_longer_allowed", "Not sent: what you agreed to has ended before the message could leave.";
+    /// The server's key is gone: nothing can be sealed to it.
+    ServerKeyGone = 48, "server_key_destroyed", "Not sent: the server's key that it was to be sealed to does not exist any more.";
+    /// The server's key is kept in another region than this account's.
+    RegionMismatch = 49, "region_mismatch", "Not sent: the server keeps its key in another region than it said.";
+    /// The server has no such class of retention.
+    RetentionUnknown = 50, "retention_unknown", "Not sent: the server does not keep messages for the time that you chose.";
     /// The carrier did not confirm in time; the same ciphertext goes over the relay.
     CarrierUnconfirmed = 60, "carrier_unconfirmed", "Sent over a relay as well, still end-to-end encrypted, because the phone network did not confirm in time.";
     /// The carrier refused it; the same ciphertext goes over the relay.
@@ -83,6 +91,10 @@ reasons! {
     DeviceNotOnCarrier = 64, "device_not_on_carrier", "Sent end-to-end encrypted, to one of the devices over a relay.";
     /// The conversation is end to end again.
     Restored = 80, "restored", "This conversation is end-to-end encrypted again.";
+    /// The server to whose key readable messages are sealed has another one, of the same tenant and region; or the user accepted it.
+    ServerKeyChanged = 81, "server_key_changed", "The server that you let read messages has another key.";
+    /// The server offers a key of another tenant or region.
+    ServerKeyHeld = 82, "server_key_held", "The server offers a key of another tenant or region; nothing is sealed to it unless you accept it.";
 }
 
 impl Reason {
@@ -96,7 +108,8 @@ impl Reason {
             | Self::NativeUnavailable
             | Self::NativeDoubtful
             | Self::NativeOnly
-            | Self::BrokeredOnly => "3: an end-to-end way is taken where there is one",
+            | Self::BrokeredOnly
+            | Self::BrokeredPreferred => "3: an end-to-end way is taken where there is one",
             Self::PolicyBlocks => "4: policy block",
             Self::KnownCapable => "5: a peer known to be capable is sent nothing less",
             Self::CapabilityUnknown => "6: unknown means verify",
@@ -110,6 +123,11 @@ impl Reason {
             | Self::CarrierUnfit
             | Self::CarrierGone
             | Self::DeviceNotOnCarrier
+            | Self::ServerKeyGone
+            | Self::RegionMismatch
+            | Self::RetentionUnknown
+            | Self::ServerKeyChanged
+            | Self::ServerKeyHeld
             | Self::Restored => "after the decision",
         }
     }

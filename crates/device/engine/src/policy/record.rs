@@ -19,13 +19,16 @@ use crate::store::{BadRow, Order, StoreError, Table};
 /// Decisions that are kept: years of a busy user's messages, in some megabytes.
 pub const DECISIONS_MAX: u64 = 100_000;
 
-/// What a decision is about: a conversation with an account, or a thread with a number that has none.
+/// What a decision is about: a conversation with an account, or a thread with a number that has none. An entry of the journal can be about
+/// the account's server as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Subject {
     /// A conversation.
     Conversation(ConversationId),
     /// A thread.
     Number(NumberKey),
+    /// The account's server, whose key changed. Nothing is sent to it, and nothing is decided about it.
+    Server,
 }
 
 impl Subject {
@@ -33,6 +36,7 @@ impl Subject {
         let (kind, id) = match self {
             Self::Conversation(id) => (1, *id.as_bytes()),
             Self::Number(number) => (2, *number.as_bytes()),
+            Self::Server => (3, [0; 16]),
         };
         let mut bytes = [kind; 17];
         bytes[1..].copy_from_slice(&id);
@@ -45,6 +49,7 @@ impl Subject {
         match kind {
             1 => Some(Self::Conversation(ConversationId::from_bytes(id))),
             2 => NumberKey::from_bytes(id).map(Self::Number),
+            3 => Some(Self::Server),
             _ => None,
         }
     }

@@ -55,7 +55,9 @@ impl Undecryptable {
             | Self::NotParticipant
             | Self::Replayed
             | Self::Reflected
-            | Self::TooManyParked => false,
+            | Self::TooManyParked
+            | Self::NotEnrolled
+            | Self::NoRoom => false,
         }
     }
 }

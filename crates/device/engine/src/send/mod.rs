@@ -19,10 +19,11 @@ use rcseal_wire::envelope::Hello;
 use rcseal_wire::id::{AccountId, ConversationId, DeviceAddress, DeviceNumber, MessageId};
 
 use crate::account::{Account, AccountError};
+use crate::carrier::CarrierKind;
 use crate::context::{Engine, UnixMillis};
 use crate::conversation::{devices_in_scope, direct, direct_conversation_id};
 use crate::message::{DeliveryState, EncryptionStatus, Message, MessageKey, MessageState};
-use crate::plain::PlainOrigin;
+use crate::plain::{PlainOrigin, SMS_LEN_MAX, sms_len};
 use crate::policy::{DeliveryMode, StoredDecision, Subject, content_kind};
 use crate::renewal::Cause;
 use crate::seal::seal_first;
@@ -96,13 +97,16 @@ impl Engine<'_> {
             return Err(SendError::Refused(Box::new(StoredDecision { message: None, ..decided })));
         };
         self.record_decision(decided)?;
-        if let (DeliveryMode::Native, Some(number)) = (decided.wanted, decided.recipient.number) {
+        // A broker answers no questions about numbers.
+        if let (DeliveryMode::Native, Some(number)) = (decided.wanted, decided.recipient.number)
+            && self.carrier_setup()?.is_none_or(|setup| setup.kind == CarrierKind::Own)
+        {
             self.want_capabilities(number)?;
         }
         Ok(mode)
     }
 
-    /// Words of a conversation that the user downgraded: they go to the contact's number, and to no session.
+    /// Words of a conversation that the user downgraded: they go to the contact's number or to the server, and to no session.
     fn send_readable(
         &mut self,
         message: MessageKey,
@@ -110,7 +114,14 @@ impl Engine<'_> {
         mode: DeliveryMode,
         words: &str,
     ) -> Result<(), SendError> {
+        if mode == DeliveryMode::Sms && sms_len(words) > SMS_LEN_MAX {
+            return Err(SendError::TooLong { len: sms_len(words) });
+        }
         let recipient = self.recipient_of(Subject::Conversation(message.conversation))?;
+        if mode == DeliveryMode::ServerEncrypted {
+            let account = recipient.account.ok_or(SendError::UnknownConversation)?;
+            return Ok(self.queue_retained(account, message, id, words)?);
+        }
         let number = recipient.number.ok_or(SendError::UnknownConversation)?;
         Ok(self.queue_plain(number, PlainOrigin::Conversation(message), id, mode, words)?)
     }
@@ -372,6 +383,9 @@ pub(crate) const fn is_shown(body: &Body) -> bool {
         | Body::ResendRequest { .. }
         | Body::Capabilities(_)
         | Body::EnvelopeReference(_)
+        | Body::NumberSeen(_)
+        | Body::ContinueCase { .. }
+        | Body::CaseState(_)
         | Body::Ignored => false,
     }
 }

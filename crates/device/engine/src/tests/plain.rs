@@ -69,9 +69,14 @@ fn words_to_a_number_take_policy_evidence_and_consent_one_after_the_other() {
     policy(&mut ada, FallbackPolicy::Downgrade);
     assert_eq!(refusal(send(&mut ada).unwrap_err()), (Reason::ConsentMissing, ConsentState::Needed));
     let subject = Subject::Number((&number(SHOP)).into());
+    ada.with(now, |engine| engine.set_sms_way(true)).unwrap();
     ada.with(now, |engine| engine.give_consent(subject, DeliveryMode::Sms, until)).unwrap();
+    ada.with(now, |engine| engine.set_sms_way(false)).unwrap();
     assert_eq!(refusal(send(&mut ada).unwrap_err()), (Reason::ConsentMissing, ConsentState::Needed));
     ada.with(now, |engine| engine.give_consent(subject, PLAIN, until)).unwrap();
+    // A consent that could serve nothing ends none that does.
+    let without_way = ada.with(now, |engine| engine.give_consent(subject, DeliveryMode::Sms, until)).unwrap_err();
+    assert!(matches!(without_way, PolicyError::NoWayForMode { mode: DeliveryMode::Sms }), "{without_way:?}");
     send(&mut ada).unwrap();
     let sent = &thread(&mut ada, SHOP)[0];
     assert_eq!((sent.state, sent.mode, sent.sender), (PlainState::Queued, PLAIN, PlainSender::Own));

@@ -6,6 +6,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use rcseal_credential::UnverifiedKeySet;
 use rcseal_rcs::transport::CarrierMessage;
+use rcseal_wire::api::retained::ServerKey;
 use rcseal_wire::api::{BundlesResponse, DeviceBundle, DeviceUpload};
 use rcseal_wire::content::Body;
 use rcseal_wire::frame::SubmitStatus;
@@ -21,6 +22,7 @@ use crate::inbox::Disposition;
 use crate::message::MessageView;
 use crate::need::{Need, NeedKind};
 use crate::outbox::Via;
+use crate::retained::ServerKeyFault;
 use crate::store::memory::MemoryStore;
 use crate::{Engine, UnixMillis};
 
@@ -49,6 +51,8 @@ pub(super) struct World {
     pub(super) takes_no_blobs: bool,
     /// The server cannot be reached by whoever fetches.
     pub(super) serves_no_blobs: bool,
+    /// The key of the server that may read messages.
+    pub(super) server_key: Option<ServerKey>,
 }
 
 /// One device.
@@ -191,6 +195,13 @@ impl World {
                     self.vetoes += 1;
                     phone.with(self.now, |engine| engine.handle_reset_vetoed()).unwrap();
                 }
+                // A server that has none.
+                Need::FetchServerKey => match self.server_key.clone() {
+                    Some(key) => {
+                        phone.with(self.now, |engine| engine.handle_server_key(key)).unwrap();
+                    }
+                    None => phone.with(self.now, |engine| engine.handle_server_key_fault(ServerKeyFault::Gone)).unwrap(),
+                },
                 // A carrier that answers nothing.
                 Need::QueryCapabilities { number } => {
                     phone.with(self.now, |engine| engine.handle_carrier_capabilities_failed(&number)).unwrap();

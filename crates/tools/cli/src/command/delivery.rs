@@ -1,14 +1,19 @@
 //! `rcseal policy …`: how messages go, by whose leave, and what became of that.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rcseal_client::client::Client;
 use rcseal_engine::UnixMillis;
+use rcseal_engine::capability::NumberKey;
+use rcseal_engine::conversation::direct_conversation_id;
+use rcseal_engine::plain::ThreadView;
 use rcseal_engine::policy::{
     Choice, Consent, ConsentId, ConsentState, Decision, DeliveryMode, Explanation, FallbackPolicy, JOURNAL_PAGE_MAX,
-    JournalEntry, PolicyScope, Reader, RoutePreference, StoredDecision, Subject,
+    JournalEntry, PolicyScope, Reader, Recipient, RoutePreference, StoredDecision, Subject,
 };
 use rcseal_rcs::number::PhoneNumber;
+use rcseal_wire::id::{AccountId, ConversationId};
 use serde_json::{Value, json};
 
 use crate::args::{AbsenceCommand, ConsentCommand, Fallback, PolicyCommand, ReadableMode, Route};
@@ -95,8 +100,9 @@ pub(crate) async fn run(command: PolicyCommand, profile: &Profile, output: Outpu
             Ok(())
         }
         PolicyCommand::Decisions { limit } => {
+            let names = Names::of(&client).await?;
             for stored in client.decisions(None, usize::from(limit)).await? {
-                output.result(|| stored_json(&stored), || stored_text(&stored));
+                output.result(|| stored_json(&stored), || stored_text(&stored, &names));
             }
             Ok(())
         }
@@ -241,13 +247,57 @@ fn subject_json(subject: Subject) -> Value {
     match subject {
         Subject::Conversation(id) => json!({ "conversation": id.to_string() }),
         Subject::Number(number) => json!({ "number": number.text() }),
+        Subject::Server => json!({ "server": true }),
     }
 }
 
-fn subject_text(subject: Subject) -> String {
-    match subject {
-        Subject::Conversation(id) => format!("conversation {id}"),
-        Subject::Number(number) => number.text().to_owned(),
+/// What the user calls contacts and threads: ids are for machines.
+struct Names {
+    conversations: BTreeMap<ConversationId, String>,
+    accounts: BTreeMap<AccountId, String>,
+    threads: BTreeMap<NumberKey, String>,
+}
+
+impl Names {
+    async fn of(client: &Client) -> Result<Self, CliError> {
+        let own = device::account(client).await?.address.account;
+        let (mut conversations, mut accounts) = (BTreeMap::new(), BTreeMap::new());
+        for contact in client.contacts().await? {
+            conversations.insert(direct_conversation_id(own, contact.account), device::name_of(&contact));
+            accounts.insert(contact.account, device::name_of(&contact));
+        }
+        let named = |thread: ThreadView| {
+            let whom = Whom::Number { number: thread.number.clone(), name: thread.name };
+            (NumberKey::of(&thread.number), whom.name())
+        };
+        let threads = client.threads().await?.into_iter().map(named).collect();
+        Ok(Self { conversations, accounts, threads })
+    }
+
+    /// Whom a decision was about. Of a contact that was removed there is only the conversation's id.
+    fn subject(&self, subject: Subject) -> String {
+        match subject {
+            Subject::Conversation(id) => {
+                self.conversations.get(&id).cloned().unwrap_or_else(|| format!("conversation {id}"))
+            }
+            Subject::Number(number) => self.number(number),
+            Subject::Server => "the server's key".to_owned(),
+        }
+    }
+
+    fn number(&self, number: NumberKey) -> String {
+        self.threads.get(&number).cloned().unwrap_or_else(|| number.text().to_owned())
+    }
+
+    /// For whom a consent is.
+    fn recipient(&self, recipient: Recipient) -> String {
+        let account = |account| self.accounts.get(&account).cloned().unwrap_or_else(|| account.to_string());
+        match (recipient.account.map(account), recipient.number) {
+            (Some(name), Some(number)) => format!("{name} at {}", number.text()),
+            (Some(name), None) => name,
+            (None, Some(number)) => self.number(number),
+            (None, None) => "nobody".to_owned(),
+        }
     }
 }
 
@@ -261,14 +311,14 @@ fn stored_json(stored: &StoredDecision) -> Value {
     json
 }
 
-fn stored_text(stored: &StoredDecision) -> String {
+fn stored_text(stored: &StoredDecision, names: &Names) -> String {
     format!(
         "{:>6}  {}  {}  {}  {}",
         stored.decision.number,
         moment(stored.at.0),
         stored.decision.mode().map_or("refused", DeliveryMode::as_str),
         stored.decision.reason.code(),
-        subject_text(stored.subject)
+        names.subject(stored.subject)
     )
 }
 
@@ -302,8 +352,9 @@ async fn consent(client: &Client, command: ConsentCommand, output: Output) -> Re
             );
         }
         ConsentCommand::List => {
+            let names = Names::of(client).await?;
             for consent in client.consents().await? {
-                output.result(|| consent_json(&consent), || consent_text(&consent));
+                output.result(|| consent_json(&consent), || consent_text(&consent, &names));
             }
         }
     }
@@ -322,15 +373,12 @@ fn consent_json(consent: &Consent) -> Value {
     })
 }
 
-fn consent_text(consent: &Consent) -> String {
-    let number = consent.recipient.number.map(|number| number.text().to_owned());
-    let account = consent.recipient.account.map(|account| account.to_string());
-    let whom: Vec<_> = account.into_iter().chain(number).collect();
+fn consent_text(consent: &Consent, names: &Names) -> String {
     let end = match consent.withdrawn_at {
         Some(at) => format!("withdrawn {}", moment(at.0)),
         None => format!("until {}", moment(consent.expires_at.0)),
     };
-    format!("{:>6}  {}  {}  {end}", consent.id.0, consent.mode.as_str(), whom.join(" "))
+    format!("{:>6}  {}  {}  {end}", consent.id.0, consent.mode.as_str(), names.recipient(consent.recipient))
 }
 
 async fn acknowledge(client: &Client, wanted: &str, mode: DeliveryMode, output: Output) -> Result<(), CliError> {
@@ -386,12 +434,13 @@ async fn absence(client: &Client, command: AbsenceCommand, output: Output) -> Re
 // ---- what became of it
 
 async fn journal(client: &Client, mut after: u64, output: Output) -> Result<(), CliError> {
+    let names = Names::of(client).await?;
     loop {
         let entries = client.journal(after, JOURNAL_PAGE_MAX).await?;
         let Some(last) = entries.last() else { return Ok(()) };
         after = last.number;
         for entry in &entries {
-            output.result(|| entry_json(entry), || entry_text(entry));
+            output.result(|| entry_json(entry), || entry_text(entry, &names));
         }
     }
 }
@@ -413,7 +462,7 @@ fn entry_json(entry: &JournalEntry) -> Value {
     })
 }
 
-fn entry_text(entry: &JournalEntry) -> String {
+fn entry_text(entry: &JournalEntry, names: &Names) -> String {
     format!(
         "{:>6}  {}  {}  {} → {}  {}  {}",
         entry.number,
@@ -422,6 +471,6 @@ fn entry_text(entry: &JournalEntry) -> String {
         entry.wanted.as_str(),
         entry.taken.map_or("not sent", DeliveryMode::as_str),
         entry.reason.code(),
-        subject_text(entry.subject)
+        names.subject(entry.subject)
     )
 }

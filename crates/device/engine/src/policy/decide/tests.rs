@@ -285,6 +285,106 @@ fn any_inputs() -> impl Strategy<Value = Inputs> {
     })
 }
 
+/// Inputs in which nothing is sound by construction: every mode may be consented to and acknowledged, at any time, for anybody.
+fn wild_inputs() -> impl Strategy<Value = Inputs> {
+    let mode = || prop::sample::select(DeliveryMode::ALL.to_vec());
+    let time = || prop::sample::select(vec![BEFORE, NOW, LATER, UnixMillis(0), UnixMillis(u64::MAX)]);
+    let who = || {
+        (prop::option::of(1_u8..4), prop::option::of(1_u8..4)).prop_map(|(account, place)| Recipient {
+            account: account.map(|byte| AccountId::from_bytes([byte; 16])),
+            number: place.map(number),
+        })
+    };
+    let consent = (1_u8..3, who(), mode(), time(), time(), prop::option::of(time())).prop_map(
+        |(by, recipient, mode, given_at, expires_at, withdrawn_at)| Consent {
+            id: ConsentId(7),
+            by: AccountId::from_bytes([by; 16]),
+            recipient,
+            mode,
+            given_at,
+            expires_at,
+            withdrawn_at,
+        },
+    );
+    let policy = || prop::sample::select(FallbackPolicy::ALL.to_vec());
+    let policies = (prop::option::of(policy()), policy(), prop::option::of(policy()))
+        .prop_map(|(tenant, account, conversation)| Policies { tenant, account, conversation });
+    let content = prop::sample::select(vec![ContentKind::Words, ContentKind::Other, ContentKind::Notice]);
+    let hint = prop::sample::select(vec![CarrierHint::None, CarrierHint::Frames, CarrierHint::NoFrames]);
+    let observed = (hint, any::<u8>(), any::<u8>()).prop_map(|(hint, native_failures, carrier_receipts)| Observed {
+        hint,
+        native_failures,
+        carrier_receipts,
+    });
+    let peer = prop::option::of(time())
+        .prop_map(|since| since.map_or(PeerCapability::Unknown, |since| PeerCapability::KnownCapable { since }));
+    let absence = prop::option::of(time()).prop_map(|time| time.map(attested));
+    let acknowledged = prop::option::of((mode(), time()).prop_map(|(mode, at)| Acknowledgement { mode, at }));
+    let known = (content, policies, any::<bool>(), 0_usize..64, peer, observed);
+    (time(), who(), known, absence, acknowledged, prop::option::of(consent)).prop_map(
+        |(now, recipient, (content, policies, prefers_native, bits, peer, observed), absence, acknowledged, consent)| {
+            Inputs {
+                now,
+                by: own(),
+                recipient,
+                content,
+                policies,
+                preference: if prefers_native { RoutePreference::Native } else { RoutePreference::Relayed },
+                ways: ways_of(bits),
+                peer,
+                absence,
+                acknowledged,
+                consent,
+                observed,
+            }
+        },
+    )
+}
+
+#[test]
+fn every_mode_is_reached_and_by_its_own_way() {
+    let mut reached = std::collections::BTreeSet::new();
+    every_combination(&[Observed::default()], |inputs| {
+        if let Some(mode) = decide(inputs).mode() {
+            assert!(inputs.ways.has(mode), "{inputs:?}");
+            reached.insert(mode);
+        }
+    });
+    assert_eq!(reached.into_iter().collect::<Vec<_>>(), DeliveryMode::ALL);
+}
+
+#[test]
+fn the_carriers_way_passes_a_broker_only_where_there_is_no_other() {
+    let ways = |modes: &[DeliveryMode]| modes.iter().copied().fold(Ways::NONE, Ways::with);
+    let inputs = |modes: &[DeliveryMode], preference| Inputs {
+        ways: ways(modes),
+        preference,
+        peer: known(),
+        absence: None,
+        ..plain_inputs(None)
+    };
+    use DeliveryMode::{Brokered, Native, Relayed};
+    let cases: [(&[DeliveryMode], RoutePreference, DeliveryMode, Reason); 6] = [
+        (&[Relayed, Brokered], RoutePreference::Native, Brokered, Reason::BrokeredPreferred),
+        (&[Relayed, Brokered], RoutePreference::Relayed, Relayed, Reason::RelayedByDefault),
+        (&[Brokered], RoutePreference::Native, Brokered, Reason::BrokeredPreferred),
+        (&[Brokered], RoutePreference::Relayed, Brokered, Reason::BrokeredOnly),
+        (&[Relayed, Native, Brokered], RoutePreference::Native, Native, Reason::NativePreferred),
+        (&[Relayed], RoutePreference::Native, Relayed, Reason::NativeUnavailable),
+    ];
+    for (modes, preference, mode, reason) in cases {
+        let inputs = inputs(modes, preference);
+        let decision = decide(&inputs);
+        assert_eq!((decision.mode(), decision.reason), (Some(mode), reason), "{modes:?}");
+        // A carrier that fails is left for the relay, whoever stands in between.
+        let failing = Observed { native_failures: NATIVE_FAILURES_MAX, ..Observed::default() };
+        let decision = decide(&Inputs { observed: failing, ..inputs });
+        if modes.contains(&Relayed) {
+            assert_eq!(decision.mode(), Some(Relayed), "{modes:?}");
+        }
+    }
+}
+
 /// What the world can do to a sender without the user.
 #[derive(Debug, Clone, Copy)]
 enum Happening {
@@ -313,6 +413,38 @@ fn readability(decision: &Decision) -> usize {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4096))]
+
+    /// Of all six modes: what somebody else can read takes policy, a consent that serves, words, a way, and either an acknowledgement that is not
+    /// older than what is known of the recipient, or fresh evidence of absence. Each is looked up here by hand, not by what the rule uses.
+    #[test]
+    fn no_input_without_policy_consent_and_word_or_evidence_is_readable(inputs in wild_inputs()) {
+        let decision = decide(&inputs);
+        let Some(mode) = decision.mode() else { return Ok(()) };
+        prop_assert!(inputs.ways.has(mode));
+        if [DeliveryMode::Native, DeliveryMode::Relayed, DeliveryMode::Brokered].contains(&mode) {
+            return Ok(());
+        }
+        let all = [inputs.policies.tenant, Some(inputs.policies.account), inputs.policies.conversation];
+        prop_assert!(all.into_iter().flatten().all(|policy| policy == FallbackPolicy::Downgrade));
+        let consent = inputs.consent.unwrap();
+        prop_assert!(consent.mode == mode && consent.by == inputs.by && consent.recipient == inputs.recipient);
+        prop_assert!(consent.withdrawn_at.is_none() && inputs.now.0 < consent.expires_at.0);
+        prop_assert_eq!(decision.consent, ConsentState::Given(consent.id));
+        prop_assert_eq!(inputs.content, ContentKind::Words);
+        match inputs.peer {
+            PeerCapability::KnownCapable { since } => {
+                let acknowledged = inputs.acknowledged.unwrap();
+                prop_assert!(acknowledged.mode == mode && acknowledged.at.0 >= since.0);
+            }
+            PeerCapability::Unknown => {
+                let AbsenceEvidence::UserAttested { expires_at, .. } = inputs.absence.unwrap();
+                prop_assert!(inputs.now.0 < expires_at.0);
+                prop_assert!(inputs.ways.modes().all(|way| !way.is_end_to_end()));
+            }
+        }
+    }
+
     #[test]
     fn nothing_that_happens_by_itself_makes_a_decision_more_readable(
         start in any_inputs(),

@@ -439,6 +439,7 @@ fn a_device_that_fetches_nothing_is_sent_no_reference() {
         frame_version: 1,
         number: Some(super::BOB.to_owned()),
         forms: vec![rcseal_wire::content::FrameForm::Binary, rcseal_wire::content::FrameForm::Text],
+        ..rcseal_wire::content::Capabilities::default()
     };
     pair.ada.with(now, |engine| engine.take_card(bob, &card)).unwrap();
     assert!(pair.ada_writes(&long()).is_empty());
