@@ -57,21 +57,46 @@ pub fn decode<'a>(content_encoding: Option<&str>, body: &'a [u8], max: usize) ->
         "" | "identity" => Ok(Cow::Borrowed(body)),
         // RFC 9110 means the zlib form; stacks exist that send the bare stream.
         "deflate" => match inflate(ZlibDecoder::new(body), max) {
-            Err(EncodingError::Malformed) => inflate(DeflateDecoder::new(body), max),
+            Inflated::Broken(_) => inflate(DeflateDecoder::new(body), max),
             other => other,
         }
-        .map(Cow::Owned),
-        "gzip" | "x-gzip" => inflate(GzDecoder::new(body), max).map(Cow::Owned),
+        .whole(max),
+        "gzip" | "x-gzip" => inflate(GzDecoder::new(body), max).whole(max),
         _ => Err(EncodingError::Unknown),
     }
 }
 
-fn inflate(decoder: impl Read, max: usize) -> Result<Vec<u8>, EncodingError> {
-    let mut out = Vec::new();
+/// What came out of a compressed stream.
+pub(crate) enum Inflated {
+    /// All of it.
+    Whole(Vec<u8>),
+    /// What came out before the stream broke off or contradicted itself.
+    Broken(Vec<u8>),
+    /// More than may come out; the rest was left in.
+    TooLarge,
+}
+
+impl Inflated {
+    fn whole<'a>(self, max: usize) -> Result<Cow<'a, [u8]>, EncodingError> {
+        match self {
+            Self::Whole(bytes) => Ok(Cow::Owned(bytes)),
+            Self::Broken(_) => Err(EncodingError::Malformed),
+            Self::TooLarge => Err(EncodingError::TooLarge { max }),
+        }
+    }
+}
+
+/// Reads a stream to its end, or up to `max` bytes.
+pub(crate) fn inflate(decoder: impl Read, max: usize) -> Inflated {
+    let mut bytes = Vec::new();
     // One byte more than may come out tells "full" from "too large".
     let bound = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
-    decoder.take(bound).read_to_end(&mut out).map_err(|_| EncodingError::Malformed)?;
-    if out.len() > max { Err(EncodingError::TooLarge { max }) } else { Ok(out) }
+    let outcome = decoder.take(bound).read_to_end(&mut bytes);
+    match outcome {
+        _ if bytes.len() > max => Inflated::TooLarge,
+        Ok(_) => Inflated::Whole(bytes),
+        Err(_) => Inflated::Broken(bytes),
+    }
 }
 
 /// Takes a `Content-Transfer-Encoding` off: `base64`, `quoted-printable`, or one that changes nothing. Nothing grows by it.
@@ -91,26 +116,44 @@ pub fn decode_transfer<'a>(transfer_encoding: Option<&str>, body: &'a [u8]) -> R
     }
 }
 
-/// RFC 2045, section 6.7. What is no escape stays as it is, as the RFC advises.
-fn unquote(body: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(body.len());
-    let mut rest = body;
-    while let Some((&first, after)) = rest.split_first() {
-        rest = after;
-        if first != b'=' {
-            out.push(first);
-        } else if let Some(after) = after.strip_prefix(b"\r\n").or_else(|| after.strip_prefix(b"\n")) {
-            rest = after;
-        } else if let [high, low, after @ ..] = after
-            && let (Some(high), Some(low)) = (char::from(*high).to_digit(16), char::from(*low).to_digit(16))
-        {
-            out.push(u8::try_from(high * 16 + low).unwrap_or(b'?'));
-            rest = after;
-        } else {
-            out.push(first);
-        }
+/// What an equals sign of quoted-printable (RFC 2045 section 6.7) stands for, and the length of its writing.
+pub(crate) enum Quoted {
+    /// A line end that was put there.
+    SoftBreak(usize),
+    /// This byte, written as two digits.
+    Byte(u8),
+    /// Nothing: it is no escape.
+    Nonsense,
+}
+
+/// What the equals sign at the beginning of `rest` stands for. Blanks before a line end were put there on the way.
+pub(crate) fn quoted(rest: &[u8]) -> Quoted {
+    let blanks = rest[1..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    match &rest[1 + blanks..] {
+        [b'\r', b'\n', ..] => return Quoted::SoftBreak(blanks + 3),
+        [b'\n' | b'\r', ..] => return Quoted::SoftBreak(blanks + 2),
+        _ => {}
     }
-    out
+    let digit = |at: usize| rest.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+    let byte = digit(1).zip(digit(2)).and_then(|(high, low)| u8::try_from(high << 4 | low).ok());
+    byte.map_or(Quoted::Nonsense, Quoted::Byte)
+}
+
+/// Takes quoted-printable off. What is no escape stays as it is, as the RFC advises.
+pub(crate) fn unquote(body: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(body.len());
+    let mut rest = body;
+    while let Some(&byte) = rest.first() {
+        let meaning = if byte == b'=' { quoted(rest) } else { Quoted::Nonsense };
+        let (byte, len) = match meaning {
+            Quoted::SoftBreak(len) => (None, len),
+            Quoted::Byte(byte) => (Some(byte), 3),
+            Quoted::Nonsense => (Some(byte), 1),
+        };
+        bytes.extend(byte);
+        rest = &rest[len..];
+    }
+    bytes
 }
 
 #[cfg(test)]

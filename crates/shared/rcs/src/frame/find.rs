@@ -9,10 +9,11 @@ use std::sync::LazyLock;
 use memchr::memmem::{self, Finder};
 
 use super::damage::Damage;
-use super::inflate::{self, Inflated};
 use super::part::{MAGIC, Part};
 use super::text::{self, TEXT_MAGIC};
 use super::{BODY_LEN_MAX, DAMAGE_IN_BODY_MAX, MEDIA_TYPE, PARTS_IN_BODY_MAX};
+use super::{head, inflate};
+use crate::encoding::{Inflated, unquote};
 
 /// How often a body is inflated: compressed once by a sender's stack and once by a gateway.
 const LAYERS_MAX: usize = 2;
@@ -70,10 +71,13 @@ pub fn find(body: &[u8]) -> Found<'_> {
     if found.is_nothing()
         && let Some(at) = memmem::find(body, QUOTED_MAGIC)
     {
-        found = scan(&text::unquote(&body[at..])).0.into_owned();
+        found = scan(&unquote(&body[at..])).0.into_owned();
     }
     if found.is_nothing() {
         found.damage.extend(characters_of_magic(body));
+    }
+    if found.is_nothing() && (head::is_damaged_binary(body) || head::is_damaged_text(&cleaned)) {
+        found.damage.push(Damage::Corrupt);
     }
     found
 }
@@ -93,16 +97,16 @@ pub fn find_in<'a>(content_type: Option<&str>, content_encoding: Option<&str>, b
         if !found.is_nothing() {
             return found;
         }
-        match inflate::inflate(encoding.take(), inner.as_deref().unwrap_or(body), BODY_LEN_MAX) {
-            Inflated::NotCompressed => break,
-            Inflated::TooLarge => {
+        match inflate::unpack(encoding.take(), inner.as_deref().unwrap_or(body), BODY_LEN_MAX) {
+            None => break,
+            Some(Inflated::TooLarge) => {
                 return Found::damaged(Damage::TooLarge { len: BODY_LEN_MAX + 1, max: BODY_LEN_MAX });
             }
-            Inflated::Whole(bytes) => {
+            Some(Inflated::Whole(bytes)) => {
                 found = find(&bytes).into_owned();
                 inner = Some(bytes);
             }
-            Inflated::Broken(bytes) => {
+            Some(Inflated::Broken(bytes)) => {
                 // What came out before the break says more than that it broke.
                 found = find(&bytes).into_owned();
                 return if found.is_nothing() { Found::damaged(Damage::Inflate) } else { found };

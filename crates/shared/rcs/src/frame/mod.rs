@@ -13,6 +13,7 @@
 mod assembly;
 mod damage;
 mod find;
+mod head;
 mod inflate;
 mod part;
 mod split;

@@ -82,7 +82,12 @@ pub fn parts_needed(len: usize, profile: &TransportProfile) -> Result<u16, Frame
 ///
 /// # Errors
 /// See [`FrameError`].
-pub fn split(kind: Kind, id: FrameId, blob: &[u8], profile: &TransportProfile) -> Result<Vec<Part<'static>>, FrameError> {
+pub fn split(
+    kind: Kind,
+    id: FrameId,
+    blob: &[u8],
+    profile: &TransportProfile,
+) -> Result<Vec<Part<'static>>, FrameError> {
     let of = parts_needed(blob.len(), profile)?;
     let cut = Cut::new(blob.len(), of).expect("a blob that is not empty, in a number of parts that equal parts need");
     let digests: Vec<Digest> = (1..=of).map(|number| digest(&blob[cut.range(number)])).collect();

@@ -14,6 +14,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::damage::Damage;
 use super::part::{PREFIX_LEN, Part, claimed_len};
+use crate::encoding::{Quoted, quoted};
 
 /// The first characters of every part as text: magic, canary.
 pub(super) const TEXT_MAGIC: &[u8; 13] = b"RCSealedDQoaC";
@@ -89,7 +90,7 @@ fn cut_off(text: &[u8], expected: usize) -> Damage {
     Damage::Truncated { expected, found }
 }
 
-const fn is_of_alphabet(byte: u8) -> bool {
+pub(super) const fn is_of_alphabet(byte: u8) -> bool {
     IS_OF_ALPHABET[byte as usize]
 }
 
@@ -156,25 +157,6 @@ fn piece(rest: &[u8]) -> Piece {
     }
 }
 
-/// What an equals sign of quoted-printable (RFC 2045 section 6.7) stands for, and the length of its writing.
-enum Quoted {
-    SoftBreak(usize),
-    Byte(u8),
-    Nonsense,
-}
-
-fn quoted(rest: &[u8]) -> Quoted {
-    let blanks = rest[1..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-    match &rest[1 + blanks..] {
-        [b'\r', b'\n', ..] => return Quoted::SoftBreak(blanks + 3),
-        [b'\n' | b'\r', ..] => return Quoted::SoftBreak(blanks + 2),
-        _ => {}
-    }
-    let digit = |at: usize| rest.get(at).and_then(|byte| char::from(*byte).to_digit(16));
-    let byte = digit(1).zip(digit(2)).and_then(|(high, low)| u8::try_from(high << 4 | low).ok());
-    byte.map_or(Quoted::Nonsense, Quoted::Byte)
-}
-
 /// `=` before a line end is a soft break; before two digits it is a character.
 fn quoted_printable(rest: &[u8]) -> Piece {
     match quoted(rest) {
@@ -186,23 +168,6 @@ fn quoted_printable(rest: &[u8]) -> Piece {
         },
         Quoted::Nonsense => Piece::Stop,
     }
-}
-
-/// Binary data out of quoted-printable, as it was before. What is no quoted-printable stays as it is.
-pub(super) fn unquote(body: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(body.len());
-    let mut rest = body;
-    while let Some(&byte) = rest.first() {
-        let meaning = if byte == b'=' { quoted(rest) } else { Quoted::Nonsense };
-        let (byte, len) = match meaning {
-            Quoted::SoftBreak(len) => (None, len),
-            Quoted::Byte(byte) => (Some(byte), 3),
-            Quoted::Nonsense => (Some(byte), 1),
-        };
-        bytes.extend(byte);
-        rest = &rest[len..];
-    }
-    bytes
 }
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -6,9 +6,7 @@ use base64::Engine;
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 
-use super::super::{
-    BODY_LEN_MAX, DAMAGE_IN_BODY_MAX, Damage, Found, MEDIA_TYPE, PARTS_IN_BODY_MAX, find, find_in,
-};
+use super::super::{BODY_LEN_MAX, DAMAGE_IN_BODY_MAX, Damage, Found, MEDIA_TYPE, PARTS_IN_BODY_MAX, find, find_in};
 use super::{blob, mangle, one, parts_of, rechecked, whole};
 
 fn survives(body: &[u8]) {
@@ -109,6 +107,21 @@ fn a_compressed_body_does_not_grow_without_bound() {
     let damage = Damage::TooLarge { len: BODY_LEN_MAX + 1, max: BODY_LEN_MAX };
     assert_eq!(find_in(None, Some("deflate"), &bomb).damage, [damage]);
     assert_eq!(find(&vec![0; BODY_LEN_MAX + 1]).damage, [damage]);
+}
+
+#[test]
+fn a_changed_byte_of_the_beginning_is_named() {
+    let sound = one().into_bytes();
+    for at in 0..10 {
+        for bit in 0..8 {
+            let mut body = [b"hello ", sound.as_slice(), b"!"].concat();
+            body[6 + at] ^= 1 << bit;
+            let found = find(&body);
+            assert!(found.parts.is_empty() && found.damage.len() == 1, "{at} {bit}: {found:?}");
+        }
+        let without = [&sound[..at], &sound[at + 1..]].concat();
+        assert!(!find(&without).is_nothing() && find(&without).parts.is_empty(), "{at}");
+    }
 }
 
 #[test]

@@ -151,6 +151,50 @@ fn a_changed_character_is_named() {
     }
 }
 
+/// Every way to change one letter of the beginning.
+fn with_one_letter_of_the_beginning_changed() -> Vec<String> {
+    let text = text();
+    let mut changed = Vec::new();
+    for at in 0..13 {
+        let (before, after) = text.split_at(at);
+        changed.push(format!("{before}{}", &after[1..]));
+        for letter in ["x", "0", ".", "?", "\u{e9}"] {
+            changed.push(format!("{before}{letter}{}", &after[1..]));
+            changed.push(format!("{before}{letter}{after}"));
+        }
+    }
+    changed
+}
+
+#[test]
+fn a_changed_letter_of_the_beginning_is_named() {
+    for changed in with_one_letter_of_the_beginning_changed() {
+        for body in [changed.clone(), format!("Bob wrote:\r\n{changed}"), mangle::wrapped(&changed, 64, "\r\n> ")] {
+            let found = find(body.as_bytes());
+            // What was put in front of it leaves it as it was.
+            let is_whole = found.parts == [one()];
+            assert!(is_whole || (found.parts.is_empty() && found.damage == [Damage::Corrupt]), "{body}: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn a_beginning_of_which_half_is_left_is_named() {
+    for cut in 1..=3 {
+        assert_eq!(find(&text().as_bytes()[cut..]).damage, [Damage::Corrupt], "{cut}");
+    }
+    assert!(find(&text().as_bytes()[13..]).is_nothing(), "letters like any others");
+}
+
+#[test]
+fn words_that_begin_like_a_frame_are_words() {
+    let words = "protects messages from everybody who is not to read them also from those who carry them ";
+    for beginning in ["RCSealed ", "RCSeal ", "RCSealed by oak ", "RCSealedDQ ", "edDQoaC "] {
+        assert!(find(format!("{beginning}{}", words.repeat(3)).as_bytes()).is_nothing(), "{beginning}");
+        assert!(find(format!("{beginning}{}", words.to_uppercase().repeat(3)).as_bytes()).is_nothing(), "{beginning}");
+    }
+}
+
 #[test]
 fn changed_case_is_named_when_the_beginning_survives() {
     let body = format!("{}{}", &text()[..16], text()[16..].to_lowercase());
