@@ -68,8 +68,7 @@ pub(crate) fn imdn(bytes: &[u8]) -> Verdict {
         assert_eq!(once.message_id, receipt.message_id, "a receipt stays with its message");
         assert_eq!(Notification::parse(once.to_xml().as_bytes()).as_ref(), Ok(&once));
     }
-    let _ = imdn::read(imdn::CONTENT_TYPE, Some("deflate"), bytes);
-    let _ = imdn::read(cpim::CONTENT_TYPE, None, bytes);
+    let _ = chat::unwrap(imdn::CONTENT_TYPE, Some("deflate"), bytes);
     Verdict::of(&parsed)
 }
 

@@ -147,12 +147,22 @@ fn a_receipt_is_marked_as_a_notification_and_named_apart_from_its_subject() {
 }
 
 #[test]
-fn bare_and_deflated_receipts_and_notices_are_read() {
+fn bare_deflated_and_wrapped_receipts_and_notices_are_read() {
     let notification = Notification::new(CarrierMessageId::parse("x").unwrap(), Kind::Displayed);
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(notification.to_xml().as_bytes()).unwrap();
-    let came = unwrap("message/imdn+xml", Some("deflate"), &encoder.finish().unwrap()).unwrap();
-    assert_eq!((came.wrapper, came.content), (Wrapper::Absent, Content::Receipt(notification)));
+    let deflated = encoder.finish().unwrap();
+    let head =
+        "From: <sip:a@b>\r\nTo: <sip:c@d>\r\n\r\nContent-Type: message/imdn+xml\r\nContent-Encoding: deflate\r\n\r\n";
+    let wrapped = [head.as_bytes(), &deflated].concat();
+    for (content_type, encoding, body, wrapper) in [
+        ("Message/IMDN+xml;charset=UTF-8", None, notification.to_xml().as_bytes(), Wrapper::Absent),
+        ("message/imdn+xml", Some("deflate"), &deflated, Wrapper::Absent),
+        ("message/cpim", None, &wrapped, Wrapper::Intact),
+    ] {
+        let came = unwrap(content_type, encoding, body).unwrap();
+        assert_eq!((came.wrapper, came.content), (wrapper, Content::Receipt(notification.clone())), "{content_type}");
+    }
 
     let notice = crate::composing::IsComposing::new(crate::composing::State::Active);
     let came = unwrap("application/im-iscomposing+xml", None, notice.to_xml().as_bytes()).unwrap();

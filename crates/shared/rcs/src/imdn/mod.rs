@@ -4,7 +4,7 @@
 //! it, only a receipt inside the encryption says. The one exception is a failure: RCC.16 lets a receiver say in the clear that it
 //! could not decrypt (`mls-client-failure-reason`), and nothing worse can come of believing it than sending again.
 //!
-//! Receipts arrive wrapped in CPIM, bare, or deflated: [`read`] takes all three. A document that names no message, or two, or that
+//! Receipts arrive wrapped in CPIM, bare, or deflated: [`crate::chat::unwrap`] takes all three. A document that names no message, or two, or that
 //! says two things about it, is refused. Elements that are not known are passed over.
 
 mod reason;
@@ -17,10 +17,8 @@ use std::fmt::Write as _;
 
 use roxmltree::Node;
 
-use crate::cpim::{self, CpimError};
-use crate::encoding::{self, EncodingError};
 use crate::stamp::Timestamp;
-use crate::text::{MediaType, Uri};
+use crate::text::Uri;
 use crate::transport::CarrierMessageId;
 use crate::xml;
 
@@ -30,21 +28,9 @@ pub const CONTENT_TYPE: &str = "message/imdn+xml";
 /// The namespace of a receipt's elements.
 const NAMESPACE: &str = "urn:ietf:params:xml:ns:imdn";
 
-/// A receipt with its wrapper, after inflating: a document and two blocks of headers.
-pub const LEN_MAX: usize = 64 * 1024;
-
 /// Why bytes are not a receipt.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ImdnError {
-    /// It could not be inflated, or grew too large.
-    #[error("the receipt's encoding does not come off")]
-    Encoding(#[source] EncodingError),
-    /// The wrapper round it cannot be read.
-    #[error("the receipt's wrapper cannot be read")]
-    Wrapper(#[source] CpimError),
-    /// Another media type.
-    #[error("not a receipt by its media type")]
-    NotAReceipt,
     /// Not XML as it is read here: malformed, too large, with a document type, or another document.
     #[error("not a receipt's document")]
     BadDocument,
@@ -64,9 +50,6 @@ impl ImdnError {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Encoding(_) => "imdn_encoding",
-            Self::Wrapper(_) => "imdn_wrapper",
-            Self::NotAReceipt => "imdn_not_a_receipt",
             Self::BadDocument => "imdn_bad_document",
             Self::NoMessageId => "imdn_no_message_id",
             Self::Ambiguous => "imdn_ambiguous",
@@ -231,28 +214,4 @@ fn kind(name: &str, notification: Node<'_, '_>) -> Result<Kind, ImdnError> {
 
 fn element(out: &mut String, name: &str, text: &str) {
     let _ = write!(out, "<{name}>{}</{name}>", xml::escape(text));
-}
-
-/// A receipt as it arrives: wrapped or bare, deflated or not.
-///
-/// # Errors
-/// [`ImdnError`].
-pub fn read(content_type: &str, content_encoding: Option<&str>, body: &[u8]) -> Result<Notification, ImdnError> {
-    let body = encoding::decode(content_encoding, body, LEN_MAX).map_err(ImdnError::Encoding)?;
-    let content_type = MediaType::parse(content_type).map_err(|_| ImdnError::NotAReceipt)?;
-    if content_type.is(CONTENT_TYPE) {
-        return Notification::parse(&body);
-    }
-    if !content_type.is(cpim::CONTENT_TYPE) {
-        return Err(ImdnError::NotAReceipt);
-    }
-    let message = cpim::Message::parse(&body).map_err(ImdnError::Wrapper)?;
-    if !message.content_type.is(CONTENT_TYPE) {
-        return Err(ImdnError::NotAReceipt);
-    }
-    let inner = encoding::decode_transfer(message.content_header("Content-Transfer-Encoding"), &message.body);
-    let inner = inner.map_err(ImdnError::Encoding)?;
-    let inner =
-        encoding::decode(message.content_header("Content-Encoding"), &inner, LEN_MAX).map_err(ImdnError::Encoding)?;
-    Notification::parse(&inner)
 }

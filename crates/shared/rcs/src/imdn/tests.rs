@@ -1,10 +1,6 @@
 //! Receipts as peers send them.
 #![allow(clippy::unwrap_used)]
 
-use std::io::Write;
-
-use flate2::Compression;
-use flate2::write::ZlibEncoder;
 use proptest::prelude::*;
 
 use super::*;
@@ -137,31 +133,10 @@ fn entities_are_not_expanded_and_large_documents_not_read() {
     assert_eq!(parse("<imdn xmlns=\"urn:other\"/>"), Err(ImdnError::BadDocument));
 }
 
-#[test]
-fn receipts_are_read_bare_deflated_and_wrapped() {
-    let mut deflated = ZlibEncoder::new(Vec::new(), Compression::default());
-    deflated.write_all(DELIVERED.as_bytes()).unwrap();
-    let deflated = deflated.finish().unwrap();
-    let expected = parse(DELIVERED);
-    assert_eq!(read("message/imdn+xml", Some("deflate"), &deflated), expected);
-    assert_eq!(read("Message/IMDN+xml;charset=UTF-8", None, DELIVERED.as_bytes()), expected);
-    let wrapped = |extra: &str, body: &[u8]| {
-        let head = format!("From: <sip:a@b>\r\nTo: <sip:c@d>\r\n\r\nContent-Type: message/imdn+xml\r\n{extra}\r\n");
-        [head.as_bytes(), body].concat()
-    };
-    assert_eq!(read("message/cpim", None, &wrapped("", DELIVERED.as_bytes())), expected);
-    assert_eq!(read("message/cpim", None, &wrapped("Content-Encoding: deflate\r\n", &deflated)), expected);
-    assert_eq!(read("text/plain", None, DELIVERED.as_bytes()), Err(ImdnError::NotAReceipt));
-    assert_eq!(read("message/imdn+xml", Some("deflate"), b"x"), Err(ImdnError::Encoding(EncodingError::Malformed)));
-    assert_eq!(read("message/cpim", None, b"x"), Err(ImdnError::Wrapper(CpimError::Unterminated)));
-}
-
 proptest! {
     #[test]
     fn arbitrary_bytes_end_in_a_receipt_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         let _ = Notification::parse(&bytes);
-        let _ = read("message/imdn+xml", Some("deflate"), &bytes);
-        let _ = read("message/cpim", None, &bytes);
     }
 
     #[test]
