@@ -13,8 +13,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use rcseal_rcs::ft::ContentUrl;
+
 use super::error::Forbidden;
-use super::url::ContentUrl;
 use crate::auth::Credentials;
 use crate::reach::Place;
 use crate::tls::TrustAnchors;
@@ -105,7 +106,7 @@ impl FtConfig {
 
     /// Whether plain HTTP may be spoken there.
     pub(super) fn check_scheme(&self, url: &ContentUrl) -> Result<(), Forbidden> {
-        if url.is_tls() || self.is_plain_http_allowed || url.is_loopback() { Ok(()) } else { Err(Forbidden::PlainHttp) }
+        if url.is_tls() || self.is_plain_http_allowed || is_loopback(url) { Ok(()) } else { Err(Forbidden::PlainHttp) }
     }
 
     /// Whether the address that a name led to may be connected to.
@@ -118,6 +119,11 @@ impl FtConfig {
         let (upload, credentials) = self.upload.as_ref()?;
         if upload.is_same_origin(url) { credentials.as_ref() } else { None }
     }
+}
+
+/// Whether an address names this machine, literally.
+fn is_loopback(url: &ContentUrl) -> bool {
+    url.host() == "localhost" || url.host().parse().is_ok_and(|address| Place::of(address) == Place::Loopback)
 }
 
 impl Dangerous {

@@ -9,14 +9,13 @@ use std::time::Duration;
 
 use http::header;
 use rcseal_crypto::hash::{Sha256, sha256};
-use rcseal_rcs::ft::FileInfo;
+use rcseal_rcs::ft::{FileInfo, ContentUrl};
 use rcseal_wire::id::Digest;
 use tokio::time::{Instant, sleep};
 
 use super::FtClient;
 use super::error::{FtError, Stage};
 use super::http::Answer;
-use super::url::{ContentUrl, UrlError};
 
 /// Times that one download is taken up at all: a server that hangs up after every few bytes is given up.
 const ROUNDS_MAX: u32 = 64;
@@ -32,12 +31,10 @@ pub struct Source {
     pub digest: Option<Digest>,
 }
 
-impl TryFrom<&FileInfo> for Source {
-    type Error = UrlError;
-
+impl From<&FileInfo> for Source {
     /// The file that a descriptor of the carrier's names.
-    fn try_from(file: &FileInfo) -> Result<Self, UrlError> {
-        Ok(Self { url: ContentUrl::parse(file.url.as_str())?, len: file.size, digest: None })
+    fn from(file: &FileInfo) -> Self {
+        Self { url: file.url.clone(), len: file.size, digest: None }
     }
 }
 

@@ -1,8 +1,6 @@
 //! Why a file did not go up or come down.
 
-use rcseal_rcs::ft::FtError as DescriptorError;
-
-use super::url::UrlError;
+use rcseal_rcs::ft::{FtError as DescriptorError, UrlError};
 
 /// Why an address may not be connected to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

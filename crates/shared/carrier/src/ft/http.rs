@@ -16,6 +16,7 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use rcseal_rcs::ft::{ContentUrl, UrlError};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
@@ -24,7 +25,6 @@ use tokio_rustls::TlsConnector;
 
 use super::FtClient;
 use super::error::{Forbidden, FtError, Stage};
-use super::url::{ContentUrl, UrlError};
 use crate::reach;
 
 /// Redirects that are followed: a content server in front of a storage service needs one.

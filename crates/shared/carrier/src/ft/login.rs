@@ -1,12 +1,12 @@
 //! Digest authentication with a content server: a request, a challenge, the request again.
 
 use http::header;
+use rcseal_rcs::ft::ContentUrl;
 use tokio::time::Instant;
 
 use super::FtClient;
 use super::error::FtError;
 use super::http::{Answer, Call};
-use super::url::ContentUrl;
 use crate::auth::{Challenge, Session};
 
 /// Challenges that one request answers: the first, and one more for a nonce that has become too old.

@@ -14,14 +14,13 @@ mod http;
 mod login;
 pub mod sealed;
 pub mod upload;
-pub mod url;
 
 pub use config::{Dangerous, FtConfig, FtLimits};
 pub use download::{BlobSink, FileSink, Source};
 pub use error::{Forbidden, FtError, Stage};
+pub use rcseal_rcs::ft::{ContentUrl, UrlError};
 pub use sealed::{NotSealed, SealedBlob};
 pub use upload::{SealedType, TransferId};
-pub use url::{ContentUrl, UrlError};
 
 /// A client of content servers.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http::header;
 use http::{Method, StatusCode};
 use rand::Rng;
-use rcseal_rcs::ft::{Descriptor, ResumeInfo};
+use rcseal_rcs::ft::{Descriptor, ContentUrl, ResumeInfo};
 use rcseal_rcs::transport::CarrierMessageId;
 use tokio::time::{Instant, sleep};
 
@@ -25,7 +25,6 @@ use super::error::{FtError, Stage};
 use super::http::Call;
 use super::login::Login;
 use super::sealed::SealedBlob;
-use super::url::ContentUrl;
 
 /// The name of every file that we upload. Peers with RCC.16 accept no other, and a real name is nothing for a content server.
 const FILE_NAME: &str = "encrypted_file";
@@ -108,7 +107,7 @@ impl FtClient {
                 self.post(&mut login, url, &id, blob, kind, deadline).await
             };
             let error = match round {
-                Ok(descriptor) => return self.checked(descriptor, len),
+                Ok(descriptor) => return checked(descriptor, len),
                 Err(error) => error,
             };
             failures += 1;
@@ -169,11 +168,10 @@ impl FtClient {
         if next == len {
             return Ok(Known::Whole);
         }
-        let target = ContentUrl::parse(info.url.as_str())?;
         let rest = blob.bytes().slice(usize::try_from(next).map_err(|_| FtError::TooLarge)?..);
         let range = format!("bytes {next}-{}/{len}", len - 1);
         let call = Call::new(Method::PUT).header(header::CONTENT_RANGE, &range)?.body(rest);
-        let answer = self.call_logged_in(login, &target, &call, deadline).await?;
+        let answer = self.call_logged_in(login, &info.url, &call, deadline).await?;
         if answer.status.is_success() { Ok(Known::Whole) } else { Err(answer.refusal()) }
     }
 
@@ -201,15 +199,11 @@ impl FtClient {
         }
         Ok(Descriptor::parse(&answer.read_all(self, deadline).await?)?)
     }
+}
 
-    /// A descriptor of another file than ours, or with an address that nobody could use, is a failed upload.
-    fn checked(&self, descriptor: Descriptor, len: u64) -> Result<Descriptor, FtError> {
-        if descriptor.file.size != len {
-            return Err(FtError::Length);
-        }
-        ContentUrl::parse(descriptor.file.url.as_str())?;
-        Ok(descriptor)
-    }
+/// A descriptor of another file than ours is a failed upload.
+fn checked(descriptor: Descriptor, len: u64) -> Result<Descriptor, FtError> {
+    if descriptor.file.size == len { Ok(descriptor) } else { Err(FtError::Length) }
 }
 
 /// A form of two fields (RFC 7578).

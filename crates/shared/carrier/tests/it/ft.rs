@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use rcseal_carrier::auth::{Credentials, Password};
 use rcseal_carrier::ft::{
-    BlobSink, ContentUrl, FileSink, Forbidden, FtClient, FtConfig, FtError, FtLimits, NotSealed, SealedBlob,
-    SealedType, Source, Stage,
+    BlobSink, FileSink, ContentUrl, Forbidden, FtClient, FtConfig, FtError, FtLimits, NotSealed, SealedBlob, SealedType,
+    Source, Stage,
 };
 use rcseal_carrier::tls::TrustAnchors;
 use rcseal_crypto::hash::sha256;
@@ -57,7 +57,7 @@ async fn a_file_goes_up_and_comes_down_byte_for_byte() {
     for len in [1, 200, 70_000, 1 << 20] {
         let file = bytes(len);
         let descriptor = client(&server).upload(&sealed(&file), SealedType::OctetStream).await.unwrap();
-        let source = Source::try_from(&descriptor.file).unwrap();
+        let source = Source::from(&descriptor.file);
         let mut sink = Vec::new();
         client(&server).download(&source, &mut sink).await.unwrap();
         assert!(sink == file, "{len} bytes differ");
@@ -298,7 +298,7 @@ async fn over_tls_the_servers_certificate_must_be_vouched_for() {
             Ok(descriptor) => {
                 assert!(is_known);
                 let mut sink = Vec::new();
-                client.download(&Source::try_from(&descriptor.file).unwrap(), &mut sink).await.unwrap();
+                client.download(&Source::from(&descriptor.file), &mut sink).await.unwrap();
                 assert!(sink == file);
             }
             Err(error) => assert!(matches!(error, FtError::Tls(_)) && !is_known, "{error:?}"),

@@ -1,14 +1,12 @@
-//! Addresses of files on content servers. They come from descriptors that peers send.
+//! Addresses of files on content servers. They come from descriptors that peers send; whether the host may be talked to is the downloader's
+//! decision.
+
+use std::str::FromStr;
 
 use http::Uri;
 
-use crate::reach::Place;
-
-/// The longest address that is read; signed ones reach some two kilobytes.
-const URL_LEN_MAX: usize = 4096;
-
 /// An `http` or `https` address with a host, without user information or fragment.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ContentUrl {
     is_tls: bool,
     host: String,
@@ -20,7 +18,7 @@ pub struct ContentUrl {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     /// Too long.
-    #[error("the address is longer than {URL_LEN_MAX} bytes")]
+    #[error("the address is longer than {} bytes", ContentUrl::LEN_MAX)]
     TooLong,
     /// Not a URL with a scheme, a host and a path.
     #[error("not an address of a file")]
@@ -34,15 +32,18 @@ pub enum UrlError {
 }
 
 impl ContentUrl {
+    /// The longest address; signed ones reach some two kilobytes.
+    pub const LEN_MAX: usize = 4096;
+
     /// Reads an address.
     ///
     /// # Errors
     /// [`UrlError`].
     pub fn parse(text: &str) -> Result<Self, UrlError> {
-        if text.len() > URL_LEN_MAX {
+        if text.len() > Self::LEN_MAX {
             return Err(UrlError::TooLong);
         }
-        if text.contains('#') || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if text.contains(['#', '<', '>', '"', '\\']) || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(UrlError::Malformed);
         }
         let uri: Uri = text.parse().map_err(|_| UrlError::Malformed)?;
@@ -73,7 +74,10 @@ impl ContentUrl {
     }
 
     /// Where a `Location` of an answer from here leads: an address, or a path on the same server.
-    pub(super) fn join(&self, location: &str) -> Result<Self, UrlError> {
+    ///
+    /// # Errors
+    /// [`UrlError`].
+    pub fn join(&self, location: &str) -> Result<Self, UrlError> {
         if location.starts_with('/') && !location.starts_with("//") {
             let absolute = format!("{}://{}{location}", self.scheme(), self.authority());
             return Self::parse(&absolute);
@@ -82,7 +86,8 @@ impl ContentUrl {
     }
 
     /// The same address with parameters behind it. They are ours: letters, digits, `-`, `_`, `=` and `&`.
-    pub(super) fn with_query(&self, query: &str) -> Self {
+    #[must_use]
+    pub fn with_query(&self, query: &str) -> Self {
         let separator = if self.target.contains('?') { '&' } else { '?' };
         Self { target: format!("{}{separator}{query}", self.target), ..self.clone() }
     }
@@ -128,11 +133,13 @@ impl ContentUrl {
     pub fn is_same_origin(&self, other: &Self) -> bool {
         self.is_tls == other.is_tls && self.host == other.host && self.port == other.port
     }
+}
 
-    /// Whether it names this machine, literally.
-    #[must_use]
-    pub fn is_loopback(&self) -> bool {
-        self.host == "localhost" || self.host.parse().is_ok_and(|address| Place::of(address) == Place::Loopback)
+impl FromStr for ContentUrl {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        Self::parse(text)
     }
 }
 
@@ -175,6 +182,10 @@ mod tests {
             ("https://host/a\r\nX: y", UrlError::Malformed),
             ("https://host:0/a", UrlError::Malformed),
             ("https://host:99999/a", UrlError::Malformed),
+            ("https://ex\u{e4}mple/", UrlError::Malformed),
+            ("https://host/\"", UrlError::Malformed),
+            ("javascript:x", UrlError::Malformed),
+            ("https://", UrlError::Malformed),
             ("/only/a/path", UrlError::Malformed),
             ("", UrlError::Malformed),
         ] {
@@ -190,6 +201,12 @@ mod tests {
         assert_eq!(url.join("https://other/d").unwrap().host(), "other");
         assert_eq!(url.join("//other/d").unwrap_err(), UrlError::Malformed);
         assert_eq!(url.with_query("tid=1&get_upload_info").to_string(), "https://host:444/a?tid=1&get_upload_info");
+    }
+
+    #[test]
+    fn debug_shows_the_server_of_an_address_only() {
+        let url = ContentUrl::parse("https://content.example/secret?token=1").unwrap();
+        assert_eq!(format!("{url:?}"), "ContentUrl(https://content.example/..)");
     }
 
     proptest::proptest! {
