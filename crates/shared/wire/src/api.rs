@@ -4,6 +4,7 @@
 //! verifies again, trusting nobody.
 
 pub mod broker;
+pub mod business;
 mod key_map;
 pub mod outbound;
 pub mod retained;

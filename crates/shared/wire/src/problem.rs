@@ -132,6 +132,10 @@ problems! {
     NumberConflict = "number_conflict", 409, "the number's newest mapping is another one";
     /// The caller has looked up as many numbers as it may.
     LookupQuotaExceeded = "lookup_quota_exceeded", 429, "too many look-ups";
+    /// The webhook's signature, token or time does not hold.
+    WebhookRefused = "webhook_refused", 401, "the webhook was refused";
+    /// The provider cannot be asked, or did not answer.
+    ProviderUnavailable = "provider_unavailable", 502, "the provider cannot be asked now";
     /// The number is not bound to the device that wants to write in its name.
     NumberNotYours = "number_not_yours", 403, "the number is not bound to this device";
     /// The far end does not know the media type.
