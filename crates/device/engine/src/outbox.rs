@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use rcseal_signal::IdentityKey;
 use rcseal_wire::frame::{Submit, SubmitStatus};
-use rcseal_wire::id::{DeviceAddress, EnvelopeId, MailboxId};
+use rcseal_wire::id::{AccountId, DeviceAddress, EnvelopeId, MailboxId};
 use rcseal_wire::origin::Origin;
 use tls_codec::{TlsByteVecU32, TlsDeserializeBytes, TlsSerialize, TlsSize};
 
@@ -233,6 +233,19 @@ impl Engine<'_> {
             envelope: Vec::from(record.envelope).into(),
         };
         Ok(Some(Outgoing { number, via: Via::Relay { origin, submit } }))
+    }
+
+    /// Whether an envelope for some device of an account is not with a relay or a device yet.
+    pub(crate) fn has_outgoing_to(&self, account: AccountId) -> Result<bool, StoreError> {
+        let mut pages = Pages::new(Table::Outbox, &[], PAGE);
+        while let Some(rows) = pages.next(self.tx)? {
+            for (_, row) in &rows {
+                if OutboxRecord::from_row(Table::Outbox, row)?.recipient()?.account == account {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// When the outbox has something due next; `None` when it is empty.

@@ -108,7 +108,7 @@ impl Way {
     /// # Errors
     /// Those of the client.
     pub(crate) async fn attach_to(&self, client: &Client) -> Result<(), CliError> {
-        let options = CarrierOptions { number: self.number()?, patience: self.patience };
+        let options = CarrierOptions { patience: self.patience, ..CarrierOptions::new(self.number()?) };
         Ok(client.attach_transport(options, Arc::clone(&self.transport) as _).await?)
     }
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use rcseal_carrier::transport::{Answer, Inbound, Transport};
 use rcseal_engine::carrier::{
-    CarrierAnswer, CarrierDisposition, CarrierHandover, CarrierNotice, CarrierSetup, CarrierView, NumberView,
+    CarrierAnswer, CarrierDisposition, CarrierHandover, CarrierKind, CarrierNotice, CarrierSetup, CarrierView, NumberView,
     PATIENCE_MS,
 };
 use rcseal_engine::plain::PlainOutgoing;
@@ -44,6 +44,8 @@ const WORDS_MAX: usize = 32;
 pub struct CarrierOptions {
     /// The number that the transport is registered with.
     pub number: PhoneNumber,
+    /// Whose way into the carrier it is: this device's, or a broker's.
+    pub kind: CarrierKind,
     /// How long a hand-over may stay unconfirmed before the envelope goes by the relay.
     pub patience: Duration,
 }
@@ -52,7 +54,13 @@ impl CarrierOptions {
     /// With the usual patience.
     #[must_use]
     pub const fn new(number: PhoneNumber) -> Self {
-        Self { number, patience: Duration::from_millis(PATIENCE_MS) }
+        Self { number, kind: CarrierKind::Own, patience: Duration::from_millis(PATIENCE_MS) }
+    }
+
+    /// A broker's, with the usual patience.
+    #[must_use]
+    pub const fn by_broker(number: PhoneNumber) -> Self {
+        Self { number, kind: CarrierKind::Broker, patience: Duration::from_millis(PATIENCE_MS) }
     }
 }
 
@@ -208,6 +216,7 @@ impl Client {
     ) -> Result<(), ClientError> {
         let setup = CarrierSetup {
             number: options.number,
+            kind: options.kind,
             profile: transport.profile(),
             patience_ms: u64::try_from(options.patience.as_millis()).unwrap_or(u64::MAX),
         };

@@ -8,6 +8,7 @@ use rcseal_engine::media::MediaError;
 use rcseal_engine::plain::PlainError;
 use rcseal_engine::policy::PolicyError;
 use rcseal_engine::resend::ResendError;
+use rcseal_engine::retained::RetainedError;
 use rcseal_engine::send::SendError;
 use rcseal_engine::store::{StoreError, StoreErrorKind};
 
@@ -44,6 +45,9 @@ pub enum ClientError {
     /// A thread with a number, or words for it.
     #[error(transparent)]
     Plain(#[from] PlainError),
+    /// The key of a server that may read messages.
+    #[error(transparent)]
+    Retained(#[from] RetainedError),
     /// A message that was to be sent.
     #[error(transparent)]
     Send(#[from] SendError),
@@ -96,6 +100,7 @@ impl ClientError {
             Self::Carrier(error) => error.code(),
             Self::Policy(error) => error.code(),
             Self::Plain(error) => error.code(),
+            Self::Retained(error) => error.code(),
             Self::Send(error) => error.code(),
             Self::Resend(error) => error.code(),
             Self::Link(error) => error.code(),
@@ -131,6 +136,7 @@ impl ClientError {
             | Self::Policy(PolicyError::Store(error) | PolicyError::Account(AccountError::Store(error)))
             | Self::Plain(PlainError::Store(error) | PlainError::Account(AccountError::Store(error)))
             | Self::Carrier(CarrierError::Store(error) | CarrierError::Account(AccountError::Store(error)))
+            | Self::Retained(RetainedError::Store(error) | RetainedError::Account(AccountError::Store(error)))
             | Self::Send(SendError::Store(error) | SendError::Account(AccountError::Store(error)))
             | Self::Resend(ResendError::Send(
                 SendError::Store(error) | SendError::Account(AccountError::Store(error)),

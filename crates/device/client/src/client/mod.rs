@@ -21,6 +21,7 @@ mod keys;
 mod link;
 mod media;
 mod policy;
+mod retained;
 mod run;
 mod sessions;
 mod settings;

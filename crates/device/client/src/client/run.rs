@@ -178,7 +178,7 @@ impl Core {
         self.open_gates();
         self.poke();
         let mut requests = 0;
-        let mut is_live = false;
+        let (mut is_live, mut retained) = (false, 0);
         let mut low_at: Option<Instant> = None;
         while let Some(notice) = mailbox.next().await? {
             match notice {
@@ -198,12 +198,16 @@ impl Core {
                     is_live = true;
                     self.change(|engine| engine.flush_receipts()).await?;
                     self.status.send_replace(Status::Online);
+                    self.note_retained(retained).await?;
                 }
                 MailboxNotice::PrekeysLow { .. } if low_at.is_none_or(|at| at.elapsed() >= PREKEYS_PAUSE) => {
                     low_at = Some(Instant::now());
                     self.try_upload_prekeys(&server).await?;
                 }
                 MailboxNotice::Reset { effective_at_ms } => self.note_reset(effective_at_ms).await?,
+                MailboxNotice::RetainedWaiting { newest } if is_live => self.note_retained(newest).await?,
+                // Whether a message belongs into its conversation may stand in an envelope that is still to come.
+                MailboxNotice::RetainedWaiting { newest } => retained = newest,
                 MailboxNotice::PrekeysLow { .. } | MailboxNotice::Acknowledged { .. } => {}
             }
         }
@@ -217,7 +221,7 @@ impl Core {
         let mut mailbox = server.mailbox().await?;
         // What was called off while this device was away, nobody says any more.
         self.note_reset(server.announced_reset()).await?;
-        let (mut requests, mut answered, mut is_empty, mut was_low) = (0, 0, false, false);
+        let (mut requests, mut answered, mut is_empty, mut was_low, mut retained) = (0, 0, false, false, 0);
         // Until nothing waits and every acknowledgement has been carried out; otherwise the next connection would deliver again.
         while !is_empty || answered < requests {
             match mailbox.next().await?.ok_or(NetError::Closed(None))? {
@@ -239,10 +243,12 @@ impl Core {
                     self.try_upload_prekeys(&server).await?;
                 }
                 MailboxNotice::Reset { effective_at_ms } => self.note_reset(effective_at_ms).await?,
+                MailboxNotice::RetainedWaiting { newest } => retained = newest,
                 MailboxNotice::PrekeysLow { .. } => {}
             }
         }
         mailbox.close().await;
+        self.note_retained(retained).await?;
         // What was fetched may have let a message in, and that message may be due a receipt.
         loop {
             self.change(|engine| engine.flush_receipts()).await?;

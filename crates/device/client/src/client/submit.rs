@@ -14,6 +14,7 @@ use rcseal_engine::account::AccountView;
 use rcseal_engine::carrier::{Deposit, Fetch, FetchFailure};
 use rcseal_engine::need::{Need, NeedKind};
 use rcseal_engine::outbox::Via;
+use rcseal_engine::retained::RetainedOutgoing;
 use rcseal_wire::api::{BundlesResponse, DELIVERY_TOKENS_MAX};
 use rcseal_wire::frame::{BATCH_LEN_MAX, FRAME_LEN_MAX, Submit, SubmitStatus};
 use rcseal_wire::id::{AccountId, DeliveryTokenHash};
@@ -51,6 +52,7 @@ struct Share {
     needs: Vec<Need>,
     outgoing: Vec<Submission>,
     deposits: Vec<Keeping>,
+    retained: Vec<RetainedOutgoing>,
 }
 
 /// A blob for our own relay, of which the engine then makes a reference.
@@ -104,7 +106,11 @@ impl Core {
         let has_carrier = self.has_carrier();
         let due = self
             .engine(move |engine| {
-                let mut due = vec![engine.poll_outbox_timeout()?, engine.poll_needs_timeout()?];
+                let mut due = vec![
+                    engine.poll_outbox_timeout()?,
+                    engine.poll_needs_timeout()?,
+                    engine.poll_retained_outbox_timeout()?,
+                ];
                 if has_carrier {
                     due.extend([engine.poll_carrier_notices_timeout()?, engine.poll_plain_outbox_timeout()?]);
                 }
@@ -119,8 +125,11 @@ impl Core {
 
     /// Whether something waits that was tried or could be.
     pub(super) async fn is_anything_left(&self) -> Result<bool, ClientError> {
-        self.engine(|engine| Ok::<_, ClientError>(engine.poll_outbox_timeout()?.is_some() || engine.has_unmet_needs()?))
-            .await
+        self.engine(|engine| {
+            let is_left = engine.poll_outbox_timeout()?.is_some() || engine.poll_retained_outbox_timeout()?.is_some();
+            Ok::<_, ClientError>(is_left || engine.has_unmet_needs()?)
+        })
+        .await
     }
 
     /// One round; `None` when there was nothing to do.
@@ -139,7 +148,10 @@ impl Core {
                 | Need::FetchKeySets { origin, .. }
                 | Need::FetchBundles { origin, .. } => origin.clone(),
                 Need::FetchEnvelope(fetch) => fetch.origin.clone(),
-                Need::PublishKeySet { .. } | Need::SetDeliveryTokens { .. } | Need::VetoReset => account.origin.clone(),
+                Need::PublishKeySet { .. }
+                | Need::SetDeliveryTokens { .. }
+                | Need::VetoReset
+                | Need::FetchServerKey => account.origin.clone(),
                 Need::QueryCapabilities { number } => {
                     sum.attempts += usize::from(self.ask_carrier(number.clone()));
                     continue;
@@ -166,6 +178,9 @@ impl Core {
                     share.deposits.push(Keeping { number: envelope.number, deposit });
                 }
             }
+        }
+        for outgoing in self.poll_retained().await? {
+            shares.entry(outgoing.origin.clone()).or_default().retained.push(outgoing);
         }
         shares.retain(|origin, _| self.is_open(origin));
         let rounds = join_all(shares.into_iter().map(|(origin, share)| self.work_with(origin, share, &account))).await;
@@ -228,6 +243,10 @@ impl Core {
             })
             .await?;
         }
+        for outgoing in share.retained {
+            self.submit_retained(outgoing).await?;
+            round.attempts += 1;
+        }
         for need in share.needs {
             self.meet(origin, need, own).await?;
             round.attempts += 1;
@@ -283,6 +302,7 @@ impl Core {
                 };
                 (NeedKind::Tokens, own, outcome)
             }
+            Need::FetchServerKey => (NeedKind::ServerKey, own, self.fetch_server_key().await?),
             Need::VetoReset => {
                 let outcome = match self.authenticated().await?.veto_reset().await {
                     Ok(()) => {
@@ -442,7 +462,7 @@ fn next_batch(outgoing: &mut std::iter::Peekable<impl Iterator<Item = Submission
 }
 
 /// Whether an error says something about the server as a whole, and nothing about the request.
-fn is_outage(error: &NetError) -> bool {
+pub(super) fn is_outage(error: &NetError) -> bool {
     match error {
         NetError::Connect(_) | NetError::Tls(_) | NetError::Timeout(_) | NetError::Closed(_) | NetError::Login(_) => {
             true

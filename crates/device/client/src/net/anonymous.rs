@@ -210,7 +210,7 @@ impl std::fmt::Debug for Anonymous {
     }
 }
 
-fn with_token(call: Call, token: &DeliveryToken) -> Call {
+pub(super) fn with_token(call: Call, token: &DeliveryToken) -> Call {
     let text = zeroize::Zeroizing::new(token.expose_text());
     call.secret_header(HeaderName::from_static(DELIVERY_TOKEN_HEADER), &text)
 }

@@ -76,6 +76,17 @@ impl Refused {
             }
             // A full mailbox empties when its owner comes by.
             Some(P::QuotaExceeded) => true,
+            // Of somebody behind the server that is away, or of a quota that fills again.
+            Some(
+                P::KmsUnavailable
+                | P::RelayUnreachable
+                | P::CodeNotSent
+                | P::LookupQuotaExceeded
+                | P::CarrierBusy
+                | P::CarrierUnauthorized
+                | P::CarrierNoAnswer
+                | P::CarrierUnreachable,
+            ) => true,
             Some(
                 P::Malformed
                 | P::OutOfRange
@@ -102,7 +113,24 @@ impl Refused {
                 | P::RangeNotSatisfiable
                 | P::KeySetInvalid
                 | P::DigestMismatch
-                | P::TakenOver,
+                | P::TakenOver
+                | P::ServerKeyDestroyed
+                | P::RegionMismatch
+                | P::RetentionUnknown
+                | P::RelayUnknown
+                | P::RelayDisagrees
+                | P::NumberNotServed
+                | P::CodeRefused
+                | P::ClaimGone
+                | P::StatementInvalid
+                | P::ReleaseInvalid
+                | P::NumberConflict
+                | P::NumberNotYours
+                | P::CarrierUnsupportedMedia
+                | P::CarrierNotFound
+                | P::CarrierTooLarge
+                | P::CarrierRefused
+                | P::CarrierUnfit,
             ) => false,
             None => self.status == 0 || self.status == 408 || self.status == 429 || self.status >= 500,
         }

@@ -46,6 +46,11 @@ pub enum MailboxNotice {
         /// KEM prekeys left.
         one_time_kem: u32,
     },
+    /// The account has messages that the server can read.
+    RetainedWaiting {
+        /// The newest one's place: whoever has read up to it need not ask.
+        newest: u64,
+    },
     /// Somebody asked to reset the account, or that was called off.
     Reset {
         /// When it takes effect unless a device vetoes, in milliseconds since 1970 by the relay's clock; `None` when it was called off.
@@ -82,8 +87,7 @@ impl MailboxSocket {
                 Some(Event::Reset(reset)) => {
                     MailboxNotice::Reset { effective_at_ms: reset.pending.then_some(reset.effective_at_ms) }
                 }
-                // Nothing here reads such messages yet.
-                Some(Event::RetainedWaiting(_)) => continue,
+                Some(Event::RetainedWaiting(waiting)) => MailboxNotice::RetainedWaiting { newest: waiting.newest },
                 Some(Event::Failure(failure)) => return Err(failed(&failure.code)),
                 // An event that a later relay has and this client does not know.
                 None => continue,

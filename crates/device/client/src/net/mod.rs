@@ -18,6 +18,7 @@ mod kept;
 mod limits;
 mod login;
 mod mailbox;
+mod retained;
 mod socket;
 mod submit;
 mod tls;

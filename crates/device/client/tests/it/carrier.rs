@@ -136,7 +136,7 @@ impl Pair {
         *bob.line.far.lock().unwrap() = Some(Arc::clone(&ada.stack));
         for (phone, own, peer, theirs) in [(&ada, ADA, bob_account, BOB), (&bob, BOB, ada_account, ADA)] {
             let transport: Arc<dyn Transport> = Arc::<HostStack>::clone(&phone.stack);
-            let options = CarrierOptions { number: number(own), patience };
+            let options = CarrierOptions { patience, ..CarrierOptions::new(number(own)) };
             phone.client.attach_transport(options, transport).await.unwrap();
             phone.client.set_contact_number(peer, Some(number(theirs))).await.unwrap();
             let subject = Some(Subject::Conversation(conversation));

@@ -4,7 +4,7 @@
 //! beside it. A broker that swaps a mapping, rolls it back, forks it or withholds it has to tell the holder from everybody else to stay
 //! unseen, which it cannot: both ask the same way, and contacts compare inside their sessions (`gossip.rs`).
 
-use rcseal_credential::mapping::{Evidence, UnverifiedMapping, VerifiedMapping};
+use rcseal_credential::mapping::{Evidence, Finding, GroundsKind, UnverifiedMapping, VerifiedMapping};
 use rcseal_rcs::number::PhoneNumber;
 use rcseal_wire::api::broker::{BrokerNotice, NumberView};
 
@@ -93,6 +93,10 @@ impl Engine<'_> {
             return Ok(Err(doubt(BrokerFinding::Forked)));
         }
         if shown.account() != own.address.account {
+            if is_let_go(&record, &pair, &broker) {
+                self.lose(number)?;
+                return Ok(Ok(()));
+            }
             return Ok(Err(doubt(BrokerFinding::Swapped)));
         }
         // For this account, and newer than what is here. Signed by our key it is ours: this device has forgotten it.
@@ -149,7 +153,15 @@ impl Engine<'_> {
                 self.lose_if_rebound(number, doubt)?;
             }
         }
-        self.need_lookup(number, self.now.plus(WATCH_MS))?;
+        let is_over = match self.own_number(number)? {
+            Some(record) => matches!(record.state()?, NumberState::Released | NumberState::Lost),
+            None => true,
+        };
+        if is_over {
+            self.lookup_is_here(number)?;
+        } else {
+            self.need_lookup(number, self.now.plus(WATCH_MS))?;
+        }
         Ok(judged)
     }
 
@@ -170,7 +182,11 @@ impl Engine<'_> {
         let own = self.account()?.address.account;
         let newer = doubt.evidence.as_ref().and_then(|evidence| evidence.mappings().1);
         let is_rebound = doubt.finding == BrokerFinding::Swapped && newer.is_some_and(|newer| newer.account() != own);
-        let Some(mut record) = self.own_number(number)?.filter(|_| is_rebound) else { return Ok(()) };
+        if is_rebound { self.lose(number) } else { Ok(()) }
+    }
+
+    fn lose(&mut self, number: NumberKey) -> Result<(), NumberError> {
+        let Some(mut record) = self.own_number(number)? else { return Ok(()) };
         if record.state()? == NumberState::Lost {
             return Ok(());
         }
@@ -257,5 +273,14 @@ impl Engine<'_> {
             }
         }
         self.watch_numbers()
+    }
+}
+
+/// Whether the holder had a part in the change: signed the release, or was told and let the time pass.
+fn is_let_go(record: &OwnRecord, pair: &Evidence, broker: &super::record::Broker) -> bool {
+    match pair.check(&broker.key) {
+        Ok(Finding::Asserted { grounds: Some(GroundsKind::Released) }) => true,
+        Ok(Finding::Asserted { grounds: Some(GroundsKind::Waited) }) => record.contested_until_ms > 0,
+        _ => false,
     }
 }

@@ -31,6 +31,10 @@ const ANSWER_MS: u64 = 5 * 60 * 1000;
 const QUEUED_MS_MAX: u64 = 24 * 3600 * 1000;
 /// Between two looks at words that wait for the server's key.
 const KEY_MS: u64 = 2_000;
+/// How long words wait behind what goes end to end to the same account: longer than fetching keys takes, and shorter than people wait.
+const BEHIND_MS_MAX: u64 = 60_000;
+/// Between two looks at whether that has gone.
+const BEHIND_MS: u64 = 200;
 /// Rows read at once.
 const PAGE: usize = 64;
 
@@ -194,6 +198,13 @@ impl Engine<'_> {
             self.retained_stays(number, &record, Reason::NoLongerAllowed, FailureReason::NotAllowed)?;
             return Ok(None);
         };
+        // The other side is to hear of the mode before it sees a message in it.
+        let is_first_in_line = !self.has_outgoing_to(AccountId::from_bytes(record.to))?;
+        if !is_first_in_line && self.now.since(UnixMillis(record.queued_at_ms)) < BEHIND_MS_MAX {
+            record.due_at_ms = self.now.plus(BEHIND_MS).0;
+            self.tx.put(Table::RetainedOutbox, &number.to_be_bytes(), &record.to_row())?;
+            return Ok(None);
+        }
         if record.sealed.as_slice().is_empty() && !self.seal_to_server(number, &mut record)? {
             return Ok(None);
         }

@@ -150,7 +150,7 @@ impl SimCarrier {
     pub async fn lend(self: &Arc<Self>, own: &PhoneNumber, client: &Client) -> Result<Arc<HostStack>, ClientError> {
         let stack = self.attach(own);
         let patience = Duration::from_millis(self.profile.patience_ms);
-        let options = CarrierOptions { number: own.clone(), patience };
+        let options = CarrierOptions { patience, ..CarrierOptions::new(own.clone()) };
         client.attach_transport(options, Arc::clone(&stack) as _).await?;
         Ok(stack)
     }

@@ -2,6 +2,7 @@
 
 use rcseal_crypto::ed25519;
 use rcseal_wire::api::BundlesResponse;
+use rcseal_wire::id::AccountId;
 
 use super::{bytes_read, claim, forged_key_set, stranger};
 use crate::Disposition;
@@ -12,7 +13,7 @@ use crate::need::Need;
 use crate::outbox::Via;
 use crate::store::Table;
 use crate::tests::linking::link;
-use crate::tests::world::{World, events, new_account, text, texts};
+use crate::tests::world::{Phone, World, events, new_account, text, texts};
 
 #[test]
 fn an_introduction_does_not_send_us_to_another_server() {
@@ -136,15 +137,30 @@ fn bundles_that_nobody_asked_for_begin_no_session() {
     assert_eq!(ada.store.len(Table::Session), before.0 + 1);
 }
 
-#[test]
-fn who_only_claims_to_be_somebody_cannot_be_written_to() {
+/// Bob, to whom somebody has written as Carol without anything to show for it.
+struct Claimed {
+    world: World,
+    bob: Phone,
+    carol: Phone,
+    /// Carol's.
+    account: AccountId,
+    /// Keys that a directory made up: nothing has shown that they are Carol's.
+    forged: Vec<u8>,
+}
+
+fn claimed() -> Claimed {
     let mut world = World::new();
     let (mut bob, mut carol) = (world.phone(2, "Bob"), world.phone(3, "Carol"));
     let envelope = claim(&world, &mut bob, carol.address, 9);
     assert_eq!(bytes_read(&mut bob, world.now, &envelope).0, Disposition::Parked);
     let account = carol.address.account;
-    // Keys that a directory made up: nothing has shown that they are Carol's.
     let forged = forged_key_set(&mut carol, account, 1);
+    Claimed { world, bob, carol, account, forged }
+}
+
+#[test]
+fn who_only_claims_to_be_somebody_cannot_be_written_to() {
+    let Claimed { mut world, mut bob, account, forged, .. } = claimed();
     bob.with(world.now, |engine| engine.handle_key_set(account, &forged)).unwrap();
     assert!(matches!(bob.with(0, |engine| engine.direct_conversation(account)), Err(ContactError::Unknown)));
     assert!(matches!(bob.with(0, |engine| engine.safety_number(account)), Err(ContactError::Unknown)));
@@ -165,12 +181,7 @@ fn who_only_claims_to_be_somebody_cannot_be_written_to() {
 
 #[test]
 fn the_keys_of_who_only_claims_to_be_somebody_change_unheard() {
-    let mut world = World::new();
-    let (mut bob, mut carol) = (world.phone(2, "Bob"), world.phone(3, "Carol"));
-    let envelope = claim(&world, &mut bob, carol.address, 9);
-    assert_eq!(bytes_read(&mut bob, world.now, &envelope).0, Disposition::Parked);
-    let account = carol.address.account;
-    let forged = forged_key_set(&mut carol, account, 1);
+    let Claimed { world, mut bob, mut carol, account, forged } = claimed();
     // The directory goes on to show a reset of what it made up.
     carol.store = crate::store::memory::MemoryStore::new();
     carol.with(world.now, |engine| engine.begin_reset(account, &new_account("Carol"), "t", &forged, 0)).unwrap();
