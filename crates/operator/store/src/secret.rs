@@ -14,6 +14,8 @@ pub enum SecretName {
     LoginNonce,
     /// Keys the hashes of phone numbers, codes and addresses in a broker's counters and log.
     BrokerHashes,
+    /// No secret: the public countersigning key under which a broker's store was made.
+    BrokerKeyId,
 }
 
 impl SecretName {
@@ -24,6 +26,7 @@ impl SecretName {
             Self::LoginToken => "login-token",
             Self::LoginNonce => "login-nonce",
             Self::BrokerHashes => "broker-hashes",
+            Self::BrokerKeyId => "broker-key-id",
         }
     }
 }

@@ -192,6 +192,9 @@ pub trait ClaimStore: Send + Sync {
     /// Stores the hash of the code that is about to be sent. `false` where the claim is gone.
     async fn set_code(&self, id: ClaimId, code: CodeMac) -> Result<bool, StoreError>;
 
+    /// The number that a device's claim is about; `None` where there is no such claim.
+    async fn claimed_number(&self, id: ClaimId, device: DeviceAddress) -> Result<Option<E164>, StoreError>;
+
     /// Counts a try and says whether it was right. A claim that is verified takes any code.
     async fn try_code(&self, attempt: TryCode) -> Result<ClaimRecord, TryCodeError>;
 

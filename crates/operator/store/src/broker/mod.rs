@@ -31,7 +31,14 @@ use crate::{SecretStore, StoreError};
 /// Everything a broker stores.
 #[async_trait]
 pub trait BrokerStore:
-    EnrolmentStore + ClaimStore + NumberStore + QuotaStore + AuditStore + SecretStore + forward::ForwardStore + business::BusinessStore
+    EnrolmentStore
+    + ClaimStore
+    + NumberStore
+    + QuotaStore
+    + AuditStore
+    + SecretStore
+    + forward::ForwardStore
+    + business::BusinessStore
 {
     /// Whether the store takes writes now: writes a row and waits until it is durable.
     async fn check(&self) -> Result<(), StoreError>;

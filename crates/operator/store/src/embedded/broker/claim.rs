@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use rcseal_wire::id::{DeviceAddress, MappingHash};
+use rcseal_wire::number::E164;
 
 use super::FjallBrokerStore;
 use super::quota::charge;
@@ -168,6 +169,19 @@ impl ClaimStore for FjallBrokerStore {
 
     async fn set_code(&self, id: ClaimId, code: CodeMac) -> Result<bool, StoreError> {
         self.0.write(Need::Little, move |txn| set_code(txn, id, code)).await
+    }
+
+    async fn claimed_number(&self, id: ClaimId, device: DeviceAddress) -> Result<Option<E164>, StoreError> {
+        self.0
+            .read(move |engine| {
+                let row = engine.get(Space::Broker, &rows::claim_key(id))?;
+                let Some(row) = row.map(|row| rows::decode::<ClaimRow>(&row, CLAIMS)).transpose()? else {
+                    return Ok(None);
+                };
+                let record = record(id, &row)?;
+                Ok((record.device == device).then_some(record.number))
+            })
+            .await
     }
 
     async fn try_code(&self, code: TryCode) -> Result<ClaimRecord, TryCodeError> {
