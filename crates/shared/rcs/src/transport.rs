@@ -55,6 +55,12 @@ impl CarrierMessageId {
         Self(uuid::Builder::from_random_bytes(random).into_uuid().hyphenated().to_string())
     }
 
+    /// The bytes of an id that is a UUID, as those of [`Self::from_random`] are.
+    #[must_use]
+    pub fn uuid_bytes(&self) -> Option<[u8; 16]> {
+        uuid::Uuid::try_parse(&self.0).ok().map(uuid::Uuid::into_bytes)
+    }
+
     /// The id's text.
     #[must_use]
     pub fn as_str(&self) -> &str {
