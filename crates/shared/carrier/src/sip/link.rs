@@ -65,7 +65,7 @@ pub(super) struct Connection {
     pub(super) is_reliable: bool,
     kind: Kind,
     answers_beside: Arc<Semaphore>,
-    is_flooded: Notify,
+    is_given_up: Notify,
     has_pinged: AtomicBool,
     has_ponged: AtomicBool,
 }
@@ -81,7 +81,7 @@ impl Connection {
             is_reliable,
             kind,
             answers_beside: Arc::new(Semaphore::new(ANSWERS_BESIDE_MAX)),
-            is_flooded: Notify::new(),
+            is_given_up: Notify::new(),
             has_pinged: AtomicBool::new(false),
             has_ponged: AtomicBool::new(false),
         })
@@ -98,6 +98,11 @@ impl Connection {
         }
     }
 
+    /// Ends a connection that leads nowhere, so that another is opened. A socket for datagrams is as good as any other.
+    pub(super) fn give_up(&self) {
+        self.is_given_up.notify_one();
+    }
+
     /// Sends an answer to where its request came from, without waiting. What finds no room is sent by a task of its own, as far as there may be
     /// more of those.
     pub(super) fn answer(self: &Arc<Self>, source: SocketAddr, bytes: Bytes) {
@@ -110,7 +115,7 @@ impl Connection {
         }
         let Ok(place) = Arc::clone(&self.answers_beside).try_acquire_owned() else {
             // A datagram is asked for again. On a connection nothing is, so that it ends.
-            self.is_flooded.notify_one();
+            self.give_up();
             return;
         };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
@@ -331,7 +336,7 @@ where
     let end = tokio::select! {
         end = read(core, reader, &connection) => end,
         end = write(core, writer, queued, &connection, is_ours) => end,
-        () = connection.is_flooded.notified() => Err(io::ErrorKind::ConnectionAborted.into()),
+        () = connection.is_given_up.notified() => Err(io::ErrorKind::ConnectionAborted.into()),
     };
     if is_ours {
         core.way.send_replace(None);

@@ -119,7 +119,12 @@ async fn ask(core: &Core, expires: Duration) -> Result<Duration, SendFailure> {
     for is_last in [false, true] {
         draft.extra.retain(|(name, _)| *name != "Expires");
         draft.extra.push(("Expires", asked.to_string()));
-        let answer = draft.send_any(core).await?;
+        let answer = draft.send_any(core).await.inspect_err(|failure| {
+            // A registrar answers at once. Where it does not, something on the way takes what is sent and passes nothing on.
+            if *failure == SendFailure::NoAnswer {
+                connection.give_up();
+            }
+        })?;
         match answer.start() {
             Start::Response { status: 200..=299 } => {
                 *lock(&core.registered_contact) = (asked > 0).then_some(contact);

@@ -234,6 +234,26 @@ async fn a_lost_connection_is_made_again_and_registered_over() {
 }
 
 #[tokio::test]
+async fn a_connection_on_which_nobody_answers_is_given_up_for_another() {
+    let registrar = FakeRegistrar::start(Listen::Tcp, Auth::Digest("MD5", "auth", "secret")).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut config = config(ALICE, listener.local_addr().unwrap(), Wire::Tcp, password(ALICE, "secret"));
+    config.timers.answer = Duration::from_millis(300);
+    let at = registrar.address;
+    // The first connection is a hole; the second leads on.
+    let hole = tokio::spawn(async move {
+        let (_held, _) = listener.accept().await.unwrap();
+        let (mut near, _) = listener.accept().await.unwrap();
+        let mut far = tokio::net::TcpStream::connect(at).await.unwrap();
+        let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+    });
+    let alice = UserAgent::start(config).await.unwrap();
+    assert_eq!(alice.register().await, Err(SendFailure::NoAnswer));
+    until(|| matches!(alice.registration(), Registration::Until(_))).await;
+    hole.abort();
+}
+
+#[tokio::test]
 async fn lost_datagrams_are_sent_again_and_doubled_ones_arrive_once() {
     let registrar = FakeRegistrar::start(Listen::Udp, Auth::None).await;
     {
