@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use rcseal_carrier::auth::{Credentials, Password};
 use rcseal_carrier::ft::{
-    BlobSink, FileSink, ContentUrl, Forbidden, FtClient, FtConfig, FtError, FtLimits, NotSealed, SealedBlob, SealedType,
-    Source, Stage,
+    BlobSink, ContentUrl, FileSink, Forbidden, FtClient, FtConfig, FtError, FtLimits, NotSealed, SealedBlob,
+    SealedType, Source, Stage,
 };
 use rcseal_carrier::tls::TrustAnchors;
 use rcseal_crypto::hash::sha256;
