@@ -303,7 +303,7 @@ impl Fallback {
     pub fn resume(&mut self, now_ms: u64) -> Option<Action> {
         match self.sms {
             Sms::Ordered { .. } => return Some(Action::SendSms),
-            Sms::Submitting { may_double } if self.policy.sms_takes_id_once => {
+            Sms::Submitting { may_double } if self.policy.sms_takes_id_once && self.arrived.is_none() => {
                 self.sms = Sms::Ordered { may_double, is_repeat: true };
                 return Some(Action::SendSms);
             }

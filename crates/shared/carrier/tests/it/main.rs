@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod business;
 mod ft;
 mod host;
 mod msrp;
