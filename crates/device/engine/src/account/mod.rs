@@ -303,8 +303,23 @@ impl Engine<'_> {
         exporter: &[u8; TLS_EXPORTER_LEN],
         nonce: &[u8; LOGIN_NONCE_LEN],
     ) -> Result<LoginRequest, AccountError> {
+        let origin = self.account()?.origin;
+        self.login_request_at(&origin, exporter, nonce)
+    }
+
+    /// Signs a login for one nonce of one connection to another server than the account's, such as a broker. It names that server, so that it
+    /// is of no use at any other.
+    ///
+    /// # Errors
+    /// [`AccountError::NoAccount`].
+    pub fn login_request_at(
+        &mut self,
+        origin: &Origin,
+        exporter: &[u8; TLS_EXPORTER_LEN],
+        nonce: &[u8; LOGIN_NONCE_LEN],
+    ) -> Result<LoginRequest, AccountError> {
         let account = self.account()?;
-        let bytes = login_bytes(&account.origin, exporter, account.address, nonce);
+        let bytes = login_bytes(origin, exporter, account.address, nonce);
         let signature = account.device_auth.sign(&[&bytes]);
         Ok(LoginRequest {
             account: account.address.account,

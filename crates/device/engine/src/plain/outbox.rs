@@ -303,16 +303,24 @@ impl Engine<'_> {
         Ok(self.permit::<Readable>(id, now.recipient)?.map(|permit| (permit, now.recipient)))
     }
 
-    /// When the outbox of readable words has something due next; `None` when it is empty.
+    /// When words for a carrier are due next; `None` when there are none.
     ///
     /// # Errors
     /// Those of the store.
     pub fn poll_plain_outbox_timeout(&self) -> Result<Option<UnixMillis>, StoreError> {
+        self.words_due_next(DeliveryMode::CarrierReadable)
+    }
+
+    /// When words are due next that go in one mode; `None` when there are none.
+    pub(super) fn words_due_next(&self, mode: DeliveryMode) -> Result<Option<UnixMillis>, StoreError> {
         let (mut next, mut pages) = (None::<UnixMillis>, Pages::new(Table::PlainOutbox, &[], PAGE));
         while let Some(rows) = pages.next(self.tx)? {
             for (_, row) in &rows {
-                let due = UnixMillis(PlainOutboxRecord::from_row(Table::PlainOutbox, row)?.due_at_ms);
-                next = Some(next.map_or(due, |next| next.min(due)));
+                let record = PlainOutboxRecord::from_row(Table::PlainOutbox, row)?;
+                if record.mode == mode.code() {
+                    let due = UnixMillis(record.due_at_ms);
+                    next = Some(next.map_or(due, |next| next.min(due)));
+                }
             }
         }
         Ok(next)

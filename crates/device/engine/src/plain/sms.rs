@@ -22,7 +22,7 @@ use super::thread::PlainError;
 use crate::account::AccountError;
 use crate::capability::NumberKey;
 use crate::carrier::CarrierDisposition;
-use crate::context::Engine;
+use crate::context::{Engine, UnixMillis};
 use crate::event::Event;
 use crate::pages::Pages;
 use crate::policy::{DeliveryMode, Permitted, ShortMessage, SmsWords};
@@ -182,6 +182,14 @@ impl Engine<'_> {
             due.extend(permitted.ok().map(|words| SmsOutgoing { number, to, words }));
         }
         Ok(due)
+    }
+
+    /// When words for an SMS are due next; `None` when there are none.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn poll_sms_outbox_timeout(&self) -> Result<Option<UnixMillis>, StoreError> {
+        self.words_due_next(DeliveryMode::Sms)
     }
 
     /// An SMS of ours gets an id, under which a report may come.
