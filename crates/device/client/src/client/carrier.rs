@@ -25,12 +25,14 @@ use rcseal_engine::store::StoreErrorKind;
 use rcseal_rcs::number::PhoneNumber;
 use rcseal_rcs::transport::{CarrierMessage, SendFailure, Taken};
 use rcseal_wire::id::AccountId;
+use rcseal_wire::origin::Origin;
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
 use super::core::Core;
 use super::run::ends_run;
 use super::{Client, ClientError};
+use crate::net::BrokerTransport;
 
 /// Hand-overs under way at once: a carrier works them off one after another anyhow, and one that hangs must not hold the others.
 const SENDS_MAX: usize = 8;
@@ -223,6 +225,16 @@ impl Client {
         self.core.change(move |engine| engine.set_carrier(Some(setup))).await?;
         self.core.carrier.attached.send_replace(Some(Attached { transport, is_closed: Arc::default() }));
         Ok(())
+    }
+
+    /// Attaches a broker as the way into the carrier: what goes out is handed to it, and what comes in it puts into the mailbox. The number is
+    /// one that the broker has bound to this device.
+    ///
+    /// # Errors
+    /// [`ClientError::Account`] without an account, [`ClientError::Endpoint`] for an origin that cannot be connected to.
+    pub async fn attach_broker(&self, broker: &Origin, number: PhoneNumber) -> Result<(), ClientError> {
+        let transport = BrokerTransport::new(self.core.broker(broker)?, number.clone());
+        self.attach_transport(CarrierOptions::by_broker(number), Arc::new(transport)).await
     }
 
     /// Takes the transport away, as when the phone's stack restarts. What would go by it goes by the relay meanwhile.

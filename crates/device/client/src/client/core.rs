@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use super::ClientError;
 use super::carrier::Desk;
+use super::sms::SmsDesk;
 use super::media::Downloads;
 use super::run::{Gates, Status};
 use crate::net::{Anonymous, Authenticated, Endpoint, LoginSigner, Timeouts, TrustAnchors};
@@ -37,6 +38,7 @@ pub(super) struct Core {
     pub(super) gates: Mutex<Gates>,
     pub(super) downloads: Downloads,
     pub(super) carrier: Desk,
+    pub(super) sms: SmsDesk,
     /// Wakes a reconnect that waits for its turn.
     pub(super) retry: tokio::sync::Notify,
 }
@@ -45,6 +47,7 @@ pub(super) struct Core {
 struct Servers {
     anonymous: HashMap<Origin, Arc<Anonymous>>,
     authenticated: Option<Arc<Authenticated>>,
+    brokers: HashMap<Origin, Arc<Authenticated>>,
 }
 
 impl Core {
@@ -70,6 +73,7 @@ impl Core {
             gates: Mutex::default(),
             downloads: Downloads::default(),
             carrier: Desk::default(),
+            sms: SmsDesk::default(),
             retry: tokio::sync::Notify::new(),
         }
     }
@@ -147,6 +151,19 @@ impl Core {
         Ok(server)
     }
 
+    /// A broker, logged in. What is signed there names the broker, so that it is of no use at the account's server.
+    pub(super) fn broker(&self, origin: &Origin) -> Result<Arc<Authenticated>, ClientError> {
+        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = servers.brokers.get(origin) {
+            return Ok(Arc::clone(known));
+        }
+        let endpoint = Endpoint::new(origin.clone(), &self.trust, self.timeouts)?;
+        let signer = Arc::new(BrokerSigner { store: Arc::clone(&self.store), origin: origin.clone() });
+        let broker = Arc::new(Authenticated::new(endpoint, signer));
+        servers.brokers.insert(origin.clone(), Arc::clone(&broker));
+        Ok(broker)
+    }
+
     /// Where encrypted files lie while they are on their way.
     pub(super) fn media_folder(&self) -> PathBuf {
         media_folder(self.store.folder())
@@ -180,6 +197,23 @@ pub(super) fn in_transaction<T, E: Into<ClientError>>(
 pub(super) fn now() -> UnixMillis {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixMillis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Signs logins at a broker with the same key.
+struct BrokerSigner {
+    store: Arc<Store>,
+    origin: Origin,
+}
+
+impl LoginSigner for BrokerSigner {
+    fn sign(
+        &self,
+        _origin: &Origin,
+        exporter: &[u8; TLS_EXPORTER_LEN],
+        nonce: &[u8; LOGIN_NONCE_LEN],
+    ) -> Result<LoginRequest, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(in_transaction(&self.store, |engine| engine.login_request_at(&self.origin, exporter, nonce))?)
+    }
 }
 
 /// Signs logins with the device-auth key in the store.

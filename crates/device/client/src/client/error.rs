@@ -12,6 +12,8 @@ use rcseal_engine::retained::RetainedError;
 use rcseal_engine::send::SendError;
 use rcseal_engine::store::{StoreError, StoreErrorKind};
 
+use rcseal_rcs::transport::SendFailure;
+
 use crate::net::{EndpointError, NetError};
 use crate::store::{GenerationError, OpenError};
 
@@ -81,6 +83,12 @@ pub enum ClientError {
     /// A server's origin cannot be connected to.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
+    /// This device has no way to send an SMS.
+    #[error("this device has no way to send an SMS")]
+    NoSmsWay,
+    /// An SMS was not taken, or nobody answered for it.
+    #[error("the SMS was not taken")]
+    Sms(#[source] SendFailure),
     /// The program is shutting down.
     #[error("the program is shutting down")]
     Stopped,
@@ -112,6 +120,8 @@ impl ClientError {
             Self::ForeignServer => "media_foreign_server",
             Self::File(_) => "file",
             Self::Endpoint(_) => "net.endpoint",
+            Self::NoSmsWay => "sms_no_way",
+            Self::Sms(failure) => failure.code(),
             Self::Stopped => "stopped",
         }
     }

@@ -25,6 +25,7 @@ mod retained;
 mod run;
 mod sessions;
 mod settings;
+mod sms;
 mod submit;
 
 use std::path::PathBuf;
@@ -51,6 +52,7 @@ pub use keys::{Disagreement, KeyCheck, OwnKeys, OwnPrekey};
 pub use link::Linking;
 pub use media::MediaPart;
 pub use run::{Status, SyncReport};
+pub use sms::SmsPlan;
 
 use self::core::{Core, blocking, now};
 use crate::net::{Timeouts, TrustAnchors};

@@ -1,8 +1,8 @@
 //! Serving the mailbox: connect, take in, acknowledge after the commit, and try again.
 //!
-//! Four loops run side by side for as long as [`Client::run`] does: *deliver* holds the mailbox's WebSocket, *submit*
+//! Five loops run side by side for as long as [`Client::run`] does: *deliver* holds the mailbox's WebSocket, *submit*
 //! ([`super::submit`]) carries out what the engine wants fetched, published and sent, *carry* ([`super::carrier`]) does the same at a
-//! carrier, *upkeep* does what is due by the clock. They share nothing but the store, and each may be dropped at any point.
+//! carrier, *text* ([`super::sms`]) with short messages, *upkeep* does what is due by the clock. They share nothing but the store, and each may be dropped at any point.
 //!
 //! An envelope is acknowledged only after the transaction that took it in. One that the store cannot take is left at the relay; when it is
 //! this one envelope's fault, the others go on.
@@ -115,10 +115,11 @@ impl Client {
         let _serving = core.serving.lock().await;
         core.open_gates();
         core.carrier.clear();
+        core.sms.clear();
         let outcome = core.sync().await;
-        if outcome.is_err() && core.has_carrier() {
+        if outcome.is_err() && (core.has_carrier() || core.has_sms()) {
             // The carrier has nothing to do with what is wrong with the relay.
-            while core.work().await?.is_some() || core.carry_once().await? > 0 {}
+            while core.work().await?.is_some() || core.carry_once().await? + core.text_once().await? > 0 {}
         }
         outcome
     }
@@ -141,7 +142,9 @@ impl Core {
     async fn serve(&self) -> Result<Infallible, ClientError> {
         self.account().await?;
         self.carrier.clear();
-        let (never, _, _, _) = tokio::try_join!(self.deliver(), self.submit(), self.carry(), self.look_after())?;
+        self.sms.clear();
+        let (never, _, _, _, _) =
+            tokio::try_join!(self.deliver(), self.submit(), self.carry(), self.text(), self.look_after())?;
         Ok(never)
     }
 
@@ -257,7 +260,7 @@ impl Core {
                 worked = true;
                 report.submitted += round.submitted;
             }
-            worked |= self.carry_once().await? > 0;
+            worked |= self.carry_once().await? + self.text_once().await? > 0;
             if !worked {
                 break;
             }

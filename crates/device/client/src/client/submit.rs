@@ -103,7 +103,7 @@ impl Core {
     /// How long until something that waits to be done is due; `None` when nothing waits. What the engine will do by itself is no waiting.
     pub(super) async fn next_due(&self) -> Result<Option<Duration>, ClientError> {
         // Without a transport nothing is polled for a carrier, and nothing is due there.
-        let has_carrier = self.has_carrier();
+        let (has_carrier, has_sms) = (self.has_carrier(), self.has_sms());
         let due = self
             .engine(move |engine| {
                 let mut due = vec![
@@ -113,6 +113,9 @@ impl Core {
                 ];
                 if has_carrier {
                     due.extend([engine.poll_carrier_notices_timeout()?, engine.poll_plain_outbox_timeout()?]);
+                }
+                if has_sms {
+                    due.push(engine.poll_sms_outbox_timeout()?);
                 }
                 Ok::<_, ClientError>(due)
             })
@@ -140,7 +143,8 @@ impl Core {
         let (needs, outgoing) =
             self.engine(|engine| Ok::<_, ClientError>((engine.poll_needs()?, engine.poll_outbox(ROUND_LEN)?))).await?;
         // What is the carrier's has its own loop: one that takes its time must not hold the relays.
-        let mut sum = Round { attempts: self.poll_for_carrier().await?, ..Round::default() };
+        let attempts = self.poll_for_carrier().await? + self.poll_for_sms().await?;
+        let mut sum = Round { attempts, ..Round::default() };
         let mut shares: BTreeMap<Origin, Share> = BTreeMap::new();
         for need in needs {
             let origin = match &need {

@@ -79,6 +79,7 @@ impl Refused {
             // Of somebody behind the server that is away, or of a quota that fills again.
             Some(
                 P::KmsUnavailable
+                | P::ProviderUnavailable
                 | P::RelayUnreachable
                 | P::CodeNotSent
                 | P::LookupQuotaExceeded
@@ -114,6 +115,7 @@ impl Refused {
                 | P::KeySetInvalid
                 | P::DigestMismatch
                 | P::TakenOver
+                | P::WebhookRefused
                 | P::ServerKeyDestroyed
                 | P::RegionMismatch
                 | P::RetentionUnknown

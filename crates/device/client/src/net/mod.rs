@@ -12,6 +12,7 @@
 mod anonymous;
 mod authenticated;
 mod blob;
+mod broker_transport;
 mod error;
 mod http;
 mod kept;
@@ -25,6 +26,7 @@ mod tls;
 
 pub use anonymous::Anonymous;
 pub use authenticated::Authenticated;
+pub use broker_transport::BrokerTransport;
 pub use blob::{OnProgress, Progress};
 pub use error::{Fault, NetError, Refused, Stage};
 pub use limits::Timeouts;
