@@ -325,6 +325,7 @@ impl SimCarrier {
             Answer::UnsupportedMedia => Err(SendFailure::UnsupportedMedia),
             Answer::TooLarge => Err(SendFailure::TooLarge),
             Answer::TryLater => Err(SendFailure::Busy { retry_after: None }),
+            Answer::NotFound => Err(SendFailure::NotFound),
             Answer::Malformed => Err(SendFailure::Refused { status: 400 }),
         }
     }
