@@ -42,7 +42,7 @@ async fn outbound(
     let (address, forward) = (device.address(), std::sync::Arc::clone(&state.forward));
     // Sent is sent: whether the device waits for the answer does not matter to the carrier, and the outcome must be noted down.
     let sending = async move { forward.outbound.send(address, request).await };
-    let taken = rcseal_front::carried_out(sending).await.map_err(Refusal::from)?;
+    let taken = rcseal_front::carried_out::carried_out(sending).await.map_err(Refusal::from)?;
     Ok((StatusCode::ACCEPTED, Json(OutboundAnswer { taken })))
 }
 

@@ -17,7 +17,7 @@
 
 mod arrival;
 pub mod config;
-//pub(crate) mod http;
+pub(crate) mod http;
 mod inbound;
 pub(crate) mod metrics;
 mod notice;

@@ -1,0 +1,10 @@
+//! Messages through a broker: a real relay, a real broker, and a carrier that is a SIP user agent of ours.
+
+#![allow(clippy::unwrap_used, clippy::panic, unreachable_pub)]
+
+#[path = "../../../server/tests/it/support/client.rs"]
+#[allow(dead_code)]
+mod client;
+mod inbound;
+mod outbound;
+mod world;
