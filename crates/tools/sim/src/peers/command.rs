@@ -42,6 +42,8 @@ pub enum Run {
     Hostile,
     /// Two clients of ours through every script, and one with somebody else's client.
     Clients,
+    /// Networks that fail between user agents and their carrier.
+    Faulty,
 }
 
 impl Run {
@@ -55,6 +57,7 @@ impl Run {
             Self::Legacy => runs::legacy::run(report).await,
             Self::Hostile => runs::hostile::run(report).await,
             Self::Clients => runs::clients::run(report).await,
+            Self::Faulty => runs::faulty::run(report).await,
         }
     }
 }

@@ -10,7 +10,9 @@ use std::time::{Duration, SystemTime};
 
 use rand::Rng;
 use rcseal_carrier::auth::{Credentials, Password};
-use rcseal_carrier::sip::{Access, Config, PagerMessage, Peer, StartError, Timers, Trunk, UserAgent, Wire};
+use rcseal_carrier::sip::{
+    Access, Config, PagerMessage, Peer, Registration, StartError, Timers, Trunk, UserAgent, Wire,
+};
 use rcseal_carrier::sip_transport::SipTransportError;
 use rcseal_carrier::tls::{TlsSetupError, TrustAnchors, TrustError};
 use rcseal_carrier::transport::{Answer, Inbound};
@@ -21,7 +23,7 @@ use rcseal_rcs::stamp::Timestamp;
 use rcseal_rcs::transport::{
     Carriage, CarrierMessage, CarrierMessageId, ReceiptRequest, SendFailure, Taken, TransportProfile,
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::kamailio::{DOMAIN, Kamailio, User};
 
@@ -135,6 +137,12 @@ pub fn config(carrier: &Kamailio, user: &User, over: Over, access: Access) -> Re
     Ok(config)
 }
 
+/// The same with another next hop.
+#[must_use]
+pub fn by_way_of(hop: SocketAddr, config: Config) -> Config {
+    Config { peer: Peer { host: hop.ip().to_string(), port: hop.port() }, ..config }
+}
+
 /// A subscriber's access.
 #[must_use]
 pub fn subscriber(user: &User) -> Access {
@@ -161,8 +169,22 @@ pub struct Got {
     pub damage: BTreeSet<&'static str>,
     /// Messages.
     pub messages: usize,
+    /// Messages with no sound part in them.
+    pub damaged_messages: usize,
     /// Media types that they came with.
     pub content_types: BTreeSet<String>,
+}
+
+impl Got {
+    /// Adds what came later.
+    pub fn merge(&mut self, later: Self) {
+        self.blobs.extend(later.blobs);
+        self.repeated += later.repeated;
+        self.damage.extend(later.damage);
+        self.messages += later.messages;
+        self.damaged_messages += later.damaged_messages;
+        self.content_types.extend(later.content_types);
+    }
 }
 
 impl Line {
@@ -174,6 +196,29 @@ impl Line {
         let agent = UserAgent::start(config(carrier, user, over, subscriber(user))?).await?;
         agent.register().await.map_err(LineError::Register)?;
         Ok(Self { agent })
+    }
+
+    /// Starts a user agent that reaches its carrier by way of somebody. It is registered as soon as that lets it.
+    ///
+    /// # Errors
+    /// [`LineError`].
+    pub async fn open_by(carrier: &Kamailio, user: &User, over: Over, by: SocketAddr) -> Result<Self, LineError> {
+        let agent = UserAgent::start(by_way_of(by, config(carrier, user, over, subscriber(user))?)).await?;
+        // It goes on trying by itself.
+        let _ = agent.register().await;
+        Ok(Self { agent })
+    }
+
+    /// Whether the carrier has this user agent, after waiting for it.
+    pub async fn is_registered_within(&self, limit: Duration) -> bool {
+        let limit = Instant::now() + limit;
+        while !matches!(self.agent.registration(), Registration::Until(_)) {
+            if Instant::now() >= limit {
+                return false;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        true
     }
 
     /// Starts a user agent that has no credentials, over UDP. It can send where the carrier does not ask who sends.
@@ -258,9 +303,10 @@ impl Line {
             let found = find_in(Some(&content_type), encoding.as_deref(), &body);
             got.content_types.insert(content_type);
             got.damage.extend(found.damage.iter().map(Damage::code));
+            got.damaged_messages += usize::from(found.parts.is_empty());
             for part in found.parts {
                 match assembly.add(part, 0) {
-                    Ok(Progress::Complete(blob)) => got.blobs.push(blob.bytes),
+                    Ok(Progress::Complete(blob)) => got.blobs.push(blob.bytes.into_owned()),
                     Ok(Progress::Waiting { .. } | Progress::Duplicate) => {}
                     Err(Damage::Replay { .. }) => got.repeated += 1,
                     Err(damage) => {

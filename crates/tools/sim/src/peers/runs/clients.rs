@@ -4,6 +4,7 @@
 //! where that lets it through, otherwise by the relay, which the sender's journal then says. And a third party, `linphonec`: what the
 //! sender's policy makes of somebody who has nothing of ours.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use tokio::time::{Instant, sleep};
 use super::super::line::{Over, number_of, random};
 use super::super::linphone::{Leg, Linphone};
 use super::super::{Kamailio, Mangle, Setup, User};
-use super::sessions::{Sealing, open};
+use super::sessions::{Sealing, open, open_by};
 use super::{PATIENCE, RunError, expect};
 use crate::data::{Background, Platform, RcsAccess, World};
 use crate::matrix::{MatrixError, Phone, Relay};
@@ -76,11 +77,32 @@ fn platform() -> Result<Platform, RunError> {
     Ok(world.platforms.into_iter().find(runs).ok_or(MatrixError::Setup { what: "a platform" })?)
 }
 
-async fn phone(relay: &Relay, carrier: &Kamailio, user: &User, is_transparent: bool) -> Result<Phone, RunError> {
+/// How a phone comes to its carrier.
+pub(super) struct Hop<'a> {
+    carrier: &'a Kamailio,
+    by: Option<SocketAddr>,
+}
+
+impl<'a> Hop<'a> {
+    /// Straight, with a registration before anything else.
+    const fn to(carrier: &'a Kamailio) -> Self {
+        Self { carrier, by: None }
+    }
+
+    /// By way of somebody who may not even let a registration pass.
+    pub(super) const fn by(carrier: &'a Kamailio, by: SocketAddr) -> Self {
+        Self { carrier, by: Some(by) }
+    }
+}
+
+pub(super) async fn phone(relay: &Relay, hop: Hop<'_>, user: &User, is_transparent: bool) -> Result<Phone, RunError> {
     let number = number_of(user);
     let mut phone = Phone::new(&platform()?, relay, &user.number, number.clone()).await?;
-    let transport = open(carrier, user, Over::Tcp, Sealing::Tls, is_transparent).await?;
-    let options = CarrierOptions { number, patience: CARRIER_PATIENCE };
+    let transport = match hop.by {
+        None => open(hop.carrier, user, Over::Tcp, Sealing::Tls, is_transparent).await?,
+        Some(by) => open_by(hop.carrier, user, by, Sealing::Tls, is_transparent).await?,
+    };
+    let options = CarrierOptions { patience: CARRIER_PATIENCE, ..CarrierOptions::new(number) };
     phone.client.attach_transport(options, transport).await.map_err(MatrixError::from)?;
     phone.switch_on();
     Ok(phone)
@@ -124,8 +146,13 @@ async fn pair(mangle: Mangle, is_transparent: bool, relay: &Relay) -> Result<Str
     let (alice, bob) = (User::nth(1), User::nth(2));
     let setup = Setup { mangle, ..Setup::of(vec![alice.clone(), bob.clone()]) };
     let carrier = Kamailio::start(&setup).await?;
-    let near = phone(relay, &carrier, &alice, is_transparent).await?;
-    let far = phone(relay, &carrier, &bob, is_transparent).await?;
+    let near = phone(relay, Hop::to(&carrier), &alice, is_transparent).await?;
+    let far = phone(relay, Hop::to(&carrier), &bob, is_transparent).await?;
+    meet_and_write(near, far).await
+}
+
+/// Two new phones become contacts, write, and are gone. By which way the texts went, or what went wrong.
+pub(super) async fn meet_and_write(near: Phone, far: Phone) -> Result<String, RunError> {
     let invitation = far.client.invite().await.map_err(MatrixError::from)?;
     near.client.add_contact(invitation, "Bob".to_owned()).await.map_err(MatrixError::from)?;
     let conversation = near.client.direct_conversation(far.account).await.map_err(MatrixError::from)?;
@@ -188,7 +215,7 @@ async fn legacy(report: &mut Report, relay: &Relay) -> Result<(), RunError> {
     let (alice, carol) = (User::nth(1), User::nth(3));
     let carrier = Kamailio::start(&Setup::of(vec![alice.clone(), carol.clone()])).await?;
     let linphone = Linphone::start(&carrier, &carol, Leg::Udp).await?;
-    let near = phone(relay, &carrier, &alice, true).await?;
+    let near = phone(relay, Hop::to(&carrier), &alice, true).await?;
     let number = number_of(&carol);
     let subject = Subject::Number(NumberKey::of(&number));
     near.client.open_thread(number.clone(), "Carol".to_owned()).await.map_err(MatrixError::from)?;

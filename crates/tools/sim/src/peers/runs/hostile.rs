@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use rcseal_carrier::sip::{Access, Peer, UserAgent};
 use rcseal_carrier::transport::Answer;
+use rcseal_rcs::chat;
 use rcseal_rcs::frame::find_in;
-use rcseal_rcs::{chat, imdn};
 use rcseal_report::{Report, Row};
 use tokio::net::UdpSocket;
 
@@ -64,7 +64,6 @@ async fn while_reading<T>(agent: &UserAgent, run: impl Future<Output = T>) -> T 
             let (kind, encoding) = (inbound.content_type.clone(), inbound.content_encoding.clone());
             let _ = find_in(Some(&kind), encoding.as_deref(), &inbound.body);
             let _ = chat::unwrap(&kind, encoding.as_deref(), &inbound.body);
-            let _ = imdn::read(&kind, encoding.as_deref(), &inbound.body);
             inbound.answer(Answer::UnsupportedMedia);
         }
         std::future::pending::<()>().await;

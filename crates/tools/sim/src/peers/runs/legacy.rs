@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use rcseal_rcs::chat::{self, Content, Unwrapped};
 use rcseal_rcs::ft::{self, Descriptor, FileInfo};
-use rcseal_rcs::imdn;
 use rcseal_rcs::stamp::Timestamp;
 use rcseal_rcs::text::{Line, MediaType};
 use rcseal_rcs::transport::{Carriage, SendFailure};
@@ -69,7 +69,8 @@ fn nonce() -> String {
 async fn receipt(line: &OurLine) -> (String, String) {
     let until = Instant::now() + PATIENCE + Duration::from_secs(5);
     while let Some((content_type, encoding, body)) = line.next(until).await {
-        if let Ok(notification) = imdn::read(&content_type, encoding.as_deref(), &body) {
+        let unwrapped = chat::unwrap(&content_type, encoding.as_deref(), &body);
+        if let Ok(Unwrapped { content: Content::Receipt(notification), .. }) = unwrapped {
             let kind = format!("{:?}", notification.kind).to_lowercase();
             return (kind, encoding.unwrap_or_else(|| "none".to_owned()));
         }

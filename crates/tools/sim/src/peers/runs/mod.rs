@@ -2,6 +2,7 @@
 
 pub(super) mod carrying;
 pub(super) mod clients;
+pub(super) mod faulty;
 pub(super) mod hostile;
 pub(super) mod legacy;
 pub(super) mod registering;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rcseal_carrier::msrp::{MsrpConfig, Protection};
+use rcseal_carrier::sip::Config;
 use rcseal_carrier::sip_transport::{SipTransport, SipTransportConfig};
 use rcseal_carrier::tls::SelfSigned;
 use rcseal_carrier::transport::{Answer, Transport};
@@ -16,7 +17,7 @@ use rcseal_rcs::transport::{CarrierMessage, CarrierMessageId, ReceiptRequest, Se
 use rcseal_report::Report;
 use tokio::time::{Instant, timeout_at};
 
-use super::super::line::{LineError, Over, awkward_blob, config, number_of, random, subscriber};
+use super::super::line::{LineError, Over, awkward_blob, by_way_of, config, number_of, random, subscriber};
 use super::super::{Kamailio, Mangle, Role, Setup, User};
 use super::{PATIENCE, RunError, expect};
 
@@ -37,16 +38,35 @@ pub(in super::super) async fn open(
     sealing: Sealing,
     is_transparent: bool,
 ) -> Result<Arc<SipTransport>, LineError> {
+    let agent = config(carrier, user, over, subscriber(user))?;
+    let transport = start(agent, sealing, is_transparent).await?;
+    transport.agent().register().await.map_err(LineError::Register)?;
+    Ok(transport)
+}
+
+/// The same over TCP and by way of somebody, registered as soon as that lets it.
+pub(in super::super) async fn open_by(
+    carrier: &Kamailio,
+    user: &User,
+    by: SocketAddr,
+    sealing: Sealing,
+    is_transparent: bool,
+) -> Result<Arc<SipTransport>, LineError> {
+    let agent = by_way_of(by, config(carrier, user, Over::Tcp, subscriber(user))?);
+    let transport = start(agent, sealing, is_transparent).await?;
+    // It goes on trying by itself.
+    let _ = transport.agent().register().await;
+    Ok(transport)
+}
+
+async fn start(agent: Config, sealing: Sealing, is_transparent: bool) -> Result<Arc<SipTransport>, LineError> {
     let protection = match sealing {
         Sealing::Plain => Protection::Plain,
         Sealing::Tls => Protection::Tls(Arc::new(SelfSigned::generate()?)),
     };
     let msrp = MsrpConfig::new(SocketAddr::from(([127, 0, 0, 1], 0)), protection);
-    let agent = config(carrier, user, over, subscriber(user))?;
     let config = SipTransportConfig { is_transparent, ..SipTransportConfig::new(agent, Some(msrp)) };
-    let transport = SipTransport::start(config).await?;
-    transport.agent().register().await.map_err(LineError::Register)?;
-    Ok(transport)
+    Ok(SipTransport::start(config).await?)
 }
 
 pub(in super::super) async fn run(report: &mut Report) -> Result<(), RunError> {
@@ -103,11 +123,12 @@ async fn take(at: &SipTransport) -> Option<Vec<u8>> {
     let mut assembly = Assembly::new(AssemblyLimits::default());
     loop {
         let inbound = timeout_at(until, at.receive()).await.ok()??;
-        let found = find_in(Some(&inbound.content_type), inbound.content_encoding.as_deref(), &inbound.body);
+        let found =
+            find_in(Some(&inbound.content_type), inbound.content_encoding.as_deref(), &inbound.body).into_owned();
         inbound.answer(Answer::Accepted);
         for part in found.parts {
             if let Ok(Progress::Complete(blob)) = assembly.add(part, 0) {
-                return Some(blob.bytes);
+                return Some(blob.bytes.into_owned());
             }
         }
     }
