@@ -1,6 +1,5 @@
 //! A cell whose far phone has nothing of ours: what the policy refuses, and what it lets go by the user's leave.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -14,8 +13,7 @@ use super::MatrixError;
 use super::cell::{Cell, have_arrived};
 use super::outcome::{Direction, Fate, Told};
 use super::phone::Phone;
-use super::relay::Relay;
-use super::story::{has_downgrade_entry, numbers, until};
+use super::story::{Stage, has_downgrade_entry, until};
 use crate::carrier::{Origin, SimCarrier, StandardPhone};
 use crate::data::{Event, FallbackWord, Step};
 use crate::story::{in_an_hour, words};
@@ -38,22 +36,14 @@ fn policy(word: FallbackWord) -> FallbackPolicy {
     }
 }
 
-pub(super) async fn play(
-    cell: &Cell,
-    number: usize,
-    relay: &Relay,
-    carrier: &Arc<SimCarrier>,
-    rng: &mut StdRng,
-) -> Result<Played, MatrixError> {
-    let (near_number, far_number) = numbers(number)?;
-    let mut near = Phone::new(&cell.near, relay, "Near", near_number).await?;
-    near.join(carrier, true).await?;
-    near.switch_on();
-    let far = carrier.attach_standard(&far_number);
+pub(super) async fn play(stage: &Stage<'_>, rng: &mut StdRng) -> Result<Played, MatrixError> {
+    let Stage { cell, numbers: (_, ref far_number), carrier, .. } = *stage;
+    let near = stage.near().await?;
+    let far = carrier.attach_standard(far_number);
     if cell.state.event == Some(Event::Offline) {
-        carrier.set_online(&far_number, false);
+        carrier.set_online(far_number, false);
     }
-    let subject = Subject::Number(NumberKey::of(&far_number));
+    let subject = Subject::Number(NumberKey::of(far_number));
     near.client.open_thread(far_number.clone(), "Far".to_owned()).await?;
     near.client.set_fallback_policy(PolicyScope::Account, Some(policy(cell.state.policy))).await?;
     if cell.state.is_attested {
@@ -65,7 +55,7 @@ pub(super) async fn play(
     let (mut told, mut wrongs) = (Vec::new(), Vec::new());
     for len in LENS {
         let (mark, text) = words(rng, len);
-        told.push(send_out(cell, &near, &far, &far_number, carrier, (mark, text)).await?);
+        told.push(send_out(cell, &near, &far, far_number, carrier, (mark, text)).await?);
     }
     if cell.near_has_rcs() {
         for len in LENS {

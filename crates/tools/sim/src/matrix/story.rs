@@ -25,7 +25,7 @@ use super::outcome::{CellOutcome, Direction, Fate, Told};
 use super::phone::Phone;
 use super::relay::Relay;
 use crate::carrier::SimCarrier;
-use crate::data::{Event, Step};
+use crate::data::{Event, Platform, Step};
 use crate::story::{texts, words};
 
 /// How long something may take that has to happen. Many times what it takes on a machine that does much else.
@@ -45,7 +45,7 @@ pub(super) const OUT_LENS: [usize; 3] = [60, 2_000, 16_000];
 pub(super) const BACK_LENS: [usize; 2] = [60, 2_000];
 
 /// Numbers that no two cells share.
-pub(super) fn numbers(cell_number: usize) -> Result<(PhoneNumber, PhoneNumber), MatrixError> {
+fn numbers(cell_number: usize) -> Result<(PhoneNumber, PhoneNumber), MatrixError> {
     let number = |last: usize| {
         let text = format!("+1415{:07}", 2_000_000 + cell_number * 2 + last);
         text.parse().map_err(|_| MatrixError::Setup { what: "a phone number" })
@@ -90,14 +90,45 @@ pub async fn play(cell: &Cell, number: usize, relay: &Relay, seed: u64) -> Resul
     let began = Instant::now();
     let seed = seed.wrapping_mul(1_000_003).wrapping_add(u64::try_from(number).unwrap_or(0));
     let carrier = SimCarrier::new(cell.carrier.clone(), seed);
+    let stage = Stage { cell, numbers: numbers(number)?, relay, carrier: &carrier };
     let mut rng = StdRng::seed_from_u64(seed);
-    let (messages, wrongs) = if cell.has_client {
-        between_clients(cell, number, relay, &carrier, &mut rng).await?
-    } else {
-        legacy::play(cell, number, relay, &carrier, &mut rng).await?
-    };
+    let (messages, wrongs) =
+        if cell.has_client { between_clients(&stage, &mut rng).await? } else { legacy::play(&stage, &mut rng).await? };
     let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(CellOutcome { messages, wrongs, took_ms })
+}
+
+/// Where a cell is played.
+pub(super) struct Stage<'a> {
+    pub(super) cell: &'a Cell,
+    /// Of the near phone and of the far one.
+    pub(super) numbers: (PhoneNumber, PhoneNumber),
+    pub(super) relay: &'a Relay,
+    pub(super) carrier: &'a Arc<SimCarrier>,
+}
+
+impl Stage<'_> {
+    /// The near phone, new and switched on.
+    pub(super) async fn near(&self) -> Result<Phone, MatrixError> {
+        self.phone(&self.cell.near, "Near", &self.numbers.0, true).await
+    }
+
+    async fn far(&self) -> Result<Phone, MatrixError> {
+        self.phone(&self.cell.far, "Far", &self.numbers.1, self.cell.has_frames).await
+    }
+
+    async fn phone(
+        &self,
+        platform: &Platform,
+        name: &str,
+        number: &PhoneNumber,
+        has_frames: bool,
+    ) -> Result<Phone, MatrixError> {
+        let mut phone = Phone::new(platform, self.relay, name, number.clone()).await?;
+        phone.join(self.carrier, has_frames).await?;
+        phone.switch_on();
+        Ok(phone)
+    }
 }
 
 /// A message on its way.
@@ -190,15 +221,10 @@ impl Pair {
 
 type Played = (Vec<Told>, Vec<String>);
 
-async fn between_clients(
-    cell: &Cell,
-    number: usize,
-    relay: &Relay,
-    carrier: &Arc<SimCarrier>,
-    rng: &mut StdRng,
-) -> Result<Played, MatrixError> {
+async fn between_clients(stage: &Stage<'_>, rng: &mut StdRng) -> Result<Played, MatrixError> {
+    let Stage { cell, relay, carrier, .. } = *stage;
     let mut wrongs = Vec::new();
-    let mut pair = meet(cell, number, relay, carrier, rng).await?;
+    let mut pair = meet(stage, rng).await?;
     if cell.wants_native() && !both_native(&pair).await? {
         wrongs.push("the carrier did not become a way".to_owned());
     }
@@ -256,23 +282,10 @@ async fn between_clients(
 }
 
 /// Two new phones get to know each other: an invitation, a message, an answer.
-async fn meet(
-    cell: &Cell,
-    number: usize,
-    relay: &Relay,
-    carrier: &Arc<SimCarrier>,
-    rng: &mut StdRng,
-) -> Result<Pair, MatrixError> {
-    let (near_number, far_number) = numbers(number)?;
-    let (near, far) = tokio::join!(
-        Phone::new(&cell.near, relay, "Near", near_number),
-        Phone::new(&cell.far, relay, "Far", far_number)
-    );
-    let (mut near, mut far) = (near?, far?);
-    near.join(carrier, true).await?;
-    far.join(carrier, cell.has_frames).await?;
-    near.switch_on();
-    far.switch_on();
+async fn meet(stage: &Stage<'_>, rng: &mut StdRng) -> Result<Pair, MatrixError> {
+    let cell = stage.cell;
+    let (near, far) = tokio::join!(stage.near(), stage.far());
+    let (near, far) = (near?, far?);
     near.client.add_contact(far.client.invite().await?, "Far".to_owned()).await?;
     let conversation = near.client.direct_conversation(far.account).await?;
     let (_, opening) = words(rng, 60);
