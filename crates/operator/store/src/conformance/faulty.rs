@@ -47,9 +47,9 @@ pub enum FaultKind {
     Late,
 }
 
-/// Wraps a store; one of its calls fails, all others pass.
-pub struct FaultyStore {
-    inner: Arc<dyn Store>,
+/// Wraps a store, a relay's or a broker's; one of its calls fails, all others pass.
+pub struct FaultyStore<S: ?Sized = dyn Store> {
+    pub(super) inner: Arc<S>,
     /// Calls until the one that fails; 0 when there is none to come.
     left: AtomicU64,
     kind: Mutex<FaultKind>,
@@ -58,12 +58,12 @@ pub struct FaultyStore {
 
 #[derive(Debug, thiserror::Error)]
 #[error("an injected fault")]
-struct Injected;
+pub(super) struct Injected;
 
-impl FaultyStore {
+impl<S: ?Sized> FaultyStore<S> {
     /// Passes everything until it is armed.
     #[must_use]
-    pub fn new(inner: Arc<dyn Store>) -> Self {
+    pub fn new(inner: Arc<S>) -> Self {
         Self { inner, left: AtomicU64::new(0), kind: Mutex::new(FaultKind::Before), released: Notify::new() }
     }
 
@@ -71,6 +71,11 @@ impl FaultyStore {
     pub fn arm(&self, nth: u64, kind: FaultKind) {
         *self.kind.lock().unwrap_or_else(PoisonError::into_inner) = kind;
         self.left.store(nth, Ordering::SeqCst);
+    }
+
+    /// Where the call that is held back waits.
+    pub(super) async fn held_back(&self) {
+        self.released.notified().await;
     }
 
     /// Lets the call that is held back answer.
@@ -85,7 +90,7 @@ impl FaultyStore {
     }
 
     /// Counts a call; how it fails, if it is the one.
-    fn fault(&self) -> Option<FaultKind> {
+    pub(super) fn fault(&self) -> Option<FaultKind> {
         let before = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         (before == Ok(1)).then(|| *self.kind.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -93,9 +98,12 @@ impl FaultyStore {
 
 // `async_trait` rewrites an impl block as a whole, so the whole block is made by the macro.
 macro_rules! delegate_impl {
-    ($trait:ident { $(async fn $name:ident($($arg:ident: $type:ty),*) -> Result<$ok:ty, $error:ty>;)* } $($plain:tt)*) => {
+    ($trait:ident { $($calls:tt)* } $($plain:tt)*) => {
+        $crate::conformance::faulty::delegate_impl!(dyn Store; $trait { $($calls)* } $($plain)*);
+    };
+    ($inner:ty; $trait:ident { $(async fn $name:ident($($arg:ident: $type:ty),*) -> Result<$ok:ty, $error:ty>;)* } $($plain:tt)*) => {
         #[async_trait]
-        impl $trait for FaultyStore {
+        impl $trait for FaultyStore<$inner> {
             $(
                 async fn $name(&self, $($arg: $type),*) -> Result<$ok, $error> {
                     let fault = self.fault();
@@ -105,10 +113,10 @@ macro_rules! delegate_impl {
                     let result = self.inner.$name($($arg),*).await;
                     match fault {
                         Some(FaultKind::After) if result.is_ok() => {
-                            Err(StoreError::InDoubt(Box::new(Injected)).into())
+                            Err(StoreError::InDoubt(Box::new($crate::conformance::faulty::Injected)).into())
                         }
                         Some(FaultKind::Late) => {
-                            self.released.notified().await;
+                            self.held_back().await;
                             result
                         }
                         _ => result,
@@ -119,6 +127,8 @@ macro_rules! delegate_impl {
         }
     };
 }
+
+pub(super) use delegate_impl;
 
 delegate_impl!(MailboxStore {
     async fn create_mailbox(device: DeviceAddress, mailbox: MailboxId) -> Result<(), CreateMailboxError>;

@@ -9,9 +9,11 @@
 
 mod accounts;
 mod blobs;
+pub mod broker;
 mod directory;
 pub mod faults;
 mod faulty;
+mod faulty_broker;
 mod fixture;
 mod links;
 mod mailboxes;
@@ -19,6 +21,7 @@ mod retained;
 mod takeovers;
 
 pub use faulty::{FaultKind, FaultyStore};
+pub use faulty_broker::FaultyBrokerStore;
 pub use fixture::Fixture;
 
 use crate::Store;
