@@ -115,7 +115,8 @@ impl SenderName {
     /// # Errors
     /// [`SenderIdError`].
     pub fn parse(text: &str) -> Result<Self, SenderIdError> {
-        let is_shown = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'-' | b'.' | b'_' | b'&' | b'+');
+        let is_shown =
+            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'-' | b'.' | b'_' | b'&' | b'+');
         let is_name = (1..=Self::LEN_MAX).contains(&text.len())
             && text.bytes().all(is_shown)
             && text.bytes().any(|byte| byte.is_ascii_alphabetic());
@@ -378,7 +379,10 @@ mod tests {
             received_at_ms: 0,
         };
         for shown in [format!("{message:?}"), format!("{inbound:?}")] {
-            assert!(!shown.contains("dinner") && !shown.contains("4915112345678") && !shown.contains("72345"), "{shown}");
+            assert!(
+                !shown.contains("dinner") && !shown.contains("4915112345678") && !shown.contains("72345"),
+                "{shown}"
+            );
         }
         assert_eq!(inbound.to_number().unwrap().as_str(), "+4915112345678");
     }

@@ -10,3 +10,4 @@ mod host;
 mod msrp;
 mod sip;
 mod sip_transport;
+mod sms;

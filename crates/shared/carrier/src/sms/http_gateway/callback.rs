@@ -245,7 +245,13 @@ mod tests {
             panic!("no message");
         };
         assert_eq!((message.text.as_str(), message.gateway_id), ("café", None));
-        for broken in ["", "from=BANK", "from=BANK&to=1&binary=0", "from=BANK&to=1&binary=00&coding=4", "from=BANK&to=1&coding=x&content=a"] {
+        for broken in [
+            "",
+            "from=BANK",
+            "from=BANK&to=1&binary=0",
+            "from=BANK&to=1&binary=00&coding=4",
+            "from=BANK&to=1&coding=x&content=a",
+        ] {
             assert_eq!(read_plain(broken), Err(CallbackError::Malformed), "{broken}");
         }
     }
@@ -284,7 +290,9 @@ mod tests {
         config.shape.states.insert("handed_over".to_owned(), super::super::config::State::Delivered);
         config.shape.states.insert("queued".to_owned(), super::super::config::State::Underway);
         let read = |content: &str| read(&config, &call(content.as_bytes()));
-        assert!(matches!(read("id=1&status=handed_over"), Ok(Event::Report { report, .. }) if report.state == ReportState::Delivered));
+        assert!(
+            matches!(read("id=1&status=handed_over"), Ok(Event::Report { report, .. }) if report.state == ReportState::Delivered)
+        );
         assert_eq!(read("id=1&status=queued"), Ok(Event::Underway));
     }
 

@@ -205,7 +205,10 @@ pub enum ConfigError {
     #[error("the gateway's address cannot be used")]
     Url(#[source] UrlError),
     /// The secret of call-backs could be guessed.
-    #[error("the secret of call-backs is shorter than {} characters, or has others than letters and digits", Config::SECRET_LEN_MIN)]
+    #[error(
+        "the secret of call-backs is shorter than {} characters, or has others than letters and digits",
+        Config::SECRET_LEN_MIN
+    )]
     Secret,
     /// The account is empty.
     #[error("there is no account")]

@@ -234,7 +234,10 @@ async fn keep(core: Arc<Core>) {
         .await;
         match end {
             Ok(end) => {
-                tracing::debug!(error = end.as_ref().err().map(tracing::field::display), "the SMSC's connection has ended");
+                tracing::debug!(
+                    error = end.as_ref().err().map(tracing::field::display),
+                    "the SMSC's connection has ended"
+                );
                 core.change(Way::Connecting);
             }
             Err(LinkError::Unreachable(error)) => {
@@ -326,8 +329,7 @@ impl Core {
                 self.quiet().await;
                 Ok::<_, SendFailure>(permit)
             };
-            let permit =
-                timeout_at(deadline, turn).await.map_err(|_| SendFailure::Busy { retry_after: None })??;
+            let permit = timeout_at(deadline, turn).await.map_err(|_| SendFailure::Busy { retry_after: None })??;
             let link = self.link(deadline).await?;
             let (status, id) = self.ask(&link, submission, group).await?;
             drop(permit);

@@ -63,12 +63,8 @@ impl Groups {
 
     /// A message of so many segments.
     pub(super) fn open(segments: usize) -> Open {
-        let group = Group {
-            ids: vec![None; segments],
-            delivered: vec![false; segments],
-            failed: None,
-            is_reported: false,
-        };
+        let group =
+            Group { ids: vec![None; segments], delivered: vec![false; segments], failed: None, is_reported: false };
         Open(Arc::new(Mutex::new(group)))
     }
 

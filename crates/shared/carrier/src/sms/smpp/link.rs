@@ -86,9 +86,8 @@ impl From<io::Error> for LinkError {
 /// Connects and binds, then serves until the connection breaks. `bound` is told of the link as soon as there is one.
 pub(super) async fn run(core: &Arc<Core>, bound: impl FnOnce(&Arc<Link>)) -> Result<io::Result<()>, LinkError> {
     let config = &core.config;
-    let (stream, framer) = timeout(config.timers.connect, open(config))
-        .await
-        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    let (stream, framer) =
+        timeout(config.timers.connect, open(config)).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     let (queue, queued) = mpsc::channel(config.limits.write_queue_max.max(config.window + 1));
     let link = Arc::new(Link {
         table: Table::default(),
@@ -126,7 +125,8 @@ async fn open(config: &Config) -> Result<(Box<dyn Stream>, Framer), LinkError> {
 
 async fn bind(config: &Config, stream: &mut Box<dyn Stream>) -> Result<Framer, LinkError> {
     // Checked when the client was started.
-    let request = pdu::bind(config.mode, &config.credentials, 1).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let request =
+        pdu::bind(config.mode, &config.credentials, 1).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
     stream.write_all(&request).await?;
     stream.flush().await?;
     let mut framer = Framer::new(config.limits.pdu_len_max);

@@ -180,7 +180,8 @@ mod tests {
 
     #[test]
     fn the_usual_text_is_read() {
-        let text = "id:c449ab97 sub:001 dlvrd:001 submit date:2611231800 done date:2611231801 stat:DELIVRD err:000 text:hello";
+        let text =
+            "id:c449ab97 sub:001 dlvrd:001 submit date:2611231800 done date:2611231801 stat:DELIVRD err:000 text:hello";
         let receipt = read_text(text).unwrap();
         assert_eq!(receipt.id.as_str(), "c449ab97");
         assert_eq!((receipt.stage, receipt.error), (Stage::Final(ReportState::Delivered), None));
@@ -211,7 +212,10 @@ mod tests {
         assert_eq!(receipt.id.as_str(), "by-parameter");
         assert_eq!(receipt.stage, Stage::Final(ReportState::Undeliverable));
         let parameters = Parameters { message_state: Some(99), ..Parameters::default() };
-        assert_eq!(read(&delivery("id:1 stat:DELIVRD", parameters)).unwrap().stage, Stage::Final(ReportState::Delivered));
+        assert_eq!(
+            read(&delivery("id:1 stat:DELIVRD", parameters)).unwrap().stage,
+            Stage::Final(ReportState::Delivered)
+        );
     }
 
     #[test]
