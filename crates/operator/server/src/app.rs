@@ -19,7 +19,7 @@ use utoipa_axum::routes;
 
 use crate::metrics::{Outcome, Plane, Running};
 use crate::state::AppState;
-use crate::{account, auth, blob, directory, link, mailbox, takeover};
+use crate::{account, auth, blob, directory, link, mailbox, retained, takeover};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -68,6 +68,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .merge(link::routes())
         .merge(takeover::routes())
         .merge(mailbox::routes())
+        .merge(retained::routes())
         .routes(routes!(describe))
 }
 

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use rcseal_front::log::{self, LogError};
 use rcseal_front::{process, tls};
-use rcseal_wire::id::AccountId;
+use rcseal_wire::id::{AccountId, RetainedId};
 
 use crate::config::{Config, ConfigError};
 use crate::error::StartError;
@@ -47,6 +47,11 @@ enum Command {
     Reset {
         #[command(subcommand)]
         command: ResetCommand,
+    },
+    /// Messages that this server can read, and the record of who opened them.
+    Admin {
+        #[command(subcommand)]
+        command: AdminCommand,
     },
     /// Print the OpenAPI document of the HTTP interface.
     Openapi,
@@ -105,6 +110,44 @@ enum ResetCommand {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum AdminCommand {
+    /// Messages that this server can read.
+    Retained {
+        #[command(subcommand)]
+        command: RetainedCommand,
+    },
+    /// Print the record of every opening, having checked that nobody changed it.
+    Audit {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// One JSON object per row.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say whether the key can be used and the record is whole.
+    Check(ConfigArgument),
+}
+
+#[derive(Debug, Subcommand)]
+enum RetainedCommand {
+    /// Print a line about every message, and none of their words.
+    List(ConfigArgument),
+    /// Open a message and print its words. The record says who did, and why.
+    Read {
+        /// The message's id.
+        id: RetainedId,
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// Who you are.
+        #[arg(long, value_name = "NAME")]
+        operator: String,
+        /// Why you read it.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+}
+
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 enum CommandError {
@@ -119,6 +162,9 @@ enum CommandError {
     #[cfg(unix)]
     #[error(transparent)]
     Admin(#[from] crate::admin::AdminSocketError),
+    #[cfg(unix)]
+    #[error(transparent)]
+    Audit(#[from] crate::admin::AuditError),
     #[error("cannot write the answer")]
     Output(#[from] io::Error),
     #[error("cannot encode the answer")]
@@ -183,6 +229,7 @@ async fn execute(command: Command) -> Result<(), CommandError> {
             writeln!(stdout, "{code}")?;
         }
         Command::Reset { command } => reset(command, &mut stdout).await?,
+        Command::Admin { command } => admin(command, &mut stdout).await?,
         Command::Openapi => {
             serde_json::to_writer_pretty(&mut stdout, &crate::app::openapi_document())?;
             writeln!(stdout)?;
@@ -207,6 +254,57 @@ async fn reset(command: ResetCommand, stdout: &mut io::Stdout) -> Result<(), Com
         ResetCommand::Cancel { config: ConfigArgument { config }, account } => {
             let config = Config::load(&config)?;
             crate::admin::cancel_reset(&config.storage.path, &account).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn admin(command: AdminCommand, stdout: &mut io::Stdout) -> Result<(), CommandError> {
+    match command {
+        AdminCommand::Retained { command: RetainedCommand::List(ConfigArgument { config }) } => {
+            let config = Config::load(&config)?;
+            let mut written = Ok(());
+            crate::admin::list_retained(&config.storage.path, |line| {
+                if written.is_ok() {
+                    written = writeln!(stdout, "{line}");
+                }
+            })
+            .await?;
+            written?;
+        }
+        AdminCommand::Retained {
+            command: RetainedCommand::Read { id, config: ConfigArgument { config }, operator, reason },
+        } => {
+            let config = Config::load(&config)?;
+            let words = crate::admin::read_retained(&config.storage.path, &id, &operator, &reason).await?;
+            stdout.write_all(&words)?;
+            stdout.flush()?;
+        }
+        AdminCommand::Audit { config: ConfigArgument { config }, json } => {
+            let config = Config::load(&config)?;
+            let mut written = Ok(());
+            let head = crate::admin::read_audit(&config.storage.path, |row| {
+                if written.is_ok() {
+                    written = if json {
+                        serde_json::to_writer(&mut *stdout, row)
+                            .map_err(CommandError::from)
+                            .and_then(|()| Ok(writeln!(stdout)?))
+                    } else {
+                        writeln!(stdout, "{row}").map_err(CommandError::from)
+                    };
+                }
+            })
+            .await?;
+            written?;
+            // Beside the rows, so that what reads them as JSON is not disturbed.
+            writeln!(io::stderr(), "the record is whole and ends at {head}")?;
+        }
+        AdminCommand::Check(ConfigArgument { config }) => {
+            let config = Config::load(&config)?;
+            let head = crate::admin::read_audit(&config.storage.path, |_| {}).await?;
+            writeln!(stdout, "the record is whole and ends at {head}")?;
+            let key = crate::admin::check_retained(&config.storage.path).await?;
+            writeln!(stdout, "the key can be used: {key}")?;
         }
     }
     Ok(())

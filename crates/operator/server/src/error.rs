@@ -35,6 +35,9 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
+    /// A thread cannot be started.
+    #[error("cannot start a thread")]
+    Thread(#[source] std::io::Error),
     /// The admin socket cannot be made.
     #[error("cannot make the admin socket {}", .path.display())]
     AdminSocket {
@@ -55,6 +58,7 @@ impl StartError {
             Self::Tls(source) => source.code(),
             Self::Store { .. } => "start.store",
             Self::Listen { .. } => "start.listen",
+            Self::Thread(_) => "start.thread",
             Self::AdminSocket { .. } => "start.admin_socket",
         }
     }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use rcseal_store::BlobError;
-use rcseal_store::StoreError;
+use rcseal_store::{StoreError, UnixMillis};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::metrics::SweptKind;
@@ -25,6 +25,10 @@ pub struct Swept {
     pub links: u64,
     /// Resets that took effect.
     pub resets: u64,
+    /// Messages that the server could read, whose time was over.
+    pub retained: u64,
+    /// Rows of the record of openings, whose time was over.
+    pub audit: u64,
     /// Reset tickets that expired, and resets that could not take effect.
     pub tickets: u64,
 }
@@ -62,8 +66,8 @@ pub(crate) async fn run(state: AppState) {
         }
         state.limiters.tidy();
         match sweep(&state).await {
-            Ok(Swept { messages, blobs, links, resets, tickets }) => {
-                tracing::debug!(event = "swept", messages, blobs, links, resets, tickets);
+            Ok(Swept { messages, blobs, links, resets, retained, audit, tickets }) => {
+                tracing::debug!(event = "swept", messages, blobs, links, resets, retained, audit, tickets);
             }
             Err(error) => {
                 state.metrics.sweep_failures.inc();
@@ -105,5 +109,28 @@ pub(crate) async fn sweep(state: &AppState) -> Result<Swept, SweepError> {
             break;
         }
     }
+    sweep_retained(state, now, &mut swept).await?;
     Ok(swept)
+}
+
+/// What the server could read leaves when its class says so, also after the operator has turned such messages off.
+async fn sweep_retained(state: &AppState, now: UnixMillis, swept: &mut Swept) -> Result<(), SweepError> {
+    loop {
+        let removed = state.store.expire_retained(now, BUDGET).await?;
+        swept.retained += removed as u64;
+        state.metrics.swept(SweptKind::Retained, removed as u64);
+        if removed < BUDGET {
+            break;
+        }
+    }
+    let Some(encryption) = &state.server_encryption else { return Ok(()) };
+    let kept = u64::from(encryption.config.audit_days) * 24 * 3600 * 1000;
+    let before = UnixMillis::new(now.get().saturating_sub(kept));
+    loop {
+        let removed = state.store.expire_audit(before, BUDGET).await?;
+        swept.audit += removed as u64;
+        if removed < BUDGET {
+            return Ok(());
+        }
+    }
 }

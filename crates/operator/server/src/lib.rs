@@ -1,4 +1,4 @@
-//! `rcseald`: relay, directory and blobs, blind to what they carry.
+//! `rcseald`: relay, directory and blobs, blind to what they carry, but for messages that are meant to be readable here.
 //!
 //! A thin shell: sockets, TLS, login, limits and storage around bytes that only devices can read. It never links a crate of
 //! `device/`, and holds no message key.
@@ -11,6 +11,7 @@
 //! | `directory`, `blob`, `link` | key sets and prekeys, encrypted media, linking slots |
 //! | `takeover` | recovery and reset of accounts without their devices |
 //! | `mailbox` | the message plane |
+//! | `retained`, `kms` | where the operator turned it on: messages that this server can read, and the module that holds the key |
 //! | `admin`, [`metrics`], `jobs` | operating it |
 //! | `watch` | showing a demonstration what is submitted |
 //!
@@ -30,15 +31,19 @@ mod directory;
 mod error;
 pub mod init;
 mod jobs;
+mod kms;
 mod limiter;
 mod link;
 mod mailbox;
 pub mod metrics;
+mod retained;
 mod server;
 mod state;
 mod takeover;
 mod watch;
 
+#[cfg(unix)]
+pub use admin::{ActorLine, AuditError, AuditLine, check_retained, list_retained, read_audit, read_retained};
 #[cfg(unix)]
 pub use admin::{AdminSocketError, cancel_reset, create_invite, create_reset_ticket, list_resets};
 pub use app::openapi_document;

@@ -20,6 +20,9 @@
 //! | `rcseal_takeovers_total` | counter | events | `event` | recoveries and resets: asked for, refused, vetoed, in force |
 //! | `rcseal_swept_total` | counter | items | `kind` | items removed because they expired |
 //! | `rcseal_sweep_failures_total` | counter | sweeps | | sweeps that the store refused |
+//! | `rcseal_retained_stored_total` | counter | messages | `outcome` | submissions of messages that the server can read |
+//! | `rcseal_retained_opened_total` | counter | messages | `reader`, `outcome` | messages opened with the server's key, or tried to |
+//! | `rcseal_server_key_ready` | gauge | 0 or 1 | | whether the server's key was there when it was last looked for |
 //! | `rcseal_store_ready` | gauge | 0 or 1 | | whether the last probe of the store succeeded |
 //!
 //! Labels are closed enums: no account, device, address or path can become one.
@@ -33,6 +36,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use rcseal_front::net::ConnectionMetrics;
+use rcseal_store::audit::AuditOutcome;
 
 /// Upper bounds of the latency histogram: an fsync is about 0.2 ms, a long-poll half a minute.
 const LATENCY_BOUNDS_SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
@@ -84,6 +88,8 @@ labels! {
         Blob,
         /// Linking slots.
         Link,
+        /// Messages that the server could read.
+        Retained,
         /// Reset tickets that nobody used, and resets that could not take effect.
         ResetTicket,
     } }
@@ -112,6 +118,49 @@ labels! {
     } }
 }
 
+/// Who had a message opened that the server can read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum Reader {
+    /// A device of the recipient.
+    Device,
+    /// Somebody with the operator's rights.
+    Operator,
+}
+
+/// What came of an opening.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum Opening {
+    /// The words were handed over.
+    Opened,
+    /// The key is destroyed.
+    KeyDestroyed,
+    /// It was not sealed as it is stored.
+    NotAuthentic,
+    /// The key could not be used.
+    KmsUnavailable,
+    /// The key, or the message, belongs to another region.
+    RegionMismatch,
+}
+
+impl From<AuditOutcome> for Opening {
+    fn from(outcome: AuditOutcome) -> Self {
+        match outcome {
+            AuditOutcome::Opened => Self::Opened,
+            AuditOutcome::KeyDestroyed => Self::KeyDestroyed,
+            AuditOutcome::NotAuthentic => Self::NotAuthentic,
+            AuditOutcome::KmsUnavailable => Self::KmsUnavailable,
+            AuditOutcome::RegionMismatch => Self::RegionMismatch,
+        }
+    }
+}
+
+/// Labels of `rcseal_retained_opened_total`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct OpeningLabels {
+    reader: Reader,
+    outcome: Opening,
+}
+
 /// Which part of the server answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
 pub enum Plane {
@@ -125,6 +174,8 @@ pub enum Plane {
     Blob,
     /// Linking.
     Link,
+    /// Messages that the server can read.
+    Retained,
     /// Anything else, unknown paths included.
     Other,
 }
@@ -146,6 +197,8 @@ impl Plane {
             ("/v1/messages", Self::Mailbox),
             ("/v1/blobs", Self::Blob),
             ("/v1/links", Self::Link),
+            ("/v1/retained", Self::Retained),
+            ("/v1/server-key", Self::Retained),
         ];
         known.into_iter().find(|(prefix, _)| route.starts_with(prefix)).map_or(Self::Other, |(_, plane)| plane)
     }
@@ -184,6 +237,9 @@ pub struct Metrics {
     takeovers: Family<TakeoverLabels, Counter>,
     swept: Family<SweptLabels, Counter>,
     pub(crate) sweep_failures: Counter,
+    retained_stored: Family<OutcomeLabels, Counter>,
+    retained_opened: Family<OpeningLabels, Counter>,
+    pub(crate) server_key_ready: Gauge,
     pub(crate) store_ready: Gauge,
 }
 
@@ -246,6 +302,24 @@ impl Metrics {
         registry.register("swept", "Items removed because they expired", swept.clone());
         let sweep_failures = Counter::default();
         registry.register("sweep_failures", "Sweeps that the store refused", sweep_failures.clone());
+        let retained_stored = Family::default();
+        registry.register(
+            "retained_stored",
+            "Submissions of messages that the server can read",
+            retained_stored.clone(),
+        );
+        let retained_opened = Family::default();
+        registry.register(
+            "retained_opened",
+            "Messages opened with the server's key, or tried to",
+            retained_opened.clone(),
+        );
+        let server_key_ready = Gauge::default();
+        registry.register(
+            "server_key_ready",
+            "Whether the server's key was there when it was last looked for",
+            server_key_ready.clone(),
+        );
         let store_ready = Gauge::default();
         registry.register("store_ready", "Whether the last probe of the store succeeded", store_ready.clone());
         Self {
@@ -267,6 +341,9 @@ impl Metrics {
             takeovers,
             swept,
             sweep_failures,
+            retained_stored,
+            retained_opened,
+            server_key_ready,
             store_ready,
         }
     }
@@ -306,6 +383,14 @@ impl Metrics {
 
     pub(crate) fn swept(&self, kind: SweptKind, count: u64) {
         self.swept.get_or_create(&SweptLabels { kind }).inc_by(count);
+    }
+
+    pub(crate) fn retained_stored(&self, outcome: Outcome) {
+        self.retained_stored.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+
+    pub(crate) fn retained_opened(&self, reader: Reader, outcome: AuditOutcome) {
+        self.retained_opened.get_or_create(&OpeningLabels { reader, outcome: outcome.into() }).inc();
     }
 
     /// The table in the OpenMetrics text format.

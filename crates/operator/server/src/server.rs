@@ -30,6 +30,7 @@ use crate::limiter::Limiters;
 use crate::link::LinkWaiters;
 use crate::mailbox;
 use crate::metrics::Metrics;
+use crate::retained::{self, ServerEncryption};
 use crate::state::{AppState, Shared, departure_channel};
 use crate::takeover::Schedule;
 use crate::watch::Watcher;
@@ -99,6 +100,8 @@ impl Server {
         let token_key =
             store.server_secret(SecretName::LoginToken, candidate).await.map_err(store_error(&config.storage.path))?;
         let life = Lifecycle::new();
+        let server_encryption =
+            config.server_encryption.clone().map(ServerEncryption::start).transpose().map_err(StartError::Thread)?;
         let metrics = Arc::new(Metrics::new());
         let mailboxes = Arc::new(mailbox::Registry::new());
         store.observe(mailboxes.clone());
@@ -120,6 +123,7 @@ impl Server {
             downloads: blob::download_slots(),
             resets: Schedule::new(),
             link_waiters: LinkWaiters::new(),
+            server_encryption,
             metrics: Arc::clone(&metrics),
             departures: departure_channel(),
             watcher,
@@ -151,6 +155,9 @@ impl Server {
         let router = app::router(state.clone());
         life.serve_tls(listener, identity.config, router, limits.acceptor(), metrics.connections.clone());
         life.spawn(jobs::run(state.clone()));
+        if state.server_encryption.is_some() {
+            life.spawn(look_for_key(state.clone()));
+        }
         tracing::info!(event = "started", %address, origin = %state.login.origin);
         Ok(RunningServer { address, admin_address, authority_pem: identity.authority_pem, state, life })
     }
@@ -200,10 +207,21 @@ impl RunningServer {
     }
 }
 
+/// Looks at the start whether the key is there, so that the operator hears of it now and not from the first user. Nothing else waits for it.
+async fn look_for_key(state: AppState) {
+    match retained::current(&state).await {
+        Ok(key) => tracing::info!(event = "server_key_ready", label = key.label, region = key.region),
+        Err(error) => tracing::warn!(event = "server_key_unusable", reason = %error),
+    }
+}
+
 /// What is allowed, and seldom meant, on a server that others can reach.
 fn point_out_what_is_open(config: &Config) {
     if config.admission.mode == AdmissionMode::Open && !config.server.listen.ip().is_loopback() {
         tracing::warn!(event = "anybody_may_register");
+    }
+    if let Some(encryption) = &config.server_encryption {
+        process::point_out_open_key(&encryption.pin_file);
     }
     if config.server.admin_listen.is_some_and(|address| !address.ip().is_loopback()) {
         tracing::warn!(event = "admin_listener_not_on_loopback");
@@ -230,14 +248,18 @@ async fn open_store(config: &Config) -> Result<(Arc<dyn Store>, Blobs), StoreErr
 
 fn store_limits(config: &Config) -> StoreLimits {
     let limits = &config.limits;
+    let defaults = StoreLimits::default();
+    let retained = config.server_encryption.as_ref();
     StoreLimits {
         mailbox_envelopes_max: limits.mailbox_messages_max,
         mailbox_bytes_max: limits.mailbox_bytes_max,
         account_blob_bytes_max: limits.blob_account_bytes_max,
         live_links_max: u64::from(limits.link_slots_max),
-        key_set_history_bytes_max: StoreLimits::default().key_set_history_bytes_max,
-        account_retained_messages_max: StoreLimits::default().account_retained_messages_max,
-        account_retained_bytes_max: StoreLimits::default().account_retained_bytes_max,
+        key_set_history_bytes_max: defaults.key_set_history_bytes_max,
+        account_retained_messages_max: retained
+            .map_or(defaults.account_retained_messages_max, |config| config.account_messages_max),
+        account_retained_bytes_max: retained
+            .map_or(defaults.account_retained_bytes_max, |config| config.account_bytes_max),
         free_bytes_min: config.storage.free_bytes_min,
     }
 }

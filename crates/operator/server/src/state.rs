@@ -20,6 +20,7 @@ use crate::limiter::Limiters;
 use crate::link::LinkWaiters;
 use crate::mailbox;
 use crate::metrics::Metrics;
+use crate::retained::ServerEncryption;
 use crate::takeover::Schedule;
 use crate::watch::Watcher;
 
@@ -58,6 +59,8 @@ pub(crate) struct Shared {
     pub(crate) resets: Schedule,
     /// Requests that wait for a link message.
     pub(crate) link_waiters: LinkWaiters,
+    /// Where the operator turned it on: the key that this server reads messages with.
+    pub(crate) server_encryption: Option<ServerEncryption>,
     /// The metrics table.
     pub(crate) metrics: Arc<Metrics>,
     /// Accounts that devices have left, or may have: whoever serves one of their devices looks whether it is still there.

@@ -7,11 +7,15 @@
 
 mod observe;
 #[cfg(unix)]
+mod retained;
+#[cfg(unix)]
 mod socket;
 
 pub(crate) use observe::router;
 #[cfg(unix)]
 pub use rcseal_front::admin_socket::AdminSocketError;
+#[cfg(unix)]
+pub use retained::{ActorLine, AuditError, AuditLine, check_retained, list_retained, read_audit, read_retained};
 #[cfg(unix)]
 pub(crate) use socket::command;
 #[cfg(unix)]

@@ -6,6 +6,7 @@
 //! | `reset-create ACCOUNT SECONDS` | `ok TICKET`: a fresh ticket, good for that long, for one reset of the account |
 //! | `reset-list` | one line per reset, then `ok` |
 //! | `reset-cancel ACCOUNT` | `ok` |
+//! | what [`super::retained`] says | about messages that the server can read |
 //! | anything else, or a failure | `error REASON` |
 
 use std::fmt::{self, Write as _};
@@ -16,6 +17,7 @@ use rcseal_front::log::LogId;
 use rcseal_store::takeover::ResetState;
 use rcseal_wire::id::{AccountId, IdError};
 
+use super::retained;
 use crate::admission::InviteCode;
 use crate::state::AppState;
 use crate::takeover::{self, ResetTicket};
@@ -35,6 +37,14 @@ pub(crate) async fn command(state: AppState, line: String) -> Answer {
             allow_reset(state, parse_account(account)?, parse_seconds(seconds)?).await
         }
         ["reset-list"] => resets(state).await,
+        ["retained-list"] => retained::list(state, None).await,
+        ["retained-list", account, sequence] => {
+            let sequence = sequence.parse().map_err(|_| "not a sequence".to_owned())?;
+            retained::list(state, Some((parse_account(account)?, sequence))).await
+        }
+        ["retained-read", id, operator, reason] => retained::read(state, id, operator, reason).await,
+        ["retained-check"] => retained::check(state).await,
+        ["audit", after] => retained::audit(state, after).await,
         ["reset-cancel", account] => end_reset(state, parse_account(account)?).await,
         _ => Err("unknown command".to_owned()),
     }

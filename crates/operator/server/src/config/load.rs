@@ -19,6 +19,9 @@ pub(super) fn load(file: &Path) -> Result<Config, ConfigError> {
         config::anchor(folder, blobs);
     }
     config::anchor(folder, &mut config.storage.path);
+    if let Some(encryption) = &mut config.server_encryption {
+        encryption.anchor(folder);
+    }
     validate(&config)?;
     Ok(config)
 }
@@ -58,6 +61,9 @@ pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
         ("reset.delay_seconds", config.reset.delay_seconds, reset_delay_min(config), 90 * DAY),
         ("jobs.sweep_seconds", config.jobs.sweep_seconds, 1, DAY),
     ])?;
+    if let Some(encryption) = &config.server_encryption {
+        encryption.validate()?;
+    }
     config.log.validate()
 }
 

@@ -11,6 +11,7 @@
 //! Manual: `docs/manual/operator.md`.
 
 mod load;
+mod server_encryption;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -22,6 +23,8 @@ use rcseal_wire::api::BLOB_LEN_MAX;
 use rcseal_wire::frame::TTL_SECONDS_MAX;
 use rcseal_wire::origin::Origin;
 use serde::{Deserialize, Serialize};
+
+pub use server_encryption::{RetentionClassConfig, ServerEncryptionConfig};
 
 pub use rcseal_front::config::{ConfigError, LogConfig, LogFormat, TlsConfig};
 
@@ -45,6 +48,9 @@ pub struct Config {
     pub jobs: JobsConfig,
     /// What is logged, and how.
     pub log: LogConfig,
+    /// Messages that this server can read. Left out: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_encryption: Option<ServerEncryptionConfig>,
 }
 
 /// Table `[server]`.

@@ -21,7 +21,7 @@ use rcseal_wire::frame::mailbox_event::Event;
 use rcseal_wire::frame::mailbox_request::Request;
 use rcseal_wire::frame::{
     Acknowledged, Acks, Deliveries, Delivery, Failure, MailboxEvent, MailboxRequest, PrekeysLow, QueueEmpty,
-    ResetNotice,
+    ResetNotice, RetainedWaiting,
 };
 use rcseal_wire::id::{AccountId, DeviceAddress, EnvelopeId, MailboxId};
 use rcseal_wire::problem::ProblemCode;
@@ -146,6 +146,7 @@ impl Delivering {
             self.send_prekeys_low(prekeys).await?;
         }
         self.look_at_reset().await?;
+        self.look_at_retained().await?;
         // Whether the store may hold something that did not go out yet.
         let mut is_due = true;
         let mut asked = false;
@@ -179,6 +180,9 @@ impl Delivering {
                     }
                     if woken.reset_changed {
                         self.look_at_reset().await?;
+                    }
+                    if woken.retained {
+                        self.look_at_retained().await?;
                     }
                 }
                 () = sleep_until(deadline) => {
@@ -297,6 +301,18 @@ impl Delivering {
         let notice =
             ResetNotice { pending: effective_at_ms.is_some(), effective_at_ms: effective_at_ms.unwrap_or_default() };
         self.send(Event::Reset(notice)).await
+    }
+
+    /// Tells the device how far its account's messages go that the server can read, if there are any.
+    async fn look_at_retained(&mut self) -> Result<(), Ending> {
+        if self.state.server_encryption.is_none() {
+            return Ok(());
+        }
+        let newest = self.state.store.newest_retained(self.device.account).await.map_err(|_| Ending::Unavailable)?;
+        match newest {
+            Some(newest) => self.send(Event::RetainedWaiting(RetainedWaiting { newest })).await,
+            None => Ok(()),
+        }
     }
 
     async fn send_prekeys_low(&mut self, counts: PrekeyCounts) -> Result<(), Ending> {

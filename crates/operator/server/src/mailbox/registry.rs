@@ -28,6 +28,7 @@ struct Signals {
     stored: AtomicBool,
     prekeys_low: AtomicBool,
     reset_changed: AtomicBool,
+    retained: AtomicBool,
     taken_over: AtomicBool,
 }
 
@@ -40,6 +41,8 @@ pub(super) struct Woken {
     pub(super) prekeys_low: bool,
     /// A reset of the account began or was called off.
     pub(super) reset_changed: bool,
+    /// The account got a message that the server can read.
+    pub(super) retained: bool,
     /// A newer connection serves the mailbox now.
     pub(super) taken_over: bool,
 }
@@ -82,6 +85,14 @@ impl Registry {
             signals.notify.notify_one();
         }
     }
+
+    /// Tells a device, if it is connected, that its account got a message that the server can read.
+    pub(crate) fn retained(&self, mailbox: MailboxId) {
+        if let Some(signals) = self.shard(&mailbox).get(&mailbox) {
+            signals.retained.store(true, Ordering::Release);
+            signals.notify.notify_one();
+        }
+    }
 }
 
 impl MailboxObserver for Registry {
@@ -111,9 +122,10 @@ impl Registration {
                 stored: self.signals.stored.swap(false, Ordering::AcqRel),
                 prekeys_low: self.signals.prekeys_low.swap(false, Ordering::AcqRel),
                 reset_changed: self.signals.reset_changed.swap(false, Ordering::AcqRel),
+                retained: self.signals.retained.swap(false, Ordering::AcqRel),
                 taken_over: self.signals.taken_over.load(Ordering::Acquire),
             };
-            if woken.stored || woken.prekeys_low || woken.reset_changed || woken.taken_over {
+            if woken.stored || woken.prekeys_low || woken.reset_changed || woken.retained || woken.taken_over {
                 return woken;
             }
             self.signals.notify.notified().await;
@@ -148,7 +160,7 @@ mod tests {
         registry.stored(&[mailbox(1)]);
         assert_eq!(
             one.woken().await,
-            Woken { stored: true, prekeys_low: false, reset_changed: false, taken_over: false }
+            Woken { stored: true, prekeys_low: false, reset_changed: false, retained: false, taken_over: false }
         );
         for registration in [&one, &other] {
             let again = tokio::time::timeout(std::time::Duration::from_millis(1), registration.woken()).await;

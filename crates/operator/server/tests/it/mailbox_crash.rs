@@ -129,7 +129,7 @@ async fn killing_the_server_loses_nothing_acknowledged_and_repeats_nothing_consu
                         }
                     }
                     Event::Acknowledged(answer) => removed.extend(&asked[answer.request as usize]),
-                    Event::QueueEmpty(_) | Event::PrekeysLow(_) | Event::Reset(_) => {}
+                    Event::QueueEmpty(_) | Event::PrekeysLow(_) | Event::Reset(_) | Event::RetainedWaiting(_) => {}
                     Event::Failure(failure) => panic!("{failure:?}"),
                 },
             }
@@ -157,7 +157,7 @@ async fn killing_the_server_loses_nothing_acknowledged_and_repeats_nothing_consu
                 device.send_acknowledgement(0, &ids).await;
             }
             Event::QueueEmpty(_) => break,
-            Event::Acknowledged(_) | Event::PrekeysLow(_) | Event::Reset(_) => {}
+            Event::Acknowledged(_) | Event::PrekeysLow(_) | Event::Reset(_) | Event::RetainedWaiting(_) => {}
             Event::Failure(failure) => panic!("{failure:?}"),
         }
     }

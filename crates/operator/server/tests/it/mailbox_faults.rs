@@ -61,7 +61,7 @@ async fn drain(server: &TestServer, client: &Client) -> Vec<EnvelopeId> {
                 }
                 Ok(Event::Acknowledged(_)) => open -= 1,
                 Ok(Event::QueueEmpty(_)) => is_drained = true,
-                Ok(Event::PrekeysLow(_) | Event::Reset(_)) => {}
+                Ok(Event::PrekeysLow(_) | Event::Reset(_) | Event::RetainedWaiting(_)) => {}
                 Ok(Event::Failure(failure)) => {
                     assert_eq!(failure.code, "unavailable");
                     let closed = device.closed().await;

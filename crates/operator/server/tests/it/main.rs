@@ -20,6 +20,8 @@ mod openapi;
 mod operation;
 mod recovery;
 mod reset;
+#[cfg(unix)]
+mod retained;
 mod support;
 #[cfg(unix)]
 mod takeover_crash;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::support::TestServer;
 
 /// Every route of the server but the two WebSockets of the message plane, whose frames OpenAPI cannot describe.
-const ROUTES: [(&str, &str); 29] = [
+const ROUTES: [(&str, &str); 32] = [
     ("post", "/v1/accounts"),
     ("post", "/v1/login/challenge"),
     ("post", "/v1/login"),
@@ -33,6 +33,9 @@ const ROUTES: [(&str, &str); 29] = [
     ("post", "/v1/links"),
     ("put", "/v1/links/{id}/{n}"),
     ("get", "/v1/links/{id}/{n}"),
+    ("get", "/v1/server-key"),
+    ("post", "/v1/retained"),
+    ("get", "/v1/retained"),
     ("get", "/openapi.json"),
     ("post", "/v1/messages"),
     ("get", "/v1/mailbox/messages"),

@@ -135,6 +135,15 @@ impl Plane {
         }
     }
 
+    /// The next notice of messages that the server can read, whatever else comes in between.
+    pub async fn retained_notice(&mut self) -> u64 {
+        loop {
+            if let Event::RetainedWaiting(notice) = self.event().await {
+                return notice.newest;
+            }
+        }
+    }
+
     /// Delivered ids until `count` have come, whatever else comes in between.
     pub async fn delivered(&mut self, count: usize) -> Vec<EnvelopeId> {
         let mut ids = Vec::new();
@@ -153,7 +162,7 @@ impl Plane {
             match self.event().await {
                 Event::Deliveries(deliveries) => ids.extend(self::ids(&deliveries)),
                 Event::QueueEmpty(_) => return ids,
-                Event::PrekeysLow(_) | Event::Reset(_) => {}
+                Event::PrekeysLow(_) | Event::Reset(_) | Event::RetainedWaiting(_) => {}
                 other => panic!("unexpected {other:?}"),
             }
         }
@@ -174,7 +183,11 @@ impl Plane {
                     assert_eq!(answer.request, 9);
                     return answer.removed;
                 }
-                Event::Deliveries(_) | Event::QueueEmpty(_) | Event::PrekeysLow(_) | Event::Reset(_) => {}
+                Event::Deliveries(_)
+                | Event::QueueEmpty(_)
+                | Event::PrekeysLow(_)
+                | Event::Reset(_)
+                | Event::RetainedWaiting(_) => {}
                 other @ Event::Failure(_) => panic!("unexpected {other:?}"),
             }
         }
