@@ -125,6 +125,8 @@ pub(crate) enum Tally {
     HandshakesBegun,
     /// Sessions that others began with it.
     HandshakesAccepted,
+    /// Cases that this account opened.
+    Cases,
 }
 
 impl Tally {
@@ -136,6 +138,7 @@ impl Tally {
             Self::StrangerThreads => b"tally/plain/strangers".to_vec(),
             Self::HandshakesBegun => b"tally/handshakes/begun".to_vec(),
             Self::HandshakesAccepted => b"tally/handshakes/accepted".to_vec(),
+            Self::Cases => b"tally/cases".to_vec(),
         }
     }
 }

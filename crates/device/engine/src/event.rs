@@ -3,14 +3,18 @@
 //! An event is written in the transaction that caused it, so a crash loses none. The app reads them with [`Engine::events`] and forgets
 //! them with [`Engine::forget_events`]; the messages themselves stay.
 
+use rcseal_credential::mapping::GroundsKind;
 use rcseal_credential::{KeySetError, Succession};
+use rcseal_wire::content::CaseId;
 use rcseal_wire::id::{AccountId, ConversationId, DeviceAddress, DeviceNumber, EnvelopeId, MessageId};
 use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
 
 use crate::capability::NumberKey;
+use crate::case::CaseProgress;
 use crate::contact::{KeySetRefusal, succession_from_number, succession_number};
 use crate::context::{Engine, Sequence, UnixMillis};
 use crate::inbox::Undecryptable;
+use crate::number::{BrokerFinding, NumberState};
 use crate::policy::DeliveryMode;
 use crate::record::{Record, trailing_u64};
 use crate::store::{BadRow, Order, StoreError, Table};
@@ -156,6 +160,70 @@ pub enum Event {
         account: AccountId,
         /// Which.
         message: MessageId,
+    },
+    /// One of this account's numbers has come further, or is not its own any more.
+    NumberChanged {
+        /// Which.
+        number: NumberKey,
+        /// How far it has come.
+        state: NumberState,
+    },
+    /// Another account has shown that it receives at one of this account's numbers, and gets it unless this one objects.
+    NumberContested {
+        /// Which.
+        number: NumberKey,
+        /// Until when it can.
+        until: UnixMillis,
+    },
+    /// The mapping of one of this account's numbers ends soon, and has to be renewed.
+    NumberExpiring {
+        /// Which.
+        number: NumberKey,
+        /// When it ends.
+        at: UnixMillis,
+    },
+    /// The store is an older copy of itself: what this account has signed for the number since may not be here. The broker is asked.
+    NumberStateBehind {
+        /// Which.
+        number: NumberKey,
+    },
+    /// A number has another account than before. The contact that had it has lost it, and what the user agreed to for it.
+    NumberRebound {
+        /// Which.
+        number: NumberKey,
+        /// Who had it.
+        from: AccountId,
+        /// Who has it.
+        to: AccountId,
+        /// On what grounds; none where the mappings between were not seen.
+        grounds: Option<GroundsKind>,
+    },
+    /// The broker did what an honest one does not do. What proves it is kept.
+    BrokerFound {
+        /// Of which number.
+        number: Option<NumberKey>,
+        /// Whose that is, as far as is known.
+        account: Option<AccountId>,
+        /// What.
+        finding: BrokerFinding,
+    },
+    /// A case has come further, on either side.
+    CaseChanged {
+        /// Where it goes on.
+        conversation: ConversationId,
+        /// The other side.
+        account: AccountId,
+        /// Which.
+        case: CaseId,
+        /// How far it has come.
+        progress: CaseProgress,
+    },
+    /// Another account came with the token of a case that has been opened. It was refused.
+    CaseReplayed {
+        /// Which.
+        case: CaseId,
+        /// Who came.
+        account: AccountId,
     },
 }
 
@@ -336,6 +404,36 @@ impl EventRecord {
             Event::RetainedUnannounced { account, message } => {
                 (61, none, *account.as_bytes(), *message.as_bytes(), 0)
             }
+            Event::NumberChanged { number, state } => (80, *number.as_bytes(), none, none, u32::from(state.code())),
+            Event::NumberContested { number, until } => {
+                (81, *number.as_bytes(), none, u128::from(until.0).to_be_bytes(), 0)
+            }
+            Event::NumberExpiring { number, at } => {
+                (82, *number.as_bytes(), none, u128::from(at.0).to_be_bytes(), 0)
+            }
+            Event::NumberStateBehind { number } => (83, *number.as_bytes(), none, none, 0),
+            Event::NumberRebound { number, from, to, grounds } => (
+                84,
+                *number.as_bytes(),
+                *from.as_bytes(),
+                *to.as_bytes(),
+                grounds.map_or(0, |grounds| u32::from(grounds.code())),
+            ),
+            Event::BrokerFound { number, account, finding } => (
+                85,
+                number.map_or(none, |number| *number.as_bytes()),
+                account.map_or(none, |account| *account.as_bytes()),
+                none,
+                u32::from(finding.number()),
+            ),
+            Event::CaseChanged { conversation, account, case, progress } => (
+                86,
+                *conversation.as_bytes(),
+                *account.as_bytes(),
+                *case.as_bytes(),
+                u32::from(progress.code()),
+            ),
+            Event::CaseReplayed { case, account } => (87, none, *account.as_bytes(), *case.as_bytes(), 0),
             Event::ResendHeld { conversation, message, device } => (
                 10,
                 *conversation.as_bytes(),
@@ -401,6 +499,7 @@ impl EventRecord {
             }
             60 => Event::ServerKeyChanged { is_usable: self.value == 1 },
             61 => Event::RetainedUnannounced { account, message },
+            80..=87 => self.number_or_case()?,
             10 | 50 => {
                 let bad = || BadRow::error(Table::Event);
                 let device = u8::try_from(self.value).map_err(|_| bad())?;
@@ -412,6 +511,42 @@ impl EventRecord {
                 }
             }
             _ => return Err(BadRow::error(Table::Event)),
+        })
+    }
+}
+
+impl EventRecord {
+    fn number_or_case(&self) -> Result<Event, StoreError> {
+        let bad = || BadRow::error(Table::Event);
+        let (none, account) = ([0; 16], AccountId::from_bytes(self.account));
+        let number = || NumberKey::from_bytes(self.first).ok_or_else(bad);
+        let time = || u64::try_from(u128::from_be_bytes(self.second)).map(UnixMillis).map_err(|_| bad());
+        let code = u8::try_from(self.value).map_err(|_| bad())?;
+        let case = CaseId::from_bytes(self.second);
+        Ok(match self.kind {
+            80 => Event::NumberChanged { number: number()?, state: NumberState::from_code(code).ok_or_else(bad)? },
+            81 => Event::NumberContested { number: number()?, until: time()? },
+            82 => Event::NumberExpiring { number: number()?, at: time()? },
+            83 => Event::NumberStateBehind { number: number()? },
+            84 => Event::NumberRebound {
+                number: number()?,
+                from: account,
+                to: AccountId::from_bytes(self.second),
+                grounds: GroundsKind::from_code(code),
+            },
+            85 => Event::BrokerFound {
+                number: if self.first == none { None } else { Some(number()?) },
+                account: (self.account != none).then_some(account),
+                finding: BrokerFinding::from_number(code).ok_or_else(bad)?,
+            },
+            86 => Event::CaseChanged {
+                conversation: ConversationId::from_bytes(self.first),
+                account,
+                case,
+                progress: CaseProgress::from_code(code).ok_or_else(bad)?,
+            },
+            87 => Event::CaseReplayed { case, account },
+            _ => return Err(bad()),
         })
     }
 }

@@ -20,6 +20,7 @@ impl Engine<'_> {
         self.keep_carrier(oldest_kept)?;
         self.keep_sms()?;
         self.end_what_expired()?;
+        self.drop_old_cases()?;
         self.forget_asked()?;
         self.forget_idle_peers()?;
         self.drop_silent_sessions(oldest_kept)?;

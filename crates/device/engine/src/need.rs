@@ -88,6 +88,21 @@ pub enum Need {
     /// Ask our server for the key to which messages that it may read are sealed; answer with [`Engine::handle_server_key`], or with
     /// [`Engine::handle_server_key_fault`].
     FetchServerKey,
+    /// Ask the broker who has a number; answer with [`Engine::handle_lookup`], or with [`Engine::handle_number_need_failed`].
+    LookUpNumber {
+        /// The broker.
+        origin: Origin,
+        /// Which.
+        number: PhoneNumber,
+    },
+    /// Ask the broker for its view of one of our numbers; answer with [`Engine::handle_number_view`], or with
+    /// [`Engine::handle_number_need_failed`].
+    ViewNumber {
+        /// The broker.
+        origin: Origin,
+        /// Which.
+        number: PhoneNumber,
+    },
     /// Call a pending reset of our account off; answer with [`Engine::handle_reset_vetoed`].
     VetoReset,
 }
@@ -111,6 +126,10 @@ pub enum NeedKind {
     ServerKey,
     /// [`Need::QueryCapabilities`]. Its rows are keyed by a number, and no account belongs to them.
     Capabilities,
+    /// [`Need::LookUpNumber`]. As [`Self::Capabilities`].
+    LookUp,
+    /// [`Need::ViewNumber`]. As [`Self::Capabilities`].
+    NumberView,
 }
 
 impl NeedKind {
@@ -123,6 +142,8 @@ impl NeedKind {
             Self::Tokens => 11,
             Self::VetoReset => 12,
             Self::Capabilities => 20,
+            Self::LookUp => 21,
+            Self::NumberView => 22,
             Self::ServerKey => 30,
         }
     }
@@ -136,6 +157,8 @@ impl NeedKind {
             11 => Some(Self::Tokens),
             12 => Some(Self::VetoReset),
             20 => Some(Self::Capabilities),
+            21 => Some(Self::LookUp),
+            22 => Some(Self::NumberView),
             30 => Some(Self::ServerKey),
             _ => None,
         }
@@ -154,6 +177,11 @@ impl Record for NeedRecord {
 
 fn need_key(kind: NeedKind, account: AccountId) -> Vec<u8> {
     [&[kind.code()][..], account.as_bytes()].concat()
+}
+
+/// As [`capabilities_key`].
+fn number_key(kind: NeedKind, number: NumberKey) -> Vec<u8> {
+    [&[kind.code()][..], number.as_bytes()].concat()
 }
 
 /// A number takes as many bytes as an account id.
@@ -219,6 +247,45 @@ impl Engine<'_> {
 
     pub(crate) fn need_server_key(&mut self, own: AccountId) -> Result<(), StoreError> {
         self.add_need(NeedKind::ServerKey, own)
+    }
+
+    /// The broker is to be asked who has a number, at a time; sooner where it is to be sooner already.
+    pub(crate) fn need_lookup(&mut self, number: NumberKey, due: UnixMillis) -> Result<(), StoreError> {
+        self.need_of_number(NeedKind::LookUp, number, due)
+    }
+
+    pub(crate) fn lookup_is_here(&mut self, number: NumberKey) -> Result<(), StoreError> {
+        self.tx.delete(Table::Need, &number_key(NeedKind::LookUp, number))
+    }
+
+    pub(crate) fn need_number_view(&mut self, number: NumberKey, due: UnixMillis) -> Result<(), StoreError> {
+        self.need_of_number(NeedKind::NumberView, number, due)
+    }
+
+    pub(crate) fn view_is_here(&mut self, number: NumberKey) -> Result<(), StoreError> {
+        self.tx.delete(Table::Need, &number_key(NeedKind::NumberView, number))
+    }
+
+    fn need_of_number(&mut self, kind: NeedKind, number: NumberKey, due: UnixMillis) -> Result<(), StoreError> {
+        let row_key = number_key(kind, number);
+        let known = self.tx.get(Table::Need, &row_key)?;
+        let known = known.map(|row| NeedRecord::from_row(Table::Need, &row)).transpose()?;
+        if known.is_some_and(|known| known.attempts == 0 && known.due_at_ms <= due.0) {
+            return Ok(());
+        }
+        self.tx.put(Table::Need, &row_key, &NeedRecord { attempts: 0, due_at_ms: due.0 }.to_row())
+    }
+
+    /// The broker could not be asked about a number; it is asked again later.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn handle_number_need_failed(&mut self, kind: NeedKind, number: &PhoneNumber) -> Result<(), StoreError> {
+        let row_key = number_key(kind, NumberKey::of(number));
+        let Some(row) = self.tx.get(Table::Need, &row_key)? else { return Ok(()) };
+        let attempts = NeedRecord::from_row(Table::Need, &row)?.attempts.saturating_add(1);
+        let due_at_ms = self.retry_at(attempts).0;
+        self.tx.put(Table::Need, &row_key, &NeedRecord { attempts, due_at_ms }.to_row())
     }
 
     pub(crate) fn need_veto(&mut self, own: AccountId) -> Result<(), StoreError> {
@@ -365,6 +432,18 @@ impl Engine<'_> {
             }
             return Ok(number.map(|number| Need::QueryCapabilities { number }));
         }
+        if matches!(kind, NeedKind::LookUp | NeedKind::NumberView) {
+            let number = account.try_into().ok().and_then(NumberKey::from_bytes).ok_or_else(bad)?;
+            let (Some(number), Some(broker)) = (number.number(), self.broker()?) else {
+                self.tx.delete(Table::Need, key)?;
+                return Ok(None);
+            };
+            let origin = broker.origin;
+            return Ok(Some(match kind {
+                NeedKind::LookUp => Need::LookUpNumber { origin, number },
+                _ => Need::ViewNumber { origin, number },
+            }));
+        }
         let account = AccountId::parse(account).map_err(|_| bad())?;
         let whom = if account == own.address.account {
             Some((own.origin.clone(), own.delivery_token.duplicate()))
@@ -380,12 +459,12 @@ impl Engine<'_> {
                 Some(Need::FetchKeySets { account, origin, delivery_token, from: self.first_missing(account)? })
             }
             (NeedKind::Tokens, Some(_)) => self
-                .token_change(own)
+                .token_change(own)?
                 .map(|change| Need::SetDeliveryTokens { hashes: change.hashes, keeps_others: change.keeps_others }),
             (NeedKind::VetoReset, Some(_)) => Some(Need::VetoReset),
             (NeedKind::ServerKey, Some(_)) => Some(Need::FetchServerKey),
             // Answered above: it is about a number.
-            (NeedKind::Capabilities, Some(_)) => None,
+            (NeedKind::Capabilities | NeedKind::LookUp | NeedKind::NumberView, Some(_)) => None,
             // What is kept back asks for a session when it is released.
             (NeedKind::Bundles, Some(_)) if self.is_kept_back(account)? => None,
             (NeedKind::Bundles, Some((origin, delivery_token))) => Some(self.devices_waiting(account)?)

@@ -30,6 +30,7 @@ impl Engine<'_> {
                 // So may the account's key set be: a primary device must not sign a second successor of the one it remembers.
                 self.need_key_set(account.address.account)?;
                 self.end_every_agreement()?;
+                self.numbers_after_rollback()?;
             }
             Err(AccountError::NoAccount) => {}
             Err(error) => return Err(error),

@@ -112,13 +112,27 @@ pub enum Table {
     Retained = 72,
     /// What went and came by SMS and is named by an id; whether there is a way to send one.
     Sms = 74,
+    /// This account's phone numbers at a broker, by number: how far each has come, what was signed and countersigned.
+    NumberOwn = 61,
+    /// The pinned broker, and the delivery token that it was given. Holds a secret.
+    NumberBroker = 62,
+    /// What the broker has shown of other people's numbers, by number: the mapping, its key set, and the leave to write. Holds secrets.
+    NumberShown = 63,
+    /// What contacts and this device have told each other of mappings, by account.
+    NumberGossip = 64,
+    /// What the broker was found to have done, in order, and what proves it.
+    BrokerEvidence = 65,
+    /// Cases that this account opened, by id, and which open ones were begun for a number.
+    Case = 66,
+    /// The cases of a conversation, on both sides.
+    CaseOf = 67,
     /// What the shell keeps beside the engine's own, by name. May hold secrets.
     Shell = 60,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 51] = [
+    pub const ALL: [Self; 58] = [
         Self::Account,
         Self::Prekey,
         Self::KeySet,
@@ -169,6 +183,13 @@ impl Table {
         Self::RetainedOutbox,
         Self::Retained,
         Self::Sms,
+        Self::NumberOwn,
+        Self::NumberBroker,
+        Self::NumberShown,
+        Self::NumberGossip,
+        Self::BrokerEvidence,
+        Self::Case,
+        Self::CaseOf,
         Self::Shell,
     ];
 
@@ -229,6 +250,13 @@ impl Table {
             Self::RetainedOutbox => "retained_outbox",
             Self::Retained => "retained",
             Self::Sms => "sms",
+            Self::NumberOwn => "number_own",
+            Self::NumberBroker => "number_broker",
+            Self::NumberShown => "number_shown",
+            Self::NumberGossip => "number_gossip",
+            Self::BrokerEvidence => "broker_evidence",
+            Self::Case => "case_opened",
+            Self::CaseOf => "case_of",
             Self::Shell => "shell",
             Self::Seen => "seen",
             Self::Resend => "resend",

@@ -151,6 +151,11 @@ impl Core {
         Ok(server)
     }
 
+    /// Where a broker is.
+    pub(super) fn broker_endpoint(&self, origin: &Origin) -> Result<Endpoint, ClientError> {
+        Ok(Endpoint::new(origin.clone(), &self.trust, self.timeouts)?)
+    }
+
     /// A broker, logged in. What is signed there names the broker, so that it is of no use at the account's server.
     pub(super) fn broker(&self, origin: &Origin) -> Result<Arc<Authenticated>, ClientError> {
         let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);

@@ -2,9 +2,11 @@
 
 use rcseal_engine::account::AccountError;
 use rcseal_engine::carrier::CarrierError;
+use rcseal_engine::case::CaseError;
 use rcseal_engine::contact::ContactError;
 use rcseal_engine::link::LinkFailure;
 use rcseal_engine::media::MediaError;
+use rcseal_engine::number::NumberError;
 use rcseal_engine::plain::PlainError;
 use rcseal_engine::policy::PolicyError;
 use rcseal_engine::resend::ResendError;
@@ -44,6 +46,12 @@ pub enum ClientError {
     /// A policy, a consent, a downgrade.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// A number, or the broker that maps it.
+    #[error(transparent)]
+    Number(#[from] NumberError),
+    /// A case of a business.
+    #[error(transparent)]
+    Case(#[from] CaseError),
     /// A thread with a number, or words for it.
     #[error(transparent)]
     Plain(#[from] PlainError),
@@ -107,6 +115,8 @@ impl ClientError {
             Self::Contact(error) => error.code(),
             Self::Carrier(error) => error.code(),
             Self::Policy(error) => error.code(),
+            Self::Number(error) => error.code(),
+            Self::Case(error) => error.code(),
             Self::Plain(error) => error.code(),
             Self::Retained(error) => error.code(),
             Self::Send(error) => error.code(),
@@ -144,6 +154,8 @@ impl ClientError {
             | Self::Account(AccountError::Store(error))
             | Self::Contact(ContactError::Store(error) | ContactError::Account(AccountError::Store(error)))
             | Self::Policy(PolicyError::Store(error) | PolicyError::Account(AccountError::Store(error)))
+            | Self::Number(NumberError::Store(error) | NumberError::Account(AccountError::Store(error)))
+            | Self::Case(CaseError::Store(error) | CaseError::Account(AccountError::Store(error)))
             | Self::Plain(PlainError::Store(error) | PlainError::Account(AccountError::Store(error)))
             | Self::Carrier(CarrierError::Store(error) | CarrierError::Account(AccountError::Store(error)))
             | Self::Retained(RetainedError::Store(error) | RetainedError::Account(AccountError::Store(error)))

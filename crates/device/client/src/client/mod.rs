@@ -12,6 +12,7 @@
 //! what goes over the network may be repeated. One process has a folder at a time ([`crate::store`]); within it a client may be cloned.
 
 mod carrier;
+mod case;
 mod core;
 mod error;
 mod events;
@@ -20,6 +21,7 @@ mod identity;
 mod keys;
 mod link;
 mod media;
+mod number;
 mod policy;
 mod retained;
 mod run;

@@ -160,6 +160,7 @@ impl Core {
                     sum.attempts += usize::from(self.ask_carrier(number.clone()));
                     continue;
                 }
+                Need::LookUpNumber { origin, .. } | Need::ViewNumber { origin, .. } => origin.clone(),
             };
             shares.entry(origin).or_default().needs.push(need);
         }
@@ -265,6 +266,8 @@ impl Core {
                 self.ask_carrier(number);
                 return Ok(());
             }
+            Need::LookUpNumber { origin, number } => return self.meet_number(NeedKind::LookUp, &origin, number).await,
+            Need::ViewNumber { origin, number } => return self.meet_number(NeedKind::NumberView, &origin, number).await,
             Need::FetchEnvelope(fetch) => return self.fetch_envelope(fetch).await,
             Need::FetchKeySet { account, delivery_token, .. } => {
                 let fetched = if account == own {
@@ -417,7 +420,7 @@ impl Core {
     }
 
     /// Makes these the account's delivery tokens; with `keeps_others` beside those that the server knows, the newest of them first.
-    async fn set_delivery_tokens(
+    pub(super) async fn set_delivery_tokens(
         &self,
         mut hashes: Vec<DeliveryTokenHash>,
         keeps_others: bool,

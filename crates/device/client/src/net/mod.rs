@@ -12,6 +12,7 @@
 mod anonymous;
 mod authenticated;
 mod blob;
+mod broker;
 mod broker_transport;
 mod error;
 mod http;
@@ -26,6 +27,7 @@ mod tls;
 
 pub use anonymous::Anonymous;
 pub use authenticated::Authenticated;
+pub use broker::{broker_info, enrol};
 pub use broker_transport::BrokerTransport;
 pub use blob::{OnProgress, Progress};
 pub use error::{Fault, NetError, Refused, Stage};

@@ -16,7 +16,7 @@ use crate::context::Engine;
 use crate::need::NeedKind;
 use crate::pages::Pages;
 use crate::send::as_account_error;
-use crate::store::{BadRow, Table};
+use crate::store::{BadRow, StoreError, Table};
 
 /// How long a replaced token stays good: a week, in which a contact that is seldom online hears of the new one.
 pub const TOKEN_OVERLAP_MS: u64 = 7 * 24 * 3600 * 1000;
@@ -54,15 +54,36 @@ impl Engine<'_> {
     }
 
     /// What the server should be told of tokens now; `None` when it knows.
-    pub(crate) fn token_change(&self, account: &Account) -> Option<TokenChange> {
+    pub(crate) fn token_change(&self, account: &Account) -> Result<Option<TokenChange>, StoreError> {
+        let broker = self.broker_token_hash()?;
+        // A broker has a token of its own, which is valid beside the account's.
+        let with_broker = |mut hashes: Vec<DeliveryTokenHash>| {
+            hashes.extend(broker.map(|(hash, _)| hash));
+            hashes
+        };
         let current = account.delivery_token.hash();
         if let Some(next) = &account.next_token {
-            return Some(TokenChange { hashes: vec![next.hash(), current], keeps_others: false });
+            return Ok(Some(TokenChange { hashes: with_broker(vec![next.hash(), current]), keeps_others: false }));
         }
         if account.retiring_token.is_some() || account.keeps_tokens {
-            return Some(TokenChange { hashes: vec![current], keeps_others: account.keeps_tokens });
+            return Ok(Some(TokenChange { hashes: with_broker(vec![current]), keeps_others: account.keeps_tokens }));
         }
-        None
+        // Tokens that other devices of the account had the server take stay.
+        let is_untold = broker.is_some_and(|(_, is_known)| !is_known);
+        Ok(is_untold.then(|| TokenChange { hashes: with_broker(vec![current]), keeps_others: true }))
+    }
+
+    /// What the server is to be told of tokens before a broker is told of this account: as [`crate::need::Need::SetDeliveryTokens`]; none
+    /// where it knows the broker's.
+    ///
+    /// # Errors
+    /// [`AccountError::NoAccount`].
+    pub fn untold_tokens(&mut self) -> Result<Option<(Vec<DeliveryTokenHash>, bool)>, AccountError> {
+        let account = self.account()?;
+        if self.broker_token_hash()?.is_none_or(|(_, is_known)| is_known) {
+            return Ok(None);
+        }
+        Ok(self.token_change(&account)?.map(|change| (change.hashes, change.keeps_others)))
     }
 
     /// The server knows these tokens now, as [`crate::need::Need::SetDeliveryTokens`] named them.
@@ -73,6 +94,7 @@ impl Engine<'_> {
         let mut account = self.account()?;
         let own = account.address.account;
         self.need_met(NeedKind::Tokens, own)?;
+        self.broker_token_told(hashes)?;
         account.keeps_tokens = false;
         match account.next_token.take_if(|next| hashes.contains(&next.hash())) {
             Some(next) => {

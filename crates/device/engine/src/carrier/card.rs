@@ -374,11 +374,12 @@ impl Engine<'_> {
     }
 
     /// A device said what it takes. It is told what we take, unless it has heard.
-    pub(crate) fn take_card(&mut self, device: DeviceAddress, card: &Capabilities) -> Result<(), StoreError> {
+    pub(crate) fn take_card(&mut self, device: DeviceAddress, card: &Capabilities) -> Result<(), AccountError> {
         // The account, and not the number: anybody could name a stranger's.
         self.latch(Latched::Account(device.account), LatchSource::Session)?;
         // A number that the numbering plan does not know is as good as none.
         let number: Option<PhoneNumber> = card.number.as_ref().and_then(|number| number.parse().ok());
+        let heard = number.as_ref().map(NumberKey::of);
         let record = CardRecord {
             frame_version: card.frame_version,
             number: number.map_or_else(Vec::new, |number| number.as_str().as_bytes().to_vec()).into(),
@@ -388,7 +389,23 @@ impl Engine<'_> {
                 | if card.via_broker { VIA_BROKER } else { 0 },
             at_ms: self.now.0,
         };
-        self.tx.put(Table::Carrier, &key(&[&[prefix::CARD], &device.to_bytes()]), &record.to_row())
+        self.tx.put(Table::Carrier, &key(&[&[prefix::CARD], &device.to_bytes()]), &record.to_row())?;
+        match (heard, card.mapping) {
+            (Some(number), Some(mapping)) => self.heard_mapping(device.account, number, mapping),
+            (Some(_) | None, _) => Ok(()),
+        }
+    }
+
+    /// The mapping of this account's number is another one, which the card names: contacts are told.
+    pub(crate) fn mapping_changed(&mut self) -> Result<(), AccountError> {
+        let Some(mut record) = self.own_carrier_record()? else { return Ok(()) };
+        let account = self.account()?;
+        record.card_version = record.card_version.saturating_add(1);
+        self.tx.put(Table::Carrier, &[prefix::OWN], &record.to_row())?;
+        for contact in self.contact_accounts()? {
+            self.tell_card_to_account(&account, contact)?;
+        }
+        Ok(())
     }
 
     fn contact_accounts(&mut self) -> Result<Vec<AccountId>, AccountError> {
@@ -440,7 +457,10 @@ impl Engine<'_> {
         }
         let Some(key_set) = self.key_set(device.account)? else { return Ok(()) };
         self.tx.put(Table::Carrier, &told_key, &Number(own.card_version).to_row())?;
-        let card = setup.map(|setup| setup.card()).unwrap_or_default();
+        let mut card = setup.as_ref().map(CarrierSetup::card).unwrap_or_default();
+        if let Some(setup) = &setup {
+            card.mapping = self.mapping_claim(NumberKey::of(&setup.number))?;
+        }
         let conversation = direct_conversation_id(account.address.account, device.account);
         let payload = self.notice(account, conversation, Body::Capabilities(card)).map_err(as_account_error)?;
         self.dispatch_to_device(account, device, &key_set, &payload, None).map_err(as_account_error)

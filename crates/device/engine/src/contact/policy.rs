@@ -178,6 +178,7 @@ impl Engine<'_> {
         self.tx.delete(Table::KeySet, prefix)?;
         self.tx.delete(Table::RefusalTold, prefix)?;
         self.forget_on_carrier(account)?;
+        self.forget_number_gossip(account)?;
         self.end_downgrade_with(account)?;
         self.forget_announced(account)?;
         self.withdraw_consents(Some(account))?;

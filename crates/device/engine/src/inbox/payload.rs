@@ -35,6 +35,7 @@ impl Engine<'_> {
         }
         self.admit(sender.account)?;
         self.tell_card(account, sender)?;
+        self.tell_number_seen(sender.account)?;
         if let Some(introduction) = &payload.introduction {
             self.introduced(account, sender, introduction)?;
         }
@@ -67,6 +68,9 @@ impl Engine<'_> {
                 return Ok(());
             }
             Body::EnvelopeReference(reference) => return Ok(self.take_reference(account, sender, reference)?),
+            Body::NumberSeen(seen) => return Ok(self.take_number_seen(account, sender.account, seen)?),
+            Body::ContinueCase { token } => return Ok(self.take_continue_case(account, sender, token)?),
+            Body::CaseState(state) => return Ok(self.take_case_state(account, sender.account, state)?),
             // Of a later version, and nothing to show.
             Body::Ignored => return Ok(()),
             Body::ResendRequest { envelopes } => {

@@ -4,10 +4,10 @@
 //! is one of its own, so that what the broker hands to whoever looks a number up can be taken back without a word to the contacts.
 
 use rcseal_crypto::ed25519::VerifyingKey;
+use rcseal_wire::api::Base64;
 use rcseal_wire::api::broker::EnrolmentRequest;
-use rcseal_wire::api::{Base64, LoginRequest};
 use rcseal_wire::id::{BrokerKeyId, DeliveryTokenHash};
-use rcseal_wire::login::{LOGIN_NONCE_LEN, TLS_EXPORTER_LEN, login_bytes};
+use rcseal_wire::login::{LOGIN_NONCE_LEN, TLS_EXPORTER_LEN};
 use rcseal_wire::origin::Origin;
 use rcseal_wire::token::DeliveryToken;
 use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
@@ -15,7 +15,6 @@ use zeroize::Zeroize;
 
 use super::record::{Broker, BrokerRecord};
 use super::{BrokerFinding, NumberError};
-use crate::account::{Account, AccountError};
 use crate::context::{Engine, UnixMillis};
 use crate::record::Record;
 use crate::store::{StoreError, Table, prefix_end};
@@ -72,7 +71,7 @@ impl Engine<'_> {
     /// A broker says who it is. The first one is pinned; any other is compared with that.
     ///
     /// # Errors
-    /// [`NumberError::BrokerKey`], [`AccountError::NoAccount`].
+    /// [`NumberError::BrokerKey`], [`NumberError::Account`].
     pub fn handle_broker_info(&mut self, origin: &Origin, key: &[u8]) -> Result<BrokerCheck, NumberError> {
         let own = self.account()?.address.account;
         let bytes: [u8; 32] = key.try_into().map_err(|_| NumberError::BrokerKey)?;
@@ -100,7 +99,7 @@ impl Engine<'_> {
     /// Numbers that it maps stay mapped there until they are released or expire.
     ///
     /// # Errors
-    /// [`NumberError::NoBroker`], [`AccountError::NoAccount`].
+    /// [`NumberError::NoBroker`], [`NumberError::Account`].
     pub fn forget_broker(&mut self) -> Result<(), NumberError> {
         self.broker()?.ok_or(NumberError::NoBroker)?;
         let mut account = self.account()?;
@@ -130,26 +129,11 @@ impl Engine<'_> {
         BrokerRecord::from_row(Table::NumberBroker, &row)?.broker().map(Some)
     }
 
-    /// Signs a login at the broker for one nonce of one connection.
-    ///
-    /// # Errors
-    /// [`NumberError::NoBroker`], [`AccountError::NoAccount`].
-    pub fn broker_login_request(
-        &mut self,
-        exporter: &[u8; TLS_EXPORTER_LEN],
-        nonce: &[u8; LOGIN_NONCE_LEN],
-    ) -> Result<LoginRequest, NumberError> {
-        let account = self.account()?;
-        let signature = self.sign_broker_login(&account, exporter, nonce)?;
-        let address = account.address;
-        Ok(LoginRequest { account: address.account, device: address.device, signature })
-    }
-
     /// Tells the broker who this account is, where its mailboxes are and how to write to them; a login in one. Repeat it when any of these
     /// changes.
     ///
     /// # Errors
-    /// [`NumberError::NoBroker`], [`AccountError::NoAccount`].
+    /// [`NumberError::NoBroker`], [`NumberError::Account`].
     pub fn broker_enrolment(
         &mut self,
         exporter: &[u8; TLS_EXPORTER_LEN],
@@ -157,7 +141,8 @@ impl Engine<'_> {
     ) -> Result<EnrolmentRequest, NumberError> {
         let account = self.account()?;
         account.is_ours()?;
-        let signature = self.sign_broker_login(&account, exporter, nonce)?;
+        let broker = self.broker()?.ok_or(NumberError::NoBroker)?;
+        let signature = self.login_request_at(&broker.origin, exporter, nonce)?.signature;
         let (token, _) = self.broker_token()?.ok_or(NumberError::NoBroker)?;
         Ok(EnrolmentRequest {
             key_set: Base64(self.own_key_set(&account)?.as_bytes().to_vec()),
@@ -167,17 +152,6 @@ impl Engine<'_> {
             delivery_token: Base64(token.expose().to_vec()),
             signature,
         })
-    }
-
-    fn sign_broker_login(
-        &self,
-        account: &Account,
-        exporter: &[u8; TLS_EXPORTER_LEN],
-        nonce: &[u8; LOGIN_NONCE_LEN],
-    ) -> Result<Base64, NumberError> {
-        let broker = self.broker()?.ok_or(NumberError::NoBroker)?;
-        let bytes = login_bytes(&broker.origin, exporter, account.address, nonce);
-        Ok(Base64(account.device_auth.sign(&[&bytes]).0.to_vec()))
     }
 
     fn put_broker_token(&mut self, token: &DeliveryToken, is_known: bool) -> Result<(), StoreError> {
@@ -205,11 +179,5 @@ impl Engine<'_> {
             }
             Some(_) | None => Ok(()),
         }
-    }
-}
-
-impl From<rcseal_credential::BuildError> for NumberError {
-    fn from(error: rcseal_credential::BuildError) -> Self {
-        Self::Account(AccountError::from(error))
     }
 }

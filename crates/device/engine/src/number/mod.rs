@@ -35,11 +35,9 @@ mod watch;
 pub use broker::{BrokerCheck, BrokerView};
 pub use error::NumberError;
 pub use evidence::{BrokerFinding, EvidenceView};
-pub use lookup::{FoundNumber, LookupRefusal, LookupResult};
+pub use lookup::{FoundNumber, LookupRefusal, LookupResult, pick_key_set};
 pub use own::Claimed;
 pub use state::{NumberState, OwnNumberView};
-
-pub(crate) use record::Shown;
 
 /// Between two looks at what the broker shows of our own numbers.
 pub const WATCH_MS: u64 = 24 * 3600 * 1000;

@@ -230,12 +230,14 @@ impl Engine<'_> {
     /// When to ask for the view again: at the end of a wait, a day before a contest ends, and otherwise daily. Tells the app of a mapping
     /// that ends soon.
     fn plan_view(&mut self, number: NumberKey, record: &OwnRecord) -> Result<(), NumberError> {
+        // What was due is met; the next time is chosen anew.
+        self.view_is_here(number)?;
         let daily = self.now.plus(WATCH_MS);
         let due = match record.state()? {
             NumberState::Pending if record.pending_until_ms > self.now.0 => {
                 UnixMillis(record.pending_until_ms).min(daily)
             }
-            NumberState::Released | NumberState::Refused | NumberState::Lost => return Ok(self.view_is_here(number)?),
+            NumberState::Released | NumberState::Refused | NumberState::Lost => return Ok(()),
             _ => daily,
         };
         self.need_number_view(number, due)?;
