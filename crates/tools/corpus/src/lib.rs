@@ -11,6 +11,7 @@
 
 mod api;
 mod archive;
+mod business;
 mod carrier;
 mod credential;
 mod frame;
@@ -98,6 +99,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "phone_uri", run: carrier::phone_uri, seeds: carrier::phone_uri_seeds },
     Target { name: "feature_tags", run: carrier::feature_tags, seeds: carrier::feature_tags_seeds },
     Target { name: "carrier_body", run: carrier::carrier_body, seeds: carrier::carrier_body_seeds },
+    Target { name: "rbm_webhook", run: business::rbm_webhook, seeds: business::rbm_webhook_seeds },
+    Target { name: "cpaas_webhook", run: business::cpaas_webhook, seeds: business::cpaas_webhook_seeds },
+    Target { name: "fallback_row", run: business::fallback_row, seeds: business::fallback_row_seeds },
     Target { name: "sip_message", run: sip::sip_message, seeds: sip::sip_message_seeds },
 ];
 

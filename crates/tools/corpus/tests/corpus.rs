@@ -125,6 +125,9 @@ replay! {
     phone_uri,
     feature_tags,
     carrier_body,
+    rbm_webhook,
+    cpaas_webhook,
+    fallback_row,
     sip_message,
 }
 
