@@ -4,6 +4,9 @@
 //! the web server; whoever reads the card on its way can follow the link all the same, so it works once and ends soon, and who follows it is
 //! told to both sides. Provider and carrier learn that a case is continued, not what it is.
 
+use rcseal_wire::continuation::Continuation;
+use rcseal_wire::origin::Origin;
+
 use super::message::{Content, MessageError, Suggestion, check_url};
 
 /// The longest that a link may stay good: a week. Later than that, somebody else may hold the number.
@@ -71,6 +74,19 @@ impl ContinuationError {
             Self::Wording(_) => "continuation_wording",
         }
     }
+}
+
+/// The card for a case, with the page at `site` behind its button.
+///
+/// # Errors
+/// [`ContinuationError`].
+pub fn card_for(
+    continuation: &Continuation,
+    site: &Origin,
+    now_ms: u64,
+    wording: &Wording,
+) -> Result<Content, ContinuationError> {
+    card(&continuation.expose_web_text(site), continuation.expires_at_ms, now_ms, wording)
 }
 
 /// The card for a link that is good until `expires_at_ms`.

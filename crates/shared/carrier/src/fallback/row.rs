@@ -125,7 +125,8 @@ impl Fallback {
         // A state that the machine never enters is damage.
         let is_sound = (read.arrived.is_some() == (read.rcs == Rcs::Arrived))
             && (!read.is_read || read.arrived.is_some())
-            && (read.sms == Sms::None || !read.is_open());
+            && (read.sms == Sms::None || !read.is_open())
+            && !(read.arrived.is_some() && matches!(read.sms, Sms::Ordered { .. }));
         if is_sound { Ok(read) } else { Err(RowError::Damaged) }
     }
 }

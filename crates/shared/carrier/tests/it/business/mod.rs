@@ -4,6 +4,7 @@
 mod fallback;
 mod rbm;
 mod sinch;
+mod transport;
 mod webhooks;
 
 use std::sync::Arc;
