@@ -14,7 +14,9 @@ use rcseal_client::vault::VaultError;
 use rcseal_credential::{BuildError, ScanError};
 use rcseal_engine::account::AccountError;
 use rcseal_engine::carrier::CarrierError;
+use rcseal_engine::case::CaseError;
 use rcseal_engine::contact::ContactError;
+use rcseal_engine::number::NumberError;
 use rcseal_engine::plain::PlainError;
 use rcseal_engine::policy::{ConsentState, Decision, PolicyError, Reason};
 use rcseal_engine::resend::ResendError;
@@ -367,6 +369,8 @@ fn client_exit(error: &ClientError) -> Exit {
         },
         ClientError::Policy(error) => policy_exit(error),
         ClientError::Plain(error) => plain_exit(error),
+        ClientError::Number(error) => number_exit(error),
+        ClientError::Case(error) => case_exit(error),
         ClientError::Send(error) => send_exit(error),
         ClientError::Resend(error) => match error {
             ResendError::Send(error) => send_exit(error),
@@ -379,6 +383,35 @@ fn client_exit(error: &ClientError) -> Exit {
         ClientError::UnknownMessage | ClientError::NoMedia | ClientError::ResetPending => Exit::NotHere,
         ClientError::Endpoint(_) => Exit::Usage,
         ClientError::File(_) | ClientError::Stopped => Exit::Failed,
+    }
+}
+
+fn number_exit(error: &NumberError) -> Exit {
+    match error {
+        NumberError::Store(_) => Exit::Store,
+        NumberError::Account(error) => account_exit(error),
+        NumberError::Contact(error) => contact_exit(error),
+        NumberError::NoBroker
+        | NumberError::UnknownNumber
+        | NumberError::NotFound
+        | NumberError::State { .. }
+        | NumberError::UnknownEvidence => Exit::NotHere,
+        NumberError::Number => Exit::Usage,
+        // Somebody at the other end is not who they were.
+        NumberError::BrokerPinned | NumberError::BrokerKey => Exit::Unverified,
+        NumberError::Statement(_) => Exit::Failed,
+    }
+}
+
+fn case_exit(error: &CaseError) -> Exit {
+    match error {
+        CaseError::Store(_) => Exit::Store,
+        CaseError::Account(error) => account_exit(error),
+        CaseError::Contact(error) => contact_exit(error),
+        CaseError::Send(error) => send_exit(error),
+        CaseError::Link(_) | CaseError::TooLong { .. } | CaseError::Expiry => Exit::Usage,
+        CaseError::TooMany => Exit::Refused,
+        CaseError::Unknown | CaseError::Progress { .. } => Exit::NotHere,
     }
 }
 

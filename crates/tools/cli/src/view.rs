@@ -438,6 +438,69 @@ pub fn event(event: &Event, names: &Names) -> Option<(Value, Option<String>)> {
                 names.of(*account)
             )),
         ),
+        Event::NumberChanged { number, state } => (
+            json!({ "event": "number_changed", "number": number.text(), "state": state.as_str() }),
+            Some(format!("* your number {} is {}", number.text(), state.as_str())),
+        ),
+        Event::NumberContested { number, until } => (
+            json!({ "event": "number_contested", "number": number.text(), "until_ms": until.0 }),
+            Some(format!(
+                "! another account has shown that it receives at your number {}, and gets it unless you object",
+                number.text()
+            )),
+        ),
+        Event::NumberExpiring { number, at } => (
+            json!({ "event": "number_expiring", "number": number.text(), "at_ms": at.0 }),
+            Some(format!("* the mapping of your number {} ends soon: claim it again", number.text())),
+        ),
+        Event::NumberStateBehind { number } => (
+            json!({ "event": "number_state_behind", "number": number.text() }),
+            Some(format!(
+                "! this device does not have the newest of what you signed for {}; the broker is asked",
+                number.text()
+            )),
+        ),
+        Event::NumberRebound { number, from, to, grounds } => (
+            json!({
+                "event": "number_rebound",
+                "number": number.text(),
+                "from": from.to_string(),
+                "to": to.to_string(),
+                "grounds": grounds.map(|grounds| grounds.as_str()),
+            }),
+            Some(format!(
+                "! the number {} is not {} any more: another account has it",
+                number.text(),
+                names.whose(*from)
+            )),
+        ),
+        Event::BrokerFound { number, account, finding } => (
+            json!({
+                "event": "broker_found",
+                "number": number.map(|number| number.text().to_owned()),
+                "account": account.map(|account| account.to_string()),
+                "finding": finding.code(),
+            }),
+            Some(format!("! the broker did what an honest one does not do: {}", finding.code())),
+        ),
+        Event::CaseChanged { conversation, account, case, progress } => (
+            json!({
+                "event": "case_changed",
+                "conversation": conversation.to_string(),
+                "account": account.to_string(),
+                "case": rcseal_wire::b64::encode(case.as_bytes()),
+                "progress": progress.as_str(),
+            }),
+            Some(format!("* a case with {} is {}", names.of(*account), progress.as_str())),
+        ),
+        Event::CaseReplayed { case, account } => (
+            json!({
+                "event": "case_replayed",
+                "case": rcseal_wire::b64::encode(case.as_bytes()),
+                "account": account.to_string(),
+            }),
+            Some(format!("! {} came with the link of a case that another account has; refused", names.of(*account))),
+        ),
         Event::Undecryptable { envelope, reason } => (
             json!({ "event": "undecryptable", "envelope": envelope.to_string(), "reason": reason.code() }),
             Some(format!("* a message could not be decrypted: {}", reason.code())),
@@ -469,7 +532,12 @@ pub fn sync_json(event: &str, report: &SyncReport) -> Value {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use rcseal_engine::UnixMillis;
+    use rcseal_engine::capability::NumberKey;
+    use rcseal_engine::case::CaseProgress;
     use rcseal_engine::event::KeySetReason;
+    use rcseal_engine::number::{BrokerFinding, NumberState};
+    use rcseal_rcs::number::PhoneNumber;
+    use rcseal_wire::content::CaseId;
     use rcseal_wire::id::{AccountId, ConversationId, DeviceAddress, DeviceNumber, MessageId};
 
     use super::*;
@@ -495,6 +563,8 @@ mod tests {
         let message = MessageId::from_bytes([3; 16]);
         let device = DeviceAddress { account, device: DeviceNumber::PRIMARY };
         let how = Succession::Reset;
+        let number: PhoneNumber = "+15551230001".parse().unwrap();
+        let (number, case) = (NumberKey::of(&number), CaseId::from_bytes([4; 16]));
         vec![
             (Event::Typing { conversation, account, active: true }, "typing"),
             (Event::ContactAdded { account }, "contact_added"),
@@ -513,6 +583,17 @@ mod tests {
             ),
             (Event::ConversationRestored { conversation, by: account }, "conversation_restored"),
             (Event::DeviceRemoved, "device_removed"),
+            (Event::NumberChanged { number, state: NumberState::Mapped }, "number_changed"),
+            (Event::NumberContested { number, until: UnixMillis(0) }, "number_contested"),
+            (Event::NumberExpiring { number, at: UnixMillis(0) }, "number_expiring"),
+            (Event::NumberStateBehind { number }, "number_state_behind"),
+            (Event::NumberRebound { number, from: account, to: account, grounds: None }, "number_rebound"),
+            (
+                Event::BrokerFound { number: Some(number), account: None, finding: BrokerFinding::Forked },
+                "broker_found",
+            ),
+            (Event::CaseChanged { conversation, account, case, progress: CaseProgress::Open }, "case_changed"),
+            (Event::CaseReplayed { case, account }, "case_replayed"),
         ]
     }
 
