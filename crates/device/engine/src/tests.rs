@@ -15,6 +15,7 @@ mod plain;
 mod policy;
 mod rekey;
 mod resend;
+mod retained;
 mod sessions;
 mod sms;
 mod verification;

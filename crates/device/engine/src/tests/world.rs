@@ -195,6 +195,7 @@ impl World {
                     self.vetoes += 1;
                     phone.with(self.now, |engine| engine.handle_reset_vetoed()).unwrap();
                 }
+                Need::LookUpNumber { .. } | Need::ViewNumber { .. } => panic!("nobody here is at a broker"),
                 // A server that has none.
                 Need::FetchServerKey => match self.server_key.clone() {
                     Some(key) => {

@@ -160,7 +160,7 @@ fn claimed() -> Claimed {
 
 #[test]
 fn who_only_claims_to_be_somebody_cannot_be_written_to() {
-    let Claimed { mut world, mut bob, account, forged, .. } = claimed();
+    let Claimed { world, mut bob, account, forged, .. } = claimed();
     bob.with(world.now, |engine| engine.handle_key_set(account, &forged)).unwrap();
     assert!(matches!(bob.with(0, |engine| engine.direct_conversation(account)), Err(ContactError::Unknown)));
     assert!(matches!(bob.with(0, |engine| engine.safety_number(account)), Err(ContactError::Unknown)));
