@@ -124,40 +124,42 @@ impl Worker {
     /// Does a request. Where an open session turns out to be dead, a new one is opened and the request done once more.
     fn attempt<T>(&mut self, request: impl Fn(&Token) -> Result<T, KmsError>) -> Result<T, KmsError> {
         let was_open = self.token.is_some();
-        let result = self.open().and_then(&request);
-        match &result {
-            Err(error) if error.is_unavailable() => self.close(),
-            _ => return result,
+        match self.once(&request) {
+            Err(error) if error.is_unavailable() && was_open => self.once(&request),
+            result => result,
         }
-        if !was_open {
-            self.failed_at = Some(Instant::now());
-            return result;
-        }
-        let again = self.open().and_then(&request);
-        if let Err(error) = &again
-            && error.is_unavailable()
-        {
+    }
+
+    fn once<T>(&mut self, request: impl Fn(&Token) -> Result<T, KmsError>) -> Result<T, KmsError> {
+        let result = request(self.open()?);
+        if result.as_ref().is_err_and(KmsError::is_unavailable) {
             self.close();
-            self.failed_at = Some(Instant::now());
         }
-        again
+        result
     }
 
     fn open(&mut self) -> Result<&Token, KmsError> {
-        if self.is_refused {
-            return Err(KmsError::PinRefused);
-        }
         if self.token.is_none() {
+            if self.is_refused {
+                return Err(KmsError::PinRefused);
+            }
+            // Counted from the last attempt, and not from the last request that there was none for.
             if self.failed_at.is_some_and(|failed_at| failed_at.elapsed() < REOPEN_PAUSE) {
                 return Err(KmsError::Failing);
             }
-            let opened = Token::open(&self.settings);
-            self.is_refused = matches!(opened, Err(KmsError::PinRefused));
-            self.token = Some(opened.inspect_err(|error| {
-                tracing::warn!(event = "kms_unavailable", cause = %error, source = error.cause());
-            })?);
-            self.failed_at = None;
-            tracing::info!(event = "kms_open");
+            match Token::open(&self.settings) {
+                Ok(token) => {
+                    tracing::info!(event = "kms_open");
+                    self.failed_at = None;
+                    self.token = Some(token);
+                }
+                Err(error) => {
+                    tracing::warn!(event = "kms_unavailable", reason = %error, cause = error.cause());
+                    self.failed_at = Some(Instant::now());
+                    self.is_refused = matches!(error, KmsError::PinRefused);
+                    return Err(error);
+                }
+            }
         }
         Ok(self.token.as_ref().expect("it was opened above, if it was not open"))
     }
