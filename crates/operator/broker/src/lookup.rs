@@ -187,7 +187,7 @@ mod tests {
             mapping: Some(Base64(vec![0xff; MAPPING_LEN_MAX])),
             key_set: Some(Base64(vec![0xff; LOOKUP_KEY_SET_LEN_MAX])),
             invitation: Some(LookupInvitation {
-                relay: format!("https://{}.example:65535", ["a".repeat(60); 4].join(".")).parse().unwrap(),
+                relay: format!("https://{}.example:65535", vec!["a".repeat(60); 4].join(".")).parse().unwrap(),
                 account: rcseal_wire::id::AccountId::from_bytes([0xff; 16]),
                 delivery_token: Base64(vec![0xff; 32]),
             }),

@@ -64,7 +64,10 @@ pub struct EnrolmentRequest {
 
 impl std::fmt::Debug for EnrolmentRequest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EnrolmentRequest").field("relay", &self.relay).field("device", &self.device).finish_non_exhaustive()
+        f.debug_struct("EnrolmentRequest")
+            .field("relay", &self.relay)
+            .field("device", &self.device)
+            .finish_non_exhaustive()
     }
 }
 
