@@ -19,7 +19,7 @@ use utoipa_axum::routes;
 
 use crate::metrics::{Outcome, Plane, Running};
 use crate::state::AppState;
-use crate::{about, enrolment, forward, lookup, number};
+use crate::{about, business, enrolment, forward, lookup, number};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -59,6 +59,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .merge(number::routes())
         .merge(lookup::routes())
         .merge(forward::http::routes())
+        .merge(business::http::routes())
         .routes(routes!(describe))
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use rcseal_front::tls::TlsError;
 use rcseal_store::StoreError;
 
+use crate::business::setup::WayError;
 use crate::config::ConfigError;
 use crate::forward::config::TrunkError;
 use crate::init::SigningKeyError;
@@ -62,6 +63,9 @@ pub enum StartError {
     /// The way to the carrier does not start.
     #[error("the way to the carrier does not start")]
     Trunk(#[from] TrunkError),
+    /// A provider or an SMS gateway cannot be used.
+    #[error("a provider or an SMS gateway cannot be used")]
+    Way(#[from] WayError),
 }
 
 impl StartError {
@@ -78,6 +82,7 @@ impl StartError {
             Self::Listen { .. } => "start.listen",
             Self::AdminSocket { .. } => "start.admin_socket",
             Self::Trunk(source) => source.code(),
+            Self::Way(source) => source.code(),
         }
     }
 }

@@ -89,5 +89,6 @@ pub(crate) async fn sweep(state: &AppState) -> Result<Swept, SweepError> {
         }
     }
     while state.forward.sweep().await? {}
+    while state.business.sweep().await? {}
     Ok(swept)
 }

@@ -10,6 +10,7 @@
 //! | `number` | claims with one-time codes, mappings, changes of hands |
 //! | `lookup` | from a number to an account |
 //! | `forward` | messages between carriers and mailboxes |
+//! | `business` | messages of agents, their reports, and SMS in their place |
 //! | [`code`], [`notice`] | the ways out: codes to numbers, notices to mailboxes |
 //! | `relay` | asking a relay which key set is the newest |
 //! | `admin`, [`metrics`], `jobs`, `hashes` | operating it |
@@ -19,6 +20,7 @@
 mod about;
 mod admin;
 mod app;
+mod business;
 pub mod cli;
 pub mod code;
 pub mod config;
@@ -39,6 +41,7 @@ mod state;
 #[cfg(unix)]
 pub use admin::{AdminSocketError, audit, number_ported, number_state};
 pub use app::openapi_document;
+pub use business::setup::WayError;
 pub use config::Config;
 pub use error::StartError;
 pub use jobs::{SweepError, Swept};

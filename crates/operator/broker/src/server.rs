@@ -16,6 +16,9 @@ use rcseal_wire::origin::Origin;
 use crate::code::{CodeSender, NoCodes};
 use crate::config::Config;
 use crate::error::StartError;
+use crate::business::metrics::BusinessMetrics;
+use crate::business::setup::Ways;
+use crate::business::{Business, BusinessParts};
 use crate::forward::metrics::ForwardMetrics;
 use crate::forward::{ForwardParts, Forwarding};
 use crate::hashes::Hashes;
@@ -89,7 +92,8 @@ impl Broker {
         if *bound.map_err(store_error)?.expose() != key_id {
             return Err(StartError::AnotherSigningKey { path: config.signing.key });
         }
-        let (metrics, forward_metrics) = Metrics::new(ForwardMetrics::register);
+        let (metrics, (forward_metrics, business_metrics)) =
+            Metrics::new(|registry| (ForwardMetrics::register(registry), BusinessMetrics::register(registry)));
         let metrics = Arc::new(metrics);
         let sealing_keys = Arc::new(SealingKeys::default());
         let clock = parts.clock;
@@ -107,7 +111,15 @@ impl Broker {
             clock: Arc::clone(&clock),
             metrics: forward_metrics,
         };
+        let ways = Ways::open(&config.sms, &config.business)?;
+        let sms_codes = ways.codes();
+        let business_parts =
+            BusinessParts { store: Arc::clone(&store), clock: Arc::clone(&clock), metrics: business_metrics };
+        let business = Business::start(ways, business_parts).await.map_err(store_error)?;
         let forward = Forwarding::start(&config.forward, forward_parts).await?;
+        if let Some(gateway) = business.gateway() {
+            forward.attach_sms(Arc::clone(gateway)).await;
+        }
         let life = Lifecycle::new();
         let state = AppState::new(Shared {
             login: Login {
@@ -119,7 +131,11 @@ impl Broker {
             store,
             signing,
             hashes: Hashes::new(hash_key),
-            codes: parts.codes.unwrap_or_else(|| Arc::new(NoCodes)),
+            codes: match (parts.codes, sms_codes) {
+                (Some(codes), _) => codes,
+                (None, Some(codes)) => Arc::new(codes),
+                (None, None) => Arc::new(NoCodes),
+            },
             notices: parts.notices.unwrap_or_else(|| forward.clone()),
             relays,
             sealing_keys,
@@ -127,6 +143,7 @@ impl Broker {
             bodies: BodyBudget::new(),
             metrics: Arc::clone(&metrics),
             forward,
+            business,
             stopping: life.stopping().clone(),
             config,
         });
@@ -196,6 +213,7 @@ impl RunningBroker {
     pub async fn shutdown(self) {
         self.life.stop(self.state.config.limits.shutdown()).await;
         self.state.forward.stop().await;
+        self.state.business.stop().await;
         self.state.store.close().await;
         tracing::info!(event = "stopped");
     }

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::code::CodeSender;
 use crate::config::{Config, LimitsConfig};
+use crate::business::Business;
 use crate::forward::Forwarding;
 use crate::hashes::Hashes;
 use crate::metrics::{Metrics, Outcome};
@@ -60,6 +61,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<Metrics>,
     /// The way between carriers and mailboxes.
     pub(crate) forward: Arc<Forwarding>,
+    /// Business messages, and the SMS gateway.
+    pub(crate) business: Arc<Business>,
     /// Cancelled when the broker stops.
     pub(crate) stopping: CancellationToken,
 }

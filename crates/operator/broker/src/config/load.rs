@@ -20,6 +20,8 @@ pub(super) fn load(file: &Path) -> Result<Config, ConfigError> {
     anchor(folder, &mut config.storage.path);
     anchor(folder, &mut config.signing.key);
     config.forward.anchor(folder);
+    config.sms.anchor(folder);
+    config.business.anchor(folder);
     for relay in &mut config.relays {
         anchor(folder, &mut relay.authority);
     }
@@ -73,6 +75,8 @@ pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
         ("jobs.sweep_seconds", config.jobs.sweep_seconds, 1, DAY),
     ])?;
     config.forward.validate()?;
+    config.sms.validate()?;
+    config.business.validate()?;
     config.log.validate()
 }
 

@@ -20,7 +20,10 @@ use rcseal_store::StoreLimits;
 use rcseal_wire::origin::Origin;
 use serde::{Deserialize, Serialize};
 
-pub use crate::forward::config::ForwardConfig;
+pub use crate::business::config::{
+    AgentConfig, BusinessConfig, HttpSmsConfig, RbmAgentConfig, SinchAgentConfig, SmppConfig, SmsConfig, TenantConfig,
+};
+pub use crate::forward::config::{ForwardConfig, TrunkConfig, TrunkMsrpConfig, TrunkWire};
 pub use limits::{CodesConfig, LimitsConfig, LookupsConfig};
 pub use numbers::{NumbersConfig, Prefix, PrefixError};
 pub use rcseal_front::config::{ConfigError, LogConfig, LogFormat, TlsConfig};
@@ -47,6 +50,10 @@ pub struct Config {
     pub lookups: LookupsConfig,
     /// The way between carriers and mailboxes.
     pub forward: ForwardConfig,
+    /// The SMS gateway, for codes and for SMS in a message's place.
+    pub sms: SmsConfig,
+    /// Business messages.
+    pub business: BusinessConfig,
     /// Everything else that is bounded.
     pub limits: LimitsConfig,
     /// Periodic work.

@@ -16,7 +16,7 @@
 //! duplicate. What it cannot do is shown by `docs/threat-model.md`.
 
 mod arrival;
-pub mod config;
+pub(crate) mod config;
 pub(crate) mod http;
 mod inbound;
 pub(crate) mod metrics;
@@ -107,11 +107,6 @@ impl Forwarding {
         Ok(Arc::new(Self { inbound, outbound, trunk, stopping, tasks: tokio::sync::Mutex::new(tasks) }))
     }
 
-    /// The trunk's own address on its way to the carrier, and where it takes sessions.
-    pub(crate) fn trunk(&self) -> Option<&Arc<SipTransport>> {
-        self.trunk.as_ref()
-    }
-
     /// Periodic work: parts that stay alone, rows that are over. Answers whether there is more to do at once.
     ///
     /// # Errors
@@ -119,14 +114,6 @@ impl Forwarding {
     pub(crate) async fn sweep(&self) -> Result<bool, StoreError> {
         self.outbound.tidy();
         queue::sweep(&self.inbound).await
-    }
-
-    /// Tries once everything that waits for a relay; answers how many still do.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub(crate) async fn drain(&self) -> Result<usize, StoreError> {
-        queue::drain(&self.inbound).await
     }
 
     /// An SMS for one of our numbers. `false`: the gateway should bring it again.

@@ -66,7 +66,7 @@ pub(super) async fn run(inbound: Arc<Inbound>, stopping: CancellationToken) {
 }
 
 /// Tries everything that waits once; answers how many still do.
-pub(super) async fn drain(inbound: &Inbound) -> Result<usize, StoreError> {
+async fn drain(inbound: &Inbound) -> Result<usize, StoreError> {
     let mut after: Option<QueuePlace> = None;
     let mut left = 0;
     let mut away: HashSet<Origin> = HashSet::new();

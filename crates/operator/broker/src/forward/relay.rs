@@ -202,7 +202,7 @@ impl Link {
             tokio::select! {
                 () = sleep_until(until) => return,
                 job = self.jobs.recv() => match job {
-                    Some(job) => drop(job.reply.send(Err(Away::Unreachable))),
+                    Some(job) => fail([job.reply], Away::Unreachable),
                     None => return,
                 },
             }
@@ -339,7 +339,7 @@ fn settle(frame: &Bytes, sent: &mut VecDeque<Sent>) -> bool {
     let Some(at) = sent.iter().position(|batch| batch.number == results.batch) else { return false };
     let Some(batch) = sent.remove(at) else { return false };
     if batch.replies.len() != results.results.len() {
-        batch.replies.into_iter().for_each(|reply| drop(reply.send(Err(Away::NoAnswer))));
+        fail(batch.replies, Away::NoAnswer);
         return false;
     }
     for (reply, status) in batch.replies.into_iter().zip(results.results) {
@@ -363,8 +363,15 @@ fn answer(status: i32) -> Answer {
     }
 }
 
+fn fail(replies: impl IntoIterator<Item = oneshot::Sender<Answer>>, away: Away) {
+    for reply in replies {
+        // Nobody may wait any more.
+        let _ = reply.send(Err(away));
+    }
+}
+
 fn broken(sent: VecDeque<Sent>, waiting: Vec<Job>, has_worked: bool) -> End {
-    sent.into_iter().flat_map(|batch| batch.replies).for_each(|reply| drop(reply.send(Err(Away::NoAnswer))));
-    waiting.into_iter().for_each(|job| drop(job.reply.send(Err(Away::Unreachable))));
+    fail(sent.into_iter().flat_map(|batch| batch.replies), Away::NoAnswer);
+    fail(waiting.into_iter().map(|job| job.reply), Away::Unreachable);
     End::Broken { has_worked }
 }

@@ -25,8 +25,6 @@ pub(crate) struct Mailbox {
 
 /// Where what comes in for a number goes.
 pub(crate) struct Route {
-    /// The number.
-    pub(crate) number: E164,
     /// Where to.
     pub(crate) to: Mailbox,
     /// What is not an envelope is sealed to this.

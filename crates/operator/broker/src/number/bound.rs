@@ -81,7 +81,7 @@ impl Routes for NumberRoutes {
         let device = DeviceAddress { account: record.head.account, device: record.head.device };
         let Some(target) = notice_target(self.store.as_ref(), &self.keys, device).await? else { return Ok(None) };
         let NoticeTarget { device, mailbox, relay, delivery_token: token, sealing_key } = target;
-        Ok(Some(Route { number: number.clone(), to: Mailbox { device, mailbox, relay, token }, sealing_key }))
+        Ok(Some(Route { to: Mailbox { device, mailbox, relay, token }, sealing_key }))
     }
 
     async fn mailbox(&self, device: DeviceAddress) -> Result<Option<Mailbox>, StoreError> {

@@ -1,0 +1,669 @@
+//! A message's life, through restarts.
+//!
+//! Something happens to a message: a provider answers or reports, time passes, a gateway answers. Then, in this order: what follows is asked of
+//! the state machine, the row is written with it, and only then is the action carried out. Two things that happen at once happen one after
+//! the other, because a row is changed from the revision that was read or not at all.
+//!
+//! A message with something left to do stands in the store's list of what is due: at its deadline, or a while after an action began. What is
+//! under way in this process is left alone until it ends; what a crash has interrupted is taken up at the next start.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use rcseal_carrier::business::{BusinessProvider, MessageId, RevokeOutcome, WebhookEvent};
+use rcseal_carrier::fallback::{Action, Event, Fallback, Phase, SmsPermit};
+use rcseal_carrier::sms::{
+    Arrived, ReportState, SenderId, SmsGateway, SmsId, SmsMessage, SmsReport, SmsSubmitted, SmsText,
+};
+use rcseal_crypto::hash::sha256;
+use rcseal_front::clock::Clock;
+use rcseal_rcs::transport::SendFailure;
+use rcseal_store::broker::business::{
+    BusinessChange, ChangeOutcome, DuePlace, FeedEntry, MessageChange, MessageKey, MessageRecord, NewMessage,
+    NewMessageOutcome,
+};
+use rcseal_store::{BrokerStore, StoreError, UnixMillis};
+use rcseal_wire::api::business::{BusinessEventBody, BusinessMessageRequest, BusinessStatus};
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::metrics::{BusinessMetrics, SmsOutcome, WebhookOutcome};
+use super::request::{self, Message, Unsendable};
+use super::told;
+
+/// An action that has not come to an end after so long is taken for lost, unless it is under way here.
+const UNDER_WAY_MS: u64 = 60_000;
+/// How often a change is tried that others were faster than.
+const RACES_MAX: usize = 16;
+/// How long a message and its events are kept.
+const KEEP_SECONDS: u64 = 30 * 24 * 3600;
+/// How often an SMS is tried whose gateway cannot be reached, and how long there is between two tries.
+const SMS_TRIES_MAX: u8 = 30;
+const SMS_PAUSE_MS: u64 = 10_000;
+/// How long a report may wait for its message: it can overtake the gateway's answer.
+const REPORT_PATIENCE: Duration = Duration::from_secs(2);
+/// Reports of a gateway that are looked into at once.
+const REPORTS_MAX: usize = 256;
+/// Messages that are looked at in one go.
+const PAGE: usize = 128;
+/// The longest and the shortest pause between two looks at what is due.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+const PAUSE_MIN: Duration = Duration::from_millis(20);
+/// Rows that one sweep forgets of each kind.
+const EXPIRE_BUDGET: usize = 1_000;
+/// An SMS of a message that nobody waits for any more is of no use either.
+const SMS_VALIDITY_SECONDS: u32 = 24 * 3600;
+
+/// An agent at a provider.
+pub(crate) struct Agent {
+    /// Its name in the configuration and in the webhook's address.
+    pub(crate) name: String,
+    /// Whose it is.
+    pub(crate) tenant: String,
+    /// By whom it speaks.
+    pub(crate) provider: Arc<dyn BusinessProvider>,
+}
+
+/// What the runner is given.
+pub(super) struct Parts {
+    pub(super) store: Arc<dyn BrokerStore>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) metrics: BusinessMetrics,
+    pub(super) agents: Vec<Agent>,
+    /// By which gateway SMS leave, and in whose name.
+    pub(super) gateway: Option<(Arc<dyn SmsGateway>, SenderId)>,
+}
+
+/// Why a message is not begun.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BeginError {
+    /// It cannot be sent as it is.
+    #[error("the message cannot be sent as it is")]
+    Unsendable(#[from] Unsendable),
+    /// An SMS is asked for, and there is no gateway.
+    #[error("there is no SMS gateway")]
+    NoGateway,
+    /// The id was used for something else.
+    #[error("the id was used for something else")]
+    IdConflict,
+    /// There is no such agent.
+    #[error("there is no such agent")]
+    NoAgent,
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+}
+
+/// What happened to a message, and what becomes true with it.
+#[derive(Default)]
+struct Happening {
+    event: Option<Event>,
+    key: Option<([u8; 32], UnixMillis)>,
+    told: Option<BusinessEventBody>,
+    links: Vec<Bytes>,
+    segments: Option<u8>,
+}
+
+/// What became of it.
+#[derive(Debug, PartialEq, Eq)]
+enum Happened {
+    /// It is written down; this is to be done next.
+    Next(Option<Action>),
+    /// It was known.
+    Known,
+}
+
+/// Messages on their way.
+pub(super) struct Runner {
+    parts: Parts,
+    agents: HashMap<String, Arc<Agent>>,
+    tasks: TaskTracker,
+    /// How many actions of each message are being carried out.
+    under_way: Mutex<HashMap<MessageKey, usize>>,
+    wake: Notify,
+    told: watch::Sender<u64>,
+}
+
+impl Runner {
+    pub(super) fn new(mut parts: Parts, tasks: TaskTracker) -> Self {
+        let agents = parts.agents.drain(..).map(|agent| (agent.name.clone(), Arc::new(agent))).collect();
+        Self {
+            parts,
+            agents,
+            tasks,
+            under_way: Mutex::default(),
+            wake: Notify::new(),
+            told: watch::Sender::new(0),
+        }
+    }
+
+    pub(super) fn agent(&self, name: &str) -> Option<&Arc<Agent>> {
+        self.agents.get(name)
+    }
+
+    /// Hears whenever some tenant is told something.
+    pub(super) fn told(&self) -> watch::Receiver<u64> {
+        self.told.subscribe()
+    }
+
+    pub(super) fn store(&self) -> &dyn BrokerStore {
+        self.parts.store.as_ref()
+    }
+
+    pub(super) const fn metrics(&self) -> &BusinessMetrics {
+        &self.parts.metrics
+    }
+
+    fn now(&self) -> UnixMillis {
+        self.parts.clock.now()
+    }
+
+    fn under_way(&self) -> MutexGuard<'_, HashMap<MessageKey, usize>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins to send a message, or answers how it stands that was begun before.
+    pub(super) async fn begin(
+        self: &Arc<Self>,
+        tenant: &str,
+        agent: &str,
+        request: BusinessMessageRequest,
+    ) -> Result<BusinessStatus, BeginError> {
+        let agent = self.agent(agent).ok_or(BeginError::NoAgent)?;
+        if request.sms.is_some() && self.parts.gateway.is_none() {
+            return Err(BeginError::NoGateway);
+        }
+        let now = self.now();
+        let digest = digest(agent, &request);
+        let (id, message) = request::begin(agent.name.clone(), request, agent.provider.traits(), now.get())?;
+        let key = MessageKey { tenant: tenant.to_owned(), id: *id.as_bytes() };
+        let new = NewMessage {
+            key: key.clone(),
+            digest,
+            row: message.to_row()?.into(),
+            due_at: Some(now.plus_millis(UNDER_WAY_MS)),
+            expires_at: now.plus_seconds(KEEP_SECONDS),
+        };
+        match self.parts.store.new_message(new).await? {
+            NewMessageOutcome::Stored => {
+                self.parts.metrics.message();
+                self.act(key, Action::SendRcs);
+                Ok(message.status()?)
+            }
+            NewMessageOutcome::Present(record) => Ok(Message::parse(&record.row)?.status()?),
+            NewMessageOutcome::Conflict => Err(BeginError::IdConflict),
+        }
+    }
+
+    /// How a message stands.
+    pub(super) async fn status(&self, key: MessageKey) -> Result<Option<BusinessStatus>, StoreError> {
+        match self.parts.store.message(key).await? {
+            Some(record) => Message::parse(&record.row)?.status().map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Takes a message back: no SMS leaves for it from now on, and the provider is asked.
+    pub(super) async fn withdraw(
+        self: &Arc<Self>,
+        key: &MessageKey,
+    ) -> Result<Option<(RevokeOutcome, BusinessStatus)>, StoreError> {
+        let mark = |message: &mut Message, _: &mut Fallback| {
+            message.is_withdrawn = true;
+            None
+        };
+        if self.change(key, Happening::default(), mark).await? == Happened::Known {
+            return Ok(None);
+        }
+        let Some(message) = self.message(key).await? else { return Ok(None) };
+        let outcome = match (self.agent(&message.agent), request::agent_message(&message.request, message.asked_at_ms)) {
+            (Some(agent), Ok(asked)) => agent.provider.revoke(asked.to(), asked.id()).await,
+            _ => RevokeOutcome::Unsupported,
+        };
+        self.happened(key, Happening { event: Some(Event::from_revoke(outcome)), ..Happening::default() }).await?;
+        Ok(self.status(key.clone()).await?.map(|status| (outcome, status)))
+    }
+
+    async fn message(&self, key: &MessageKey) -> Result<Option<Message>, StoreError> {
+        let record = self.parts.store.message(key.clone()).await?;
+        record.map(|record| Message::parse(&record.row)).transpose()
+    }
+
+    /// A provider's event, once it is durable. `false`: it was known.
+    pub(super) async fn reported(self: &Arc<Self>, agent: &Agent, event: WebhookEvent) -> Result<bool, StoreError> {
+        let window = agent.provider.webhook_window_ms();
+        // A key is kept for as long as a webhook that old would be taken, and for the clock's difference.
+        let remembered = self.now().plus_millis(window.saturating_mul(2));
+        let happening = Happening {
+            event: None,
+            key: Some((event.key.0, remembered)),
+            told: told::of_provider(&agent.name, event.at_ms, &event.event),
+            ..Happening::default()
+        };
+        let outcome = match Event::from_provider(&event.event) {
+            Some((id, what)) => {
+                let key = MessageKey { tenant: agent.tenant.clone(), id: *id.as_bytes() };
+                self.happened(&key, Happening { event: Some(what), ..happening }).await?
+            }
+            None => self.only_told(&agent.tenant, happening).await?,
+        };
+        let is_new = outcome != Happened::Known;
+        self.parts.metrics.webhook(if is_new { WebhookOutcome::Taken } else { WebhookOutcome::Known });
+        Ok(is_new)
+    }
+
+    /// Something about no message of ours.
+    async fn only_told(&self, tenant: &str, happening: Happening) -> Result<Happened, StoreError> {
+        let feed = self.entry(tenant, happening.told)?;
+        self.only_told_entry(happening.key, feed).await
+    }
+
+    fn entry(&self, tenant: &str, told: Option<BusinessEventBody>) -> Result<Option<FeedEntry>, StoreError> {
+        let Some(told) = told else { return Ok(None) };
+        let entry = serde_json::to_vec(&told).map_err(|_| StoreError::Corrupt { space: "business_feed" })?;
+        let expires_at = self.now().plus_seconds(KEEP_SECONDS);
+        Ok(Some(FeedEntry { tenant: tenant.to_owned(), entry: entry.into(), expires_at }))
+    }
+
+    /// Something happened to a message: what follows is written down, and then done.
+    async fn happened(self: &Arc<Self>, key: &MessageKey, happening: Happening) -> Result<Happened, StoreError> {
+        let now = self.now().get();
+        let event = happening.event.clone();
+        let outcome = self
+            .change(key, happening, move |_, fallback| event.clone().and_then(|event| fallback.on(event, now)))
+            .await?;
+        if let Happened::Next(Some(action)) = outcome {
+            self.act(key.clone(), action);
+        }
+        Ok(outcome)
+    }
+
+    /// Changes a message's row from whatever it is now.
+    async fn change(
+        &self,
+        key: &MessageKey,
+        happening: Happening,
+        mut step: impl FnMut(&mut Message, &mut Fallback) -> Option<Action>,
+    ) -> Result<Happened, StoreError> {
+        let feed = self.entry(&key.tenant, happening.told)?;
+        for _ in 0..RACES_MAX {
+            let Some(record) = self.parts.store.message(key.clone()).await? else {
+                // Not a message of ours, or one that was forgotten: the tenant is told all the same.
+                return self.only_told_entry(happening.key, feed).await;
+            };
+            let mut message = Message::parse(&record.row)?;
+            let mut fallback = message.fallback()?;
+            let action = step(&mut message, &mut fallback);
+            message.set_fallback(&fallback);
+            message.sms_segments = happening.segments.or(message.sms_segments);
+            let expires_at = self.now().plus_seconds(KEEP_SECONDS);
+            let change = BusinessChange {
+                event: happening.key,
+                message: Some(self.message_change(key, &record, &message, &fallback, action)?),
+                feed: feed.clone(),
+                links: happening.links.iter().map(|link| (link.clone(), key.clone(), expires_at)).collect(),
+            };
+            match self.parts.store.change(change).await? {
+                ChangeOutcome::Done => {
+                    if feed.is_some() {
+                        self.told.send_modify(|count| *count = count.wrapping_add(1));
+                    }
+                    self.wake.notify_one();
+                    return Ok(Happened::Next(action));
+                }
+                ChangeOutcome::KnownEvent => return Ok(Happened::Known),
+                ChangeOutcome::Stale => {}
+            }
+        }
+        // Somebody else always was faster: it has to come again.
+        Err(StoreError::Unavailable)
+    }
+
+    async fn only_told_entry(
+        &self,
+        event: Option<([u8; 32], UnixMillis)>,
+        feed: Option<FeedEntry>,
+    ) -> Result<Happened, StoreError> {
+        match self.parts.store.change(BusinessChange { event, feed, ..BusinessChange::default() }).await? {
+            ChangeOutcome::Done => {
+                self.told.send_modify(|count| *count = count.wrapping_add(1));
+                Ok(Happened::Next(None))
+            }
+            ChangeOutcome::KnownEvent | ChangeOutcome::Stale => Ok(Happened::Known),
+        }
+    }
+
+    fn message_change(
+        &self,
+        key: &MessageKey,
+        record: &MessageRecord,
+        message: &Message,
+        fallback: &Fallback,
+        action: Option<Action>,
+    ) -> Result<MessageChange, StoreError> {
+        let is_acted_on = action.is_some_and(|action| action != Action::SendSms || message.may_use_sms());
+        let lost_at = is_acted_on.then(|| self.now().plus_millis(UNDER_WAY_MS));
+        let deadline = fallback.deadline().map(UnixMillis::new);
+        let due_at = match (deadline, lost_at) {
+            (Some(deadline), Some(lost_at)) => Some(deadline.min(lost_at)),
+            (deadline, lost_at) => deadline.or(lost_at),
+        };
+        Ok(MessageChange { key: key.clone(), revision: record.revision, row: message.to_row()?.into(), due_at })
+    }
+
+    /// Carries an action out, and those that follow from it.
+    fn act(self: &Arc<Self>, key: MessageKey, action: Action) {
+        let this = Arc::clone(self);
+        *self.under_way().entry(key.clone()).or_default() += 1;
+        self.tasks.spawn(async move {
+            if let Err(error) = this.carry_out(&key, action).await {
+                // It stands in the list of what is due, and is taken up again from there.
+                tracing::warn!(code = error.code(), "business.step_failed");
+            }
+            this.ended(&key);
+            this.wake.notify_one();
+        });
+    }
+
+    fn ended(&self, key: &MessageKey) {
+        let mut under_way = self.under_way();
+        if let Some(count) = under_way.get_mut(key) {
+            *count -= 1;
+            if *count == 0 {
+                under_way.remove(key);
+            }
+        }
+    }
+
+    async fn carry_out(self: &Arc<Self>, key: &MessageKey, first: Action) -> Result<(), StoreError> {
+        let mut next = Some(first);
+        while let Some(action) = next.take() {
+            let Some(message) = self.message(key).await? else { return Ok(()) };
+            let Some(agent) = self.agent(&message.agent).cloned() else { return Ok(()) };
+            let Ok(asked) = request::agent_message(&message.request, message.asked_at_ms) else { return Ok(()) };
+            let happening = match action {
+                Action::SendRcs => {
+                    let result = agent.provider.send(&asked).await;
+                    if let Err(failure) = &result {
+                        tracing::info!(code = failure.code(), provider = agent.provider.name(), "business.not_taken");
+                    }
+                    Happening { event: Some(Event::from_send(&result)), ..Happening::default() }
+                }
+                Action::Revoke => {
+                    let outcome = agent.provider.revoke(asked.to(), asked.id()).await;
+                    Happening { event: Some(Event::from_revoke(outcome)), ..Happening::default() }
+                }
+                Action::SendSms => match self.send_sms(key, &agent, message, asked.to().clone()).await? {
+                    Some(happening) => happening,
+                    None => return Ok(()),
+                },
+            };
+            let now = self.now().get();
+            let event = happening.event.clone();
+            let step = |_: &mut Message, fallback: &mut Fallback| {
+                event.clone().and_then(|event| fallback.on(event, now))
+            };
+            if let Happened::Next(action) = self.change(key, happening, step).await? {
+                next = action;
+            }
+        }
+        Ok(())
+    }
+
+    /// Submits the SMS under a permit that is durable. `None`: it is not called for, or it is tried again later.
+    async fn send_sms(
+        self: &Arc<Self>,
+        key: &MessageKey,
+        agent: &Agent,
+        message: Message,
+        to: rcseal_rcs::number::PhoneNumber,
+    ) -> Result<Option<Happening>, StoreError> {
+        let Some((gateway, sender)) = &self.parts.gateway else { return Ok(None) };
+        let (true, Some(text)) = (message.may_use_sms(), message.sms_text()) else { return Ok(None) };
+        let mut permit: Option<SmsPermit> = None;
+        let mut before = None;
+        let take = |message: &mut Message, fallback: &mut Fallback| {
+            // What was withdrawn since is not sent.
+            permit = if message.may_use_sms() {
+                before = Some(fallback.clone());
+                fallback.take_sms()
+            } else {
+                None
+            };
+            permit.is_some().then_some(Action::SendSms)
+        };
+        self.change(key, Happening::default(), take).await?;
+        let (Some(permit), Some(before)) = (permit, before) else { return Ok(None) };
+        let may_double = permit.may_double().then(|| "may_double".to_owned());
+        let result = gateway.submit(sms(to, sender, text, key)).await;
+        let at_ms = self.now().get();
+        let happening = |event, kind, outcome| {
+            self.parts.metrics.sms(outcome);
+            let mut told = told::entry(&agent.name, at_ms, kind);
+            told.id = Some(MessageId::from_bytes(key.id).to_string());
+            told.channel = Some("SMS".to_owned());
+            told.reason.clone_from(&may_double);
+            Happening { event: Some(event), told: Some(told), ..Happening::default() }
+        };
+        Ok(Some(match result {
+            Ok(SmsSubmitted { gateway_id, segments, parts }) => {
+                let mut links: Vec<Bytes> = parts.iter().map(|id| link(agent_gateway(), id.as_str())).collect();
+                links.push(link(agent_gateway(), gateway_id.as_str()));
+                links.sort();
+                links.dedup();
+                let submitted = happening(Event::SmsSubmitted, "sms_submitted", SmsOutcome::Submitted);
+                Happening { links, segments: Some(segments), ..submitted }
+            }
+            // It never left, so that the permit can be given back.
+            Err(SendFailure::Busy { .. } | SendFailure::Unreachable)
+                if message.sms_tries < SMS_TRIES_MAX && self.give_back(key, &before).await? =>
+            {
+                return Ok(None);
+            }
+            Err(SendFailure::NoAnswer) => {
+                happening(Event::SmsUnanswered, "sms_unanswered", SmsOutcome::Unanswered)
+            }
+            Err(failure) => {
+                let refused = happening(Event::SmsRefused, "sms_refused", SmsOutcome::Refused);
+                let told = refused.told.map(|told| BusinessEventBody { reason: Some(failure.code().to_owned()), ..told });
+                Happening { told, ..refused }
+            }
+        }))
+    }
+
+    /// Gives a permit back that was not used, if nothing has happened since. The SMS is tried again after a pause.
+    async fn give_back(&self, key: &MessageKey, before: &Fallback) -> Result<bool, StoreError> {
+        let Some(record) = self.parts.store.message(key.clone()).await? else { return Ok(false) };
+        let mut message = Message::parse(&record.row)?;
+        let mut taken = before.clone();
+        let is_unchanged = taken.take_sms().is_some() && message.fallback()? == taken;
+        if !is_unchanged {
+            return Ok(false);
+        }
+        message.set_fallback(before);
+        message.sms_tries = message.sms_tries.saturating_add(1);
+        let change = MessageChange {
+            key: key.clone(),
+            revision: record.revision,
+            row: message.to_row()?.into(),
+            due_at: Some(self.now().plus_millis(SMS_PAUSE_MS)),
+        };
+        let change = BusinessChange { message: Some(change), ..BusinessChange::default() };
+        Ok(self.parts.store.change(change).await? == ChangeOutcome::Done)
+    }
+
+    /// What a gateway says of an SMS. `false`: it should say it again.
+    async fn sms_reported(self: &Arc<Self>, report: &SmsReport) -> Result<bool, StoreError> {
+        let (event, kind, outcome) = match report.state {
+            ReportState::Delivered => (Event::SmsDelivered, "sms_delivered", SmsOutcome::Delivered),
+            ReportState::Expired | ReportState::Rejected | ReportState::Undeliverable => {
+                (Event::SmsFailed, "sms_failed", SmsOutcome::Failed)
+            }
+            // It says nothing that anybody could act on.
+            ReportState::Unknown => return Ok(true),
+        };
+        let id = link(agent_gateway(), report.gateway_id.as_str());
+        let deadline = tokio::time::Instant::now() + REPORT_PATIENCE;
+        let key = loop {
+            if let Some(key) = self.parts.store.linked(id.clone()).await? {
+                break key;
+            }
+            if tokio::time::Instant::now() >= deadline {
+                // A code's, or somebody else's.
+                return Ok(true);
+            }
+            tokio::time::sleep(PAUSE_MIN * 5).await;
+        };
+        let Some(message) = self.message(&key).await? else { return Ok(true) };
+        let mut told = told::entry(&message.agent, self.now().get(), kind);
+        told.id = Some(MessageId::from_bytes(key.id).to_string());
+        told.channel = Some("SMS".to_owned());
+        told.reason.clone_from(&report.error);
+        let seen = sha256(&[b"rcseal/broker-sms-report/v1", &id, report.state.code().as_bytes(), &key.id]);
+        let happening = Happening {
+            event: Some(event),
+            key: Some((seen, self.now().plus_seconds(KEEP_SECONDS))),
+            told: Some(told),
+            ..Happening::default()
+        };
+        if self.happened(&key, happening).await? != Happened::Known {
+            self.parts.metrics.sms(outcome);
+        }
+        Ok(true)
+    }
+
+    /// Takes up everything that the last run left, before anything new begins.
+    pub(super) async fn resume(self: &Arc<Self>) -> Result<(), StoreError> {
+        let mut after: Option<DuePlace> = None;
+        let mut open = HashSet::new();
+        loop {
+            let page = self.parts.store.due_messages(UnixMillis::new(u64::MAX), after, PAGE).await?;
+            let Some((last, ..)) = page.last() else { break };
+            after = Some(last.clone());
+            open.extend(page.into_iter().map(|(_, key, _)| key));
+        }
+        // Each once: what is taken up is due at another time, and would be met again on the walk.
+        for key in open {
+            self.step(&key, Fallback::resume).await?;
+        }
+        Ok(())
+    }
+
+    async fn step(
+        self: &Arc<Self>,
+        key: &MessageKey,
+        step: impl Fn(&mut Fallback, u64) -> Option<Action>,
+    ) -> Result<(), StoreError> {
+        let now = self.now().get();
+        let outcome = self.change(key, Happening::default(), |_, fallback| step(fallback, now)).await?;
+        if let Happened::Next(Some(action)) = outcome {
+            self.act(key.clone(), action);
+        }
+        Ok(())
+    }
+
+    /// Does what is due, and says how long there is until something is.
+    async fn on_time(self: &Arc<Self>) -> Result<Duration, StoreError> {
+        let mut after: Option<DuePlace> = None;
+        loop {
+            let now = self.now();
+            let page = self.parts.store.due_messages(now, after.clone(), PAGE).await?;
+            let Some((last, ..)) = page.last() else { break };
+            after = Some(last.clone());
+            for (_, key, _) in page {
+                if !self.under_way().contains_key(&key) {
+                    self.step(&key, tick).await?;
+                }
+            }
+        }
+        // What is under way wakes us when it ends.
+        let next = self.parts.store.due_messages(UnixMillis::new(u64::MAX), after, 1).await?;
+        let wait = next.first().and_then(|(_, _, record)| record.due_at).map(|due| due.get());
+        let now = self.now().get();
+        let wait = wait.map_or(PAUSE_MAX, |due| Duration::from_millis(due.saturating_sub(now)));
+        Ok(wait.clamp(PAUSE_MIN, PAUSE_MAX))
+    }
+
+    /// Forgets what is over. Answers whether there is more to do at once.
+    pub(super) async fn sweep(&self) -> Result<bool, StoreError> {
+        self.wake.notify_one();
+        Ok(self.parts.store.expire_business(self.now(), EXPIRE_BUDGET).await? >= EXPIRE_BUDGET)
+    }
+}
+
+/// What time calls for, of a message that nothing is under way of: its deadline, or the action that was lost.
+fn tick(fallback: &mut Fallback, now_ms: u64) -> Option<Action> {
+    match fallback.status().phase {
+        Phase::SmsDue => Some(Action::SendSms),
+        Phase::Sending if fallback.deadline().is_none() => fallback.resume(now_ms),
+        _ => fallback.on_time(now_ms),
+    }
+}
+
+/// Over everything that a tenant asked for.
+fn digest(agent: &Agent, request: &BusinessMessageRequest) -> [u8; 16] {
+    let bytes = serde_json::to_vec(request).unwrap_or_default();
+    let hash = sha256(&[b"rcseal/broker-business/v1", agent.name.as_bytes(), b"\0", &bytes]);
+    *hash.first_chunk().expect("a SHA-256 hash has more than 16 bytes")
+}
+
+fn sms(to: rcseal_rcs::number::PhoneNumber, from: &SenderId, text: SmsText, key: &MessageKey) -> SmsMessage {
+    SmsMessage {
+        to,
+        from: from.clone(),
+        text,
+        id: SmsId(key.id),
+        validity_seconds: Some(SMS_VALIDITY_SECONDS),
+        wants_report: true,
+    }
+}
+
+/// There is one gateway for now; its ids are its own.
+const fn agent_gateway() -> &'static str {
+    "sms"
+}
+
+/// A gateway's id as a row's key: hashed, because it may be as long as a key is.
+fn link(gateway: &str, id: &str) -> Bytes {
+    Bytes::copy_from_slice(&sha256(&[b"rcseal/broker-sms/v1", gateway.as_bytes(), b"\0", id.as_bytes()]))
+}
+
+/// Does what is due when it is due.
+pub(super) async fn keep_time(runner: Arc<Runner>, stopping: CancellationToken) {
+    loop {
+        let pause = runner.on_time().await.unwrap_or_else(|error| {
+            tracing::warn!(code = error.code(), "business.time_lost");
+            Duration::from_secs(1)
+        });
+        tokio::select! {
+            () = stopping.cancelled() => return,
+            () = runner.wake.notified() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// Takes a gateway's reports until it closes or we stop.
+pub(super) async fn take_reports(runner: Arc<Runner>, gateway: Arc<dyn SmsGateway>, stopping: CancellationToken) {
+    let turns = Arc::new(Semaphore::new(REPORTS_MAX));
+    loop {
+        let Ok(turn) = Arc::clone(&turns).acquire_owned().await else { return };
+        let arrived: Option<Arrived<SmsReport>> = tokio::select! {
+            () = stopping.cancelled() => return,
+            arrived = gateway.next_report() => arrived,
+        };
+        let Some(arrived) = arrived else { return };
+        let runner = Arc::clone(&runner);
+        runner.tasks.clone().spawn(async move {
+            match runner.sms_reported(arrived.item()).await {
+                Ok(true) => drop(arrived.accept()),
+                Ok(false) => {}
+                Err(error) => tracing::warn!(code = error.code(), "business.report_lost"),
+            }
+            drop(turn);
+        });
+    }
+}
