@@ -65,16 +65,23 @@ impl Kms {
 
     /// The public half of the key with this label, if there is such a key.
     pub(crate) async fn find(&self, label: String) -> Result<Option<PublicKey>, KmsError> {
-        self.call(move |token| Ok(token.find(&label)?.map(|key| key.public))).await
+        let there = move |token: &Token| match token.find(&label)? {
+            Some(key) => Ok(key.public),
+            None => Err(KmsError::KeyDestroyed { label: label.clone() }),
+        };
+        match self.call(there).await {
+            Ok(public) => Ok(Some(public)),
+            Err(KmsError::KeyDestroyed { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The public half of the key with this label, which is made if there is none.
     pub(crate) async fn find_or_make(&self, label: String) -> Result<PublicKey, KmsError> {
-        self.call(move |token| match token.find(&label)? {
-            Some(key) => Ok(key.public),
-            None => token.make(&label),
-        })
-        .await
+        match self.find(label.clone()).await? {
+            Some(public) => Ok(public),
+            None => self.call(move |token| token.make(&label)).await,
+        }
     }
 
     /// What the key with this label agrees on with an encapsulation. `public` is what the key must be.
@@ -121,11 +128,16 @@ struct Worker {
 }
 
 impl Worker {
-    /// Does a request. Where an open session turns out to be dead, a new one is opened and the request done once more.
+    /// Does a request. Where an open session turns out to be dead, a new one is opened and the request done once more. A session may be dead
+    /// and not know it: the objects of a token that was pulled out are simply not found. So a key counts as destroyed only when a session that
+    /// was opened for the question does not find it either.
     fn attempt<T>(&mut self, request: impl Fn(&Token) -> Result<T, KmsError>) -> Result<T, KmsError> {
         let was_open = self.token.is_some();
         match self.once(&request) {
-            Err(error) if error.is_unavailable() && was_open => self.once(&request),
+            Err(error) if was_open && (error.is_unavailable() || matches!(error, KmsError::KeyDestroyed { .. })) => {
+                self.close();
+                self.once(&request)
+            }
             result => result,
         }
     }

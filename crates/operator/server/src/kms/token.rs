@@ -123,8 +123,11 @@ impl Token {
         })
     }
 
-    /// Makes a key. Called where there is none with this label.
+    /// Makes a key, where there is none with this label.
     pub(super) fn make(&self, label: &str) -> Result<PublicKey, KmsError> {
+        if let Some(key) = self.find(label)? {
+            return Ok(key.public);
+        }
         let label_attribute = || Attribute::Label(label.as_bytes().to_vec());
         match self.region_of(label)? {
             Some(region) if region == self.region => {}

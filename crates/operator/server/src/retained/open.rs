@@ -99,6 +99,8 @@ async fn open_one(
         Ok(agreed) => agreed,
         Err(RetainedError::KeyDestroyed) => {
             encryption.forget();
+            // Making sure of it was work; the other messages of this page need not ask again.
+            known.insert(entry.key, None);
             return Ok(Err(Unreadable::KeyDestroyed));
         }
         Err(error) => return Err(error),

@@ -100,6 +100,17 @@ impl Hsm {
         self.make_token(TOKEN);
     }
 
+    /// Destroys the private key with the usual label, as an operator's other tool would while the server runs.
+    pub fn destroy_key_from_elsewhere(&self) {
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "retained::hsm::destroys_the_private_key", "--ignored"])
+            .env(FOLDER, &self.folder)
+            .env("SOFTHSM2_CONF", self.configuration())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    }
+
     /// What a configuration that uses the token says.
     pub fn encryption(&self) -> ServerEncryptionConfig {
         let class = |name: &str, days| RetentionClassConfig { name: name.to_owned(), days };
@@ -123,6 +134,27 @@ impl Hsm {
         let encryption = self.encryption();
         move |config| config.server_encryption = Some(encryption)
     }
+}
+
+#[test]
+#[ignore = "a program for other tests: see `Hsm::destroy_key_from_elsewhere`"]
+fn destroys_the_private_key() {
+    use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
+    use cryptoki::object::{Attribute, ObjectClass};
+    use cryptoki::session::UserType;
+    if std::env::var_os(FOLDER).is_none() {
+        return;
+    }
+    let module = Pkcs11::new(Hsm::module()).unwrap();
+    module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)).unwrap();
+    let labelled = |slot: &cryptoki::slot::Slot| module.get_token_info(*slot).unwrap().label() == TOKEN;
+    let slot = module.get_slots_with_token().unwrap().into_iter().find(labelled).unwrap();
+    let session = module.open_rw_session(slot).unwrap();
+    session.login(UserType::User, Some(&cryptoki::types::AuthPin::from(PIN))).unwrap();
+    let private = [Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Label(LABEL.as_bytes().to_vec())];
+    let found = session.find_objects(&private).unwrap();
+    assert_eq!(found.len(), 1);
+    session.destroy_object(found[0]).unwrap();
 }
 
 /// The same settings as a table of a configuration file.

@@ -432,6 +432,35 @@ async fn a_destroyed_key_is_named_and_takes_its_messages_with_it() {
 }
 
 #[tokio::test]
+async fn a_key_destroyed_under_a_running_server_opens_nothing_any_more() {
+    let Some(hsm) = Hsm::alone("a_key_destroyed_under_a_running_server_opens_nothing_any_more") else { return };
+    let server = TestServer::start_with(hsm.enable()).await;
+    let mut pair = Pair::at(&server).await;
+    pair.say("lost").await;
+    assert_eq!(words(&pair.read().await), ["lost"]);
+    hsm.destroy_key_from_elsewhere();
+    assert_eq!(pair.read().await[0].unreadable, Some(UnreadableReason::ServerKeyDestroyed));
+    assert_eq!(pair.alices.get("/v1/server-key").await.code(), "server_key_destroyed");
+}
+
+#[tokio::test]
+async fn a_token_that_goes_away_under_a_running_server_opens_nothing_until_it_is_back() {
+    let Some(hsm) = Hsm::alone("a_token_that_goes_away_under_a_running_server_opens_nothing_until_it_is_back") else {
+        return;
+    };
+    let server = TestServer::start_with(hsm.enable()).await;
+    let mut pair = Pair::at(&server).await;
+    pair.say("words").await;
+    assert_eq!(words(&pair.read().await), ["words"]);
+    hsm.unplug();
+    let reply = until(async || pair.bobs.get("/v1/retained").await, 503).await;
+    assert_eq!(reply.code(), "kms_unavailable");
+    hsm.plug();
+    let reply = until(async || pair.bobs.get("/v1/retained").await, 200).await;
+    assert_eq!(words(&reply.json::<RetainedPage>().messages), ["words"]);
+}
+
+#[tokio::test]
 async fn a_new_label_means_a_new_key_and_old_messages_stay_readable() {
     let Some(hsm) = Hsm::alone("a_new_label_means_a_new_key_and_old_messages_stay_readable") else { return };
     let mut server = TestServer::start_with(hsm.enable()).await;
