@@ -128,6 +128,7 @@ impl Cleared {
 #[derive(Clone)]
 struct Attached {
     transport: Arc<dyn Transport>,
+    patience: Duration,
     is_closed: Arc<AtomicBool>,
 }
 
@@ -222,8 +223,9 @@ impl Client {
             profile: transport.profile(),
             patience_ms: u64::try_from(options.patience.as_millis()).unwrap_or(u64::MAX),
         };
+        let patience = options.patience;
         self.core.change(move |engine| engine.set_carrier(Some(setup))).await?;
-        self.core.carrier.attached.send_replace(Some(Attached { transport, is_closed: Arc::default() }));
+        self.core.carrier.attached.send_replace(Some(Attached { transport, patience, is_closed: Arc::default() }));
         Ok(())
     }
 
@@ -418,9 +420,16 @@ impl Core {
             }
         }
         let (job, messages) = cleared.release();
-        let outcome = match self.carrier.transport() {
-            Some(transport) => send_all(&*transport, messages, &self.carrier).await,
-            None => Err(SendFailure::Unreachable),
+        let outcome = match (self.carrier.usable(), &job) {
+            // The patience runs from here on. A carrier that does not even answer within it is not waited for longer: the relay is there.
+            (Some(Attached { transport, patience, .. }), Job::Envelope(_)) => {
+                let sent = timeout(patience, send_all(&*transport, messages, &self.carrier)).await;
+                sent.unwrap_or(Err(SendFailure::NoAnswer))
+            }
+            (Some(Attached { transport, .. }), Job::Words(_) | Job::Notice(_)) => {
+                send_all(&*transport, messages, &self.carrier).await
+            }
+            (None, _) => Err(SendFailure::Unreachable),
         };
         if let Err(failure) = &outcome {
             tracing::info!(event = "carrier_refused", code = failure.code());

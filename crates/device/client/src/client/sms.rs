@@ -280,7 +280,7 @@ impl Core {
         {
             return later(error);
         }
-        drop(arrived.accept());
+        let _ = arrived.accept();
         Ok(())
     }
 }

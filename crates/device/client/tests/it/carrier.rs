@@ -44,6 +44,7 @@ fn profile() -> TransportProfile {
 enum Mood {
     Delivers,
     Swallows,
+    Hangs,
     Refuses(u16),
 }
 
@@ -61,6 +62,7 @@ impl HostCallbacks for Line {
         let mood = *self.mood.lock().unwrap();
         match mood {
             Mood::Swallows => Ok(Taken::Answered),
+            Mood::Hangs => std::future::pending().await,
             Mood::Refuses(404) => Err(SendFailure::NotFound),
             Mood::Refuses(status) => Err(SendFailure::Refused { status }),
             Mood::Delivers => {
@@ -70,6 +72,7 @@ impl HostCallbacks for Line {
                 match answer {
                     Answer::Accepted => Ok(Taken::Answered),
                     Answer::UnsupportedMedia => Err(SendFailure::UnsupportedMedia),
+                    Answer::NotFound => Err(SendFailure::NotFound),
                     Answer::TooLarge => Err(SendFailure::TooLarge),
                     Answer::TryLater => Err(SendFailure::Busy { retry_after: None }),
                     Answer::Malformed => Err(SendFailure::Refused { status: 400 }),
@@ -255,6 +258,17 @@ async fn what_the_carrier_swallows_or_refuses_goes_back_to_the_relay() {
         let sent = pair.ada.client.messages(pair.conversation, None, 1).await.unwrap();
         assert_eq!((sent[0].state, sent[0].encryption), (MessageState::Queued, EncryptionStatus::Relayed), "{mood:?}");
     }
+}
+
+#[tokio::test]
+async fn a_carrier_that_does_not_even_answer_has_no_longer_than_the_patience() {
+    let pair = Pair::new(Duration::from_millis(300)).await;
+    *pair.ada.line.mood.lock().unwrap() = Mood::Hangs;
+    pair.ada.client.send_text(pair.conversation, "lost".to_owned()).await.unwrap();
+    let synced = tokio::time::timeout(Duration::from_secs(10), pair.ada.client.sync_once()).await;
+    assert!(synced.unwrap().unwrap_err().is_retryable(), "the relay is away, and that is what is said");
+    let status = pair.ada.client.carrier_status().await.unwrap();
+    assert_eq!((status.view.back, status.view.handed_over), (1, 0));
 }
 
 #[tokio::test]

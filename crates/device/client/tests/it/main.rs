@@ -6,6 +6,8 @@ mod client;
 mod content;
 mod identity;
 mod net;
+mod retained;
+mod sms;
 mod store;
 mod support;
 mod tx_conformance;

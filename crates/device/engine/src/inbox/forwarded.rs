@@ -11,6 +11,7 @@
 use rcseal_crypto::hash::sha256;
 use rcseal_rcs::number::PhoneNumber;
 use rcseal_rcs::transport::{CarrierMessageId, Sender};
+use rcseal_wire::api::broker::{BrokerNotice, NOTICE_CONTENT_TYPE};
 use rcseal_wire::carrier_delivery::{
     CarrierChannel, CarrierDelivery, CarrierDeliveryError, DeliverySender, forwarded_id,
 };
@@ -81,6 +82,9 @@ impl Engine<'_> {
     fn take_delivery(&mut self, account: &Account, sealed: &[u8]) -> Result<Disposition, Failure> {
         let delivery =
             CarrierDelivery::open(&account.sealing(), account.address, sealed).map_err(Undecryptable::from)?;
+        if delivery.content_type == NOTICE_CONTENT_TYPE {
+            return self.take_broker_notice(&delivery.body);
+        }
         let setup = self.carrier_setup()?;
         let is_ours = self.is_on_broker()? && setup.is_some_and(|setup| setup.number.as_str() == delivery.to.as_str());
         if !is_ours {
@@ -111,6 +115,16 @@ impl Engine<'_> {
             self.tx.put(Table::Seen, &seen, &Number(self.now.0).to_row())?;
         }
         Ok(disposition)
+    }
+}
+
+impl Engine<'_> {
+    /// What a broker says of one of this account's numbers. It makes this device ask the broker, and nothing else, so it may be anybody's
+    /// and come as often as it likes.
+    fn take_broker_notice(&mut self, body: &[u8]) -> Result<Disposition, Failure> {
+        let notice: BrokerNotice = serde_json::from_slice(body).map_err(|_| Undecryptable::Content)?;
+        self.handle_broker_notice(&notice)?;
+        Ok(Disposition::Consumed)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use rcseal_rcs::frame::{FrameId, Kind, split};
 use rcseal_rcs::transport::{SendFailure, Taken};
+use rcseal_wire::api::broker::NOTICE_CONTENT_TYPE;
 use rcseal_wire::carrier_delivery::{CarrierChannel, CarrierDelivery, DeliverySender, forwarded_id};
 use rcseal_wire::content::Capabilities;
 use rcseal_wire::id::EnvelopeId;
@@ -224,6 +225,28 @@ fn deliveries_for_somebody_else_and_damaged_ones_are_named_and_leave_nothing() {
     // A device that is at no broker takes nothing of one.
     pair.bob.with(now, |engine| engine.set_carrier(Some(CarrierSetup::new(number(BOB), wide())))).unwrap();
     assert_eq!(bring(&mut pair, &delivery("hello"), 3), Disposition::Undecryptable(Undecryptable::NotEnrolled));
+}
+
+/// Anybody can seal one: it makes this device ask the broker at most, and of a number that is not its own not even that.
+#[test]
+fn a_brokers_notice_needs_no_carrier_and_changes_nothing_by_itself() {
+    let mut pair = brokered();
+    pair.bob.with(pair.world.now, |engine| engine.set_carrier(None)).unwrap();
+    pair.settle();
+    let notice = |body: &str| CarrierDelivery {
+        from: DeliverySender::Anonymous,
+        content_type: NOTICE_CONTENT_TYPE.into(),
+        ..delivery(body)
+    };
+    let needs = pair.bob.store.len(Table::Need);
+    let sound = format!(r#"{{"kind":"rebound","number":"{BOB}","at_ms":1}}"#);
+    assert_eq!(bring(&mut pair, &notice(&sound), 1), Disposition::Consumed);
+    assert_eq!(pair.bob.store.len(Table::Need), needs, "no number of Bob's is bound");
+    let malformed = Disposition::Undecryptable(Undecryptable::Content);
+    for body in ["", "{}", r#"{"kind":"sold","number":"+15552010002","at_ms":1}"#] {
+        assert_eq!(bring(&mut pair, &notice(body), 2), malformed, "{body}");
+    }
+    assert!(pair.bob.with(0, |engine| engine.quarantined()).unwrap().is_empty());
 }
 
 /// Otherwise one seal would open the next, as deep as an envelope is long.

@@ -15,6 +15,7 @@ use rcseal_wire::id::{
     MessageId, Platform,
 };
 
+use super::number::broker::Broker;
 use crate::account::NewAccount;
 use crate::carrier::FetchFailure;
 use crate::event::Event;
@@ -51,6 +52,8 @@ pub(super) struct World {
     pub(super) takes_no_blobs: bool,
     /// The server cannot be reached by whoever fetches.
     pub(super) serves_no_blobs: bool,
+    /// A broker, where there is one.
+    pub(super) broker: Option<Broker>,
     /// The key of the server that may read messages.
     pub(super) server_key: Option<ServerKey>,
 }
@@ -195,7 +198,6 @@ impl World {
                     self.vetoes += 1;
                     phone.with(self.now, |engine| engine.handle_reset_vetoed()).unwrap();
                 }
-                Need::LookUpNumber { .. } | Need::ViewNumber { .. } => panic!("nobody here is at a broker"),
                 // A server that has none.
                 Need::FetchServerKey => match self.server_key.clone() {
                     Some(key) => {
@@ -203,6 +205,14 @@ impl World {
                     }
                     None => phone.with(self.now, |engine| engine.handle_server_key_fault(ServerKeyFault::Gone)).unwrap(),
                 },
+                Need::LookUpNumber { number, .. } => {
+                    let answer = self.broker.as_ref().unwrap().answer(&number, phone.address.account);
+                    phone.with(self.now, |engine| engine.handle_lookup(&number, &answer, None)).unwrap();
+                }
+                Need::ViewNumber { number, .. } => {
+                    let view = self.broker.as_ref().unwrap().view(&number, phone.address.account);
+                    phone.with(self.now, |engine| engine.handle_number_view(&number, &view)).unwrap();
+                }
                 // A carrier that answers nothing.
                 Need::QueryCapabilities { number } => {
                     phone.with(self.now, |engine| engine.handle_carrier_capabilities_failed(&number)).unwrap();

@@ -1,6 +1,7 @@
 //! The network against servers that are right, slow, wrong or hostile.
 
 mod blob;
+mod broker_transport;
 mod login;
 mod sockets;
 mod takeover;
