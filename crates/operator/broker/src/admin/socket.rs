@@ -73,6 +73,8 @@ async fn show(state: &AppState, number: E164) -> Answer {
     let head = &record.head;
     let _ = writeln!(lines, "account {} device {}", head.account, head.device.get());
     let _ = writeln!(lines, "sequence {} hash {}", head.sequence, head.hash);
+    let before = state.store.mappings_before(number).await.map_err(|error| error.code().to_owned())?;
+    let _ = writeln!(lines, "mappings before: {}", before.len());
     let _ = writeln!(lines, "in force: {}", is_in_force(&record, now));
     let _ = writeln!(lines, "verifies: {}", is_readable(state, &record));
     let _ = writeln!(lines, "expires in {} days", days(head.expires_at));

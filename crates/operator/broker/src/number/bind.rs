@@ -11,10 +11,9 @@ use rcseal_front::log::LogId;
 use rcseal_store::broker::{Bind, Bound, ClaimId, MappingRecord};
 use rcseal_store::{StoreError, UnixMillis};
 use rcseal_wire::api::broker::NoticeKind;
-use rcseal_wire::id::DeviceAddress;
 
 use super::NumberRefusal;
-use super::tend::notify;
+use super::tend::tell;
 use crate::enrolment::read_verified;
 use crate::state::AppState;
 
@@ -59,7 +58,7 @@ pub(super) async fn bind(state: &AppState, binding: Binding) -> Result<MappingRe
     let bind = Bind { number: number.clone(), previous, mapping: record.clone(), claim, remind_at };
     match state.store.bind(bind).await? {
         Bound::Before(stored) => Ok(stored),
-        Bound::Now { replaced } => {
+        Bound::Now { replaced, waited } => {
             state.metrics.mapping(grounds);
             tracing::info!(
                 event = "mapping_countersigned",
@@ -69,17 +68,13 @@ pub(super) async fn bind(state: &AppState, binding: Binding) -> Result<MappingRe
                 grounds = grounds.as_str(),
             );
             if let Some(old) = replaced {
-                tell_old(state, old, number, now).await;
+                tell(state, old, NoticeKind::Rebound, number.clone(), now).await;
+            }
+            if let Some(in_vain) = waited {
+                tell(state, in_vain, NoticeKind::ClaimEnded, number, now).await;
             }
             Ok(record)
         }
-    }
-}
-
-/// The account that had the number hears that it has it no more. It is told once; whoever gave a number up expects no answer.
-async fn tell_old(state: &AppState, old: DeviceAddress, number: rcseal_wire::number::E164, now: UnixMillis) {
-    if let Err(error) = notify(state, old, NoticeKind::Rebound, number, now, None).await {
-        tracing::warn!(event = "rebound_notice_failed", code = error.code);
     }
 }
 

@@ -10,7 +10,7 @@ use rcseal_store::broker::{
     Charge, ClaimId, ClaimRecord, MappingRecord, NumberRecord, QuotaKind, TryCode, TryCodeError, Wait, WaitingRecord,
 };
 use rcseal_wire::api::Base64;
-use rcseal_wire::api::broker::{ClaimState, ConfirmAnswer, ConfirmRequest, MappingHead};
+use rcseal_wire::api::broker::{ClaimState, ConfirmAnswer, ConfirmRequest, MappingHead, NoticeKind};
 use rcseal_wire::b64;
 use rcseal_wire::problem::{Problem, ProblemCode};
 use utoipa_axum::router::OpenApiRouter;
@@ -18,6 +18,7 @@ use utoipa_axum::routes;
 
 use super::bind::{Binding, bind, is_for};
 use super::decide::{Decision, decide};
+use super::tend::tell;
 use super::{NumberRefusal, tend};
 use crate::enrolment::refresh;
 use crate::metrics::{CodeEvent, WaitEvent};
@@ -217,7 +218,10 @@ async fn wait(
         next_at: now,
         effective_at: now.plus_millis(WAIT_MS),
     };
-    state.store.wait(Wait { number: number.clone(), previous: record.head.hash, waiting }).await?;
+    let in_vain = state.store.wait(Wait { number: number.clone(), previous: record.head.hash, waiting }).await?;
+    if let Some(in_vain) = in_vain {
+        tell(state, in_vain, NoticeKind::ClaimEnded, number.clone(), now).await;
+    }
     if is_new {
         state.metrics.wait(WaitEvent::Begun);
         tracing::info!(event = "wait_begun", number = %state.hashes.log(&number));

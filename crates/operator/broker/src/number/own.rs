@@ -10,7 +10,7 @@ use rcseal_front::{ApiJson, ApiPath, AuthenticatedDevice, Refusal};
 use rcseal_store::StoreError;
 use rcseal_store::broker::{NumberRecord, WaitingRecord};
 use rcseal_wire::api::Base64;
-use rcseal_wire::api::broker::{NumberView, NumbersView, ReleaseRequest, Visibility, Waiting};
+use rcseal_wire::api::broker::{NoticeKind, NumberView, NumbersView, ReleaseRequest, Visibility, Waiting};
 use rcseal_wire::id::AccountId;
 use rcseal_wire::number::E164;
 use rcseal_wire::problem::Problem;
@@ -18,7 +18,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::bind::read_mapping;
-use super::tend::tell_waiting;
+use super::tend::tell;
 use super::{NumberRefusal, tend};
 use crate::enrolment::read_verified;
 use crate::metrics::WaitEvent;
@@ -203,6 +203,6 @@ async fn object(state: &AppState, account: AccountId, number: E164) -> Result<()
     let Some(waiting) = state.store.end_waiting(number.clone(), None).await? else { return Ok(()) };
     state.metrics.wait(WaitEvent::Vetoed);
     tracing::info!(event = "wait_vetoed", number = %state.hashes.log(&number));
-    tell_waiting(state, number, &waiting, state.now()).await;
+    tell(state, waiting.device, NoticeKind::ClaimEnded, number, state.now()).await;
     Ok(())
 }

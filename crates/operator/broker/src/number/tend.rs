@@ -124,14 +124,14 @@ async fn drop_wait(
 ) -> Result<(), NumberRefusal> {
     state.store.end_waiting(number.clone(), Some(waiting.device.account)).await?;
     state.metrics.wait(WaitEvent::Dropped);
-    tell_waiting(state, number, waiting, now).await;
+    tell(state, waiting.device, NoticeKind::ClaimEnded, number, now).await;
     Ok(())
 }
 
-/// Whoever waits hears that they wait in vain. Told once: they look at the number's view as well.
-pub(super) async fn tell_waiting(state: &AppState, number: E164, waiting: &WaitingRecord, now: UnixMillis) {
-    if let Err(error) = notify(state, waiting.device, NoticeKind::ClaimEnded, number, now, None).await {
-        tracing::warn!(event = "wait_end_notice_failed", code = error.code);
+/// Tells a device once what has happened already. Where it cannot be told now, the number's view says it too.
+pub(super) async fn tell(state: &AppState, device: DeviceAddress, kind: NoticeKind, number: E164, now: UnixMillis) {
+    if let Err(error) = notify(state, device, kind, number, now, None).await {
+        tracing::warn!(event = "notice_failed", ?kind, code = error.code);
     }
 }
 

@@ -145,8 +145,24 @@ async fn a_renewal_by_the_holder_ends_the_wait() {
     story.pass_days(3).await;
     let mut at_alice = story.alice.log_in(&story.world).await;
     story.alice.bind_number(&story.world, &mut at_alice, &number(1), Some(head(&story.first))).await;
+    assert_eq!(story.world.notices.of(story.bob.account), [NoticeKind::ClaimEnded]);
     story.pass_days(8).await;
     assert_eq!(story.holder().await, "alice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notice_is_put_into_the_holders_mailbox_by_the_relays_own_api() {
+    let world = World::with_real_notices().await;
+    let (alice, mut at_alice) = Person::enrolled(&world).await;
+    let (bob, mut at_bob) = Person::enrolled(&world).await;
+    let first = alice.bind_number(&world, &mut at_alice, &number(1), None).await;
+    let stored = "rcseal_messages_enqueued_total{outcome=\"Accepted\"}";
+    assert!(!world.relay.metrics().contains(stored));
+    let answer = bob.try_bind(&world, &mut at_bob, &number(1), Some(head(&first))).await;
+    assert_eq!(answer.state, ClaimState::Pending);
+    assert!(world.relay.metrics().contains(&format!("{stored} 1")), "{}", world.relay.metrics());
+    let view = alice.view(&mut at_alice, &number(1)).await;
+    assert_eq!(view.claimed_by_another.unwrap().announced_at_ms, Some(world.now_ms()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -316,6 +332,7 @@ async fn of_two_who_receive_at_a_number_the_later_one_waits() {
     assert_eq!(answer.pending_until_ms, Some(story.world.now_ms() + 7 * DAY * 1000), "from the start");
     let mut at_bob = story.bob.log_in(&story.world).await;
     assert_eq!(at_bob.get(&path::number(&number(1))).await.code(), "not_found");
+    assert_eq!(story.world.notices.of(story.bob.account), [NoticeKind::ClaimEnded]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -93,6 +93,8 @@ pub enum Bound {
     Now {
         /// The account that had the number before, where it is another one.
         replaced: Option<DeviceAddress>,
+        /// Who has waited for it in vain.
+        waited: Option<DeviceAddress>,
     },
     /// It was already, with these bytes: a repeated request, whose countersignature is of another moment. The stored one is the answer.
     Before(MappingRecord),
@@ -193,8 +195,8 @@ pub trait NumberStore: Send + Sync {
     /// Shows the number to others, or hides it.
     async fn set_discoverable(&self, number: E164, account: AccountId, discoverable: bool) -> Result<(), NumberError>;
 
-    /// Makes somebody wait. Of two who show that they receive at the number, the later one waits.
-    async fn wait(&self, wait: Wait) -> Result<(), NumberError>;
+    /// Makes somebody wait. Of two who show that they receive at the number, the later one waits. Who has waited in vain.
+    async fn wait(&self, wait: Wait) -> Result<Option<DeviceAddress>, NumberError>;
 
     /// The account that has the number was told: sets when, when to tell it again, and when the wait ends.
     async fn announced(

@@ -241,7 +241,7 @@ async fn a_number_has_one_chain(store: &dyn BrokerStore) {
     let (first, rival, second) =
         (mapping(alice.account, 1), mapping(drawn_device().account, 1), mapping(alice.account, 2));
     let bound = store.bind(bind(&number, None, &first)).await.unwrap();
-    assert_eq!(bound, Bound::Now { replaced: None });
+    assert_eq!(bound, Bound::Now { replaced: None, waited: None });
     let again =
         store.bind(bind(&number, None, &MappingRecord { bytes: Bytes::from_static(b"later"), ..first.clone() }));
     assert_eq!(again.await.unwrap(), Bound::Before(first.clone()), "the stored countersignature is the answer");
@@ -298,7 +298,7 @@ async fn a_number_changes_hands(store: &dyn BrokerStore) {
     store.put_off(number.clone(), bob.account, effective).await.unwrap();
     assert!(!store.due(next, 1000).await.unwrap().contains(&number));
     // Of two who show that they receive at the number, the later one waits.
-    store.wait(wait(carol, START.plus_seconds(60))).await.unwrap();
+    assert_eq!(store.wait(wait(carol, START.plus_seconds(60))).await.unwrap(), Some(bob));
     assert_eq!(store.numbers_of(bob.account).await.unwrap(), []);
     assert_eq!(store.end_waiting(number.clone(), Some(bob.account)).await.unwrap(), None);
     let ended = store.end_waiting(number.clone(), None).await.unwrap().unwrap();
@@ -309,14 +309,19 @@ async fn a_number_changes_hands(store: &dyn BrokerStore) {
     store.wait(wait(bob, START)).await.unwrap();
     let second = mapping(bob.account, 2);
     let bound = store.bind(bind(&number, Some(&first), &second)).await.unwrap();
-    assert_eq!(bound, Bound::Now { replaced: Some(alice) });
+    assert_eq!(bound, Bound::Now { replaced: Some(alice), waited: None }, "who waited has not waited in vain");
     let record = store.number(number.clone()).await.unwrap().unwrap();
     assert!(record.waiting.is_none() && record.discoverable, "nothing is left of the holder before");
     assert_eq!(store.numbers_of(alice.account).await.unwrap(), []);
     assert_eq!(store.numbers_of(bob.account).await.unwrap(), [number.clone()]);
     assert!(store.due(START.plus_seconds(900), 1000).await.unwrap().contains(&number), "the reminder");
-    store.reminded(number.clone(), second.hash).await.unwrap();
-    store.reminded(number.clone(), second.hash).await.unwrap();
+    let again = Wait { number: number.clone(), previous: second.hash, waiting: waiting(carol, START) };
+    assert_eq!(store.wait(again).await.unwrap(), None);
+    let third = mapping(bob.account, 3);
+    let bound = store.bind(bind(&number, Some(&second), &third)).await.unwrap();
+    assert_eq!(bound, Bound::Now { replaced: None, waited: Some(carol) }, "a renewal ends a wait");
+    store.reminded(number.clone(), third.hash).await.unwrap();
+    store.reminded(number.clone(), third.hash).await.unwrap();
     assert!(!store.due(START.plus_seconds(900), 1000).await.unwrap().contains(&number));
 }
 

@@ -38,7 +38,7 @@ delegate_impl!(dyn BrokerStore; NumberStore {
     async fn bind(bind: Bind) -> Result<Bound, BindError>;
     async fn release(number: E164, previous: MappingHash, release: Bytes, now: UnixMillis) -> Result<(), NumberError>;
     async fn set_discoverable(number: E164, account: AccountId, discoverable: bool) -> Result<(), NumberError>;
-    async fn wait(wait: Wait) -> Result<(), NumberError>;
+    async fn wait(wait: Wait) -> Result<Option<DeviceAddress>, NumberError>;
     async fn announced(number: E164, waiting: AccountId, at: UnixMillis, next_at: UnixMillis, effective_at: UnixMillis) -> Result<(), NumberError>;
     async fn put_off(number: E164, waiting: AccountId, next_at: UnixMillis) -> Result<(), NumberError>;
     async fn end_waiting(number: E164, waiting: Option<AccountId>) -> Result<Option<WaitingRecord>, StoreError>;

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rcseal_broker::config::RelayConfig;
+use rcseal_broker::notice::NoticeSender;
 use rcseal_broker::{Broker, Config, Parts, RunningBroker};
 use rcseal_front::clock::ManualClock;
 use rcseal_server::{RunningServer, Server};
@@ -49,6 +50,15 @@ impl World {
     }
 
     pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::build(change, true).await
+    }
+
+    /// Notices go the way that they go outside of tests.
+    pub async fn with_real_notices() -> Self {
+        Self::build(|_| {}, false).await
+    }
+
+    async fn build(change: impl FnOnce(&mut Config), catches_notices: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let relay_folder = folder.path().join("relay");
         rcseal_server::init::write_development_identity(&relay_folder).unwrap();
@@ -71,7 +81,7 @@ impl World {
         change(&mut config);
         let codes = Arc::new(Codes::default());
         let notices = Arc::new(Notices::default());
-        let (broker, store) = start(&config, &clock, &codes, &notices).await;
+        let (broker, store) = start(&config, &clock, &codes, catches_notices.then_some(&notices)).await;
         let tls = Tls::trusting(broker.ca_pem().unwrap());
         let relay_tls = Tls::trusting(relay.ca_pem().unwrap());
         Self { relay, relay_tls, broker, tls, clock, codes, notices, store, config, folder }
@@ -82,7 +92,7 @@ impl World {
         let Self { relay, relay_tls, broker, clock, codes, notices, store, config, folder, .. } = self;
         broker.shutdown().await;
         drop(store);
-        let (broker, store) = start(&config, &clock, &codes, &notices).await;
+        let (broker, store) = start(&config, &clock, &codes, Some(&notices)).await;
         let tls = Tls::trusting(broker.ca_pem().unwrap());
         Self { relay, relay_tls, broker, tls, clock, codes, notices, store, config, folder }
     }
@@ -105,13 +115,13 @@ async fn start(
     config: &Config,
     clock: &Arc<ManualClock>,
     codes: &Arc<Codes>,
-    notices: &Arc<Notices>,
+    notices: Option<&Arc<Notices>>,
 ) -> (RunningBroker, Arc<FaultyBrokerStore>) {
     let (sender, receiver) = std::sync::mpsc::channel();
     let parts = Parts {
         clock: clock.clone(),
         codes: Some(codes.clone()),
-        notices: Some(notices.clone()),
+        notices: notices.map(|notices| notices.clone() as Arc<dyn NoticeSender>),
         wrap: Box::new(move |store| {
             let faulty = Arc::new(FaultyBrokerStore::new(store));
             sender.send(faulty.clone()).unwrap();

@@ -173,7 +173,7 @@ fn bind(txn: &mut Txn<'_>, bind: &Bind) -> Result<Result<Bound, BindError>, Stor
         return Ok(Err(BindError::ClaimGone));
     }
     let account = bind.mapping.account;
-    let mut replaced = None;
+    let (mut replaced, mut waited) = (None, None);
     if let Some((row, record)) = &before {
         keep(txn, &bind.number, row.head.as_ref().ok_or(CORRUPT)?)?;
         if record.head.account != account {
@@ -184,6 +184,7 @@ fn bind(txn: &mut Txn<'_>, bind: &Bind) -> Result<Result<Bound, BindError>, Stor
             && waiting.device.account != account
         {
             unindex(txn, waiting.device.account, &bind.number);
+            waited = Some(waiting.device);
         }
     }
     if !index(txn, account, &bind.number)? {
@@ -197,7 +198,7 @@ fn bind(txn: &mut Txn<'_>, bind: &Bind) -> Result<Result<Bound, BindError>, Stor
         ..NumberRow::default()
     };
     put(txn, &bind.number, before.as_ref().map(|(row, _)| row), &row);
-    Ok(Ok(Bound::Now { replaced }))
+    Ok(Ok(Bound::Now { replaced, waited }))
 }
 
 /// Changes a number's row, where there is one.
@@ -235,7 +236,7 @@ fn let_go(row: &mut NumberRow, now: UnixMillis) {
     }
 }
 
-fn wait(txn: &mut Txn<'_>, wait: &Wait) -> Result<Result<(), NumberError>, StoreError> {
+fn wait(txn: &mut Txn<'_>, wait: &Wait) -> Result<Result<Option<DeviceAddress>, NumberError>, StoreError> {
     let Some((before, record)) = get(txn, &wait.number)? else { return Ok(Err(NumberError::Conflict)) };
     if record.head.hash != wait.previous {
         return Ok(Err(NumberError::Conflict));
@@ -243,6 +244,7 @@ fn wait(txn: &mut Txn<'_>, wait: &Wait) -> Result<Result<(), NumberError>, Store
     let account = wait.waiting.device.account;
     let mut row = before.clone();
     let mut waiting = waiting_row(&wait.waiting);
+    let mut in_vain = None;
     match &record.waiting {
         // Who waits already and asks again has waited since the first time.
         Some(earlier) if earlier.device.account == account => {
@@ -254,7 +256,10 @@ fn wait(txn: &mut Txn<'_>, wait: &Wait) -> Result<Result<(), NumberError>, Store
                 ..waiting
             };
         }
-        Some(earlier) => unindex(txn, earlier.device.account, &wait.number),
+        Some(earlier) => {
+            unindex(txn, earlier.device.account, &wait.number);
+            in_vain = Some(earlier.device);
+        }
         None => {}
     }
     if !index(txn, account, &wait.number)? {
@@ -262,7 +267,7 @@ fn wait(txn: &mut Txn<'_>, wait: &Wait) -> Result<Result<(), NumberError>, Store
     }
     row.waiting = Some(waiting);
     put(txn, &wait.number, Some(&before), &row);
-    Ok(Ok(()))
+    Ok(Ok(in_vain))
 }
 
 fn end_waiting(
@@ -344,7 +349,7 @@ impl NumberStore for FjallBrokerStore {
         self.0.write_or_undo(Need::Little, move |txn| change(txn, &number, set)).await?
     }
 
-    async fn wait(&self, request: Wait) -> Result<(), NumberError> {
+    async fn wait(&self, request: Wait) -> Result<Option<DeviceAddress>, NumberError> {
         let bytes = request.waiting.key_set.len();
         self.0.write_or_undo(Need::Space(bytes), move |txn| wait(txn, &request)).await?
     }
