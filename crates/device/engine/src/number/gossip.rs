@@ -63,7 +63,7 @@ impl Engine<'_> {
     }
 
     /// What a contact says that it signed for a number.
-    pub(super) fn heard_of(&self, contact: AccountId, number: NumberKey) -> Result<Option<Heard>, StoreError> {
+    pub(crate) fn heard_of(&self, contact: AccountId, number: NumberKey) -> Result<Option<Heard>, StoreError> {
         let Some(row) = self.tx.get(Table::NumberGossip, &key(&[&[HEARD], contact.as_bytes()]))? else {
             return Ok(None);
         };

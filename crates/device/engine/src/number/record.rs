@@ -202,12 +202,12 @@ impl Drop for ShownRecord {
 
 /// What a contact says that it signed, or was shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Heard {
-    pub(super) number: NumberKey,
-    pub(super) sequence: u64,
-    pub(super) hash: MappingHash,
+pub(crate) struct Heard {
+    pub(crate) number: NumberKey,
+    pub(crate) sequence: u64,
+    pub(crate) hash: MappingHash,
     /// When it was heard.
-    pub(super) at: UnixMillis,
+    pub(crate) at: UnixMillis,
 }
 
 #[derive(TlsSize, TlsSerialize, TlsDeserializeBytes)]
