@@ -1,5 +1,7 @@
 //! What a fall-back is told.
 
+use rcseal_rcs::transport::SendFailure;
+
 use crate::business::{Accepted, Channel, MessageId, ProviderEvent, ProviderFailure, RevokeOutcome};
 
 /// How long a send is put off where the provider did not say.
@@ -41,6 +43,9 @@ pub enum Event {
     SmsRefused,
     /// No answer from the gateway: it may have the SMS.
     SmsUnanswered,
+    /// The SMS certainly never left: the gateway could not be reached, or turned it away for now. The SMS is due again; when, is for whoever
+    /// runs the machine to say.
+    SmsDeferred,
     /// The SMS was reported as delivered.
     SmsDelivered,
     /// The SMS was reported as not delivered.
@@ -78,6 +83,23 @@ impl Event {
             }
             Err(failure) if failure.is_temporary() => Self::SendDeferred { after_ms: DEFER_DEFAULT_MS },
             Err(_) => Self::SendRefused,
+        }
+    }
+
+    /// What came of submitting the SMS.
+    #[must_use]
+    pub const fn from_sms<T>(result: &Result<T, SendFailure>) -> Self {
+        match result {
+            Ok(_) => Self::SmsSubmitted,
+            Err(SendFailure::NoAnswer) => Self::SmsUnanswered,
+            Err(SendFailure::Busy { .. } | SendFailure::Unreachable | SendFailure::Unauthorized) => Self::SmsDeferred,
+            Err(
+                SendFailure::UnsupportedMedia
+                | SendFailure::NotFound
+                | SendFailure::TooLarge
+                | SendFailure::Refused { .. }
+                | SendFailure::Unfit,
+            ) => Self::SmsRefused,
         }
     }
 

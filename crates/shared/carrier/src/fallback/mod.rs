@@ -6,7 +6,7 @@
 //! **The rule of use.** The row is durable *before* an action is carried out. An SMS takes two durable steps: the action
 //! [`SendSms`](Action::SendSms), and then, right before the gateway is called, [`take_sms`](Fallback::take_sms), which looks again whether a
 //! delivery was reported meanwhile and gives a permit at most once. A crash before the permit loses nothing and a crash after it sends
-//! nothing twice.
+//! nothing twice. A permit whose SMS certainly never left comes back by [`Event::SmsDeferred`].
 //!
 //! **What is promised**, under every order of answers, reports, time and restarts: at most one SMS is permitted, and none after a delivery is
 //! known. What cannot be promised is that nothing arrives twice: a provider's word that it took a message back is no proof that the
@@ -107,7 +107,7 @@ enum Sms {
     /// Called for, and given up because a delivery was reported first.
     Withdrawn,
     /// Permitted: it may be at the gateway.
-    Submitting { may_double: bool },
+    Submitting { may_double: bool, is_repeat: bool },
     /// The gateway has it.
     Submitted,
     /// Permitted once, and nobody knows whether the gateway has it.
@@ -216,7 +216,12 @@ impl Fallback {
         match event {
             Event::Delivered(channel) => self.on_arrival(channel, false),
             Event::Read(channel) => self.on_arrival(channel, true),
-            Event::SmsSubmitted | Event::SmsRefused | Event::SmsUnanswered | Event::SmsDelivered | Event::SmsFailed => {
+            Event::SmsSubmitted
+            | Event::SmsRefused
+            | Event::SmsUnanswered
+            | Event::SmsDeferred
+            | Event::SmsDelivered
+            | Event::SmsFailed => {
                 self.on_sms(&event);
                 None
             }
@@ -303,7 +308,7 @@ impl Fallback {
     pub fn resume(&mut self, now_ms: u64) -> Option<Action> {
         match self.sms {
             Sms::Ordered { .. } => return Some(Action::SendSms),
-            Sms::Submitting { may_double } if self.policy.sms_takes_id_once && self.arrived.is_none() => {
+            Sms::Submitting { may_double, .. } if self.policy.sms_takes_id_once && self.arrived.is_none() => {
                 self.sms = Sms::Ordered { may_double, is_repeat: true };
                 return Some(Action::SendSms);
             }
@@ -323,7 +328,7 @@ impl Fallback {
     #[must_use]
     pub fn take_sms(&mut self) -> Option<SmsPermit> {
         let Sms::Ordered { may_double, is_repeat } = self.sms else { return None };
-        self.sms = Sms::Submitting { may_double };
+        self.sms = Sms::Submitting { may_double, is_repeat };
         Some(SmsPermit { id: self.id, may_double, is_repeat })
     }
 
@@ -381,6 +386,12 @@ impl Fallback {
             (Sms::Submitting { .. } | Sms::InDoubt | Sms::Ordered { .. }, Event::SmsSubmitted) => Sms::Submitted,
             (Sms::Submitting { .. }, Event::SmsRefused) => Sms::Failed,
             (Sms::Submitting { .. }, Event::SmsUnanswered) => Sms::InDoubt,
+            // The permit comes back unused, and is given again if the SMS is still called for.
+            (Sms::Submitting { may_double, is_repeat }, Event::SmsDeferred) => match (&self.arrived, is_repeat) {
+                (None, _) => Sms::Ordered { may_double, is_repeat },
+                (Some(_), false) => Sms::Withdrawn,
+                (Some(_), true) => Sms::InDoubt,
+            },
             (before, _) => before,
         };
     }

@@ -60,6 +60,7 @@ fn steps() -> Vec<Step> {
         Event::SmsSubmitted,
         Event::SmsRefused,
         Event::SmsUnanswered,
+        Event::SmsDeferred,
         Event::SmsDelivered,
         Event::SmsFailed,
     ];
@@ -96,6 +97,10 @@ impl World {
         let action = match step {
             Step::Tell(event) => {
                 self.is_delivery_known |= matches!(event, Event::Delivered(_) | Event::Read(_));
+                if *event == Event::SmsDeferred && matches!(before.sms, Sms::Submitting { is_repeat: false, .. }) {
+                    // It never left: the permit is back.
+                    self.sms_permits -= 1;
+                }
                 self.machine.on(event.clone(), self.now)
             }
             Step::Time => {
@@ -314,6 +319,26 @@ fn a_crash_before_the_permit_loses_nothing_and_after_it_sends_nothing_twice() {
 }
 
 #[test]
+fn an_sms_that_never_left_is_due_again_unless_a_delivery_came_meanwhile() {
+    let mut fallback = begun(policy(Unanswered::Wait));
+    fallback.on(Event::SendRefused, NOW);
+    assert!(fallback.take_sms().is_some());
+    fallback.on(Event::SmsDeferred, NOW + 1);
+    assert_eq!(fallback.status().phase, Phase::SmsDue);
+    assert_eq!(fallback.clone().resume(NOW + 2), Some(Action::SendSms));
+    assert!(fallback.take_sms().is_some_and(|permit| !permit.is_repeat()));
+    fallback.on(Event::Delivered(Channel::Rcs), NOW + 3);
+    fallback.on(Event::SmsDeferred, NOW + 4);
+    assert_eq!((fallback.take_sms(), fallback.status().by_both), (None, false));
+    let mut doubtful = begun(policy(Unanswered::Wait));
+    doubtful.on(Event::SendRefused, NOW);
+    assert!(doubtful.take_sms().is_some());
+    doubtful.on(Event::SmsUnanswered, NOW + 1);
+    doubtful.on(Event::SmsDeferred, NOW + 2);
+    assert_eq!(doubtful.take_sms(), None, "what may have left does not come back");
+}
+
+#[test]
 fn a_send_under_way_at_a_crash_is_made_again_only_where_an_id_is_taken_once() {
     let mut once = begun(policy(Unanswered::Wait));
     assert_eq!(once.resume(NOW), Some(Action::SendRcs));
@@ -465,7 +490,7 @@ proptest! {
         prop_assert!(world.sms_permits <= 1);
         let status = world.machine.status();
         if has_arrived {
-            prop_assert_eq!(status.channel.clone(), Some(Channel::Rcs), "a reported delivery is in the status");
+            prop_assert_eq!(status.channel.as_ref(), Some(&Channel::Rcs), "a reported delivery is in the status");
             prop_assert_eq!(status.by_both, sms_arrivals == 1 || matches!(world.machine.sms, Sms::Submitting { .. }));
         }
         // Who may double reaches the recipient by one of the two, unless the gateway refuses or nobody knows of the gateway.

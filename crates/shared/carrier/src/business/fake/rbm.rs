@@ -443,7 +443,7 @@ fn fault(content: &Value, features: &[String]) -> Option<&'static str> {
 fn duration_ms(text: &str) -> Option<u64> {
     let seconds: f64 = text.strip_suffix('s')?.parse().ok()?;
     // Fifteen days, published.
-    (seconds > 0.0 && seconds <= 1_296_000.0).then(|| (seconds * 1000.0) as u64)
+    (seconds > 0.0 && seconds <= 1_296_000.0).then_some((seconds * 1000.0) as u64)
 }
 
 async fn create(

@@ -305,8 +305,8 @@ impl Shared {
         expired.iter().for_each(|message| self.report(message, "FAILED", Some("MESSAGE_EXPIRED")));
     }
 
-    fn send(&self, body: &Value) -> Result<Value, Response> {
-        let bad = || refusal(StatusCode::BAD_REQUEST, "INVALID_ARGUMENT");
+    fn send(&self, body: &Value) -> Result<Value, StatusCode> {
+        let bad = || StatusCode::BAD_REQUEST;
         let identities = body["recipient"]["identified_by"]["channel_identities"].as_array().ok_or_else(bad)?;
         let kinds = ["text_message", "card_message", "choice_message", "media_message"];
         let message = body["message"].as_object().ok_or_else(bad)?;
@@ -417,11 +417,11 @@ async fn called(
             shared.lock().events.push(body["event"].clone());
             Ok(json!({ "event_id": random_id(), "accepted_time": rfc3339(shared.clock.now_ms()) }))
         }
-        _ => Err(refusal(StatusCode::NOT_FOUND, "NOT_FOUND")),
+        _ => Err(StatusCode::NOT_FOUND),
     };
     match answer {
         Ok(_) if is_lost => refusal(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL"),
         Ok(answer) => Json(answer).into_response(),
-        Err(refused) => refused,
+        Err(status) => refusal(status, "INVALID_ARGUMENT"),
     }
 }
