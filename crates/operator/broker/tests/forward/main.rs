@@ -5,6 +5,8 @@
 #[path = "../../../server/tests/it/support/client.rs"]
 #[allow(dead_code)]
 mod client;
+
+mod business;
 mod inbound;
 mod outbound;
 mod world;

@@ -1,6 +1,7 @@
 //! A relay, a broker, a carrier, and people with real keys.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use rcseal_credential::{
 };
 use rcseal_crypto::seal::SealingSecretKey;
 use rcseal_crypto::{ed25519, mlkem1024, x25519};
-use rcseal_front::clock::ManualClock;
+use rcseal_front::clock::{Clock as _, ManualClock};
 use rcseal_rcs::number::PhoneNumber;
 use rcseal_rcs::transport::{SendFailure, Taken};
 use rcseal_server::{RunningServer, Server};
@@ -41,7 +42,7 @@ use rcseal_wire::origin::Origin;
 use rcseal_wire::token::DeliveryToken;
 use tempfile::TempDir;
 
-use crate::client::{Client, Tls};
+use crate::client::{Client, Reply, Tls};
 
 pub const ALICE: &str = "+447700900123";
 pub const BOB: &str = "+447700900124";
@@ -62,6 +63,12 @@ pub fn phone(number: &str) -> PhoneNumber {
 /// Catches one-time codes.
 #[derive(Default)]
 pub struct Codes(Mutex<Option<String>>);
+
+impl Codes {
+    fn take(&self) -> String {
+        self.0.lock().unwrap().take().unwrap()
+    }
+}
 
 #[async_trait]
 impl CodeSender for Codes {
@@ -114,6 +121,7 @@ pub struct World {
     pub broker_config: rcseal_broker::Config,
     pub clock: Arc<ManualClock>,
     pub codes: Arc<Codes>,
+    has_codes: bool,
     pub core: UserAgent,
     _folder: TempDir,
 }
@@ -139,6 +147,15 @@ impl World {
     }
 
     pub async fn start_with(change: impl FnOnce(&mut rcseal_broker::Config)) -> Self {
+        Self::start_at(START, true, |_, config| change(config)).await
+    }
+
+    /// At a time of the caller's; without `has_codes` codes leave as the configuration says. `change` is told the broker's folder.
+    pub async fn start_at(
+        now: UnixMillis,
+        has_codes: bool,
+        change: impl FnOnce(&Path, &mut rcseal_broker::Config),
+    ) -> Self {
         let relay = Relay::start().await;
         let folder = tempfile::tempdir().unwrap();
         rcseal_broker::init::write_development_identity(folder.path()).unwrap();
@@ -156,8 +173,8 @@ impl World {
             ))
             .unwrap(),
         );
-        change(&mut config);
-        let clock = Arc::new(ManualClock::at(START));
+        change(folder.path(), &mut config);
+        let clock = Arc::new(ManualClock::at(now));
         let codes = Arc::new(Codes::default());
         let mut world = Self {
             relay,
@@ -165,6 +182,7 @@ impl World {
             broker_config: config,
             clock,
             codes,
+            has_codes,
             core: core(core_address, trunk_address).await,
             _folder: folder,
         };
@@ -178,8 +196,8 @@ impl World {
     }
 
     pub async fn start_broker(&mut self) {
-        let parts =
-            Parts { clock: self.clock.clone(), codes: Some(self.codes.clone()), ..Parts::default() };
+        let codes = self.has_codes.then(|| self.codes.clone() as Arc<dyn CodeSender>);
+        let parts = Parts { clock: self.clock.clone(), codes, ..Parts::default() };
         self.broker = Some(Broker::start_with(self.broker_config.clone(), parts).await.unwrap());
     }
 
@@ -362,7 +380,7 @@ impl Person {
             key_set_counter: self.key_set.counter(),
             key_set_hash: self.key_set.hash(),
             broker: BrokerKeyId::from_bytes(*world.broker().signing_key().as_bytes()),
-            issued_at_ms: START.get(),
+            issued_at_ms: world.clock.now().get(),
         };
         Base64(statement.sign(&self.signer).unwrap().as_bytes().to_vec())
     }
@@ -373,14 +391,31 @@ impl Person {
         let number_e164: E164 = number.parse().unwrap();
         let reply = client.post("/v1/numbers", &ClaimRequest { number: number_e164 }).await;
         assert_eq!(reply.status, 202, "{reply:?}");
-        let claim = reply.json::<ClaimStarted>().claim;
-        let code = world.codes.0.lock().unwrap().take().unwrap();
+        let code = world.codes.take();
+        self.confirm_after(world, number, &reply, &code, before).await;
+    }
+
+    /// Shows the code of a claim that was begun.
+    pub async fn confirm(&self, world: &World, number: &str, begun: &Reply, code: &str) {
+        self.confirm_after(world, number, begun, code, None).await;
+    }
+
+    async fn confirm_after(
+        &self,
+        world: &World,
+        number: &str,
+        begun: &Reply,
+        code: &str,
+        before: Option<(u64, MappingHash, Base64)>,
+    ) {
+        let claim = begun.json::<ClaimStarted>().claim;
         let (sequence, previous, release) = match before {
             Some((sequence, hash, release)) => (sequence + 1, Some(hash), Some(release)),
             None => (1, None, None),
         };
         let statement = Some(self.statement(world, Action::Bind, number, sequence, previous));
-        let request = ConfirmRequest { code, statement, release };
+        let request = ConfirmRequest { code: code.to_owned(), statement, release };
+        let mut client = self.at_broker(world).await;
         let reply = client.post(&format!("/v1/numbers/{claim}/confirm"), &request).await;
         assert_eq!(reply.status, 200, "{reply:?}");
         let mapping = UnverifiedMapping::parse(&reply.json::<ConfirmAnswer>().mapping.unwrap().0).unwrap();
