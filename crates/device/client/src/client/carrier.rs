@@ -17,8 +17,8 @@ use std::time::Duration;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use rcseal_carrier::transport::{Answer, Inbound, Transport};
 use rcseal_engine::carrier::{
-    CarrierAnswer, CarrierDisposition, CarrierHandover, CarrierKind, CarrierNotice, CarrierSetup, CarrierView, NumberView,
-    PATIENCE_MS,
+    CarrierAnswer, CarrierDisposition, CarrierHandover, CarrierKind, CarrierNotice, CarrierSetup, CarrierView,
+    NumberView, PATIENCE_MS,
 };
 use rcseal_engine::plain::PlainOutgoing;
 use rcseal_engine::store::StoreErrorKind;

@@ -4,11 +4,11 @@
 //! bytes are submitted until it answers. What it keeps is fetched when the mailbox says that there is something newer than the place that
 //! was come to, and that place is the engine's, written with what was taken in.
 
+use rcseal_engine::UnixMillis;
 use rcseal_engine::retained::{
     RetainedFailure, RetainedMessage, RetainedOutgoing, RetainedTaken, ServerKeyFault, ServerKeyView, Submission,
     UnannouncedView,
 };
-use rcseal_engine::UnixMillis;
 use rcseal_wire::api::retained::{RetainedMessage as Kept, UnreadableReason};
 use rcseal_wire::id::{DeviceAddress, MessageId, ServerKeyId};
 use rcseal_wire::problem::ProblemCode;
@@ -197,9 +197,9 @@ fn failure_of(error: &NetError) -> RetainedFailure {
         Some(ProblemCode::RegionMismatch) => RetainedFailure::RegionMismatch,
         Some(ProblemCode::RetentionUnknown) => RetainedFailure::RetentionUnknown,
         Some(ProblemCode::Forbidden) => RetainedFailure::Refused,
-        Some(
-            ProblemCode::IdConflict | ProblemCode::Malformed | ProblemCode::OutOfRange | ProblemCode::TooLarge,
-        ) => RetainedFailure::Rejected,
+        Some(ProblemCode::IdConflict | ProblemCode::Malformed | ProblemCode::OutOfRange | ProblemCode::TooLarge) => {
+            RetainedFailure::Rejected
+        }
         _ => RetainedFailure::Unavailable,
     }
 }

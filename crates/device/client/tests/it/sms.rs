@@ -111,7 +111,10 @@ async fn words_go_as_an_sms_by_consent_and_a_report_and_an_answer_come_back() {
     }
     sync(&client).await;
     let all = thread(&client).await;
-    assert_eq!(all.iter().map(|message| message.state).collect::<Vec<_>>(), [PlainState::Delivered, PlainState::Received]);
+    assert_eq!(
+        all.iter().map(|message| message.state).collect::<Vec<_>>(),
+        [PlainState::Delivered, PlainState::Received]
+    );
     assert_eq!((all[1].mode, all[1].words.as_str()), (DeliveryMode::Sms, "yes"));
 }
 
@@ -133,7 +136,10 @@ async fn words_wait_for_a_way_and_what_a_way_does_not_take_is_not_tried_again() 
     // Words that nobody can send, and a consent that could serve nothing.
     client.leave_sms().await.unwrap();
     let refused = client.give_consent(subject(), DeliveryMode::Sms, in_an_hour()).await.unwrap_err();
-    assert!(matches!(refused, ClientError::Policy(PolicyError::NoWayForMode { mode: DeliveryMode::Sms })), "{refused:?}");
+    assert!(
+        matches!(refused, ClientError::Policy(PolicyError::NoWayForMode { mode: DeliveryMode::Sms })),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]

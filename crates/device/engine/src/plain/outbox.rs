@@ -17,8 +17,8 @@ use crate::event::Event;
 use crate::message::{FailureReason, MessageKey, MessageState};
 use crate::pages::Pages;
 use crate::policy::{
-    ContentKind, DeliveryMode, Entry, EntryKind, Permit, Permitted, Plaintext, PolicyError, Readable, Reason, Recipient,
-    Subject,
+    ContentKind, DeliveryMode, Entry, EntryKind, Permit, Permitted, Plaintext, PolicyError, Readable, Reason,
+    Recipient, Subject,
 };
 use crate::record::{Record, key, trailing_u64};
 use crate::store::{BadRow, StoreError, Table};

@@ -339,11 +339,7 @@ pub struct ServerSealed {
 }
 
 impl ServerSealed {
-    pub(crate) const fn new(
-        message: MessageId,
-        recipient: Recipient,
-        submission: crate::retained::Submission,
-    ) -> Self {
+    pub(crate) const fn new(message: MessageId, recipient: Recipient, submission: crate::retained::Submission) -> Self {
         Self { message, recipient, submission }
     }
 }

@@ -95,7 +95,10 @@ impl UnannouncedView {
 /// Without what it says.
 impl std::fmt::Debug for UnannouncedView {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("UnannouncedView").field("sequence", &self.sequence).field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("UnannouncedView")
+            .field("sequence", &self.sequence)
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 

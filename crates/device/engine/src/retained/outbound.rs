@@ -237,8 +237,8 @@ impl Engine<'_> {
             self.tx.put(Table::RetainedOutbox, &number.to_be_bytes(), &record.to_row())?;
             return Ok(false);
         }
-        let key = hpke_p256::PublicKey::from_bytes(&pinned.key.public_key.0)
-            .map_err(|_| BadRow::error(Table::ServerKey))?;
+        let key =
+            hpke_p256::PublicKey::from_bytes(&pinned.key.public_key.0).map_err(|_| BadRow::error(Table::ServerKey))?;
         // A class that the server does not have any more is its to refuse, by name.
         let class = self.retention_class()?;
         let header = RetainedHeader {
@@ -348,18 +348,10 @@ impl Engine<'_> {
             }
             Err(RetainedFailure::RetentionUnknown) => (Reason::RetentionUnknown, FailureReason::RetentionUnknown),
             Err(RetainedFailure::Refused) => {
-                return self.retained_leaves(
-                    number,
-                    &record,
-                    MessageState::Failed { reason: FailureReason::Refused },
-                );
+                return self.retained_leaves(number, &record, MessageState::Failed { reason: FailureReason::Refused });
             }
             Err(RetainedFailure::Rejected) => {
-                return self.retained_leaves(
-                    number,
-                    &record,
-                    MessageState::Failed { reason: FailureReason::Rejected },
-                );
+                return self.retained_leaves(number, &record, MessageState::Failed { reason: FailureReason::Rejected });
             }
         };
         self.retained_stays(number, &record, reason, failure)

@@ -129,7 +129,8 @@ fn what_was_to_pass_no_broker_passes_none() {
     let (now, bob) = (pair.world.now, pair.bob.address);
     pair.world.send(&mut pair.ada, pair.conversation, text("from phone to phone"));
     // Bob goes over to a broker before it leaves.
-    let card = Capabilities { frame_version: 1, number: Some(BOB.to_owned()), via_broker: true, ..Capabilities::default() };
+    let card =
+        Capabilities { frame_version: 1, number: Some(BOB.to_owned()), via_broker: true, ..Capabilities::default() };
     pair.ada.with(now, |engine| engine.take_card(bob, &card)).unwrap();
     assert!(pair.hand_over().is_empty());
     let entry = pair.journal().pop().unwrap();
@@ -211,7 +212,8 @@ fn an_sms_that_a_broker_took_is_shown_as_one() {
 #[test]
 fn deliveries_for_somebody_else_and_damaged_ones_are_named_and_leave_nothing() {
     let mut pair = brokered();
-    let rows = |pair: &mut Pair| [Table::PlainThread, Table::Quarantine, Table::Seen].map(|table| pair.bob.store.len(table));
+    let rows =
+        |pair: &mut Pair| [Table::PlainThread, Table::Quarantine, Table::Seen].map(|table| pair.bob.store.len(table));
     let before = rows(&mut pair);
     let other = CarrierDelivery { to: ADA.parse().unwrap(), ..delivery("for Ada") };
     assert_eq!(bring(&mut pair, &other, 1), Disposition::Undecryptable(Undecryptable::NotEnrolled));

@@ -2,9 +2,7 @@
 
 use rcseal_crypto::hpke_p256;
 use rcseal_crypto::secret::Secret;
-use rcseal_wire::api::retained::{
-    RETAINED_INFO, RetainedHeader, RetentionClass, ServerKey, Tenant, server_key_id,
-};
+use rcseal_wire::api::retained::{RETAINED_INFO, RetainedHeader, RetentionClass, ServerKey, Tenant, server_key_id};
 use rcseal_wire::content::Body;
 use rcseal_wire::id::{DeviceAddress, MessageId, RetainedId, TenantId};
 
@@ -14,9 +12,7 @@ use super::world::{Phone, events, messages, text};
 use crate::context::{Engine, UnixMillis};
 use crate::event::Event;
 use crate::message::{EncryptionStatus, FailureReason, MessageState};
-use crate::policy::{
-    DeliveryMode, EntryKind, FallbackPolicy, PolicyError, PolicyScope, Reason, Subject,
-};
+use crate::policy::{DeliveryMode, EntryKind, FallbackPolicy, PolicyError, PolicyScope, Reason, Subject};
 use crate::retained::{
     RETAINED_UNANNOUNCED_MAX, RetainedError, RetainedFailure, RetainedMessage, RetainedOutgoing, RetainedTaken,
     ServerKeyChange, ServerKeyFault, ServerKeyState,
@@ -265,7 +261,10 @@ fn a_key_is_pinned_and_its_change_is_journalled_and_told() {
     events(&mut pair.ada);
     assert_eq!(handle(&mut pair, server_key(2, 7, "eu-1", now)).unwrap(), ServerKeyChange::Changed);
     let entry = pair.journal().pop().unwrap();
-    assert_eq!((entry.kind, entry.subject, entry.reason), (EntryKind::KeyChange, Subject::Server, Reason::ServerKeyChanged));
+    assert_eq!(
+        (entry.kind, entry.subject, entry.reason),
+        (EntryKind::KeyChange, Subject::Server, Reason::ServerKeyChanged)
+    );
     assert_eq!(events(&mut pair.ada), [Event::ServerKeyChanged { is_usable: true }]);
     // Another region, another tenant: nothing is sealed until the user decides, and it is said once.
     for _ in 0..2 {
@@ -358,13 +357,17 @@ fn what_nobody_announced_is_listed_apart_and_is_no_message() {
     assert_eq!(take(&mut pair, &[message]), RetainedTaken { unannounced: 1, ..RetainedTaken::default() });
     assert_eq!(messages(&mut pair.bob, pair.conversation).len(), before);
     let listed = pair.bob.with(0, |engine| engine.retained_unannounced()).unwrap();
-    assert_eq!((listed.len(), listed[0].words.as_str(), listed[0].code()), (1, "the server says so", "retained_unannounced"));
+    assert_eq!(
+        (listed.len(), listed[0].words.as_str(), listed[0].code()),
+        (1, "the server says so", "retained_unannounced")
+    );
     let (account, message) = (pair.ada.address.account, MessageId::from_bytes([9; 16]));
     assert_eq!(events(&mut pair.bob), [Event::RetainedUnannounced { account, message }]);
     pair.bob.with(0, |engine| engine.dismiss_retained(1)).unwrap();
     assert!(pair.bob.with(0, |engine| engine.retained_unannounced()).unwrap().is_empty());
     // It is bounded, and the oldest go first.
-    let many: Vec<_> = (2..RETAINED_UNANNOUNCED_MAX as u64 + 12).map(|sequence| kept(&pair, sequence, 8, "again")).collect();
+    let many: Vec<_> =
+        (2..RETAINED_UNANNOUNCED_MAX as u64 + 12).map(|sequence| kept(&pair, sequence, 8, "again")).collect();
     take(&mut pair, &many);
     let listed = pair.bob.with(0, |engine| engine.retained_unannounced()).unwrap();
     assert_eq!((listed.len(), listed[0].sequence), (RETAINED_UNANNOUNCED_MAX, 12));

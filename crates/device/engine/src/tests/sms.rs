@@ -57,7 +57,10 @@ fn words_leave_as_an_sms_under_a_permit_for_that_and_their_report_moves_them() {
     assert_eq!((words.to.as_str(), words.text.as_str()), (SHOP, "is it ready?"));
     assert!(!format!("{words:?}").contains("ready"), "words are in no log");
     ada.with(now, |engine| engine.handle_plain_outcome(outgoing.number, &Ok(Taken::Stored))).unwrap();
-    assert_eq!((thread(&mut ada, SHOP)[0].state, thread(&mut ada, SHOP)[0].mode), (PlainState::Stored, DeliveryMode::Sms));
+    assert_eq!(
+        (thread(&mut ada, SHOP)[0].state, thread(&mut ada, SHOP)[0].mode),
+        (PlainState::Stored, DeliveryMode::Sms)
+    );
     let report = |ada: &mut Phone, id, report| ada.with(now, |engine| engine.handle_sms_report(&id, report)).unwrap();
     assert!(!report(&mut ada, [1; 16], SmsReport::Failed));
     assert!(report(&mut ada, words.id, SmsReport::Delivered));
@@ -99,7 +102,10 @@ fn consent_to_an_sms_is_none_to_carriers_and_ends_before_the_words_leave() {
     assert!(!ada.with(now, |engine| engine.may_words_leave(outgoing.number)).unwrap());
     assert_eq!(thread(&mut ada, SHOP)[0].state, PlainState::NotAllowed);
     let entry = *ada.with(now, |engine| engine.journal(0, 100)).unwrap().last().unwrap();
-    assert_eq!((entry.kind, entry.reason, entry.wanted), (EntryKind::Refusal, Reason::NoLongerAllowed, DeliveryMode::Sms));
+    assert_eq!(
+        (entry.kind, entry.reason, entry.wanted),
+        (EntryKind::Refusal, Reason::NoLongerAllowed, DeliveryMode::Sms)
+    );
 }
 
 #[test]

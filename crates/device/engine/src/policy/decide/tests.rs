@@ -322,7 +322,14 @@ fn wild_inputs() -> impl Strategy<Value = Inputs> {
     let acknowledged = prop::option::of((mode(), time()).prop_map(|(mode, at)| Acknowledgement { mode, at }));
     let known = (content, policies, any::<bool>(), 0_usize..64, peer, observed);
     (time(), who(), known, absence, acknowledged, prop::option::of(consent)).prop_map(
-        |(now, recipient, (content, policies, prefers_native, bits, peer, observed), absence, acknowledged, consent)| {
+        |(
+            now,
+            recipient,
+            (content, policies, prefers_native, bits, peer, observed),
+            absence,
+            acknowledged,
+            consent,
+        )| {
             Inputs {
                 now,
                 by: own(),
