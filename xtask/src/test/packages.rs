@@ -27,6 +27,8 @@ const PEERS: [&str; 9] = [
     "sip-tester",
     "sqlite3",
 ];
+/// For the relay's tests of server-side encryption: a hardware security module in software.
+const MODULE: [&str; 1] = ["softhsm2"];
 /// For pages of our own that are looked at in a real browser.
 const BROWSER: [&str; 1] = ["chromium"];
 
@@ -46,7 +48,7 @@ printf '#!/bin/sh\nexit 101\n' > "$policy" && chmod 755 "$policy" || exit 1
 
 /// Runs the part.
 pub(crate) fn run(_: &Context) -> Result<Outcome, PartError> {
-    let mut packages = [&NEEDED[..], &PEERS, &BROWSER].concat();
+    let mut packages = [&NEEDED[..], &PEERS, &MODULE, &BROWSER].concat();
     if interop::missing_program().is_some() {
         packages.extend(NODE);
     }

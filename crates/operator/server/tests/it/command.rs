@@ -101,6 +101,22 @@ fn a_reset_names_an_account_and_needs_a_running_server() {
 }
 
 #[test]
+fn what_the_server_can_read_is_asked_of_a_running_server_by_name_and_reason() {
+    let (_folder, config) = prepared();
+    let id = "AAAAAAAAAAAAAAAAAAAAAA";
+    let read = ["retained", "read", id, "--operator", "ann", "--reason", "case 7"];
+    for arguments in [&read[..], &["retained", "list"], &["audit"], &["audit", "--json"], &["check"]] {
+        let output = run(&[&["admin"], arguments, &["--config", &config]].concat());
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr(&output).contains("no server is running"), "{}", stderr(&output));
+    }
+    for missing in [&["--operator", "ann"][..], &["--reason", "case 7"], &[]] {
+        let output = run(&[&["admin", "retained", "read", id, "--config", &config], missing].concat());
+        assert_eq!(output.status.code(), Some(2), "who and why must be said");
+    }
+}
+
+#[test]
 fn openapi_prints_the_document() {
     let output = run(&["openapi"]);
     let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();

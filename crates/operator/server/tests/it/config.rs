@@ -27,6 +27,40 @@ fn the_single_machine_sample_admits_by_invite_and_names_its_origin() {
     assert_eq!(config.limits, rcseal_server::config::LimitsConfig::default());
 }
 
+#[test]
+fn the_sample_for_retention_says_who_can_read_and_for_how_long() {
+    let config = sample("rcseald.retention.toml");
+    let encryption = config.server_encryption.unwrap();
+    assert_eq!((encryption.days_of("standard"), encryption.days_of("regulated")), (Some(365), Some(2557)));
+    assert_eq!(encryption.days_of("for-ever"), None);
+    assert_eq!(sample("rcseald.single.toml").server_encryption, None, "off unless somebody turns it on");
+}
+
+#[test]
+fn a_table_for_retention_that_does_not_hold_together_is_refused() {
+    type Change = fn(&mut rcseal_server::config::ServerEncryptionConfig);
+    let changes: [(&str, Change); 8] = [
+        ("server_encryption.default_class", |table| table.default_class = "nothing".to_owned()),
+        ("server_encryption.classes", |table| table.classes.clear()),
+        ("server_encryption.classes", |table| table.classes[0].name = "Two Years".to_owned()),
+        ("server_encryption.classes", |table| table.classes[1].name = table.classes[0].name.clone()),
+        ("server_encryption.classes.days", |table| table.classes[0].days = 0),
+        // The record must outlive what it is about.
+        ("server_encryption.audit_days", |table| table.audit_days = 2556),
+        ("server_encryption.region", |table| table.region = String::new()),
+        ("server_encryption.tenant_name", |table| table.tenant_name = "two\nlines".to_owned()),
+    ];
+    for (expected, change) in changes {
+        let mut config = sample("rcseald.retention.toml");
+        change(config.server_encryption.as_mut().unwrap());
+        let error = config.validate().unwrap_err();
+        let (ConfigError::Invalid { key, .. } | ConfigError::OutOfRange { key, .. }) = &error else {
+            panic!("unexpected {error:?}")
+        };
+        assert_eq!(*key, expected);
+    }
+}
+
 #[tokio::test]
 async fn a_folder_prepared_by_init_serves() {
     let folder = tempfile::tempdir().unwrap();
@@ -118,6 +152,9 @@ fn keys() -> Vec<String> {
     .map(str::to_owned)
     .to_vec();
     let defaults = serde_json::to_value(Config::default()).unwrap();
+    let optional = sample("rcseald.retention.toml").server_encryption;
+    let optional = serde_json::to_value(optional).unwrap();
+    keys.extend(optional.as_object().unwrap().keys().map(|key| format!("server_encryption.{key}")));
     for (table, entries) in defaults.as_object().unwrap() {
         keys.extend(entries.as_object().unwrap().keys().map(|key| format!("{table}.{key}")));
     }

@@ -2,6 +2,8 @@
 
 mod hsm;
 
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rand_chacha::ChaCha20Rng;
@@ -519,6 +521,33 @@ async fn what_was_kept_is_there_after_a_restart() {
     assert_eq!(record(&server).await.unwrap().len(), 2, "and the record goes on where it was");
 }
 
+/// The same over the command line, as an operator sees it.
+fn the_commands_agree(config: &Path, kept: &[String], rows: u64) {
+    let run = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_rcseald"))
+            .arg("admin")
+            .args(arguments)
+            .arg("--config")
+            .arg(config)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let list = run(&["retained", "list"]);
+    assert_eq!(list.lines().count(), kept.len());
+    let id = list.lines().next().unwrap().split(' ').next().unwrap();
+    assert_eq!(run(&["retained", "read", id, "--operator", "ann", "--reason", "case 7"]), kept[0]);
+    let json = run(&["audit", "--json"]);
+    assert_eq!(json.lines().count() as u64, rows + 1);
+    let last: AuditLine = serde_json::from_str(json.lines().last().unwrap()).unwrap();
+    assert_eq!((last.number, last.message.to_string().as_str()), (rows + 1, id));
+    let text = run(&["audit"]);
+    assert!(text.lines().last().unwrap().ends_with(r#"opened by operator "ann" because "case 7""#), "{text}");
+    let check = run(&["check"]);
+    assert!(check.contains(&format!("ends at {}:", rows + 1)) && check.contains(LABEL), "{check}");
+}
+
 /// Lives of the server; each ends at another moment.
 const LIVES: usize = 3;
 
@@ -569,5 +598,6 @@ async fn killing_the_server_loses_no_message_and_no_row_of_what_left_it() {
     let mut rows = 0;
     read_audit(&folder.path().join("data"), |_| rows += 1).await.unwrap();
     assert!(rows >= handed_over, "{rows} rows for {handed_over} messages handed over");
+    the_commands_agree(&config, &kept, rows);
     drop(server);
 }
