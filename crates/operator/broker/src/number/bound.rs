@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use rcseal_crypto::seal::SealingPublicKey;
 use rcseal_front::clock::Clock;
+use rcseal_store::broker::forward::BoundNumber;
 use rcseal_store::broker::{AccountEnrolment, NumberRecord};
 use rcseal_store::{BrokerStore, StoreError, UnixMillis};
 use rcseal_wire::id::{DeviceAddress, DeviceNumber, KeySetHash};
@@ -74,13 +75,15 @@ pub(crate) struct NumberRoutes {
 #[async_trait]
 impl Routes for NumberRoutes {
     async fn route(&self, number: &E164) -> Result<Option<Route>, StoreError> {
-        let Some(record) = self.store.number(number.clone()).await? else { return Ok(None) };
-        if !is_in_force(&record, self.clock.now()) {
+        let Some(BoundNumber { number, enrolled }) = self.store.bound_number(number.clone()).await? else {
             return Ok(None);
-        }
-        let device = DeviceAddress { account: record.head.account, device: record.head.device };
-        let Some(target) = notice_target(self.store.as_ref(), &self.keys, device).await? else { return Ok(None) };
-        let NoticeTarget { device, mailbox, relay, delivery_token: token, sealing_key } = target;
+        };
+        let Some((account, enrolled)) = enrolled.filter(|_| is_in_force(&number, self.clock.now())) else {
+            return Ok(None);
+        };
+        let device = DeviceAddress { account: number.head.account, device: number.head.device };
+        let Some(sealing_key) = self.keys.of(&account, device.device)? else { return Ok(None) };
+        let (mailbox, relay, token) = (enrolled.mailbox, account.relay, account.delivery_token);
         Ok(Some(Route { to: Mailbox { device, mailbox, relay, token }, sealing_key }))
     }
 

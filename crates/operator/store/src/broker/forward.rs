@@ -9,6 +9,7 @@ use bytes::Bytes;
 use rcseal_wire::id::{DeviceAddress, EnvelopeId};
 use rcseal_wire::number::E164;
 
+use super::{AccountEnrolment, EnrolledDevice, NumberRecord};
 use crate::{StoreError, UnixMillis};
 
 /// Parts of one frame at most, as many as a frame is cut into.
@@ -154,10 +155,22 @@ pub struct ForwardExpired {
     pub more: bool,
 }
 
+/// A number, and what is stored of the device that it is bound to.
+#[derive(Debug)]
+pub struct BoundNumber {
+    /// The number.
+    pub number: NumberRecord,
+    /// The device and its account, as long as both are enrolled.
+    pub enrolled: Option<(AccountEnrolment, EnrolledDevice)>,
+}
+
 /// Messages in passing. Every method that changes something is one transaction, durable when it returns `Ok`, and may be repeated unchanged
 /// after an error.
 #[async_trait]
 pub trait ForwardStore: Send + Sync {
+    /// A number with its device, read at one moment; `None` where it was never bound. What is asked for every message.
+    async fn bound_number(&self, number: E164) -> Result<Option<BoundNumber>, StoreError>;
+
     /// Keeps a part. Repeating one is no error: it answers as the first time, or [`PartOutcome::Complete`] once more where its frame is whole.
     async fn take_part(&self, key: FrameKey, part: Part, now: UnixMillis) -> Result<PartOutcome, StoreError>;
 

@@ -77,15 +77,14 @@ fn read(engine: &Engine, after: u64, limit: usize) -> Result<Vec<AuditRecord>, S
     };
     let until = prefix_end(rows::AUDIT_PREFIX).map_or(Bound::Unbounded, |end| Bound::Excluded(UserKey::from(end)));
     let mut records = Vec::new();
-    let mut expected = after + 1;
-    for entry in snapshot.range::<UserKey, _>(space, (Bound::Excluded(rows::audit_key(after)), until)).take(limit) {
+    let entries = snapshot.range::<UserKey, _>(space, (Bound::Excluded(rows::audit_key(after)), until));
+    for (expected, entry) in (after + 1..).zip(entries.take(limit)) {
         let (key, row) = entry.into_inner().map_err(read_error)?;
         let (sequence, row) = (sequence(&key)?, rows::decode::<AuditRow>(&row, AUDIT)?);
         if sequence != expected || hash(&before, sequence, &row) != hash_of(&row)? {
             return Err(StoreError::Corrupt { space: AUDIT });
         }
         before = hash_of(&row)?;
-        expected += 1;
         records.push(AuditRecord {
             sequence,
             at: UnixMillis::new(row.at),

@@ -18,7 +18,7 @@ const DEVICES: &str = "broker_devices";
 /// Devices of one account that have enrolled, at most: as many as there are numbers for devices.
 const DEVICES_MAX: usize = 128;
 
-fn account(row: &AccountRow) -> Result<AccountEnrolment, StoreError> {
+pub(super) fn account(row: &AccountRow) -> Result<AccountEnrolment, StoreError> {
     let corrupt = || StoreError::Corrupt { space: ACCOUNTS };
     Ok(AccountEnrolment {
         relay: row.relay.parse().map_err(|_| corrupt())?,
@@ -32,7 +32,7 @@ fn account(row: &AccountRow) -> Result<AccountEnrolment, StoreError> {
     })
 }
 
-fn device(row: &DeviceRow) -> Result<EnrolledDevice, StoreError> {
+pub(super) fn device(row: &DeviceRow) -> Result<EnrolledDevice, StoreError> {
     let corrupt = || StoreError::Corrupt { space: DEVICES };
     Ok(EnrolledDevice {
         mailbox: MailboxId::parse(&row.mailbox).map_err(|_| corrupt())?,

@@ -20,8 +20,9 @@ use fjall::{Slice, UserKey, UserValue};
 use rcseal_wire::id::{DeviceAddress, EnvelopeId};
 use rcseal_wire::number::E164;
 
+use super::{enrolment, number, rows};
 use crate::broker::forward::{
-    FRAMES_PER_SENDER_MAX, ForwardExpired, ForwardStore, ForwardUsage, FrameKey, MARKS_MAX, OUTCOME_LEN_MAX, OpenFrame,
+    BoundNumber, FRAMES_PER_SENDER_MAX, ForwardExpired, ForwardStore, ForwardUsage, FrameKey, MARKS_MAX, OUTCOME_LEN_MAX, OpenFrame,
     OutboundState, PART_BYTES_PER_NUMBER_MAX, PARTS_MAX, Part, PartOutcome, QUEUED_MAX, QUEUED_PER_DEVICE_MAX,
     QueuePlace, Queued, Settle, SettleOutcome,
 };
@@ -351,6 +352,26 @@ fn expire(txn: &mut Txn<'_>, now: UnixMillis, budget: usize) -> Result<ForwardEx
 
 #[async_trait]
 impl ForwardStore for FjallBrokerStore {
+    async fn bound_number(&self, of: E164) -> Result<Option<BoundNumber>, StoreError> {
+        self.0
+            .read(move |engine| {
+                let Some(row) = engine.get(SPACE, &rows::number_key(&of))? else { return Ok(None) };
+                let number = number::record(&rows::decode(&row, NAME)?)?;
+                let device = DeviceAddress { account: number.head.account, device: number.head.device };
+                let account = engine.get(SPACE, &rows::account_key(device.account))?;
+                let enrolled = engine.get(SPACE, &rows::device_key(device))?;
+                let enrolled = match (account, enrolled) {
+                    (Some(account), Some(enrolled)) => Some((
+                        enrolment::account(&rows::decode(&account, NAME)?)?,
+                        enrolment::device(&rows::decode(&enrolled, NAME)?)?,
+                    )),
+                    _ => None,
+                };
+                Ok(Some(BoundNumber { number, enrolled }))
+            })
+            .await
+    }
+
     async fn take_part(&self, key: FrameKey, part: Part, now: UnixMillis) -> Result<PartOutcome, StoreError> {
         self.0.write(Need::Space(part.row.len()), move |txn| take_part(txn, &key, &part, now)).await
     }

@@ -78,7 +78,7 @@ fn waiting(row: &WaitingRow) -> Result<WaitingRecord, StoreError> {
     })
 }
 
-fn record(row: &NumberRow) -> Result<NumberRecord, StoreError> {
+pub(super) fn record(row: &NumberRow) -> Result<NumberRecord, StoreError> {
     Ok(NumberRecord {
         head: mapping(row.head.as_ref().ok_or(CORRUPT)?)?,
         discoverable: !row.hidden,

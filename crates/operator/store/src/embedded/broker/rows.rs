@@ -306,10 +306,11 @@ mod tests {
         #[test]
         fn a_number_is_read_out_of_its_keys(digits in "[1-9][0-9]{6,14}") {
             let number: E164 = format!("+{digits}").parse().unwrap();
-            prop_assert_eq!(parse_number_at_end(&number_key(&number)).unwrap(), number.clone());
-            prop_assert_eq!(parse_number_at_end(&due_key(7, &number)).unwrap(), number.clone());
+            let number = &number;
+            prop_assert_eq!(&parse_number_at_end(&number_key(number)).unwrap(), number);
+            prop_assert_eq!(&parse_number_at_end(&due_key(7, number)).unwrap(), number);
             let account = AccountId::from_bytes([9; 16]);
-            prop_assert_eq!(parse_number_at_end(&number_of_key(account, &number)).unwrap(), number);
+            prop_assert_eq!(&parse_number_at_end(&number_of_key(account, number)).unwrap(), number);
         }
     }
 }
