@@ -19,6 +19,7 @@ mod mapping;
 mod signal;
 mod signal_world;
 mod sip;
+mod sms;
 mod two_party;
 mod wire;
 
@@ -103,6 +104,10 @@ pub const TARGETS: &[Target] = &[
     Target { name: "cpaas_webhook", run: business::cpaas_webhook, seeds: business::cpaas_webhook_seeds },
     Target { name: "fallback_row", run: business::fallback_row, seeds: business::fallback_row_seeds },
     Target { name: "sip_message", run: sip::sip_message, seeds: sip::sip_message_seeds },
+    Target { name: "smpp_pdu", run: sms::smpp_pdu, seeds: sms::smpp_pdu_seeds },
+    Target { name: "sms_receipt", run: sms::sms_receipt, seeds: sms::sms_receipt_seeds },
+    Target { name: "sms_encoding", run: sms::sms_encoding, seeds: sms::sms_encoding_seeds },
+    Target { name: "gateway_callback", run: sms::gateway_callback, seeds: sms::gateway_callback_seeds },
 ];
 
 /// The target of that name.

@@ -129,6 +129,10 @@ replay! {
     cpaas_webhook,
     fallback_row,
     sip_message,
+    smpp_pdu,
+    sms_receipt,
+    sms_encoding,
+    gateway_callback,
 }
 
 #[test]
