@@ -40,6 +40,11 @@ impl Hashes {
         self.counter(b"n", number.as_str().as_bytes())
     }
 
+    /// Of a number, for the account that has it: strangers who ask for codes use up nothing of its own.
+    pub(crate) fn of_own_number(&self, number: &E164) -> QuotaKey {
+        self.counter(b"o", number.as_str().as_bytes())
+    }
+
     /// Of all numbers that differ in their last digits only.
     pub(crate) fn of_block(&self, number: &E164) -> QuotaKey {
         let text = number.as_str();

@@ -46,4 +46,4 @@ pub use config::Config;
 pub use error::StartError;
 pub use jobs::{SweepError, Swept};
 pub use relay::RelayTrustError;
-pub use server::{Broker, Parts, RunningBroker};
+pub use server::{Broker, Parts, RunningBroker, WrapStore};

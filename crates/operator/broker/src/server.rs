@@ -35,6 +35,9 @@ use crate::{admin, app};
 #[derive(Debug)]
 pub struct Broker(());
 
+/// Puts something before a store; tests let it fail with that.
+pub type WrapStore = Box<dyn FnOnce(Arc<dyn BrokerStore>) -> Arc<dyn BrokerStore> + Send>;
+
 /// What a test, or a program round the broker, brings instead of what the configuration says.
 pub struct Parts {
     /// The wall clock.
@@ -44,7 +47,7 @@ pub struct Parts {
     /// Puts notices into mailboxes.
     pub notices: Option<Arc<dyn NoticeSender>>,
     /// Stands before the store.
-    pub wrap: Box<dyn FnOnce(Arc<dyn BrokerStore>) -> Arc<dyn BrokerStore> + Send>,
+    pub wrap: WrapStore,
 }
 
 impl Default for Parts {

@@ -3,6 +3,8 @@
 //! What a stranger can make the operator pay for is counted before anything is sent, by number, block of numbers, account, address and in
 //! all, and the counts outlive a restart. The answer is the same whether somebody has the number or not.
 
+use std::net::IpAddr;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
@@ -14,7 +16,6 @@ use rcseal_wire::api::broker::{ClaimRequest, ClaimStarted, MappingHead};
 use rcseal_wire::b64;
 use rcseal_wire::number::E164;
 use rcseal_wire::problem::Problem;
-use std::net::IpAddr;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -53,12 +54,22 @@ async fn begin(
     Ok((StatusCode::ACCEPTED, Json(started)))
 }
 
-/// What sending a code uses up.
-fn charges(state: &AppState, device: AuthenticatedDevice, peer: IpAddr, number: &E164) -> Vec<Charge> {
+/// What sending a code uses up. The account that has the number has a count of its own: nobody keeps it from renewing by asking for codes.
+fn charges(
+    state: &AppState,
+    device: AuthenticatedDevice,
+    peer: IpAddr,
+    (number, is_own): (&E164, bool),
+) -> Vec<Charge> {
     let (codes, hashes) = (&state.config.codes, &state.hashes);
     let charge = |kind, key: QuotaKey, limit, window_seconds| Charge { kind, key, amount: 1, limit, window_seconds };
     vec![
-        charge(QuotaKind::CodesToNumber, hashes.of_number(number), codes.per_number_day_max, DAY),
+        charge(
+            QuotaKind::CodesToNumber,
+            if is_own { hashes.of_own_number(number) } else { hashes.of_number(number) },
+            codes.per_number_day_max,
+            DAY,
+        ),
         charge(QuotaKind::CodesByAccount, hashes.of_account(device.account()), codes.per_account_day_max, DAY),
         charge(QuotaKind::CodesByAddress, hashes.of_address(peer), codes.per_address_day_max, DAY),
         charge(QuotaKind::CodesToBlock, hashes.of_block(number), codes.per_block_hour_max, HOUR),
@@ -78,6 +89,8 @@ async fn start(
     };
     let codes = &state.config.codes;
     let now = state.now();
+    // Looked up for every number, and said of the caller's own only.
+    let own = state.store.number(number.clone()).await?.filter(|record| record.head.account == device.account());
     let begin = BeginClaim {
         id: ClaimId::from_bytes(rand::random()),
         device: device.address(),
@@ -85,7 +98,7 @@ async fn start(
         tries_max: codes.tries_max,
         resend_after_seconds: codes.resend_after_seconds.clone(),
         expires_at: now.plus_seconds(codes.lifetime_seconds),
-        charges: charges(state, device, peer, &number),
+        charges: charges(state, device, peer, (&number, own.is_some())),
         now,
     };
     let begun = state.store.begin_claim(begin).await.map_err(|error| match error.into() {
@@ -110,12 +123,10 @@ async fn start(
     }
     state.metrics.code(CodeEvent::Sent);
     tracing::info!(event = "code_sent", number = %state.hashes.log(&number), %account);
-    // Looked up for every number, and said of the caller's own only.
-    let current = state.store.number(number).await?.filter(|record| record.head.account == device.account());
     Ok(ClaimStarted {
         claim: b64::encode(begun.id.as_bytes()),
         expires_in_seconds: begun.expires_at.get().saturating_sub(now.get()) / 1000,
         resend_after_seconds: begun.resend_at.get().saturating_sub(now.get()).div_ceil(1000),
-        current: current.map(|record| MappingHead { sequence: record.head.sequence, hash: record.head.hash }),
+        current: own.map(|record| MappingHead { sequence: record.head.sequence, hash: record.head.hash }),
     })
 }

@@ -152,6 +152,22 @@ async fn codes_are_sent_with_pauses_and_so_many_in_a_day() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn strangers_who_ask_for_codes_keep_no_holder_from_renewing() {
+    let world = World::new().await;
+    let (alice, mut at_alice) = Person::enrolled(&world).await;
+    let mapping = alice.bind_number(&world, &mut at_alice, &number(1), None).await;
+    let request = ClaimRequest { number: number(1) };
+    let mut refused = Vec::new();
+    for _ in 0..6 {
+        let (_, mut client) = Person::enrolled(&world).await;
+        refused.push(client.post(path::NUMBERS, &request).await.status);
+    }
+    // The holder's first claim was of a number that nobody had.
+    assert_eq!(refused, [202, 202, 202, 202, 429, 429]);
+    alice.bind_number(&world, &mut at_alice, &number(1), Some(head(&mapping))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn numbers_in_a_row_are_not_paid_for() {
     let world = World::with(|config| {
         config.codes.per_block_hour_max = 4;
