@@ -8,5 +8,7 @@ mod client;
 
 mod business;
 mod inbound;
+#[cfg(unix)]
+mod kill;
 mod outbound;
 mod world;

@@ -123,7 +123,7 @@ pub struct World {
     pub codes: Arc<Codes>,
     has_codes: bool,
     pub core: UserAgent,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// A UDP port that nobody has right now.
@@ -184,11 +184,16 @@ impl World {
             codes,
             has_codes,
             core: core(core_address, trunk_address).await,
-            _folder: folder,
+            folder,
         };
         world.start_broker().await;
         world.broker_config.server.listen = world.broker().addr();
         world
+    }
+
+    /// Where the broker's files are.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub fn broker(&self) -> &RunningBroker {
