@@ -29,11 +29,13 @@ impl Channel {
     /// The channel of that name. A name that is none is cut and cleaned, so that it can go into logs and rows.
     #[must_use]
     pub fn named(name: &str) -> Self {
-        match name.to_ascii_uppercase().as_str() {
+        // Cleaned first: otherwise a channel could be another one and have the name of this one.
+        let name = clean_name(name).to_ascii_uppercase();
+        match name.as_str() {
             "RCS" => Self::Rcs,
             "SMS" => Self::Sms,
             "MMS" => Self::Mms,
-            other => Self::Other(clean_name(other)),
+            _ => Self::Other(name),
         }
     }
 
@@ -284,5 +286,20 @@ impl fmt::Debug for Webhook {
             Self::Handshake { .. } => f.write_str("Handshake"),
             Self::Events(events) => f.debug_tuple("Events").field(events).finish(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_channel_has_one_name_and_a_name_one_channel() {
+        assert_eq!(Channel::named("rcs"), Channel::Rcs);
+        assert_eq!(Channel::named("\u{1} RCS\r\n"), Channel::Rcs, "found by fuzzing: it was another channel of that name");
+        assert_eq!(Channel::named("Viber Bm"), Channel::Other("VIBERBM".to_owned()));
+        let long = Channel::named(&"ä_x".repeat(100));
+        assert_eq!(long.as_str().len(), NAME_LEN_MAX);
+        assert_eq!(Channel::named(long.as_str()), long);
     }
 }
