@@ -148,7 +148,8 @@ impl Engine<'_> {
     /// [`AccountError::NoAccount`], those of the store.
     pub fn set_sms_way(&mut self, is_there: bool) -> Result<(), AccountError> {
         self.account()?;
-        Ok(if is_there { self.tx.put(Table::Sms, &WAY, &[1])? } else { self.tx.delete(Table::Sms, &WAY)? })
+        let written = if is_there { self.tx.put(Table::Sms, &WAY, &[1]) } else { self.tx.delete(Table::Sms, &WAY) };
+        Ok(written?)
     }
 
     /// Whether there is a way to send an SMS.

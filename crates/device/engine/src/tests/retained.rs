@@ -133,7 +133,7 @@ fn words_that_a_server_may_read_are_labelled_so_on_both_sides_and_confirmed_end_
     assert_eq!(pair.ada.store.len(Table::RetainedOutbox), 0);
 
     let message = RetainedMessage { id, ..kept(&pair, 5, 0, "for the record") };
-    assert_eq!(take(&mut pair, &[message.clone()]), RetainedTaken { shown: 1, ..RetainedTaken::default() });
+    assert_eq!(take(&mut pair, std::slice::from_ref(&message)), RetainedTaken { shown: 1, ..RetainedTaken::default() });
     assert_eq!(last(&mut pair.bob, conversation), (MessageState::Received, EncryptionStatus::ServerEncrypted));
     assert_eq!(pair.bob.with(now, |engine| engine.retained_cursor()).unwrap(), 5);
     // Once more, from the same place and from a later one: it is shown once.
@@ -304,7 +304,7 @@ fn what_is_no_key_is_refused_by_name_and_changes_nothing() {
     let sound = server_key(1, 7, "eu-1", now);
     let other = server_key(2, 7, "eu-1", now);
     let bad = [
-        ServerKey { public_key: other.public_key.clone(), ..sound.clone() },
+        ServerKey { public_key: other.public_key, ..sound.clone() },
         ServerKey { public_key: vec![4; 65].into(), key_id: server_key_id(&[4; 65]), ..sound.clone() },
         ServerKey { region: String::new(), ..sound.clone() },
         ServerKey { default_class: "long".to_owned(), ..sound.clone() },

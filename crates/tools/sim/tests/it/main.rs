@@ -5,3 +5,4 @@ mod carrier;
 mod data;
 mod matrix;
 mod proxy;
+mod retained;
