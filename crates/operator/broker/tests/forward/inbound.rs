@@ -1,9 +1,11 @@
 use rcseal_rcs::frame::{FrameId, Kind, split};
-use rcseal_rcs::transport::{SendFailure, Taken, TransportProfile};
+use rcseal_rcs::transport::{
+    Carriage, CarrierMessage, CarrierMessageId, ReceiptRequest, SendFailure, Taken, TransportProfile,
+};
 use rcseal_wire::api::broker::NOTICE_CONTENT_TYPE;
 use rcseal_wire::carrier_delivery::{CarrierChannel, DeliverySender, forwarded_id};
 
-use crate::world::{ALICE, BOB, Person, STRANGER, World, envelope, phone, until};
+use crate::world::{ALICE, BOB, Person, STRANGER, World, envelope, phone, until, with_sessions};
 
 const BINARY: &str = "application/vnd.rcseal.frame";
 const TEXT: &str = "text/plain;charset=UTF-8";
@@ -103,6 +105,30 @@ async fn parts_that_stay_alone_reach_the_app_sealed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_session_brings_is_taken_like_a_message() {
+    let mut world = World::start_with(with_sessions).await;
+    let (alice, bob) = (world.person(ALICE).await, world.person(BOB).await);
+    let core = world.core_with_sessions().await;
+    let carry = async |to: &str, carriage| {
+        let id = CarrierMessageId::from_random(rand::random());
+        let message = CarrierMessage { to: phone(to), id, receipts: ReceiptRequest::default(), carriage };
+        core.send_from(&phone(STRANGER), message).await
+    };
+    let envelope = envelope(8, 65_536);
+    let part = parts(8, &envelope, 1 << 20).remove(0);
+    assert_eq!(carry(ALICE, Carriage::Framed { is_text: false, bytes: part }).await, Ok(Taken::Answered));
+    assert_eq!(alice.mail(&world).await, [(forwarded_id(&alice.mailbox, &envelope), envelope)]);
+    let words = |len| Carriage::Verbatim { headers: Vec::new(), content_type: TEXT.into(), body: vec![b'x'; len] };
+    assert_eq!(carry(BOB, words(20_000)).await, Ok(Taken::Answered));
+    let delivery = bob.open(&bob.mail(&world).await[0].1);
+    assert_eq!((delivery.to.as_str(), &delivery.from), (BOB, &DeliverySender::Asserted(STRANGER.parse().unwrap())));
+    // No mailbox takes this, and nobody has that number.
+    assert_eq!(carry(BOB, words(100_000)).await, Err(SendFailure::TooLarge));
+    assert!(carry("+447700900155", words(20_000)).await.is_err());
+    assert_eq!(bob.mail(&world).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn words_and_receipts_are_sealed_to_the_device_with_what_the_carrier_said_of_them() {
     let world = World::start().await;
     let alice = world.person(ALICE).await;
@@ -170,7 +196,7 @@ async fn unknown_numbers_and_bodies_that_no_mailbox_takes_are_refused_by_name() 
     let world = World::start().await;
     let alice = world.person(ALICE).await;
     assert_eq!(world.bring(BOB, STRANGER, TEXT, b"hello").await, Err(SendFailure::NotFound));
-    let answer = world.core.invite(&phone(STRANGER), b"v=0\r\n").await;
+    let answer = world.core().invite(&phone(STRANGER), b"v=0\r\n").await;
     assert!(answer.is_err());
     assert!(alice.mail(&world).await.is_empty());
     let world = World::start_with(|config| {

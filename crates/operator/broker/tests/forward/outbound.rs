@@ -1,11 +1,11 @@
-use rcseal_carrier::transport::Answer;
+use rcseal_carrier::transport::{Answer, Transport as _};
 use rcseal_rcs::chat::{self, Content};
 use rcseal_rcs::transport::{CarrierMessageId, Sender};
 use rcseal_wire::api::Base64;
 use rcseal_wire::api::outbound::{OUTBOUND_PATH, OutboundAnswer, OutboundReceipts, OutboundRequest, OutboundTaken};
 
 use crate::client::Reply;
-use crate::world::{ALICE, BOB, Person, World, phone};
+use crate::world::{ALICE, BOB, Person, World, phone, with_sessions};
 
 fn request(from: &str, id: u8, body: &[u8]) -> OutboundRequest {
     OutboundRequest {
@@ -24,7 +24,7 @@ fn request(from: &str, id: u8, body: &[u8]) -> OutboundRequest {
 async fn send(world: &World, person: &Person, request: &OutboundRequest, answer: Answer) -> Reply {
     let mut client = person.at_broker(world).await;
     let carrier = async {
-        let inbound = world.core.receive().await.unwrap();
+        let inbound = world.core().receive().await.unwrap();
         assert_eq!(inbound.from, Sender::Asserted(phone(ALICE)));
         assert_eq!(inbound.to, Some(phone("+447700900177")));
         let unwrapped = chat::unwrap(&inbound.content_type, None, &inbound.body).unwrap();
@@ -106,6 +106,25 @@ async fn a_device_that_sends_too_much_is_told_to_wait() {
     assert_eq!(taken(&send(&world, &alice, &request(ALICE, 6, b"part"), Answer::Accepted).await), OutboundTaken::Answered);
     let reply = alice.at_broker(&world).await.post(OUTBOUND_PATH, &request(ALICE, 7, b"part")).await;
     assert_eq!((reply.status, reply.code().as_str()), (429, "rate_limited"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_message_leaves_by_a_session_in_the_name_of_its_number() {
+    let mut world = World::start_with(with_sessions).await;
+    let alice = world.person(ALICE).await;
+    let core = world.core_with_sessions().await;
+    let part = request(ALICE, 10, &[7; 50_000]);
+    let mut client = alice.at_broker(&world).await;
+    let carrier = async {
+        let inbound = core.receive().await.unwrap();
+        assert_eq!((&inbound.from, &inbound.to), (&Sender::Asserted(phone(ALICE)), &Some(phone("+447700900177"))));
+        let unwrapped = chat::unwrap(&inbound.content_type, None, &inbound.body).unwrap();
+        let Content::Body { body, .. } = unwrapped.content else { panic!("not a body") };
+        assert_eq!(body, part.body.0);
+        inbound.answer(Answer::Accepted);
+    };
+    let (reply, ()) = tokio::join!(client.post(OUTBOUND_PATH, &part), carrier);
+    assert_eq!(taken(&reply), OutboundTaken::Answered);
 }
 
 #[tokio::test(flavor = "multi_thread")]

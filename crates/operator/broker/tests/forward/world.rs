@@ -12,9 +12,11 @@ use prost::Message as _;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 use rcseal_broker::code::{Code, CodeNotSent, CodeSender};
-use rcseal_broker::config::{Prefix, RelayConfig};
+use rcseal_broker::config::{Prefix, RelayConfig, TrunkMsrpConfig};
 use rcseal_broker::{Broker, Parts, RunningBroker};
+use rcseal_carrier::msrp::{MsrpConfig, Protection};
 use rcseal_carrier::sip::{Access, Config as AgentConfig, PagerMessage, Peer, Trunk, UserAgent, Wire};
+use rcseal_carrier::sip_transport::{SipTransport, SipTransportConfig};
 use rcseal_credential::mapping::{Action, NumberStatement, UnverifiedMapping};
 use rcseal_credential::{
     AccountSigner, DeviceClaims, IdentityProfile, KeySetBuilder, RecoveryKey, VerifiedKeySet, prove_device,
@@ -122,7 +124,9 @@ pub struct World {
     pub clock: Arc<ManualClock>,
     pub codes: Arc<Codes>,
     has_codes: bool,
-    pub core: UserAgent,
+    core: Option<UserAgent>,
+    core_address: SocketAddr,
+    trunk_address: SocketAddr,
     folder: TempDir,
 }
 
@@ -132,13 +136,13 @@ fn free_port() -> SocketAddr {
 }
 
 /// The carrier's core: it asserts whoever it says sends.
-async fn core(local: SocketAddr, peer: SocketAddr) -> UserAgent {
+fn core_config(local: SocketAddr, peer: SocketAddr) -> AgentConfig {
     let peer = Peer { host: peer.ip().to_string(), port: peer.port() };
     let access = Access::Trunk(Trunk::default());
     let mut config = AgentConfig::new(phone(CARRIER), "carrier.example".parse().unwrap(), peer, Wire::Udp, access);
     config.local = local;
     config.timers.answer = Duration::from_secs(8);
-    UserAgent::start(config).await.unwrap()
+    config
 }
 
 impl World {
@@ -183,7 +187,9 @@ impl World {
             clock,
             codes,
             has_codes,
-            core: core(core_address, trunk_address).await,
+            core: Some(UserAgent::start(core_config(core_address, trunk_address)).await.unwrap()),
+            core_address,
+            trunk_address,
             folder,
         };
         world.start_broker().await;
@@ -194,6 +200,28 @@ impl World {
     /// Where the broker's files are.
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// The carrier's core.
+    pub fn core(&self) -> &UserAgent {
+        self.core.as_ref().unwrap()
+    }
+
+    /// A core in the place of the one before, that opens sessions for what is too long for a SIP message.
+    pub async fn core_with_sessions(&mut self) -> Arc<SipTransport> {
+        self.core = None;
+        let deadline = std::time::Instant::now() + PATIENCE;
+        loop {
+            let listen = "127.0.0.1:0".parse().unwrap();
+            let agent = core_config(self.core_address, self.trunk_address);
+            let config = SipTransportConfig::new(agent, Some(MsrpConfig::new(listen, Protection::Plain)));
+            // The one before gives its port back when its tasks have ended.
+            match SipTransport::start(config).await {
+                Ok(transport) => return transport,
+                Err(error) => assert!(std::time::Instant::now() < deadline, "{error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     pub fn broker(&self) -> &RunningBroker {
@@ -241,7 +269,7 @@ impl World {
             body: Bytes::copy_from_slice(body),
             conversation: Some([7; 16]),
         };
-        self.core.message_from(&phone(from), message).await
+        self.core().message_from(&phone(from), message).await
     }
 }
 
@@ -464,4 +492,12 @@ pub fn envelope(seed: u8, len: usize) -> Vec<u8> {
     let ciphertext: Vec<u8> = (0..len - 29).map(|at| (at as u8).wrapping_mul(31).wrapping_add(seed)).collect();
     Envelope::Session { tag: rcseal_wire::envelope::Tag([seed; 16]), nonce: [seed; 12], ciphertext: &ciphertext }
         .to_bytes()
+}
+
+/// A trunk that takes sessions for what is longer than a usual SIP message.
+pub fn with_sessions(config: &mut rcseal_broker::Config) {
+    let trunk = config.forward.trunk.as_mut().unwrap();
+    trunk.pager_len_max = 1300;
+    let listen = "127.0.0.1:0".parse().unwrap();
+    trunk.msrp = Some(TrunkMsrpConfig { listen, advertised_host: None, tls: false });
 }
