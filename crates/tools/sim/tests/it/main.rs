@@ -1,6 +1,7 @@
 //! What is simulated does what its name says.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod brokered;
 mod carrier;
 mod data;
 mod matrix;
