@@ -173,8 +173,7 @@ impl FromStr for Continuation {
             None => return Err(ContinuationError::Malformed),
         }
         let fields = Fields::tls_deserialize_exact_bytes(&bytes).map_err(|_| ContinuationError::Malformed)?;
-        let invitation =
-            std::str::from_utf8(fields.invitation.as_slice()).map_err(|_| ContinuationError::Malformed)?;
+        let invitation = std::str::from_utf8(fields.invitation.as_slice()).map_err(|_| ContinuationError::Malformed)?;
         // An invitation may have spaces round it where a person has pasted it; a link has one form.
         if invitation.trim() != invitation {
             return Err(ContinuationError::Malformed);

@@ -2,7 +2,8 @@
 
 use rcseal_credential::AccountSigner;
 use rcseal_credential::mapping::{
-    Action, BrokerKeyId, Evidence, Grounds, Mapping, NumberStatement, SignedStatement, UnverifiedMapping, VerifiedMapping,
+    Action, BrokerKeyId, Evidence, Grounds, Mapping, NumberStatement, SignedStatement, UnverifiedMapping,
+    VerifiedMapping,
 };
 use rcseal_crypto::ed25519::SigningKey;
 
@@ -29,7 +30,10 @@ pub(crate) fn number_statement_seeds() -> Vec<Vec<u8>> {
     let first = first();
     let mut release = statement(Some(&first));
     release.action = Action::Release;
-    [statement(None), statement(Some(&first)), release].iter().map(|statement| signed(statement).as_bytes().to_vec()).collect()
+    [statement(None), statement(Some(&first)), release]
+        .iter()
+        .map(|statement| signed(statement).as_bytes().to_vec())
+        .collect()
 }
 
 /// A mapping as a broker or a contact shows it.

@@ -3,8 +3,8 @@
 //! What a person does here waits for the broker, since the answer is what they asked for. What is done without anybody asking, the watch over
 //! own numbers and looks that gossip calls for, are needs of the engine and go with the others (`submit.rs`).
 
-use rcseal_engine::need::NeedKind;
 use rcseal_engine::capability::NumberKey;
+use rcseal_engine::need::NeedKind;
 use rcseal_engine::number::{
     BrokerCheck, BrokerView, Claimed, EvidenceView, LookupResult, NumberError, OwnNumberView, pick_key_set,
 };

@@ -5,8 +5,8 @@
 
 use http::Method;
 use rcseal_wire::api::broker::{
-    BrokerInfo, ClaimRequest, ClaimStarted, ConfirmAnswer, ConfirmRequest, EnrolmentRequest, LookupAnswer, LookupRequest,
-    NumberView, NumbersView, ReleaseRequest, Visibility, path,
+    BrokerInfo, ClaimRequest, ClaimStarted, ConfirmAnswer, ConfirmRequest, EnrolmentRequest, LookupAnswer,
+    LookupRequest, NumberView, NumbersView, ReleaseRequest, Visibility, path,
 };
 use rcseal_wire::api::{LoginChallenge, LoginResponse, path as relay_path};
 use rcseal_wire::login::{LOGIN_NONCE_LEN, TLS_EXPORTER_LEN};

@@ -138,6 +138,12 @@ impl Engine<'_> {
         let finding = match seen.sequence.cmp(&ours.sequence()) {
             Ordering::Equal if seen.hash == ours.hash() => return Ok(()),
             Ordering::Equal => BrokerFinding::Forked,
+            // Either nobody of this account signed it, or this device has forgotten that it did: the mapping itself tells, and is sent
+            // when ours comes there.
+            Ordering::Greater if seen.mapping.is_empty() => {
+                self.need_lookup(number, self.now)?;
+                return Ok(self.exchange(contact, &ours, true, self.now)?);
+            }
             Ordering::Greater => BrokerFinding::Swapped,
             // Shown before the newer one was made: nobody has done anything wrong.
             Ordering::Less if !Self::is_after(seen.seen_at_ms, ours.countersigned_at_ms()) => return Ok(()),
@@ -147,7 +153,7 @@ impl Engine<'_> {
         self.need_lookup(number, self.now)?;
         let own = self.account()?.address.account;
         if !seen.mapping.is_empty()
-            && let Err(doubt) = self.judge_own(number, &seen.mapping)?
+            && let Err(doubt) = self.judge_own(number, &seen.mapping, None)?
             && doubt.evidence.is_some()
         {
             self.note_finding(Some(number), Some(own), Some(contact), doubt.finding, doubt.evidence.as_deref())?;

@@ -1,8 +1,6 @@
 //! What a mapping is worth that somebody shows: by its signatures, and against what is known.
 
-use rcseal_credential::mapping::{
-    Evidence, MappingError, SuccessionError, UnverifiedMapping, VerifiedMapping,
-};
+use rcseal_credential::mapping::{Evidence, MappingError, SuccessionError, UnverifiedMapping, VerifiedMapping};
 use rcseal_credential::{UnverifiedKeySet, VerifiedKeySet};
 use rcseal_wire::number::E164;
 
@@ -61,8 +59,8 @@ pub(super) fn believable(
     key_set: &[u8],
     now: UnixMillis,
 ) -> Result<(VerifiedMapping, VerifiedKeySet), Doubt> {
-    let mapping = UnverifiedMapping::parse(mapping)
-        .map_err(|error| Doubt::new(BrokerFinding::MappingInvalid, error.code()))?;
+    let mapping =
+        UnverifiedMapping::parse(mapping).map_err(|error| Doubt::new(BrokerFinding::MappingInvalid, error.code()))?;
     if mapping.number() != number {
         return Err(Doubt::new(BrokerFinding::Swapped, "mapping_other_number"));
     }

@@ -154,7 +154,8 @@ impl Engine<'_> {
         let Some(mapping) = answer.mapping.as_ref().map(|mapping| &mapping.0[..]) else {
             return self.refuse_lookup(key, Doubt::new(BrokerFinding::MappingInvalid, "mapping_missing"));
         };
-        if is_own && let Err(doubt) = self.watched(key, Some(mapping))? {
+        let given = answer.key_set.as_ref().map(|key_set| &key_set.0[..]).or(key_set);
+        if is_own && let Err(doubt) = self.watched(key, Some((mapping, given)))? {
             return Ok(refused(&doubt));
         }
         let account = match UnverifiedMapping::parse(mapping) {
@@ -170,8 +171,7 @@ impl Engine<'_> {
         let Ok(delivery_token) = DeliveryToken::parse(&invitation.delivery_token.0) else {
             return self.refuse_lookup(key, Doubt::new(BrokerFinding::MappingInvalid, "lookup_invitation"));
         };
-        let given = answer.key_set.as_ref().map(|key_set| key_set.0.clone()).or_else(|| key_set.map(<[u8]>::to_vec));
-        let Some(key_set) = given.map_or_else(|| self.named_key_set(mapping), |given| Ok(Some(given)))? else {
+        let Some(key_set) = given.map_or_else(|| self.named_key_set(mapping), |given| Ok(Some(given.to_vec())))? else {
             return Ok(key_set_needed(mapping, invitation.relay.clone(), delivery_token));
         };
         let broker = self.broker()?.ok_or(NumberError::NoBroker)?;
@@ -181,8 +181,10 @@ impl Engine<'_> {
         };
         let relay = invitation.relay.clone();
         let shown = Shown { mapping, key_set, seen_at: self.now, relay, delivery_token };
-        if let Err(doubt) = self.follows_key_set(&shown)? {
-            return self.refuse_lookup(key, doubt);
+        match self.follows_key_set(key, &shown)? {
+            Fit::Follows => {}
+            Fit::Stale => return Ok(LookupResult::Undiscoverable),
+            Fit::Doubt(doubt) => return self.refuse_lookup(key, doubt),
         }
         match self.follows_what_is_known(key, &shown)? {
             Ok(change) => self.take_shown(key, shown, change),
@@ -225,27 +227,29 @@ impl Engine<'_> {
     }
 
     /// The key set of a mapping against the one known of the account: an account is only a name, and a key set signs itself. A set that is
-    /// older than the known one must have its account key.
-    fn follows_key_set(&mut self, shown: &Shown) -> Result<Result<(), Doubt>, NumberError> {
+    /// older than the known one must have its account key. An account that has changed its key and not renewed its mapping is not believed
+    /// to have the number, and nobody has done anything wrong.
+    fn follows_key_set(&mut self, number: NumberKey, shown: &Shown) -> Result<Fit, NumberError> {
         let account = shown.account();
-        let Some(known) = self.key_set(account)? else { return Ok(Ok(())) };
-        // What nobody has vouched for yet is no measure.
-        if self.is_claim(account)? {
-            return Ok(Ok(()));
+        let Some(known) = self.key_set(account)? else { return Ok(Fit::Follows) };
+        // What nobody has vouched for yet is no measure, and what was judged before stays.
+        if self.is_claim(account)?
+            || self.shown(number)?.is_some_and(|before| before.mapping.hash() == shown.mapping.hash())
+        {
+            return Ok(Fit::Follows);
         }
         if shown.key_set.counter() < known.counter() {
             let is_same = shown.key_set.account_key() == known.account_key();
-            let doubt = Doubt::new(BrokerFinding::Swapped, "mapping_account_key");
-            return Ok(if is_same { Ok(()) } else { Err(doubt) });
+            return Ok(if is_same { Fit::Follows } else { Fit::Stale });
         }
         Ok(match known.check_newer(&shown.key_set) {
-            Ok(_) => Ok(()),
+            Ok(_) => Fit::Follows,
             Err(rcseal_credential::KeySetError::KeyChangeAcrossGap) => {
                 // The sets between may show by whose leave: they are fetched, and the next look-up knows more.
                 self.need_key_set(account)?;
-                Err(Doubt::new(BrokerFinding::MappingInvalid, "key_set_key_change_across_gap"))
+                Fit::Stale
             }
-            Err(error) => Err(Doubt::new(BrokerFinding::Swapped, error.code())),
+            Err(error) => Fit::Doubt(Doubt::new(BrokerFinding::Swapped, error.code())),
         })
     }
 
@@ -400,6 +404,16 @@ impl Engine<'_> {
     pub(super) fn is_after(seen_at: u64, made_at: u64) -> bool {
         seen_at > made_at.saturating_add(CLOCK_SLACK_MS)
     }
+}
+
+/// How the key set of a mapping fits the one known of its account.
+enum Fit {
+    /// It is the one known, or follows it, or went before it under the same account key.
+    Follows,
+    /// It went before it under another account key, or cannot be judged yet.
+    Stale,
+    /// It does not.
+    Doubt(Doubt),
 }
 
 fn refused(doubt: &Doubt) -> LookupResult {

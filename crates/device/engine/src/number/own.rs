@@ -9,7 +9,9 @@
 //! The statement is signed here and nowhere else, kept before it leaves, and sent again byte for byte when an answer was lost: an account that
 //! signed two for one place would fork its own number. What comes back must hold exactly that statement.
 
-use rcseal_credential::mapping::{Action, NumberStatement, SignedStatement, UnverifiedMapping, VerifiedMapping, check_succession};
+use rcseal_credential::mapping::{
+    Action, NumberStatement, SignedStatement, UnverifiedMapping, VerifiedMapping, check_succession,
+};
 use rcseal_credential::{UnverifiedKeySet, VerifiedKeySet};
 use rcseal_rcs::number::PhoneNumber;
 use rcseal_wire::api::Base64;
@@ -164,6 +166,12 @@ impl Engine<'_> {
         if !record.is_held()? {
             return Err(NumberError::State { state: record.state()?.as_str() });
         }
+        // A release counts under the key that the mapping stands under, and under no later one: the mapping is renewed first.
+        let (account, broker) = (self.account()?, self.broker()?.ok_or(NumberError::NoBroker)?);
+        let account_key = *self.own_key_set(&account)?.account_key();
+        if record.mapping(&broker)?.is_some_and(|(mapping, _)| *mapping.account_key() != account_key) {
+            return Err(NumberError::State { state: "mapped under an earlier account key" });
+        }
         let statement = self.statement(number, &mut record, Action::Release)?;
         self.put_own_number(key, &record)?;
         Ok(ReleaseRequest { statement: Base64(statement) })
@@ -236,10 +244,11 @@ impl Engine<'_> {
         account.is_ours()?;
         let key_set = self.own_key_set(&account)?;
         let before = record.mapping(&broker)?.map(|(mapping, _)| (mapping.sequence(), mapping.hash()));
-        let named = (record.head_sequence > 0)
-            .then(|| (record.head_sequence, MappingHash::from_bytes(record.head_hash)));
+        let named =
+            (record.head_sequence > 0).then(|| (record.head_sequence, MappingHash::from_bytes(record.head_hash)));
         // A release is of our own mapping, whatever the broker says of others.
-        let before = if action == Action::Release { before } else { before.into_iter().chain(named).max_by_key(|head| head.0) };
+        let before =
+            if action == Action::Release { before } else { before.into_iter().chain(named).max_by_key(|head| head.0) };
         let statement = NumberStatement {
             action,
             number: e164(number)?,
@@ -301,7 +310,7 @@ impl Engine<'_> {
         record.key_set = key_set.as_bytes().into();
         record.head_sequence = mapping.sequence();
         record.head_hash = *mapping.hash().as_bytes();
-        (record.pending_until_ms, record.contested_until_ms) = (0, 0);
+        (record.pending_until_ms, record.contested_until_ms, record.contested_since_ms) = (0, 0, 0);
         self.put_own_number(number, &record)?;
         let due = self.now.plus(WATCH_MS);
         self.need_lookup(number, due)?;

@@ -14,8 +14,8 @@ use rcseal_wire::token::DeliveryToken;
 use tls_codec::{TlsByteVecU8, TlsByteVecU16, TlsByteVecU24, TlsDeserializeBytes, TlsSerialize, TlsSize};
 use zeroize::Zeroize;
 
-use super::state::{NumberState, OwnNumberView};
 use super::NumberError;
+use super::state::{NumberState, OwnNumberView};
 use crate::capability::NumberKey;
 use crate::context::{Engine, UnixMillis};
 use crate::record::{Record, text};
@@ -85,6 +85,8 @@ pub(super) struct OwnRecord {
     pub(super) resend_after_ms: u64,
     pub(super) pending_until_ms: u64,
     pub(super) contested_until_ms: u64,
+    /// When this device heard of that.
+    pub(super) contested_since_ms: u64,
     /// The newest mapping of the number, whoever has it, by the broker's word: what the next statement follows. 0: none was named.
     pub(super) head_sequence: u64,
     pub(super) head_hash: [u8; 32],
@@ -112,6 +114,7 @@ impl OwnRecord {
             resend_after_ms: 0,
             pending_until_ms: 0,
             contested_until_ms: 0,
+            contested_since_ms: 0,
             head_sequence: 0,
             head_hash: [0; 32],
             statement: Vec::new().into(),
@@ -257,9 +260,7 @@ impl Engine<'_> {
     pub(super) fn own_number_keys(&self) -> Result<Vec<NumberKey>, StoreError> {
         let rows = self.tx.scan(Table::NumberOwn, &[], &prefix_end(&[]), NUMBERS_MAX, Order::Ascending)?;
         let bad = || BadRow::error(Table::NumberOwn);
-        rows.into_iter()
-            .map(|(key, _)| key.try_into().ok().and_then(NumberKey::from_bytes).ok_or_else(bad))
-            .collect()
+        rows.into_iter().map(|(key, _)| key.try_into().ok().and_then(NumberKey::from_bytes).ok_or_else(bad)).collect()
     }
 
     /// This account's numbers, those that were refused or lost included.

@@ -4,7 +4,8 @@
 //! beside it. A broker that swaps a mapping, rolls it back, forks it or withholds it has to tell the holder from everybody else to stay
 //! unseen, which it cannot: both ask the same way, and contacts compare inside their sessions (`gossip.rs`).
 
-use rcseal_credential::mapping::{Evidence, Finding, GroundsKind, UnverifiedMapping, VerifiedMapping};
+use rcseal_credential::UnverifiedKeySet;
+use rcseal_credential::mapping::{Evidence, Finding, GroundsKind, UnverifiedMapping, VerifiedMapping, WAIT_MS};
 use rcseal_rcs::number::PhoneNumber;
 use rcseal_wire::api::broker::{BrokerNotice, NumberView};
 
@@ -37,11 +38,12 @@ impl Engine<'_> {
     }
 
     /// A mapping of one of this account's numbers, as the broker shows it to anybody or to us, or as a contact was shown it. Answers what is
-    /// wrong with it.
+    /// wrong with it. `key_set` is what came with it.
     pub(super) fn judge_own(
         &mut self,
         number: NumberKey,
         bytes: &[u8],
+        key_set: Option<&[u8]>,
     ) -> Result<Result<(), Doubt>, NumberError> {
         let Some(record) = self.own_number(number)? else { return Ok(Ok(())) };
         let broker = self.broker()?.ok_or(NumberError::NoBroker)?;
@@ -80,11 +82,8 @@ impl Engine<'_> {
         }
         let (place, known_place) = (shown.sequence(), known.sequence());
         let pair = Evidence::of_pair(known.unverified(), &shown).with_key_set(&known_key_set);
-        let doubt = |finding: BrokerFinding| Doubt {
-            finding,
-            code: finding.code(),
-            evidence: Some(Box::new(pair.clone())),
-        };
+        let doubt =
+            |finding: BrokerFinding| Doubt { finding, code: finding.code(), evidence: Some(Box::new(pair.clone())) };
         if place < known_place {
             return Ok(Err(Doubt { evidence: None, ..doubt(BrokerFinding::RolledBack) }));
         }
@@ -100,19 +99,24 @@ impl Engine<'_> {
             return Ok(Err(doubt(BrokerFinding::Swapped)));
         }
         // For this account, and newer than what is here. Signed by our key it is ours: this device has forgotten it.
-        let key_set = self.own_key_set(&own)?;
-        match shown.clone().verify(&broker.key, &key_set) {
-            Ok(newer) => {
-                self.adopt_forgotten(number, record, &newer, &key_set)?;
-                Ok(Ok(()))
-            }
-            Err(error) => {
-                let evidence = Evidence::of_one(&shown).with_key_set(&key_set);
-                let is_proof = evidence.check(&broker.key).is_ok();
-                let finding = super::judge::finding_of(&error);
-                Ok(Err(Doubt { finding, code: error.code(), evidence: is_proof.then(|| Box::new(evidence)) }))
-            }
+        let current = self.own_key_set(&own)?;
+        if !shown.signed_statement().is_signed_by(current.account_key()) {
+            let evidence = Evidence::of_one(&shown).with_key_set(&current);
+            let is_proof = evidence.check(&broker.key).is_ok();
+            let evidence = is_proof.then(|| Box::new(evidence));
+            return Ok(Err(Doubt { finding: BrokerFinding::Swapped, code: "mapping_account_signature", evidence }));
         }
+        let given = key_set.and_then(|bytes| UnverifiedKeySet::parse(bytes).ok()?.verify().ok());
+        let named = [Some(current), given].into_iter().flatten().find(|set| set.hash() == shown.key_set_hash());
+        match named {
+            Some(named) => match shown.verify(&broker.key, &named) {
+                Ok(newer) => self.adopt_forgotten(number, record, &newer, &named)?,
+                Err(error) => return Ok(Err(Doubt::new(super::judge::finding_of(&error), error.code()))),
+            },
+            // What anybody is shown comes with the key set.
+            None => self.need_lookup(number, self.now)?,
+        }
+        Ok(Ok(()))
     }
 
     /// The broker has a newer mapping of ours than this device: its store is an older copy of itself. Seen, and taken.
@@ -131,11 +135,11 @@ impl Engine<'_> {
     pub(super) fn watched(
         &mut self,
         number: NumberKey,
-        mapping: Option<&[u8]>,
+        mapping: Option<(&[u8], Option<&[u8]>)>,
     ) -> Result<Result<(), Doubt>, NumberError> {
         let own = self.account()?.address.account;
         let judged = match mapping {
-            Some(bytes) => self.judge_own(number, bytes)?,
+            Some((bytes, key_set)) => self.judge_own(number, bytes, key_set)?,
             None => self.judge_silence(number)?,
         };
         match &judged {
@@ -205,18 +209,21 @@ impl Engine<'_> {
         if view.number != e164(number)? {
             return Ok(());
         }
-        if let Some(mapping) = &view.mapping {
-            if let Err(doubt) = self.judge_own(key, &mapping.0)? {
-                let own = self.account()?.address.account;
-                self.note_finding(Some(key), Some(own), None, doubt.finding, doubt.evidence.as_deref())?;
-                self.lose_if_rebound(key, &doubt)?;
-            }
+        if let Some(mapping) = &view.mapping
+            && let Err(doubt) = self.judge_own(key, &mapping.0, None)?
+        {
+            let own = self.account()?.address.account;
+            self.note_finding(Some(key), Some(own), None, doubt.finding, doubt.evidence.as_deref())?;
+            self.lose_if_rebound(key, &doubt)?;
         }
         let Some(mut record) = self.own_number(key)? else { return Ok(()) };
         record.is_hidden = u8::from(!view.discoverable);
         let contested = view.claimed_by_another.map_or(0, |waiting| waiting.effective_at_ms);
         let is_news = contested > 0 && record.contested_until_ms == 0;
         record.contested_until_ms = contested;
+        if is_news || contested == 0 {
+            record.contested_since_ms = if is_news { self.now.0 } else { 0 };
+        }
         if let Some(waiting) = view.waiting {
             record.pending_until_ms = waiting.effective_at_ms;
         }
@@ -227,8 +234,7 @@ impl Engine<'_> {
         self.plan_view(key, &record)
     }
 
-    /// When to ask for the view again: at the end of a wait, a day before a contest ends, and otherwise daily. Tells the app of a mapping
-    /// that ends soon.
+    /// When to ask for the view again: at the end of a wait, and otherwise daily. Tells the app of a mapping that has to be renewed.
     fn plan_view(&mut self, number: NumberKey, record: &OwnRecord) -> Result<(), NumberError> {
         // What was due is met; the next time is chosen anew.
         self.view_is_here(number)?;
@@ -242,8 +248,11 @@ impl Engine<'_> {
         };
         self.need_number_view(number, due)?;
         let broker = self.broker()?.ok_or(NumberError::NoBroker)?;
+        let account = self.account()?;
+        let account_key = *self.own_key_set(&account)?.account_key();
         if let Some((mapping, _)) = record.mapping(&broker)?.filter(|_| record.state == NumberState::Mapped.code())
-            && mapping.expires_at_ms().saturating_sub(self.now.0) < RENEW_MS
+            // Under a key that the account has replaced nobody who knows the new one believes it.
+            && (mapping.expires_at_ms().saturating_sub(self.now.0) < RENEW_MS || *mapping.account_key() != account_key)
         {
             self.emit(Event::NumberExpiring { number, at: UnixMillis(mapping.expires_at_ms()) })?;
         }
@@ -282,7 +291,12 @@ impl Engine<'_> {
 fn is_let_go(record: &OwnRecord, pair: &Evidence, broker: &super::record::Broker) -> bool {
     match pair.check(&broker.key) {
         Ok(Finding::Asserted { grounds: Some(GroundsKind::Released) }) => true,
-        Ok(Finding::Asserted { grounds: Some(GroundsKind::Waited) }) => record.contested_until_ms > 0,
+        // Told as long before as the wait is, but for the day between two looks: a broker that tells late has not told.
+        Ok(Finding::Asserted { grounds: Some(GroundsKind::Waited) }) => {
+            let ends = record.contested_since_ms.saturating_add(WAIT_MS - WATCH_MS);
+            let made = pair.mappings().1.map_or(0, UnverifiedMapping::countersigned_at_ms);
+            record.contested_since_ms > 0 && ends <= made
+        }
         _ => false,
     }
 }

@@ -116,10 +116,7 @@ fn links_that_were_taken_back_or_are_too_late_open_nothing() {
     let views = ada.with(0, |engine| engine.cases_of(conversation)).unwrap();
     let view = views.iter().find(|view| view.case == case).unwrap();
     assert_eq!(view.progress, CaseProgress::Refused(CaseStatus::Expired));
-    assert_eq!(
-        shop.with(world.now, |engine| engine.business_case(case)).unwrap().progress,
-        CaseProgress::Expired
-    );
+    assert_eq!(shop.with(world.now, |engine| engine.business_case(case)).unwrap().progress, CaseProgress::Expired);
     let refused = ada.with(world.now, |engine| engine.continue_case(&late)).unwrap_err();
     assert_eq!(refused.code(), "continuation_expired");
 }
@@ -149,13 +146,16 @@ fn a_case_says_whether_its_account_has_the_number_it_was_begun_for() {
     let (link, case) = open(&world, &mut shop, &new(&world, Some(number())));
     let (stolen, stolen_case) = open(&world, &mut shop, &new(&world, Some(number())));
     let conversation = follow(&mut world, &mut shop, &mut ada, &link);
-    let is_verified = |phone: &mut Phone, conversation| phone.with(0, |engine| engine.cases_of(conversation)).unwrap()[0].is_number_verified;
+    let is_verified = |phone: &mut Phone, conversation| {
+        phone.with(0, |engine| engine.cases_of(conversation)).unwrap()[0].is_number_verified
+    };
     assert!(is_verified(&mut ada, conversation) && is_verified(&mut shop, conversation));
     // Whoever read the card and was faster gets the case, and it says that they do not have the number.
     let hers = follow(&mut world, &mut shop, &mut mallory, &stolen);
     assert!(!is_verified(&mut mallory, hers));
     let now = world.now;
-    let verified = |shop: &mut Phone, case| shop.with(now, |engine| engine.business_case(case)).unwrap().is_number_verified;
+    let verified =
+        |shop: &mut Phone, case| shop.with(now, |engine| engine.business_case(case)).unwrap().is_number_verified;
     assert!(verified(&mut shop, case) && !verified(&mut shop, stolen_case));
     // The number goes to somebody else: the case says so.
     world.claim(&mut mallory, &number(), Grounds::Ported);

@@ -54,8 +54,7 @@ impl UnverifiedMapping {
         bytes.extend_from_slice(signature.as_bytes());
         let statement = statement.signed().clone();
         let hash = hash(&statement, &grounds);
-        let mapping =
-            Self { bytes, body_len, hash, statement, grounds, countersigned_at_ms, expires_at_ms, signature };
+        let mapping = Self { bytes, body_len, hash, statement, grounds, countersigned_at_ms, expires_at_ms, signature };
         mapping.verify_broker(&key.verifying_key()).map_err(CountersignError::Refused)?;
         mapping.check_rules().map_err(CountersignError::Refused)?;
         let sequence = mapping.sequence();

@@ -1,10 +1,12 @@
 //! On what grounds a number is an account's, as the broker says when it countersigns.
 
 use super::codec::GroundsFields;
-use super::{CLOCK_SLACK_MS, FormError, MappingError, NumberStatement, SignedStatement, VerifiedMapping, WAIT_MS};
 use super::statement::Action;
+use super::{CLOCK_SLACK_MS, FormError, MappingError, NumberStatement, SignedStatement, VerifiedMapping, WAIT_MS};
 
 /// The grounds of a mapping.
+// A handful live at once, each inside a mapping that holds a statement of the same size anyway.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Grounds {
     /// Nobody had the number at this broker before.

@@ -155,7 +155,9 @@ impl SignedStatement {
         &self.statement
     }
 
-    pub(super) fn is_signed_by(&self, key: &VerifyingKey) -> bool {
+    /// Whether this key signed it, under whatever key set.
+    #[must_use]
+    pub fn is_signed_by(&self, key: &VerifyingKey) -> bool {
         key.verify(&[STATEMENT_LABEL, self.body()], &self.signature).is_ok()
     }
 

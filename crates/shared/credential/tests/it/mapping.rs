@@ -1,12 +1,12 @@
 //! Number mappings: what account and broker sign, what is refused, and what convicts a broker.
 
 use proptest::prelude::*;
+use rcseal_credential::VerifiedKeySet;
 use rcseal_credential::mapping::{
     Action, BrokerKeyId, Change, CountersignError, Evidence, EvidenceError, Finding, Grounds, GroundsKind,
     LIFETIME_MS_MAX, Mapping, MappingError, NumberStatement, STATEMENT_AGE_MS_MAX, SignedStatement, SuccessionError,
     UnverifiedMapping, VerifiedMapping, WAIT_MS, check_succession,
 };
-use rcseal_credential::VerifiedKeySet;
 use rcseal_crypto::ed25519::SigningKey;
 
 use crate::fixture::{Account, number};
@@ -141,10 +141,7 @@ fn a_broker_cannot_bind_a_number_to_an_account_that_did_not_ask() {
     let signed = stolen.sign(&bob.signer).unwrap();
     assert_eq!(signed.clone().verify(&alice.first), Err(MappingError::AccountSignature));
     let mapping = layout(signed.as_bytes(), &Grounds::First, NOW, NOW + DAY, &broker());
-    assert_eq!(
-        mapping.clone().verify(&broker().verifying_key(), &alice.first),
-        Err(MappingError::AccountSignature)
-    );
+    assert_eq!(mapping.clone().verify(&broker().verifying_key(), &alice.first), Err(MappingError::AccountSignature));
     let evidence = Evidence::of_one(&mapping).with_key_set(&alice.first);
     let carried = Evidence::parse(&evidence.to_bytes()).unwrap();
     assert_eq!(carried, evidence);
@@ -188,7 +185,13 @@ fn times_and_grounds_that_break_a_rule_convict_on_their_face() {
             NOW + DAY,
             MappingError::Grounds,
         ),
-        (renewal, Grounds::Released(release(&bob, &countersign(&bob, None, Grounds::First, NOW).unwrap(), NOW)), NOW, NOW + DAY, MappingError::NotARelease),
+        (
+            renewal,
+            Grounds::Released(release(&bob, &countersign(&bob, None, Grounds::First, NOW).unwrap(), NOW)),
+            NOW,
+            NOW + DAY,
+            MappingError::NotARelease,
+        ),
     ];
     for (statement, grounds, made, expires, error) in cases {
         let mapping = unbound(&alice, &statement, grounds, made, expires);

@@ -96,12 +96,8 @@ fn a_statement_follows_the_mapping_that_the_broker_names() {
     let first = SignedStatement::parse(&first.unwrap().1.statement.unwrap().0).unwrap();
     assert_eq!((first.statement().sequence, first.statement().previous), (1, None));
     let head = world.broker().head(&number()).unwrap();
-    let verified = ConfirmAnswer {
-        state: ClaimState::Verified,
-        mapping: None,
-        current: Some(head),
-        pending_until_ms: None,
-    };
+    let verified =
+        ConfirmAnswer { state: ClaimState::Verified, mapping: None, current: Some(head), pending_until_ms: None };
     let again = bob.with(world.now, |engine| {
         assert_eq!(engine.handle_confirmed(&number(), &verified)?, Claimed::Verified);
         engine.confirm_request(&number(), "123456", None)
@@ -228,7 +224,6 @@ fn without_a_broker_or_a_claim_there_is_nothing_to_do() {
     assert_eq!(code(ada.with(now, |engine| engine.export_evidence(1)).unwrap_err()), "evidence_unknown");
     let other = ada.with(now, |engine| engine.handle_broker_info(&"https://b2.example".parse().unwrap(), &[9; 32]));
     assert!(matches!(other, Ok(BrokerCheck::OtherOrigin) | Err(NumberError::BrokerKey)));
-    let _ = (Broker::origin(), AccountError::NotPrimary);
 }
 
 #[test]
@@ -281,4 +276,25 @@ fn needs_of_numbers_name_the_broker() {
     .unwrap();
     let needs = ada.with(world.now, |engine| engine.poll_needs()).unwrap();
     assert!(!needs.iter().any(asks));
+}
+
+#[test]
+fn a_wait_that_the_holder_was_told_of_too_late_is_disputed() {
+    let (mut world, mut ada, mut bob) = enrolled();
+    world.claim(&mut ada, &number(), Grounds::First);
+    let announced_at_ms = world.now;
+    world.now += WAIT_MS;
+    let statement = world.sign_claim(&mut bob, &number());
+    let effective_at_ms = world.now;
+    world.broker().contested = Some(Waiting { announced_at_ms: Some(announced_at_ms), effective_at_ms });
+    world.settle(&mut [&mut ada]);
+    world.now += 1;
+    let (now, broker) = (world.now, world.broker());
+    let before = broker.newest(&number()).unwrap().0.clone();
+    let made = broker.countersign(Some(&before), &statement, Grounds::Waited { announced_at_ms }, now);
+    broker.chains.get_mut(number().as_str()).unwrap().push(made);
+    ada.with(world.now, |engine| engine.watch_numbers()).unwrap();
+    world.settle(&mut [&mut ada]);
+    assert_eq!(shown_by_evidence(&mut ada), ["asserted"]);
+    assert_eq!(ada.with(0, |engine| engine.own_numbers()).unwrap()[0].state, NumberState::Lost);
 }

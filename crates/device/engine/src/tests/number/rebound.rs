@@ -6,6 +6,7 @@ use super::{enrolled, found, key, number};
 use crate::UnixMillis;
 use crate::carrier::CarrierSetup;
 use crate::event::Event;
+use crate::number::LookupResult;
 use crate::policy::{DeliveryMode, FallbackPolicy, PolicyScope, Subject};
 use crate::tests::carrier::wide;
 use crate::tests::world::{events, text, texts};
@@ -86,4 +87,29 @@ fn a_known_contact_keeps_its_server_and_the_leave_it_gave() {
     bob.with(world.now, |engine| engine.add_contact_by_number(&number(), "Ada")).unwrap();
     let view = bob.with(world.now, |engine| engine.contact_view(ada.address.account)).unwrap();
     assert_eq!(view.origin.as_str(), "https://relay.example");
+}
+
+/// A mapping under an account key that the account has replaced says nothing any more; that it was not renewed yet is nobody's misdeed.
+#[test]
+fn an_account_with_a_new_key_is_found_when_it_has_renewed() {
+    let (mut world, mut ada, mut bob) = enrolled();
+    world.acquaint(&mut bob, &mut ada);
+    world.claim(&mut ada, &number(), Grounds::First);
+    ada.with(world.now, |engine| engine.rotate_account_key()).unwrap();
+    world.settle(&mut [&mut ada, &mut bob]);
+    events(&mut ada);
+    events(&mut bob);
+    assert!(matches!(super::look_up(&mut world, &mut bob), LookupResult::Undiscoverable));
+    assert!(super::findings(&mut bob).is_empty());
+    // A release under the new key would not hold, and the holder is told to renew.
+    let refused = ada.with(world.now, |engine| engine.release_request(&number())).unwrap_err();
+    assert_eq!(refused.code(), "number_state");
+    ada.with(world.now, |engine| engine.watch_numbers()).unwrap();
+    world.settle(&mut [&mut ada, &mut bob]);
+    assert!(events(&mut ada).iter().any(|event| matches!(event, Event::NumberExpiring { .. })));
+    world.enrol(&mut ada);
+    assert_eq!(world.claim(&mut ada, &number(), Grounds::Same), crate::number::Claimed::Mapped);
+    assert_eq!(found(&mut world, &mut bob).account, ada.address.account);
+    assert!(ada.with(world.now, |engine| engine.release_request(&number())).is_ok());
+    assert!(ada.with(0, |engine| engine.broker_evidence()).unwrap().is_empty());
 }
