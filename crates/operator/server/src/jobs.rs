@@ -8,6 +8,7 @@ use rcseal_store::{StoreError, UnixMillis};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::metrics::SweptKind;
+use crate::retained;
 use crate::state::AppState;
 use crate::takeover;
 
@@ -65,6 +66,10 @@ pub(crate) async fn run(state: AppState) {
             _ = ticks.tick() => {}
         }
         state.limiters.tidy();
+        if state.server_encryption.is_some() {
+            // For the metric that says whether the key is there; whoever needs the key looks for itself.
+            let _ = retained::current(&state).await;
+        }
         match sweep(&state).await {
             Ok(Swept { messages, blobs, links, resets, retained, audit, tickets }) => {
                 tracing::debug!(event = "swept", messages, blobs, links, resets, retained, audit, tickets);

@@ -6,7 +6,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use rcseal_wire::id::{AccountId, DeviceAddress, RetainedId, ServerKeyId};
+use rcseal_wire::id::{AccountId, DeviceAddress, KeySetCounter, RetainedId, ServerKeyId};
 
 use crate::{StoreError, UnixMillis};
 
@@ -99,6 +99,8 @@ pub struct RetainedEntry {
     pub sent_at: UnixMillis,
     /// When it is removed.
     pub expires_at: UnixMillis,
+    /// The counter of the recipient's key set when it came.
+    pub counter: KeySetCounter,
     /// Bytes of what was sealed.
     pub sealed_len: usize,
 }
@@ -151,11 +153,13 @@ pub trait RetainedStore: Send + Sync {
     /// Keeps a message. Repeating the same one is `Ok` and says what was said before.
     async fn retain(&self, message: NewRetained) -> Result<Retained, RetainError>;
 
-    /// The messages of a recipient after `after` that have not expired.
+    /// The messages of a recipient after `after` that have not expired, and that came when its key set had reached the counter `since`: a device
+    /// reads what came since it was listed, so that whoever takes an account over does not take over what was said before.
     async fn retained(
         &self,
         now: UnixMillis,
         to: AccountId,
+        since: KeySetCounter,
         after: u64,
         limit: RetainedLimit,
     ) -> Result<RetainedRecords, StoreError>;

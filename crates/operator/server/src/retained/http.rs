@@ -175,7 +175,7 @@ struct After {
     after: u64,
 }
 
-/// The account's messages that this server can read, opened. Each opening is on record before this answers. Reading removes nothing.
+/// The account's messages that this server can read, opened: those that came since the device was linked. Each opening is on record before this answers. Reading removes nothing.
 #[utoipa::path(
     get, path = "/v1/retained", tag = "retained", security(("login" = [])), params(After),
     responses(
@@ -192,7 +192,7 @@ async fn fetch(
 ) -> Result<Json<RetainedPage>, Refusal> {
     keys::of(&state)?;
     let limit = RetainedLimit { messages: RETAINED_PAGE_LEN_MAX, bytes: PAGE_BYTES_MAX };
-    let page = state.store.retained(state.clock.now(), device.account(), after, limit).await?;
+    let page = state.store.retained(state.clock.now(), device.account(), device.added_at(), after, limit).await?;
     let opened = open(&state, page.records, &AuditActor::Device(device.address())).await?;
     Ok(Json(RetainedPage { messages: opened.into_iter().map(message).collect(), more: page.more }))
 }

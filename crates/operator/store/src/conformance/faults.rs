@@ -127,7 +127,7 @@ async fn one_retained_message(store: &dyn Store) {
     let again = persist!(store.retain(retained::message(&bob, id, b"words")));
     assert_eq!((again.sequence, again.is_new), (first.sequence, false));
     let limit = RetainedLimit { messages: 10, bytes: usize::MAX };
-    let page = persist!(store.retained(START, bob.account, 0, limit));
+    let page = persist!(store.retained(START, bob.account, key_set(bob.account, 1).counter, 0, limit));
     assert_eq!(page.records.iter().map(|record| record.entry.id).collect::<Vec<_>>(), [id]);
     assert_eq!(persist!(store.newest_retained(bob.account)), Some(1));
     let before = persist!(store.audit_ends()).head;

@@ -195,7 +195,7 @@ delegate_impl!(TakeoverStore {
 
 delegate_impl!(RetainedStore {
     async fn retain(message: NewRetained) -> Result<Retained, RetainError>;
-    async fn retained(now: UnixMillis, to: AccountId, after: u64, limit: RetainedLimit) -> Result<RetainedRecords, StoreError>;
+    async fn retained(now: UnixMillis, to: AccountId, since: KeySetCounter, after: u64, limit: RetainedLimit) -> Result<RetainedRecords, StoreError>;
     async fn newest_retained(to: AccountId) -> Result<Option<u64>, StoreError>;
     async fn retained_message(now: UnixMillis, id: RetainedId) -> Result<Option<RetainedRecord>, StoreError>;
     async fn list_retained(now: UnixMillis, after: Option<(AccountId, u64)>, limit: usize) -> Result<Vec<RetainedEntry>, StoreError>;

@@ -1,13 +1,15 @@
 use bytes::Bytes;
-use rcseal_wire::id::{RetainedId, ServerKeyId};
+use rcseal_wire::id::{KeySetCounter, RetainedId, ServerKeyId};
 
-use super::fixture::{DAY_MILLIS, Fixture, START, unique};
+use super::fixture::{DAY_MILLIS, Fixture, START, device_number, key_set, unique};
 use super::{RETAINED_BYTES_MAX, RETAINED_MAX};
 use crate::audit::{AuditActor, AuditEntry, AuditHead, AuditOutcome};
+use crate::directory::PublishKeySet;
 use crate::retained::{NewRetained, RetainError, RetainedLimit, ServerKeyRecord};
 use crate::{Store, UnixMillis};
 
 const ALL: RetainedLimit = RetainedLimit { messages: 1000, bytes: usize::MAX };
+const FIRST: KeySetCounter = KeySetCounter::new(1);
 const END: UnixMillis = START.plus_millis(DAY_MILLIS);
 
 pub(super) async fn run(store: &dyn Store) {
@@ -15,6 +17,7 @@ pub(super) async fn run(store: &dyn Store) {
     an_id_stands_for_one_message(store).await;
     nothing_is_kept_for_strangers_or_beyond_the_quota(store).await;
     messages_leave_when_their_class_says(store).await;
+    a_device_reads_what_came_since_it_was_listed(store).await;
     a_label_has_one_key_for_ever(store).await;
     the_record_is_a_chain(store).await;
 }
@@ -58,16 +61,17 @@ async fn messages_are_kept_once_in_order_and_read_often(store: &dyn Store) {
     }
     assert_eq!(store.newest_retained(bob.account).await.unwrap(), Some(5));
     for _ in 0..2 {
-        let page = store.retained(START, bob.account, 0, ALL).await.unwrap();
+        let page = store.retained(START, bob.account, FIRST, 0, ALL).await.unwrap();
         assert_eq!(page.records.iter().map(|record| record.entry.id).collect::<Vec<_>>(), ids);
         assert!(!page.more);
     }
-    let page = store.retained(START, bob.account, 1, RetainedLimit { messages: 2, bytes: usize::MAX }).await.unwrap();
+    let page =
+        store.retained(START, bob.account, FIRST, 1, RetainedLimit { messages: 2, bytes: usize::MAX }).await.unwrap();
     assert_eq!(page.records.iter().map(|record| record.entry.sequence).collect::<Vec<_>>(), [2, 3]);
     assert!(page.more);
-    let page = store.retained(START, bob.account, 3, RetainedLimit { messages: 9, bytes: 1 }).await.unwrap();
+    let page = store.retained(START, bob.account, FIRST, 3, RetainedLimit { messages: 9, bytes: 1 }).await.unwrap();
     assert_eq!((page.records.len(), page.more), (1, true), "the first one comes whatever its length");
-    assert!(store.retained(START, bob.account, 5, ALL).await.unwrap().records.is_empty());
+    assert!(store.retained(START, bob.account, FIRST, 5, ALL).await.unwrap().records.is_empty());
     let found = store.retained_message(START, ids[2]).await.unwrap().expect("it is kept");
     assert_eq!((found.entry.sequence, &found.sealed[..]), (3, &[2; 100][..]));
     let after = Some((bob.account, 3));
@@ -117,18 +121,67 @@ async fn messages_leave_when_their_class_says(store: &dyn Store) {
     store.retain(NewRetained { expires_at: soon, ..message(&bob, short, b"x") }).await.unwrap();
     store.retain(message(&bob, long, b"y")).await.unwrap();
     let ids = |page: crate::retained::RetainedRecords| page.records.iter().map(|r| r.entry.id).collect::<Vec<_>>();
-    assert_eq!(ids(store.retained(soon, bob.account, 0, ALL).await.unwrap()), [long], "expired, though not yet swept");
+    assert_eq!(
+        ids(store.retained(soon, bob.account, FIRST, 0, ALL).await.unwrap()),
+        [long],
+        "expired, though not yet swept"
+    );
     assert_eq!(store.retained_message(soon, short).await.unwrap(), None);
     while store.expire_retained(soon, 1000).await.unwrap() > 0 {}
-    assert_eq!(ids(store.retained(START, bob.account, 0, ALL).await.unwrap()), [long], "gone whatever the clock says");
+    assert_eq!(
+        ids(store.retained(START, bob.account, FIRST, 0, ALL).await.unwrap()),
+        [long],
+        "gone whatever the clock says"
+    );
     let next = store.retain(message(&bob, short, b"z")).await.expect("its id is free again");
     assert_eq!(next.sequence, 3, "a sequence is used once");
     store.remove_account(bob.account).await.unwrap();
     assert_eq!(
-        ids(store.retained(START, bob.account, 0, ALL).await.unwrap()),
+        ids(store.retained(START, bob.account, FIRST, 0, ALL).await.unwrap()),
         [long, short],
         "kept beyond the account"
     );
+}
+
+async fn a_device_reads_what_came_since_it_was_listed(store: &dyn Store) {
+    let bob = Fixture::registered(store).await;
+    let mut ids = Vec::new();
+    for counter in 1..=4 {
+        if counter > 1 {
+            let publish = PublishKeySet {
+                account: bob.account,
+                previous: key_set(bob.account, counter - 1).hash,
+                key_set: key_set(bob.account, counter),
+                devices: vec![device_number(1)],
+                now: START,
+            };
+            store.publish_key_set(publish).await.unwrap();
+        }
+        for _ in 0..counter {
+            let id = retained_id();
+            // One in three leaves early, so that there are gaps.
+            let expires_at = if ids.len() % 3 == 1 { START.plus_millis(1) } else { END };
+            store.retain(NewRetained { expires_at, ..message(&bob, id, b"x") }).await.unwrap();
+            ids.push((counter, expires_at, id));
+        }
+    }
+    for swept in [false, true] {
+        if swept {
+            while store.expire_retained(START.plus_millis(1), 1000).await.unwrap() > 0 {}
+        }
+        for since in 1..=5 {
+            for after in 0..=ids.len() + 1 {
+                let found = store
+                    .retained(START.plus_millis(1), bob.account, KeySetCounter::new(since), after as u64, ALL)
+                    .await
+                    .unwrap();
+                let expected = ids.iter().skip(after).filter(|(counter, end, _)| *counter >= since && *end == END);
+                let expected: Vec<_> = expected.map(|(_, _, id)| *id).collect();
+                let found: Vec<_> = found.records.iter().map(|record| record.entry.id).collect();
+                assert_eq!(found, expected, "since {since}, after {after}, swept {swept}");
+            }
+        }
+    }
 }
 
 async fn a_label_has_one_key_for_ever(store: &dyn Store) {

@@ -322,6 +322,25 @@ async fn messages_leave_when_their_class_says_and_the_record_stays() {
     assert_eq!(record(&server).await.unwrap().len(), 1, "and the rest is still a chain");
 }
 
+#[tokio::test]
+async fn who_takes_an_account_back_does_not_get_what_was_said_before() {
+    let Some(hsm) = Hsm::alone("who_takes_an_account_back_does_not_get_what_was_said_before") else { return };
+    let server = TestServer::start_with(hsm.enable()).await;
+    let mut pair = Pair::at(&server).await;
+    pair.say("before").await;
+    let recovered = pair.bob.recovered(&pair.bob.key_set);
+    let path = format!("/v1/accounts/{}/recovery", pair.bob.account);
+    let reply = server.connect().await.post(&path, &recovered.recovery_request()).await;
+    assert_eq!(reply.status, 204, "{reply:?}");
+    let mut anew = server.connect().await;
+    recovered.log_in(&server, &mut anew).await;
+    assert!(page(&mut anew, 0).await.messages.is_empty());
+    pair.say("after").await;
+    assert_eq!(words(&page(&mut anew, 0).await.messages), ["after"]);
+    assert_eq!(pair.bobs.get("/v1/retained").await.code(), "device_unknown");
+    assert_eq!(record(&server).await.unwrap().len(), 1, "nothing else was opened");
+}
+
 /// Asks until the answer is the one expected, or for too long.
 async fn until(mut ask: impl AsyncFnMut() -> Reply, status: u16) -> Reply {
     let begun = Instant::now();

@@ -6,7 +6,7 @@ mod rows;
 use async_trait::async_trait;
 use fjall::UserKey;
 use rcseal_wire::api::retained::RETAINED_SEALED_LEN_MAX;
-use rcseal_wire::id::{AccountId, RetainedId, ServerKeyId};
+use rcseal_wire::id::{AccountId, KeySetCounter, RetainedId, ServerKeyId};
 
 use self::rows::{MessageRow, ServerKeyRow, Usage};
 use super::directory::account_row;
@@ -43,9 +43,7 @@ fn retain(txn: &mut Txn<'_>, message: NewRetained) -> Result<Result<Retained, Re
         let expires_at = UnixMillis::new(row.expires_at);
         return Ok(Ok(Retained { sequence, expires_at, is_new: false }));
     }
-    if account_row(txn, message.to)?.is_none() {
-        return Ok(Err(RetainError::UnknownRecipient));
-    }
+    let Some(account) = account_row(txn, message.to)? else { return Ok(Err(RetainError::UnknownRecipient)) };
     let mut usage = usage(txn, message.to)?;
     let bytes = charge(message.sealed.len());
     let limits = txn.limits;
@@ -59,7 +57,7 @@ fn retain(txn: &mut Txn<'_>, message: NewRetained) -> Result<Result<Retained, Re
     txn.put(Space::Retained, rows::usage_key(to), usage.write());
     txn.put(Space::Retained, rows::id_key(id), rows::write_place(to, sequence));
     txn.put(Space::Retained, rows::expiry_key(expires_at, to, sequence), fjall::Slice::from([]));
-    txn.put(Space::Retained, rows::message_key(to, sequence), encode(&MessageRow::from(message)));
+    txn.put(Space::Retained, rows::message_key(to, sequence), encode(&MessageRow::new(message, account.counter)));
     Ok(Ok(Retained { sequence, expires_at, is_new: true }))
 }
 
@@ -131,6 +129,23 @@ fn messages(
     })
 }
 
+/// The place after which every message of a recipient came when its key set had reached `since`, not before `after`. Counters rise with sequences,
+/// so it is found by halving: whoever asks from the beginning does not have everything read that is not theirs.
+fn skip_before(engine: &Engine, to: AccountId, since: KeySetCounter, after: u64) -> Result<u64, StoreError> {
+    let Some(row) = engine.get(Space::Retained, &rows::usage_key(to))? else { return Ok(after) };
+    let (mut low, mut high) = (after, Usage::parse(&row)?.next);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let until = Some(rows::message_key(to, high + 1).to_vec());
+        // Expired or not: a row says when it came as long as it is there.
+        match messages(engine, UnixMillis::new(0), rows::message_key(to, middle), until).next().transpose()? {
+            Some(record) if record.entry.counter < since => low = record.entry.sequence,
+            Some(_) | None => high = middle,
+        }
+    }
+    Ok(low)
+}
+
 #[async_trait]
 impl RetainedStore for FjallStore {
     async fn retain(&self, message: NewRetained) -> Result<Retained, RetainError> {
@@ -144,11 +159,13 @@ impl RetainedStore for FjallStore {
         &self,
         now: UnixMillis,
         to: AccountId,
+        since: KeySetCounter,
         after: u64,
         limit: RetainedLimit,
     ) -> Result<RetainedRecords, StoreError> {
         self.read(move |engine| {
             let until = prefix_end(&[rows::MESSAGE_PREFIX, to.as_bytes()].concat());
+            let after = skip_before(engine, to, since, after)?;
             let mut page = RetainedRecords::default();
             let mut bytes = 0usize;
             for record in messages(engine, now, rows::message_key(to, after), until) {

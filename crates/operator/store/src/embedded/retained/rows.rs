@@ -12,7 +12,7 @@
 //! | `h`, `t` | number 8, hash 32: the record's newest row, and what its oldest one follows |
 
 use fjall::{Slice, UserKey};
-use rcseal_wire::id::{AccountId, DeviceAddress, RetainedId, ServerKeyId};
+use rcseal_wire::id::{AccountId, DeviceAddress, KeySetCounter, RetainedId, ServerKeyId};
 
 use super::super::rows::{Fields, joined};
 use crate::audit::{AuditActor, AuditEntry, AuditHash, AuditHead, AuditOutcome, AuditRow};
@@ -145,10 +145,13 @@ pub(super) struct MessageRow {
     pub(super) expires_at: u64,
     #[prost(bytes = "bytes", tag = "8")]
     pub(super) sealed: bytes::Bytes,
+    /// Of the recipient's key set when it came.
+    #[prost(uint64, tag = "9")]
+    counter: u64,
 }
 
-impl From<NewRetained> for MessageRow {
-    fn from(message: NewRetained) -> Self {
+impl MessageRow {
+    pub(super) fn new(message: NewRetained, counter: u64) -> Self {
         Self {
             from: message.from.to_bytes().to_vec(),
             id: message.id.as_bytes().to_vec(),
@@ -158,11 +161,10 @@ impl From<NewRetained> for MessageRow {
             sent_at: message.now.get(),
             expires_at: message.expires_at.get(),
             sealed: message.sealed,
+            counter,
         }
     }
-}
 
-impl MessageRow {
     /// Whether this is what `message` would be stored as, whenever that came.
     pub(super) fn is_of(&self, message: &NewRetained) -> bool {
         self.from == message.from.to_bytes()
@@ -182,6 +184,7 @@ impl MessageRow {
             region: self.region,
             sent_at: UnixMillis::new(self.sent_at),
             expires_at: UnixMillis::new(self.expires_at),
+            counter: KeySetCounter::new(self.counter),
             sealed_len: self.sealed.len(),
         };
         Ok(RetainedRecord { entry, sealed: self.sealed })
