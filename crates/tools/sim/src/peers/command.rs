@@ -40,6 +40,8 @@ pub enum Run {
     Legacy,
     /// Broken traffic.
     Hostile,
+    /// Short messages through Jasmin.
+    Sms,
     /// Two clients of ours through every script, and one with somebody else's client.
     Clients,
     /// Networks that fail between user agents and their carrier.
@@ -56,6 +58,7 @@ impl Run {
             Self::Trunk => runs::trunk::run(report).await,
             Self::Legacy => runs::legacy::run(report).await,
             Self::Hostile => runs::hostile::run(report).await,
+            Self::Sms => runs::sms::run(report).await,
             Self::Clients => runs::clients::run(report).await,
             Self::Faulty => runs::faulty::run(report).await,
         }

@@ -2,14 +2,15 @@
 //!
 //! Kamailio is a carrier: registrar and proxy, trusted trunk, store, MSRP relay, and by its [`Mangle`] scripts a carrier that changes,
 //! refuses or loses what it carries. `linphonec` is somebody's other client. SIPp makes load and malformed traffic. All three are
-//! Debian packages (`cargo xtask test --only packages` installs them), run as processes on loopback, on ports of their own, out of
-//! a temporary folder. They are not linked and not shipped.
+//! Debian packages. [`jasmin`] is an SMSC and a gateway for short messages, out of PyPI. `cargo xtask test --only packages` installs them; they
+//! run as processes on loopback, on ports of their own, out of a temporary folder. They are not linked and not shipped.
 //!
 //! A peer lives as long as the value that stands for it, and ends with our process however that ends ([`process`]). Starting one waits
 //! until it answers; nothing here sleeps and hopes.
 
 pub mod command;
 pub mod files;
+pub mod jasmin;
 pub mod kamailio;
 pub mod line;
 pub mod linphone;
@@ -22,6 +23,7 @@ pub mod sipp;
 use std::io;
 use std::process::{Command, Stdio};
 
+pub use self::jasmin::Jasmin;
 pub use self::kamailio::{Digest, Kamailio, Role, Setup, User};
 pub use self::line::{Line, Over};
 pub use self::linphone::Linphone;
@@ -34,7 +36,7 @@ const PROGRAMS: [(&str, &str); 4] =
 /// The first program that is needed and does not answer.
 #[must_use]
 pub fn missing_program() -> Option<&'static str> {
-    PROGRAMS.into_iter().map(|(program, _)| program).find(|program| version(program).is_none())
+    PROGRAMS.into_iter().map(|(program, _)| program).find(|program| version(program).is_none()).or_else(jasmin::missing)
 }
 
 /// What a program says of its version: the first line in which a digit stands.
@@ -45,6 +47,14 @@ pub fn version(program: &str) -> Option<String> {
     let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     let line = text.lines().find(|line| line.contains(|letter: char| letter.is_ascii_digit()))?;
     Some(line.trim().to_owned())
+}
+
+/// Measures our SMPP client beside the SMSC's own limit, with a Jasmin of its own, and adds the figures to a report.
+///
+/// # Errors
+/// Jasmin did not become ready, or our client was not bound.
+pub async fn measure_submits(report: &mut rcseal_report::Report) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    runs::sms::speed(report).await.map_err(Into::into)
 }
 
 /// A peer that did not do what the test needs of it before it can begin.

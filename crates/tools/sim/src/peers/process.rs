@@ -2,7 +2,8 @@
 //!
 //! A test that is interrupted or killed runs no destructor, and a daemon that it started would stay. So a shell stands between: it
 //! waits for the end of its standard input, which the system closes when we are gone however we went, and then stops the program by
-//! the id of its process group, first politely. Only ids of processes that it started itself are ever signalled.
+//! the id of its process group, first politely. Only ids of processes that it started itself are ever signalled. A test of what happens
+//! when a peer is cut off in the middle stops it without being polite ([`Kept::kill`]).
 
 use std::fs::File;
 use std::io;
@@ -20,6 +21,7 @@ setsid "$@" </dev/null &
 pid=$!
 stop() { kill "-$1" -- "-$pid" 2>/dev/null || kill "-$1" "$pid" 2>/dev/null; }
 trap 'stop TERM' TERM INT
+trap 'stop KILL' USR1
 read -r _
 stop TERM
 tries=0
@@ -42,12 +44,21 @@ pub(super) struct Kept {
 impl Kept {
     /// Starts a program in a folder. Both its outputs go to `log` there.
     pub(super) fn start(program: &'static str, arguments: &[String], folder: &Path) -> Result<Self, PeerError> {
+        let path = Path::new(program);
+        Self::launch(&Launch { program, path, arguments, environment: &[] }, folder)
+    }
+
+    /// Starts a program in a folder, with an environment of its own beside ours.
+    pub(super) fn launch(launch: &Launch<'_>, folder: &Path) -> Result<Self, PeerError> {
+        let program = launch.program;
         let log = folder.join(format!("{program}.log"));
         let out = File::create(&log).map_err(prepare("a log file"))?;
         let error = out.try_clone().map_err(prepare("a log file"))?;
         let mut keeper = Command::new("sh")
-            .args(["-c", KEEPER, "keeper", program])
-            .args(arguments)
+            .args(["-c", KEEPER, "keeper"])
+            .arg(launch.path)
+            .args(launch.arguments)
+            .envs(launch.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(folder)
             .stdin(Stdio::piped())
             .stdout(out)
@@ -62,6 +73,27 @@ impl Kept {
     pub(super) fn said(&self) -> String {
         tail(&self.log)
     }
+
+    /// Ends it as a crash would.
+    pub(super) fn kill(mut self) -> Result<(), PeerError> {
+        let mut kill = Command::new("kill");
+        kill.args(["-USR1", &self.keeper.id().to_string()]).stdin(Stdio::null()).stderr(Stdio::null());
+        kill.status().map_err(|source| PeerError::Start { program: "kill", source })?;
+        // A shell may look at a signal only once it has read what it waits for.
+        drop(self.lifeline.take());
+        ends_within(&mut self.keeper, STOP_LIMIT);
+        Ok(())
+    }
+}
+
+/// What is to be started.
+pub(super) struct Launch<'a> {
+    /// What it is called, and its log.
+    pub(super) program: &'static str,
+    /// Where it is.
+    pub(super) path: &'a Path,
+    pub(super) arguments: &'a [String],
+    pub(super) environment: &'a [(&'static str, String)],
 }
 
 /// The last lines of a file.
@@ -106,6 +138,19 @@ pub(super) fn free_port() -> io::Result<u16> {
     }
 }
 
+/// So many ports of 127.0.0.1, all different, as free as one is.
+pub(super) fn free_ports<const N: usize>() -> io::Result<[u16; N]> {
+    let mut listeners = Vec::with_capacity(N);
+    let mut ports = [0; N];
+    for port in &mut ports {
+        // Held until all are found, or two could be one.
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+        *port = listener.local_addr()?.port();
+        listeners.push(listener);
+    }
+    Ok(ports)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
@@ -135,6 +180,17 @@ mod tests {
         assert!(is_running(&pid));
         drop(kept);
         assert!(!is_running(&pid));
+    }
+
+    #[test]
+    fn a_program_that_is_killed_is_not_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = "trap 'echo asked' TERM; echo $$; while :; do sleep 0.01; done";
+        let kept = Kept::start("sh", &["-c".to_owned(), script.to_owned()], folder.path()).unwrap();
+        let pid = pid_in(&folder.path().join("sh.log"));
+        kept.kill().unwrap();
+        assert!(!is_running(&pid));
+        assert_eq!(std::fs::read_to_string(folder.path().join("sh.log")).unwrap().trim(), pid);
     }
 
     #[test]

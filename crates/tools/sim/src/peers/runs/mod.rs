@@ -7,6 +7,7 @@ pub(super) mod hostile;
 pub(super) mod legacy;
 pub(super) mod registering;
 pub(super) mod sessions;
+pub(super) mod sms;
 pub(super) mod storing;
 pub(super) mod trunk;
 
@@ -37,6 +38,12 @@ pub(super) enum RunError {
     /// One of our clients, or its relay.
     #[error("a client is not ready")]
     Client(#[from] MatrixError),
+    /// Our client of an SMSC.
+    #[error("a client of the SMSC cannot be started")]
+    Smpp(#[from] rcseal_carrier::sms::smpp::StartError),
+    /// Our adapter for a gateway.
+    #[error("the gateway cannot be used")]
+    Gateway(#[from] rcseal_carrier::sms::http_gateway::ConfigError),
     /// A message that the run needs to go through.
     #[error("a message did not go through")]
     Send(#[from] SendFailure),
