@@ -164,7 +164,7 @@ fn message(config: &Config, fields: &Fields<'_>, call: &Callback<'_>) -> Result<
     let to = fields.get(&shape.to).filter(|to| !to.is_empty() && to.len() <= 32);
     let (Some(from), Some(to)) = (from, to) else { return Err(CallbackError::Malformed) };
     let coding = match fields.get(&shape.coding) {
-        Some(coding) => coding.parse::<u8>().map_err(|_| CallbackError::Malformed)?,
+        Some(coding) => number_or_octet(coding).ok_or(CallbackError::Malformed)?,
         None => 0,
     };
     let text = match fields.get(&shape.words_hex) {
@@ -181,6 +181,15 @@ fn message(config: &Config, fields: &Fields<'_>, call: &Callback<'_>) -> Result<
     };
     let message = InboundSms { from, to: to.to_owned(), text, gateway_id, received_at_ms: call.now_ms };
     Ok(Event::Message { name, message })
+}
+
+/// A data coding in decimal, or as the one octet that it is: Jasmin writes what stood in the PDU.
+fn number_or_octet(text: &str) -> Option<u8> {
+    text.parse().ok().or_else(|| {
+        let mut characters = text.chars();
+        let octet = characters.next().and_then(|character| u8::try_from(character).ok())?;
+        (characters.next().is_none() && octet < 0x20).then_some(octet)
+    })
 }
 
 #[cfg(test)]
@@ -241,6 +250,12 @@ mod tests {
             panic!("no message");
         };
         assert_eq!((message.text.as_str(), message.to.as_str()), ("я🦐", "72345"));
+        let Event::Message { message, .. } =
+            read_plain("id=m-1&from=4917012345678&to=72345&coding=%08&binary=044f").unwrap()
+        else {
+            panic!("no message");
+        };
+        assert_eq!(message.text, "я");
         let Event::Message { message, .. } = read_plain("from=BANK&to=72345&content=caf%C3%A9").unwrap() else {
             panic!("no message");
         };

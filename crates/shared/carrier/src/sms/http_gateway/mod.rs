@@ -19,7 +19,7 @@ mod callback;
 mod config;
 mod ledger;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use rcseal_rcs::transport::SendFailure;
@@ -73,7 +73,7 @@ pub struct HttpGateway {
     reports: AsyncMutex<mpsc::Receiver<Arrived<SmsReport>>>,
     inbound_in: mpsc::Sender<Arrived<InboundSms>>,
     inbound: AsyncMutex<mpsc::Receiver<Arrived<InboundSms>>>,
-    ledger: Mutex<Ledger>,
+    ledger: Arc<Mutex<Ledger>>,
     is_closed: watch::Sender<bool>,
 }
 
@@ -87,7 +87,7 @@ impl HttpGateway {
         let (reports_in, reports) = mpsc::channel(config.limits.waiting_max.max(1));
         let (inbound_in, inbound) = mpsc::channel(config.limits.waiting_max.max(1));
         Ok(Self {
-            ledger: Mutex::new(Ledger::new(config.limits.answered_max)),
+            ledger: Arc::new(Mutex::new(Ledger::new(config.limits.answered_max))),
             config,
             reports_in,
             reports: AsyncMutex::new(reports),
@@ -117,33 +117,29 @@ impl HttpGateway {
             Event::Report { name, report } => (name, Ok(report)),
             Event::Message { name, message } => (name, Err(message)),
         };
-        match self.ledger().begin(name) {
+        match self.ledger.lock().unwrap_or_else(PoisonError::into_inner).begin(name) {
             Place::Answered => return acknowledged(),
             // The gateway calls twice at once; the first call has not been answered.
             Place::InHand | Place::Full => return CallbackAnswer::of(503),
             Place::New => {}
         }
-        // Whatever ends this call, its place in the ledger does not stay taken.
-        let mut in_hand = InHand { gateway: self, name, is_done: false };
         let told = match event {
-            Ok(report) => self.hand(&self.reports_in, report).await,
-            Err(message) => self.hand(&self.inbound_in, message).await,
+            Ok(report) => self.hand(&self.reports_in, report, name).await,
+            Err(message) => self.hand(&self.inbound_in, message, name).await,
         };
-        in_hand.is_done = told == Told::Done;
         match told {
             Told::Done => acknowledged(),
             Told::Later => CallbackAnswer::of(503),
         }
     }
 
-    fn ledger(&self) -> std::sync::MutexGuard<'_, Ledger> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn hand<T>(&self, queue: &mpsc::Sender<Arrived<T>>, item: T) -> Told {
+    /// Waits until somebody has it. Its place in the ledger is settled by whoever takes it out, also where our patience, or the call, has ended
+    /// before: the gateway calls again and is then told what became of it.
+    async fn hand<T>(&self, queue: &mpsc::Sender<Arrived<T>>, item: T, name: [u8; 32]) -> Told {
         let (reply, told) = oneshot::channel();
+        let ledger = Arc::clone(&self.ledger);
         let arrived = Arrived::new(item, move |answer| {
-            // Nobody listens any more where our patience has ended; the gateway will call again.
+            ledger.lock().unwrap_or_else(PoisonError::into_inner).end(name, answer == Told::Done);
             let _ = reply.send(answer);
         });
         if *self.is_closed.borrow() || queue.try_send(arrived).is_err() {
@@ -163,19 +159,6 @@ impl HttpGateway {
             next = queue.recv() => next,
             _ = is_closed.wait_for(|is_closed| *is_closed) => queue.try_recv().ok(),
         }
-    }
-}
-
-/// A call that is being answered.
-struct InHand<'a> {
-    gateway: &'a HttpGateway,
-    name: [u8; 32],
-    is_done: bool,
-}
-
-impl Drop for InHand<'_> {
-    fn drop(&mut self) {
-        self.gateway.ledger().end(self.name, self.is_done);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The gateway: one connection after another, a window, and messages cut into segments.
 
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -104,6 +104,8 @@ pub(super) struct Core {
     window: Semaphore,
     /// Nothing is submitted before this: the SMSC has said that it is asked too fast.
     quiet_until: Mutex<Instant>,
+    /// Whether the SMSC has ever taken our bind. One that has and then does not is more likely starting than right: messages wait.
+    was_bound: AtomicBool,
     reference: AtomicU16,
     pub(super) groups: Groups,
     pub(super) joiner: Mutex<encoding::join::Joiner>,
@@ -139,6 +141,7 @@ impl SmppClient {
             way: watch::Sender::new(Way::Connecting),
             window: Semaphore::new(config.window),
             quiet_until: Mutex::new(Instant::now()),
+            was_bound: AtomicBool::new(false),
             // Two clients of one sender should not count alike.
             reference: AtomicU16::new(rand::random()),
             groups: Groups::new(config.receipt_ids, config.limits.groups_max),
@@ -228,6 +231,7 @@ async fn keep(core: Arc<Core>) {
         let mut since = None;
         let end = link::run(&core, |link| {
             since = Some(Instant::now());
+            core.was_bound.store(true, Ordering::Relaxed);
             core.count(|counts| counts.connections += 1);
             core.change(Way::Bound(Arc::clone(link)));
         })
@@ -279,15 +283,16 @@ impl Core {
     async fn link(&self, deadline: Instant) -> Result<Arc<Link>, SendFailure> {
         let mut way = self.way.subscribe();
         loop {
-            match &*way.borrow_and_update() {
+            let late = match &*way.borrow_and_update() {
                 Way::Bound(link) => return Ok(Arc::clone(link)),
-                Way::Refused(_) => return Err(SendFailure::Unauthorized),
+                Way::Refused(_) if !self.was_bound.load(Ordering::Relaxed) => return Err(SendFailure::Unauthorized),
+                Way::Refused(_) => SendFailure::Unauthorized,
                 Way::Closed => return Err(SendFailure::Unreachable),
-                Way::Connecting => {}
-            }
+                Way::Connecting => SendFailure::Unreachable,
+            };
             match timeout_at(deadline, way.changed()).await {
                 Ok(Ok(())) => {}
-                Ok(Err(_)) | Err(_) => return Err(SendFailure::Unreachable),
+                Ok(Err(_)) | Err(_) => return Err(late),
             }
         }
     }

@@ -94,9 +94,15 @@ async fn a_call_back_is_acknowledged_once_somebody_has_it_and_brings_nothing_aga
 async fn a_call_back_that_nobody_takes_is_told_to_come_later() {
     let gateway = gateway(9);
     assert_eq!(gateway.callback(call(DELIVERED)).await.status, 503);
-    // The gateway that gives up its call leaves nothing behind either.
+    // Somebody takes it after all; the gateway that calls again is told so, and brings nothing.
+    let late = timeout(PATIENCE, gateway.next_report()).await.unwrap().unwrap();
+    assert_eq!(gateway.callback(call(DELIVERED)).await.status, 503);
+    assert_eq!(late.accept().state, ReportState::Delivered);
+    assert_eq!(gateway.callback(call(DELIVERED)).await.status, 200);
+    // A gateway that gives up its call is no other case.
     let abandoned = timeout(Duration::from_millis(20), gateway.callback(call(b"id=b&message_status=DELIVRD"))).await;
     assert!(abandoned.is_err());
+    drop(timeout(PATIENCE, gateway.next_report()).await.unwrap().unwrap());
     gateway.close();
     assert_eq!(gateway.callback(call(b"id=b&message_status=DELIVRD")).await.status, 503);
     assert_eq!(gateway.callback(call(b"id=b&message_status=ESME_ROK")).await.status, 200);

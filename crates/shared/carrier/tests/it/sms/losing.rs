@@ -194,6 +194,22 @@ async fn a_wrong_password_is_said_and_is_shown_nowhere() {
 }
 
 #[tokio::test]
+async fn an_smsc_that_does_not_know_us_while_it_starts_keeps_messages_waiting() {
+    let smsc = Smsc::start().await;
+    let client = start(smsc.config());
+    drop(smsc.bound().await);
+    let mut starting = smsc.accept().await;
+    let sent = submit(&client, "in a moment");
+    let bind = starting.read().await.unwrap();
+    starting.answer(&bind, 0x0f, "").await;
+    drop(starting);
+    let mut conversation = smsc.bound().await;
+    let question = conversation.submission().await;
+    conversation.answer(&question, 0, "id").await;
+    assert!(sent.await.unwrap().is_ok());
+}
+
+#[tokio::test]
 async fn closing_parts_politely_and_for_good() {
     let smsc = Smsc::start().await;
     let client = start(smsc.config());
