@@ -56,8 +56,10 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use bytes::Bytes;
+    use rcseal_credential::AccountSigner;
+    use rcseal_credential::mapping::{Action, NumberStatement};
     use rcseal_store::broker::{MappingRecord, WaitingRecord};
-    use rcseal_wire::id::{DeviceAddress, DeviceNumber, MappingHash};
+    use rcseal_wire::id::{BrokerKeyId, DeviceAddress, DeviceNumber, KeySetCounter, KeySetHash, MappingHash};
 
     use super::*;
 
@@ -103,6 +105,22 @@ mod tests {
         }
     }
 
+    fn release() -> SignedStatement {
+        let statement = NumberStatement {
+            action: Action::Release,
+            number: "+447400123456".parse().unwrap(),
+            account: OLD,
+            device: DeviceNumber::PRIMARY,
+            sequence: 2,
+            previous: Some(MappingHash::from_bytes([9; 32])),
+            key_set_counter: KeySetCounter::FIRST,
+            key_set_hash: KeySetHash::from_bytes([8; 32]),
+            broker: BrokerKeyId::from_bytes(*AccountSigner::from_seed([7; 32]).account_key().as_bytes()),
+            issued_at_ms: at(2).get(),
+        };
+        statement.sign(&AccountSigner::from_seed([6; 32])).unwrap()
+    }
+
     fn grounds(record: Option<&NumberRecord>, account: AccountId, now: UnixMillis) -> Option<Grounds> {
         match decide(record, account, None, now, QUARANTINE) {
             Decision::Bind(grounds) => Some(*grounds),
@@ -143,6 +161,15 @@ mod tests {
         assert_eq!(grounds(Some(&record()), NEW, at(90)), None);
         assert_eq!(grounds(Some(&record()), NEW, at(119)), None);
         assert_eq!(grounds(Some(&record()), NEW, at(120)), Some(Grounds::Recycled));
+    }
+
+    #[test]
+    fn a_release_goes_before_everything_but_ones_own_number() {
+        let release = release();
+        let released = NumberRecord { ported_at: Some(at(2)), ..record() };
+        let decide = |account| decide(Some(&released), account, Some(release.clone()), at(200), QUARANTINE);
+        assert_eq!(decide(NEW), Decision::bind(Grounds::Released(release.clone())));
+        assert_eq!(decide(OLD), Decision::bind(Grounds::Same));
     }
 
     #[test]
