@@ -4,9 +4,10 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 use prost::Message as _;
+use rcseal_wire::carrier_delivery::{CarrierChannel, CarrierDelivery, DeliverySender};
 use rcseal_wire::content::{
-    Body, Capabilities, CaseId, CaseState, CaseStatus, Content, Conversation, ConversationKind, FrameForm, MappingClaim,
-    NumberSeen, Participant, Payload, Receipt, RekeyStep, Role,
+    Body, Capabilities, CaseId, CaseState, CaseStatus, Content, Conversation, ConversationKind, FrameForm,
+    MappingClaim, NumberSeen, Participant, Payload, Receipt, RekeyStep, Role,
 };
 use rcseal_wire::continuation::{CaseToken, Continuation};
 use rcseal_wire::envelope::{Envelope, FIRST_OVERHEAD, Hello, NONCE_LEN, TAG_LEN, Tag};
@@ -40,6 +41,38 @@ pub(crate) fn envelope_seeds() -> Vec<Vec<u8>> {
         Envelope::Session { tag: Tag([1; TAG_LEN]), nonce: [2; NONCE_LEN], ciphertext: &[3; 64] }.to_bytes(),
         Envelope::Forwarded { sealed: &[8; FIRST_OVERHEAD] }.to_bytes(),
     ]
+}
+
+/// What a forwarded envelope holds once it is opened.
+pub(crate) fn carrier_delivery(bytes: &[u8]) -> Verdict {
+    let parsed = CarrierDelivery::parse(bytes);
+    if let Ok(delivery) = &parsed {
+        let again = delivery.to_bytes().expect("what was read keeps every limit");
+        assert_eq!(again, bytes, "a delivery has one encoding");
+    }
+    Verdict::of(&parsed)
+}
+
+pub(crate) fn carrier_delivery_seeds() -> Vec<Vec<u8>> {
+    let number = |text: &str| text.parse().expect("a number of E.164");
+    let words = CarrierDelivery {
+        id: [1; 16],
+        received_at_ms: 1_700_000_000_000,
+        channel: CarrierChannel::Rcs,
+        to: number("+15551230001"),
+        from: DeliverySender::Asserted(number("+15551230002")),
+        content_type: "message/cpim".to_owned(),
+        content_encoding: Some("deflate".to_owned()),
+        body: b"words".to_vec(),
+    };
+    let claimed = CarrierDelivery {
+        channel: CarrierChannel::Sms,
+        from: DeliverySender::Claimed(number("+15551230002")),
+        content_encoding: None,
+        ..words.clone()
+    };
+    let anonymous = CarrierDelivery { from: DeliverySender::Anonymous, body: Vec::new(), ..claimed.clone() };
+    [words, claimed, anonymous].iter().filter_map(|delivery| delivery.to_bytes().ok()).collect()
 }
 
 /// What a first envelope holds once it is opened.
@@ -313,6 +346,7 @@ pub(crate) fn frame_to_device_seeds() -> Vec<Vec<u8>> {
         frame::mailbox_event::Event::Deliveries(deliveries.clone()),
         frame::mailbox_event::Event::QueueEmpty(frame::QueueEmpty {}),
         frame::mailbox_event::Event::Reset(frame::ResetNotice { pending: true, effective_at_ms: 1_700_000_000_000 }),
+        frame::mailbox_event::Event::RetainedWaiting(frame::RetainedWaiting { newest: 7 }),
         frame::mailbox_event::Event::Failure(frame::Failure { code: "token_expired".to_owned() }),
     ];
     let mut seeds: Vec<Vec<u8>> =

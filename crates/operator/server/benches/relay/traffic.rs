@@ -221,7 +221,7 @@ async fn drain_one(relay: &Relay, token: &str) -> Vec<Bytes> {
             Event::Acknowledged(_) => open -= 1,
             Event::QueueEmpty(_) => is_drained = true,
             Event::PrekeysLow(_) => {}
-            Event::Reset(_) => {}
+            Event::Reset(_) | Event::RetainedWaiting(_) => {}
             Event::Failure(failure) => panic!("{failure:?}"),
         }
     }

@@ -4,6 +4,7 @@
 //! server that the record does not know of. A message that cannot be opened is recorded as well, with the reason.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use rcseal_crypto::hpke_p256::{Sealed, open_with_shared};
 use rcseal_store::audit::{AuditActor, AuditEntry, AuditOutcome};
@@ -86,14 +87,13 @@ async fn open_one(
     if entry.region != encryption.config.region {
         return Err(RetainedError::RegionMismatch);
     }
-    if !known.contains_key(&entry.key) {
-        known.insert(entry.key, state.store.server_key(entry.key).await?);
-    }
-    let Some(key) = known.get(&entry.key).and_then(Option::as_ref) else {
-        return Ok(Err(Unreadable::KeyDestroyed));
+    let key = match known.entry(entry.key) {
+        Entry::Occupied(known) => known.get().clone(),
+        Entry::Vacant(vacant) => vacant.insert(state.store.server_key(entry.key).await?).clone(),
     };
+    let Some(key) = key else { return Ok(Err(Unreadable::KeyDestroyed)) };
     let Ok(sealed) = Sealed::parse(&record.sealed) else { return Ok(Err(Unreadable::NotAuthentic)) };
-    let public = public_half(key)?;
+    let public = public_half(&key)?;
     let agreed = encryption.kms.agree(key.label.clone(), public, *sealed.encapsulation()).await;
     let agreed = match agreed.map_err(RetainedError::from) {
         Ok(agreed) => agreed,
