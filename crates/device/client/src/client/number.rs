@@ -284,7 +284,8 @@ impl Core {
             NeedKind::NumberView => match broker.number_view(&name).await {
                 Ok(view) => {
                     let number = number.clone();
-                    Ok(self.change(move |engine| engine.handle_number_view(&number, &view)).await?)
+                    self.change(move |engine| engine.handle_number_view(&number, &view)).await?;
+                    Ok(())
                 }
                 Err(error) => Err(error),
             },

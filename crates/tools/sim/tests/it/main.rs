@@ -5,5 +5,6 @@ mod brokered;
 mod carrier;
 mod data;
 mod matrix;
+mod numbers;
 mod proxy;
 mod retained;
