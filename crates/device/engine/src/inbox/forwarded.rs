@@ -67,6 +67,8 @@ impl Engine<'_> {
                     self.note_taken(bytes).map(|()| Disposition::Consumed).map_err(AccountError::from)
                 }
                 Ok(disposition) => Ok(disposition),
+                // Anybody who knows the key set can make these, so none is kept aside.
+                Err(Failure::Envelope(reason)) => Ok(Disposition::Undecryptable(reason)),
                 Err(failure) => self.disposed(id, bytes, Err(failure)),
             },
             _ => {

@@ -206,6 +206,7 @@ impl Engine<'_> {
         })?;
         if !is_outgoing {
             self.message_is_here(id)?;
+            self.note_announced(conversation, sender, payload.content.body(), UnixMillis(payload.sent_at_ms))?;
             self.heard_end_to_end(conversation, sender, payload.content.body())?;
             self.receipt_due(ReceiptKind::Delivered, conversation, sender.account, id)?;
         }

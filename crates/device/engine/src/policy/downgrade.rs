@@ -166,9 +166,6 @@ impl Engine<'_> {
         match body {
             Body::DeliveryNotice(notice) => {
                 let by = sender.account;
-                if let Some(mode) = DeliveryMode::from_code(notice.mode) {
-                    self.note_announced(conversation, by, mode)?;
-                }
                 match DeliveryMode::from_code(notice.mode) {
                     // Whoever says so inside a session reads there: ours ends too, or the app would show an end that is none.
                     Some(mode) if mode.is_end_to_end() => {

@@ -2,7 +2,8 @@
 //!
 //! The shell fetches in order and hands over what it got ([`Engine::handle_retained`]); the place it has come to is a row of the store, written
 //! with what was taken in. Everything here is the server's word: who wrote, when, and what. So a message is taken into a conversation only
-//! where its sender has announced this mode inside a session, and not ended it; anything else is listed apart, and is no message.
+//! where the very device that sent it has announced this mode inside a session and has written nothing end to end since; anything else is
+//! listed apart, and is no message.
 
 use rcseal_wire::content::{Body, Content, TEXT_LEN_MAX};
 use rcseal_wire::id::{AccountId, ConversationId, DeviceAddress, MessageId};
@@ -16,14 +17,14 @@ use crate::message::{EncryptionStatus, Message, MessageState};
 use crate::policy::DeliveryMode;
 use crate::record::{Number, Record, key, text, trailing_u64};
 use crate::send::ReceiptKind;
-use crate::store::{BadRow, Order, StoreError, Table};
+use crate::store::{BadRow, Order, StoreError, Table, prefix_end};
 
 /// Messages that nobody announced and that are kept: enough to see what the server does, few enough that it fills nothing.
 pub const RETAINED_UNANNOUNCED_MAX: usize = 200;
 
 /// The key of the place that was come to.
 const CURSOR: [u8; 1] = [1];
-/// First byte of the key of an announcement, by conversation and account.
+/// First byte of the key of an announcement, by conversation and device.
 const ANNOUNCED: u8 = 2;
 /// First byte of the key of a message that nobody announced, by its place at the server.
 const UNANNOUNCED: u8 = 3;
@@ -115,8 +116,19 @@ impl Record for UnannouncedRecord {
     const VERSION: u8 = 1;
 }
 
-fn announced_key(conversation: ConversationId, by: AccountId) -> Vec<u8> {
-    key(&[&[ANNOUNCED], conversation.as_bytes(), by.as_bytes()])
+#[derive(TlsSize, TlsSerialize, TlsDeserializeBytes)]
+struct AnnouncedRecord {
+    mode: u8,
+    /// By the device's own clock.
+    sent_at_ms: u64,
+}
+
+impl Record for AnnouncedRecord {
+    const VERSION: u8 = 1;
+}
+
+fn announced_key(conversation: ConversationId, by: DeviceAddress) -> Vec<u8> {
+    key(&[&[ANNOUNCED], conversation.as_bytes(), &by.to_bytes()])
 }
 
 fn unannounced_key(sequence: u64) -> Vec<u8> {
@@ -176,8 +188,7 @@ impl Engine<'_> {
             taken.repeated += 1;
             return Ok(());
         }
-        let is_announced = self.tx.get(Table::Retained, &announced_key(conversation, from))?.is_some();
-        if !is_announced || self.known_contact(from)?.is_none() {
+        if !self.is_announced(conversation, message.from)? || self.known_contact(from)?.is_none() {
             taken.unannounced += 1;
             return Ok(self.list_unannounced(message, words)?);
         }
@@ -260,25 +271,45 @@ impl Engine<'_> {
         self.tx.delete(Table::Retained, &unannounced_key(sequence))
     }
 
-    /// The other side said, inside a session, in which mode its messages go from now on.
+    /// A device of the other side wrote inside a session: in which mode its messages go from now on, or anything else, which by itself says
+    /// that they go end to end. The device's own clock says which of two came later.
     pub(crate) fn note_announced(
         &mut self,
         conversation: ConversationId,
-        by: AccountId,
-        mode: DeliveryMode,
+        by: DeviceAddress,
+        body: &Body,
+        sent_at: UnixMillis,
     ) -> Result<(), StoreError> {
+        let mode = match body {
+            Body::DeliveryNotice(notice) => notice.mode,
+            _ => DeliveryMode::Relayed.code(),
+        };
         let row_key = announced_key(conversation, by);
-        if mode == DeliveryMode::ServerEncrypted {
-            self.tx.put(Table::Retained, &row_key, &Number(self.now.0).to_row())
-        } else {
-            self.tx.delete(Table::Retained, &row_key)
+        let known = self.tx.get(Table::Retained, &row_key)?;
+        let known = known.map(|row| AnnouncedRecord::from_row(Table::Retained, &row)).transpose()?;
+        let is_new = match &known {
+            Some(known) => known.sent_at_ms < sent_at.0,
+            // Where nothing was ever announced there is nothing to end.
+            None => mode == DeliveryMode::ServerEncrypted.code(),
+        };
+        if !is_new {
+            return Ok(());
         }
+        self.tx.put(Table::Retained, &row_key, &AnnouncedRecord { mode, sent_at_ms: sent_at.0 }.to_row())
+    }
+
+    /// Whether a device's messages go to the server, by its own word.
+    fn is_announced(&self, conversation: ConversationId, by: DeviceAddress) -> Result<bool, StoreError> {
+        let Some(row) = self.tx.get(Table::Retained, &announced_key(conversation, by))? else { return Ok(false) };
+        Ok(AnnouncedRecord::from_row(Table::Retained, &row)?.mode == DeliveryMode::ServerEncrypted.code())
     }
 
     /// A contact is removed: what it announced was for the contact that it was.
     pub(crate) fn forget_announced(&mut self, contact: AccountId) -> Result<(), AccountError> {
         let own = self.account()?.address.account;
-        Ok(self.tx.delete(Table::Retained, &announced_key(direct_conversation_id(own, contact), contact))?)
+        let conversation = direct_conversation_id(own, contact);
+        let prefix = key(&[&[ANNOUNCED], conversation.as_bytes(), contact.as_bytes()]);
+        Ok(self.tx.delete_range(Table::Retained, &prefix, &prefix_end(&prefix))?)
     }
 
     /// The store is an older copy of itself: whoever announced something may have ended it since.

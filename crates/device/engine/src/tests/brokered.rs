@@ -186,6 +186,7 @@ fn words_from_a_broker_are_claimed_whatever_it_says_and_come_once() {
     pair.world.now += 30 * 24 * 3600 * 1000;
     pair.bob.with(pair.world.now, |engine| engine.keep_house()).unwrap();
     assert_eq!(bring(&mut pair, &delivery("your order"), 4), Disposition::Undecryptable(Undecryptable::Replayed));
+    assert!(pair.bob.with(0, |engine| engine.quarantined()).unwrap().is_empty());
     assert_eq!(thread(&mut pair.bob, SHOP).len(), 1);
 }
 

@@ -380,11 +380,13 @@ fn an_announcement_ends_with_the_word_that_ends_it_and_with_the_contact() {
     let message = |pair: &Pair, sequence: u8| kept(pair, sequence.into(), sequence, "words");
     let first = message(&pair, 1);
     assert_eq!(take(&mut pair, &[first]).shown, 1);
-    pair.ada.with(now, |engine| engine.restore_conversation(conversation)).unwrap();
+    pair.world.now += 1;
+    pair.ada.with(pair.world.now, |engine| engine.restore_conversation(conversation)).unwrap();
     pair.settle();
     let second = message(&pair, 2);
     assert_eq!(take(&mut pair, &[second]).unannounced, 1);
-    pair.ada.with(now, |engine| engine.acknowledge_downgrade(conversation, MODE)).unwrap();
+    pair.world.now += 1;
+    pair.ada.with(pair.world.now, |engine| engine.acknowledge_downgrade(conversation, MODE)).unwrap();
     pair.settle();
     let third = message(&pair, 3);
     assert_eq!(take(&mut pair, &[third]).shown, 1);
@@ -393,6 +395,33 @@ fn an_announcement_ends_with_the_word_that_ends_it_and_with_the_contact() {
     pair.bob.with(now, |engine| engine.remove_contact(ada)).unwrap();
     let fourth = message(&pair, 4);
     assert_eq!(take(&mut pair, &[fourth]).unannounced, 1);
+}
+
+/// A downgrade ends on the other side without a word when it hears this one. What it writes then says so.
+#[test]
+fn whoever_writes_end_to_end_again_has_ended_the_announcement() {
+    let mut pair = acknowledged();
+    let (now, conversation) = (pair.world.now, pair.conversation);
+    pair.world.now += 10;
+    pair.world.send(&mut pair.bob, conversation, text("I can read here"));
+    pair.settle();
+    pair.world.send(&mut pair.ada, conversation, text("so can I"));
+    pair.settle();
+    assert!(last(&mut pair.bob, conversation).1.is_end_to_end());
+    let message = kept(&pair, 1, 1, "the server says so");
+    assert_eq!(take(&mut pair, &[message]).unannounced, 1);
+    // What was written before the announcement and came late ends nothing.
+    pair.world.now += 10;
+    pair.ada.with(pair.world.now, |engine| engine.acknowledge_downgrade(conversation, MODE)).unwrap();
+    pair.settle();
+    let (by, body) = (pair.ada.address, text("late"));
+    pair.bob.with(now, |engine| engine.note_announced(conversation, by, &body, UnixMillis(now))).unwrap();
+    let message = kept(&pair, 2, 2, "announced");
+    assert_eq!(take(&mut pair, &[message]).shown, 1);
+    // Another device of hers has announced nothing.
+    let other = DeviceAddress { device: super::world::second_device(), ..pair.ada.address };
+    let message = RetainedMessage { from: other, ..kept(&pair, 3, 3, "from the tablet") };
+    assert_eq!(take(&mut pair, &[message]).unannounced, 1);
 }
 
 #[test]

@@ -100,15 +100,14 @@ async fn ciphertext_passes_a_broker_on_both_sides_and_is_labelled_so() {
     let words = "through two brokers' hands";
     let story = async {
         ada.send_text(conversation, words.to_owned()).await.unwrap();
-        until("it is delivered", || async {
-            last(&ada, conversation).await.state == MessageState::Delivered
-        })
-        .await;
+        until("it is delivered", || async { last(&ada, conversation).await.state == MessageState::Delivered }).await;
         // Somebody without anything of ours writes to Bob's number: words, in a thread, claimed.
         let shop = carrier.attach_standard(&shops);
         shop.send_text(&bobs, "your table is free").await.unwrap();
-        until("the words are there", || async { !bob.plain_messages(shops.clone(), None, 1).await.unwrap().is_empty() })
-            .await;
+        until("the words are there", || async {
+            !bob.plain_messages(shops.clone(), None, 1).await.unwrap().is_empty()
+        })
+        .await;
     };
     tokio::select! {
         ended = ada.run(std::future::pending()) => panic!("{ended:?}"),
