@@ -235,8 +235,16 @@ impl Client {
     /// # Errors
     /// [`ClientError::Account`] without an account, [`ClientError::Endpoint`] for an origin that cannot be connected to.
     pub async fn attach_broker(&self, broker: &Origin, number: PhoneNumber) -> Result<(), ClientError> {
-        let transport = BrokerTransport::new(self.core.broker(broker)?, number.clone());
-        self.attach_transport(CarrierOptions::by_broker(number), Arc::new(transport)).await
+        self.attach_broker_with(broker, CarrierOptions::by_broker(number)).await
+    }
+
+    /// The same with options of one's own; the kind is a broker's in any case.
+    ///
+    /// # Errors
+    /// As [`Client::attach_broker`].
+    pub async fn attach_broker_with(&self, broker: &Origin, options: CarrierOptions) -> Result<(), ClientError> {
+        let transport = BrokerTransport::new(self.core.broker(broker)?, options.number.clone());
+        self.attach_transport(CarrierOptions { kind: CarrierKind::Broker, ..options }, Arc::new(transport)).await
     }
 
     /// Takes the transport away, as when the phone's stack restarts. What would go by it goes by the relay meanwhile.
