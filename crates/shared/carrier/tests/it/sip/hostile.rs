@@ -39,6 +39,50 @@ async fn only_a_trunk_is_believed_who_sends() {
 }
 
 #[tokio::test]
+async fn whom_a_message_is_for_is_what_its_request_line_says_and_else_its_to() {
+    let (agent, carrier) = over_raw_socket(Access::Trunk(Trunk::default())).await;
+    let to = agent.local_address().unwrap();
+    let usual = String::from_utf8(raw_message(to, "usual", "")).unwrap();
+    let another =
+        usual.replacen(&format!("MESSAGE sip:{BOB}@"), "MESSAGE sip:+15551230077@", 1).replace("usual", "line");
+    let nameless = usual.replacen(&format!("MESSAGE sip:{BOB}@"), "MESSAGE sip:service@", 1).replace("usual", "to");
+    let nobody = nameless
+        .replace(&format!("To: <sip:{BOB}@x>"), "To: <sip:service@x>")
+        .replace("branch=z9hG4bKto", "branch=z9hG4bKno");
+    let wanted = [Some(number(BOB)), Some(number("+15551230077")), Some(number(BOB)), None];
+    for (message, wanted) in [usual, another, nameless, nobody].into_iter().zip(wanted) {
+        carrier.send_to(message.as_bytes(), to).await.unwrap();
+        let inbound = received(&agent).await;
+        assert_eq!(inbound.to, wanted);
+        assert!(inbound.reference.as_deref().is_some_and(|reference| reference.ends_with(" 1")));
+        inbound.answer(Answer::NotFound);
+    }
+}
+
+#[tokio::test]
+async fn only_a_trunk_writes_in_the_name_of_another_number() {
+    let another = number("+15551230077");
+    let (agent, _carrier) = over_raw_socket(Access::Unregistered(None)).await;
+    assert_eq!(agent.message_from(&another, pager(ALICE, b"x")).await, Err(SendFailure::Unfit));
+    assert!(agent.invite_from(&another, &number(ALICE), b"v=0").await.is_err());
+    let (agent, carrier) = over_raw_socket(Access::Trunk(Trunk::default())).await;
+    let mut buffer = vec![0; 4000];
+    let receiving = async {
+        let (len, _) = carrier.recv_from(&mut buffer).await.unwrap();
+        String::from_utf8(buffer[..len].to_vec()).unwrap()
+    };
+    let sending = agent.message_from(&another, pager(ALICE, b"x"));
+    tokio::pin!(sending);
+    let request = tokio::select! {
+        request = receiving => request,
+        result = &mut sending => panic!("{result:?}"),
+    };
+    let names: Vec<&str> = request.lines().filter(|line| line.contains("+15551230077")).collect();
+    assert!(names.iter().any(|line| line.starts_with("From: <sip:+15551230077@")), "{names:?}");
+    assert!(names.iter().any(|line| line.starts_with("P-Asserted-Identity: <sip:+15551230077@")), "{names:?}");
+}
+
+#[tokio::test]
 async fn nobody_but_the_carrier_is_listened_to() {
     let (agent, carrier) = over_raw_socket(Access::Trunk(Trunk::default())).await;
     let to = agent.local_address().unwrap();
