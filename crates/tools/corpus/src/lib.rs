@@ -55,6 +55,7 @@ pub const OPT_IN_PREFIX: &str = "v4_";
 /// Every parser that bytes of a peer reach.
 pub const TARGETS: &[Target] = &[
     Target { name: "envelope", run: wire::envelope, seeds: wire::envelope_seeds },
+    Target { name: "carrier_delivery", run: wire::carrier_delivery, seeds: wire::carrier_delivery_seeds },
     Target { name: "hello", run: wire::hello, seeds: wire::hello_seeds },
     Target { name: "padding", run: wire::padding, seeds: wire::padding_seeds },
     Target { name: "payload", run: wire::payload, seeds: wire::payload_seeds },

@@ -80,6 +80,7 @@ macro_rules! replay {
 
 replay! {
     envelope,
+    carrier_delivery,
     hello,
     padding,
     payload,
