@@ -266,11 +266,7 @@ impl CarrierDelivery {
     ///
     /// # Errors
     /// [`CarrierDeliveryError`].
-    pub fn open(
-        key: &SealingSecretKey,
-        recipient: DeviceAddress,
-        sealed: &[u8],
-    ) -> Result<Self, CarrierDeliveryError> {
+    pub fn open(key: &SealingSecretKey, recipient: DeviceAddress, sealed: &[u8]) -> Result<Self, CarrierDeliveryError> {
         let padded = key
             .open(&info(recipient), &Envelope::forwarded_associated_data(), sealed)
             .map_err(|_| CarrierDeliveryError::SealBroken)?;

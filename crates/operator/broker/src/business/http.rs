@@ -291,12 +291,7 @@ async fn sms_got(
     called_back(&state, &secret, &headers, uri.query().unwrap_or_default().as_bytes()).await
 }
 
-async fn called_back(
-    state: &AppState,
-    secret: &str,
-    headers: &HeaderMap,
-    content: &[u8],
-) -> Result<Response, Refusal> {
+async fn called_back(state: &AppState, secret: &str, headers: &HeaderMap, content: &[u8]) -> Result<Response, Refusal> {
     let gateway = state.business.callbacks.as_ref().ok_or_else(|| Refusal::new(ProblemCode::NotFound))?;
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let call = Callback {

@@ -25,11 +25,13 @@ mod tenant;
 mod told;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rcseal_carrier::sms::SmsGateway;
 use rcseal_carrier::sms::http_gateway::HttpGateway;
 use rcseal_front::clock::Clock;
 use rcseal_store::{BrokerStore, StoreError};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -39,6 +41,9 @@ use self::metrics::BusinessMetrics;
 use self::runner::Runner;
 use self::setup::Ways;
 use self::tenant::Tenants;
+
+/// How long a stop waits for providers and gateways that are being asked.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What business traffic is given.
 pub(crate) struct BusinessParts {
@@ -109,7 +114,10 @@ impl Business {
             callbacks.close();
         }
         self.tasks.close();
-        self.tasks.wait().await;
+        if timeout(STOP_PATIENCE, self.tasks.wait()).await.is_err() {
+            // Their rows say what was under way; the next run takes it up.
+            tracing::warn!(left = self.tasks.len(), "business.stopped_early");
+        }
     }
 }
 

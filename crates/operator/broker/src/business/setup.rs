@@ -74,8 +74,7 @@ impl Ways {
     pub(crate) fn open(sms: &SmsConfig, business: &BusinessConfig) -> Result<Self, WayError> {
         let mut ways = Self::default();
         if let Some(sender) = &sms.sender {
-            ways.sender =
-                Some(SenderId::parse(sender).map_err(|error| unusable("sms.sender", error.code()))?);
+            ways.sender = Some(SenderId::parse(sender).map_err(|error| unusable("sms.sender", error.code()))?);
         }
         if let Some(config) = &sms.smpp {
             ways.gateway = Some(Arc::new(smpp_gateway(config)?));
@@ -138,8 +137,7 @@ fn trust(authority: Option<&PathBuf>, what: &'static str) -> Result<TrustAnchors
     match authority {
         Some(path) => {
             // A bundle of authorities is longer than any secret.
-            let pem =
-                std::fs::read(path).map_err(|source| WayError::Read { path: path.clone(), source })?;
+            let pem = std::fs::read(path).map_err(|source| WayError::Read { path: path.clone(), source })?;
             TrustAnchors::from_pem(&pem).map_err(|error| unusable(what, error.code()))
         }
         None => Ok(TrustAnchors::none()),

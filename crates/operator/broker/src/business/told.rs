@@ -32,11 +32,9 @@ pub(super) fn of_provider(agent: &str, at_ms: u64, event: &ProviderEvent) -> Opt
     let plain = entry(agent, at_ms, event.kind());
     let named = |channel: &Channel| Some(channel.as_str().to_owned());
     Some(match event {
-        ProviderEvent::Accepted { id, channel } | ProviderEvent::Expired { id, channel } => BusinessEventBody {
-            id: Some(id.to_string()),
-            channel: channel.as_ref().and_then(named),
-            ..plain
-        },
+        ProviderEvent::Accepted { id, channel } | ProviderEvent::Expired { id, channel } => {
+            BusinessEventBody { id: Some(id.to_string()), channel: channel.as_ref().and_then(named), ..plain }
+        }
         ProviderEvent::Delivered { id, channel } | ProviderEvent::Read { id, channel } => {
             BusinessEventBody { id: Some(id.to_string()), channel: named(channel), ..plain }
         }

@@ -167,7 +167,9 @@ impl TrunkConfig {
                 let pem = std::fs::read(authority).map_err(TrunkError::Authority)?;
                 Wire::Tls(TrustAnchors::from_pem(&pem).map_err(TrunkError::Trust)?)
             }
-            (TrunkWire::Tls, None) => return Err(TrunkError::Config(ConfigError::Missing { key: "forward.trunk.authority" })),
+            (TrunkWire::Tls, None) => {
+                return Err(TrunkError::Config(ConfigError::Missing { key: "forward.trunk.authority" }));
+            }
         };
         let trunk = Trunk {
             route: self.route.clone(),

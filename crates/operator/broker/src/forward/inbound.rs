@@ -166,8 +166,8 @@ impl Inbound {
     }
 
     async fn take_inner(&self, arrival: Arrival) -> Result<Taken, Refused> {
-        let is_allowed =
-            self.senders.allows(&arrival.peer(), NonZeroU32::MIN) && self.recipients.allows(&arrival.to, NonZeroU32::MIN);
+        let is_allowed = self.senders.allows(&arrival.peer(), NonZeroU32::MIN)
+            && self.recipients.allows(&arrival.to, NonZeroU32::MIN);
         if !is_allowed {
             return Err(Refused::TooMuch);
         }

@@ -74,19 +74,12 @@ impl Forwarding {
     ///
     /// # Errors
     /// [`TrunkError`].
-    pub(crate) async fn start(
-        config: &ForwardConfig,
-        parts: ForwardParts,
-    ) -> Result<Arc<Self>, TrunkError> {
+    pub(crate) async fn start(config: &ForwardConfig, parts: ForwardParts) -> Result<Arc<Self>, TrunkError> {
         let ForwardParts { routes, store, tls, clock, metrics } = parts;
-        let limits = InboundLimits {
-            per_sender: config.per_sender_per_minute,
-            per_recipient: config.per_recipient_per_minute,
-        };
+        let limits =
+            InboundLimits { per_sender: config.per_sender_per_minute, per_recipient: config.per_recipient_per_minute };
         let trunk = match &config.trunk {
-            Some(trunk) => {
-                Some(SipTransport::start(trunk.transport()?).await.map_err(TrunkError::Transport)?)
-            }
+            Some(trunk) => Some(SipTransport::start(trunk.transport()?).await.map_err(TrunkError::Transport)?),
             None => None,
         };
         let outbound = Outbound::new(

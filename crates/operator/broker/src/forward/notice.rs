@@ -35,9 +35,8 @@ impl NoticeSender for Forwarding {
             content_encoding: None,
             body,
         };
-        let envelope = delivery
-            .seal(&to.sealing_key, to.device, &mut rand::rng())
-            .map_err(|error| failure(error.code()))?;
+        let envelope =
+            delivery.seal(&to.sealing_key, to.device, &mut rand::rng()).map_err(|error| failure(error.code()))?;
         let submit = Submit {
             mailbox: to.mailbox,
             token: to.delivery_token.duplicate(),

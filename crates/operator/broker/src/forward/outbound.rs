@@ -170,17 +170,14 @@ fn message(request: OutboundRequest, id: [u8; 16]) -> Result<CarrierMessage, Out
     }
     let to = phone(&request.to)?;
     let carriage = match request.content_type {
-        None if request.headers.is_empty() => {
-            Carriage::Framed { is_text: request.is_text, bytes: request.body.0 }
-        }
+        None if request.headers.is_empty() => Carriage::Framed { is_text: request.is_text, bytes: request.body.0 },
         None => return Err(OutboundError::Malformed),
         Some(content_type) => {
             let headers = request.headers.into_iter().map(|header| {
                 let is_short = [&header.namespace, &header.name, &header.value]
                     .iter()
                     .all(|text| text.len() <= OUTBOUND_HEADER_LEN_MAX);
-                let header =
-                    VerbatimHeader { namespace: header.namespace, name: header.name, value: header.value };
+                let header = VerbatimHeader { namespace: header.namespace, name: header.name, value: header.value };
                 if is_short { Ok(header) } else { Err(OutboundError::TooLarge) }
             });
             if content_type.len() > OUTBOUND_HEADER_LEN_MAX {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::routing::post;
 use axum::{Form, Router};
-use http::Method;
+use http::{Method, StatusCode};
 use rcseal_broker::config::{AgentConfig, HttpSmsConfig, RbmAgentConfig, TenantConfig};
 use rcseal_carrier::business::MessageId;
 use rcseal_carrier::business::fake::rbm::{FakeRbm, Race};
@@ -16,7 +16,8 @@ use rcseal_crypto::hash::sha256;
 use rcseal_store::UnixMillis;
 use rcseal_wire::api::business::{
     BUSINESS_EVENTS_PATH, BUSINESS_MESSAGES_PATH, BusinessContent, BusinessEvents, BusinessMessageRequest,
-    BusinessReach, BusinessRevoked, BusinessSms, BusinessStatus, BusinessSuggestion, WhenUnknown, business_message_path,
+    BusinessReach, BusinessRevoked, BusinessSms, BusinessStatus, BusinessSuggestion, WhenUnknown,
+    business_message_path,
 };
 use rcseal_wire::carrier_delivery::{CarrierChannel, DeliverySender};
 use tokio::net::TcpListener;
@@ -46,16 +47,13 @@ impl FakeSms {
         (state, url)
     }
 
-    async fn take(
-        State(state): State<Arc<Self>>,
-        Form(form): Form<HashMap<String, String>>,
-    ) -> (axum::http::StatusCode, String) {
+    async fn take(State(state): State<Arc<Self>>, Form(form): Form<HashMap<String, String>>) -> (StatusCode, String) {
         let status = state.answers.lock().unwrap().pop_front().unwrap_or(200);
         let mut sent = state.sent.lock().unwrap();
         if status == 200 {
             sent.push(form);
         }
-        (axum::http::StatusCode::from_u16(status).unwrap(), format!("Success \"sms-{}\"", sent.len()))
+        (StatusCode::from_u16(status).unwrap(), format!("Success \"sms-{}\"", sent.len()))
     }
 
     fn count(&self) -> usize {
@@ -66,9 +64,10 @@ impl FakeSms {
     fn words(&self) -> String {
         let sent = self.sent.lock().unwrap();
         let digits = sent.last().unwrap()["hex-content"].clone();
-        let bytes = digits.as_bytes().chunks(2).map(|pair| {
-            char::from(u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
-        });
+        let bytes = digits
+            .as_bytes()
+            .chunks(2)
+            .map(|pair| char::from(u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()));
         bytes.collect()
     }
 }
@@ -237,8 +236,7 @@ async fn a_card_is_delivered_and_named_by_what_carried_it() {
     shop.world.restart_broker().await;
     assert_eq!(shop.send(&request).await.phase, "delivered");
     let other = BusinessMessageRequest { ttl_seconds: 61, ..request.clone() };
-    let reply =
-        shop.call_as(KEY, Method::POST, BUSINESS_MESSAGES_PATH, &serde_json::to_value(&other).unwrap()).await;
+    let reply = shop.call_as(KEY, Method::POST, BUSINESS_MESSAGES_PATH, &serde_json::to_value(&other).unwrap()).await;
     assert_eq!((reply.status, reply.code().as_str()), (409, "id_conflict"));
     shop.advance(3600).await;
     assert_eq!(shop.arrived(), (1, 0));
@@ -485,12 +483,12 @@ async fn only_a_tenant_asks_and_only_of_its_own() {
     let request = card(11);
     shop.send(&request).await;
     let body = serde_json::to_value(&request).unwrap();
-    for (key, status, code) in [("", 401, "unauthenticated"), (&KEY[1..], 401, "unauthenticated"), (OTHER_KEY, 404, "not_found")]
+    for (key, status, code) in
+        [("", 401, "unauthenticated"), (&KEY[1..], 401, "unauthenticated"), (OTHER_KEY, 404, "not_found")]
     {
         let reply = shop.call_as(key, Method::POST, BUSINESS_MESSAGES_PATH, &body).await;
         assert_eq!((reply.status, reply.code().as_str()), (status, code));
-        let reply =
-            shop.call_as(key, Method::GET, &business_message_path(&request.id), &serde_json::Value::Null).await;
+        let reply = shop.call_as(key, Method::GET, &business_message_path(&request.id), &serde_json::Value::Null).await;
         assert_eq!((reply.status, reply.code().as_str()), (status, code));
     }
     let bad = BusinessMessageRequest { ttl_seconds: 1, ..card(12) };

@@ -11,13 +11,7 @@ const BINARY: &str = "application/vnd.rcseal.frame";
 const TEXT: &str = "text/plain;charset=UTF-8";
 
 fn profile(body_len_max: usize) -> TransportProfile {
-    TransportProfile {
-        is_binary_safe: true,
-        body_len_max,
-        parts_max: 64,
-        carries_headers: true,
-        has_receipts: true,
-    }
+    TransportProfile { is_binary_safe: true, body_len_max, parts_max: 64, carries_headers: true, has_receipts: true }
 }
 
 fn parts(id: u8, blob: &[u8], body_len_max: usize) -> Vec<Vec<u8>> {

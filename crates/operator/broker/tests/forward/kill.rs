@@ -54,7 +54,7 @@ async fn drain(world: &World, person: &Person, into: &mut HashMap<EnvelopeId, (u
 /// Parts of a frame as bodies of messages.
 fn bodies(n: u8) -> Vec<Vec<u8>> {
     // Every third goes in parts.
-    let body_len_max = if n % 3 == 0 { 300 } else { 8192 };
+    let body_len_max = if n.is_multiple_of(3) { 300 } else { 8192 };
     let profile = TransportProfile {
         is_binary_safe: true,
         body_len_max,

@@ -103,7 +103,10 @@ async fn nobody_writes_in_anothers_name() {
 async fn a_device_that_sends_too_much_is_told_to_wait() {
     let world = World::start_with(|config| config.forward.outbound_per_device_per_minute = 1).await;
     let alice = world.person(ALICE).await;
-    assert_eq!(taken(&send(&world, &alice, &request(ALICE, 6, b"part"), Answer::Accepted).await), OutboundTaken::Answered);
+    assert_eq!(
+        taken(&send(&world, &alice, &request(ALICE, 6, b"part"), Answer::Accepted).await),
+        OutboundTaken::Answered
+    );
     let reply = alice.at_broker(&world).await.post(OUTBOUND_PATH, &request(ALICE, 7, b"part")).await;
     assert_eq!((reply.status, reply.code().as_str()), (429, "rate_limited"));
 }

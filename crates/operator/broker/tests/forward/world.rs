@@ -256,13 +256,7 @@ impl World {
     }
 
     /// What the carrier brings, as it is: a SIP message in whose name the core says.
-    pub async fn bring(
-        &self,
-        from: &str,
-        to: &str,
-        content_type: &str,
-        body: &[u8],
-    ) -> Result<Taken, SendFailure> {
+    pub async fn bring(&self, from: &str, to: &str, content_type: &str, body: &[u8]) -> Result<Taken, SendFailure> {
         let message = PagerMessage {
             to: phone(to),
             content_type: content_type.to_owned(),

@@ -22,9 +22,9 @@ use rcseal_wire::number::E164;
 
 use super::{enrolment, number, rows};
 use crate::broker::forward::{
-    BoundNumber, FRAMES_PER_SENDER_MAX, ForwardExpired, ForwardStore, ForwardUsage, FrameKey, MARKS_MAX, OUTCOME_LEN_MAX, OpenFrame,
-    OutboundState, PART_BYTES_PER_NUMBER_MAX, PARTS_MAX, Part, PartOutcome, QUEUED_MAX, QUEUED_PER_DEVICE_MAX,
-    QueuePlace, Queued, Settle, SettleOutcome,
+    BoundNumber, FRAMES_PER_SENDER_MAX, ForwardExpired, ForwardStore, ForwardUsage, FrameKey, MARKS_MAX,
+    OUTCOME_LEN_MAX, OpenFrame, OutboundState, PART_BYTES_PER_NUMBER_MAX, PARTS_MAX, Part, PartOutcome, QUEUED_MAX,
+    QUEUED_PER_DEVICE_MAX, QueuePlace, Queued, Settle, SettleOutcome,
 };
 use crate::embedded::engine::read_error;
 use crate::embedded::rows::{Space, prefix_end};
