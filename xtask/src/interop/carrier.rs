@@ -5,7 +5,7 @@
 
 use std::process::{Command, Stdio};
 
-use super::InteropError;
+use super::{InteropError, jasmin};
 use crate::process::cargo;
 use crate::workspace::Workspace;
 
@@ -16,7 +16,15 @@ pub(crate) const ARGUMENTS: [&str; 2] = ["peers", "--json"];
 
 /// The first peer that is needed and does not answer.
 pub(crate) fn missing_program() -> Option<&'static str> {
-    [("kamailio", "-v"), ("linphonec", "--version"), ("sipp", "-v"), ("sqlite3", "--version")]
+    const PEERS: [(&str, &str); 6] = [
+        ("kamailio", "-v"),
+        ("linphonec", "--version"),
+        ("sipp", "-v"),
+        ("sqlite3", "--version"),
+        ("redis-server", "--version"),
+        ("epmd", "-help"),
+    ];
+    PEERS
         .into_iter()
         .find(|(program, flag)| {
             // Some of them answer with a status of their own; what counts is that they can be started.
@@ -31,6 +39,7 @@ pub(super) fn runner(workspace: &Workspace) -> Result<Command, InteropError> {
     if let Some(program) = missing_program() {
         return Err(InteropError::Missing { program });
     }
+    jasmin::install(workspace)?;
     let mut command = cargo();
     command
         .current_dir(&workspace.root)

@@ -4,9 +4,11 @@
 //! its folder in `xtask/peers/` names, and runs in a process of its own. What drives it is a test target of the crate that
 //! speaks the protocol; it prints a report as its last line. Nothing of a peer is linked or shipped.
 //!
-//! SIP peers are Debian packages, which the part `packages` of `cargo xtask test` installs; `rcseal-sim` drives them.
+//! SIP peers are Debian packages, which the part `packages` of `cargo xtask test` installs; `rcseal-sim` drives them, and Jasmin, a gateway for
+//! short messages out of PyPI, as well.
 
 pub(crate) mod carrier;
+pub(crate) mod jasmin;
 mod libsignal;
 
 use std::error::Error;
@@ -44,7 +46,7 @@ pub(crate) struct Arguments {
 enum Peer {
     /// libsignal, by its package for Node.
     Libsignal,
-    /// Kamailio as a carrier, linphone as somebody else's client, SIPp for load and broken traffic.
+    /// Kamailio as a carrier, linphone as somebody else's client, SIPp for load and broken traffic, Jasmin as a gateway for short messages.
     Carrier,
 }
 

@@ -3,8 +3,9 @@
 //! AWS-LC and SQLite are C; OpenSSL, which SQLCipher encrypts with, is configured by perl and built by make. Only what is
 //! missing is installed, and it is named before. On a system without dpkg nothing is installed: the build will say what it
 //! misses. Node and its package manager are for libsignal, which the part `interop` runs beside ours; Kamailio, linphone and SIPp are
-//! for the part `carriers`. Some of these packages bring daemons, and a package's own scripts would start them: while packages are
-//! installed, Debian's switch for that (`policy-rc.d`) says no, and afterwards it is as it was.
+//! for the part `carriers`, and so are RabbitMQ and Redis, which Jasmin needs. Jasmin itself comes from PyPI into the cache folder. Some
+//! of these packages bring daemons, and a package's own scripts would start them: while packages are installed, Debian's switch for that
+//! (`policy-rc.d`) says no, and afterwards it is as it was.
 
 use std::process::{Command, Stdio};
 
@@ -29,6 +30,8 @@ const PEERS: [&str; 9] = [
 ];
 /// For the relay's tests of server-side encryption: a hardware security module in software.
 const MODULE: [&str; 1] = ["softhsm2"];
+/// For the part `carriers`, too: what Jasmin keeps its queues and states in.
+const GATEWAY: [&str; 2] = ["rabbitmq-server", "redis-server"];
 /// For pages of our own that are looked at in a real browser.
 const BROWSER: [&str; 1] = ["chromium"];
 
@@ -47,12 +50,22 @@ printf '#!/bin/sh\nexit 101\n' > "$policy" && chmod 755 "$policy" || exit 1
 "#;
 
 /// Runs the part.
-pub(crate) fn run(_: &Context) -> Result<Outcome, PartError> {
-    let mut packages = [&NEEDED[..], &PEERS, &MODULE, &BROWSER].concat();
+pub(crate) fn run(context: &Context) -> Result<Outcome, PartError> {
+    let mut packages = [&NEEDED[..], &PEERS, &GATEWAY, &MODULE, &BROWSER].concat();
     if interop::missing_program().is_some() {
         packages.extend(NODE);
     }
-    ensure(&packages)
+    if !interop::jasmin::has_python() {
+        packages.extend(["python3", interop::jasmin::VENV_PACKAGE]);
+    }
+    let outcome = ensure(&packages)?;
+    if !matches!(outcome, Outcome::Passed) {
+        return Ok(outcome);
+    }
+    Ok(match interop::jasmin::install(&context.workspace) {
+        Ok(_) => Outcome::Passed,
+        Err(error) => Outcome::Failed(process::with_causes(&error)),
+    })
 }
 
 /// Installs those of `packages` that are missing.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use axum::Router;
 use rcseal_crypto::ed25519::VerifyingKey;
 use rcseal_crypto::secret::Secret;
 use rcseal_front::clock::{Clock, SystemClock};
@@ -48,11 +49,13 @@ pub struct Parts {
     pub notices: Option<Arc<dyn NoticeSender>>,
     /// Stands before the store.
     pub wrap: WrapStore,
+    /// Stands before the public routes.
+    pub front: Box<dyn FnOnce(Router) -> Router + Send>,
 }
 
 impl Default for Parts {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), codes: None, notices: None, wrap: Box::new(|store| store) }
+        Self { clock: Arc::new(SystemClock), codes: None, notices: None, wrap: Box::new(|store| store), front: Box::new(|router| router) }
     }
 }
 
@@ -156,7 +159,7 @@ impl Broker {
         if let Some((listener, _)) = admin_listener {
             life.serve_plain(listener, admin::router(state.clone()), limits.acceptor().header);
         }
-        let router = app::router(state.clone());
+        let router = (parts.front)(app::router(state.clone()));
         life.serve_tls(listener, identity.config, router, limits.acceptor(), metrics.connections.clone());
         life.spawn(jobs::run(state.clone()));
         tracing::info!(event = "started", %address, origin = %state.login.origin);

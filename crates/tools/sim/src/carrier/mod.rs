@@ -13,7 +13,9 @@
 //! | `mangle.rs`, `wrapper.rs` | what is done to its bytes |
 //! | `record.rs` | what was seen, and what could be read in it |
 //! | `phone.rs` | a phone with standard messaging |
+//! | `core.rs` | a SIP trunk to a broker, for numbers that have no phone here |
 
+mod core;
 mod mangle;
 mod phone;
 mod record;
@@ -43,6 +45,7 @@ use rcseal_rcs::transport::{
 use tokio::sync::{broadcast, oneshot};
 use tokio::time::{Instant, timeout};
 
+pub use self::core::{CORE_NUMBER, Core};
 pub use self::mangle::{CPIM, Passing};
 pub use self::phone::{Shown, StandardPhone, standard_tags};
 pub use self::record::{Origin, Seen, readings, shows};
@@ -69,12 +72,15 @@ enum Member {
     Ours { stack: Weak<HostStack>, tags: FeatureTags },
     /// A phone with standard messaging.
     Standard { phone: Arc<StandardPhone>, tags: FeatureTags },
+    /// A number that a broker serves.
+    Trunk { core: Weak<Core>, tags: FeatureTags },
 }
 
 /// A member that is there, to talk to outside the lock.
 enum Present {
     Ours(Arc<HostStack>),
     Standard(Arc<StandardPhone>),
+    Trunk(Arc<Core>),
 }
 
 #[derive(Default)]
@@ -178,6 +184,12 @@ impl SimCarrier {
         let member = Member::Standard { phone: Arc::clone(&phone), tags: standard_tags() };
         lock(&self.members).by_number.insert(own.clone(), member);
         phone
+    }
+
+    /// A number joins that is served behind a trunk. The carrier does not keep the core.
+    fn attach_core(&self, own: &PhoneNumber, core: &Arc<Core>) {
+        let member = Member::Trunk { core: Arc::downgrade(core), tags: our_tags() };
+        lock(&self.members).by_number.insert(own.clone(), member);
     }
 
     /// A phone is switched off, or on again; then it gets what was kept for it.
@@ -310,13 +322,16 @@ impl SimCarrier {
         match members.by_number.get(number)? {
             Member::Ours { stack, .. } => stack.upgrade().map(Present::Ours),
             Member::Standard { phone, .. } => Some(Present::Standard(Arc::clone(phone))),
+            Member::Trunk { core, .. } => core.upgrade().map(Present::Trunk),
         }
     }
 
     /// Brings a message to a phone and says what the phone answered.
     async fn deliver(&self, to: &PhoneNumber, passing: &Passing) -> Result<Taken, SendFailure> {
+        let present = self.present(to).ok_or(SendFailure::NotFound)?;
         let Passing { from, content_type, content_encoding, body } = passing.clone();
-        let answer = match self.present(to).ok_or(SendFailure::NotFound)? {
+        let answer = match present {
+            Present::Trunk(core) => return core.bring(to, passing.clone()).await,
             Present::Ours(stack) => stack.deliver(from, content_type, content_encoding, body).await,
             Present::Standard(phone) => phone.take(&from, &content_type, content_encoding.as_deref(), &body),
         };
@@ -416,7 +431,7 @@ impl SimCarrier {
             let members = lock(&self.members);
             let is_away = members.away.contains(of);
             members.by_number.get(of).filter(|_| !is_away).map(|member| match member {
-                Member::Ours { tags, .. } | Member::Standard { tags, .. } => tags.clone(),
+                Member::Ours { tags, .. } | Member::Standard { tags, .. } | Member::Trunk { tags, .. } => tags.clone(),
             })
         };
         let contacts = |tags: &FeatureTags| Ok(CarrierCapabilities { contacts: vec![tags.to_params()] });

@@ -15,11 +15,13 @@ pub enum Mode {
     Native,
     /// By the relay.
     Relayed,
+    /// By the carrier, where a phone that has no way into it has its number at a broker.
+    Brokered,
 }
 
 impl Mode {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Native, Self::Relayed];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Native, Self::Relayed, Self::Brokered];
 
     /// Its name.
     #[must_use]
@@ -27,6 +29,7 @@ impl Mode {
         match self {
             Self::Native => "native",
             Self::Relayed => "relayed",
+            Self::Brokered => "brokered",
         }
     }
 }
@@ -59,29 +62,41 @@ impl Cell {
         format!("{}/{}/{}+{}/{}", self.mode.as_str(), self.carrier.name, self.near.name, self.far.name, self.state.name)
     }
 
+    /// Whether a phone has a way into the carrier: its own, or a broker's.
+    fn is_on_carrier(&self, phone: &Platform) -> bool {
+        phone.rcs == RcsAccess::HostStack || self.mode == Mode::Brokered
+    }
+
     /// Whether the near phone has a way into the carrier.
     #[must_use]
-    pub fn near_has_rcs(&self) -> bool {
-        self.near.rcs == RcsAccess::HostStack
+    pub fn near_is_on_carrier(&self) -> bool {
+        self.is_on_carrier(&self.near)
+    }
+
+    /// Whether one of the phones needs a broker for that.
+    #[must_use]
+    pub fn needs_broker(&self) -> bool {
+        let has_none = |phone: &Platform| phone.rcs == RcsAccess::None;
+        self.mode == Mode::Brokered && (has_none(&self.near) || (self.has_client && has_none(&self.far)))
     }
 
     /// Whether both phones have a way into the carrier and take frames.
     #[must_use]
-    pub fn is_native_possible(&self) -> bool {
-        self.near_has_rcs() && self.far.rcs == RcsAccess::HostStack && self.has_client && self.has_frames
+    pub fn is_carrier_possible(&self) -> bool {
+        self.near_is_on_carrier() && self.is_on_carrier(&self.far) && self.has_client && self.has_frames
     }
 
     /// Whether messages are to go by the carrier as ciphertext.
     #[must_use]
-    pub fn wants_native(&self) -> bool {
-        self.mode == Mode::Native && self.is_native_possible()
+    pub fn wants_carrier(&self) -> bool {
+        self.mode != Mode::Relayed && self.is_carrier_possible()
     }
 
     /// Whether readable messages may go by the carrier.
     #[must_use]
     pub fn may_be_readable(&self) -> bool {
-        let is_asked_for = !self.has_client || (self.state.is_acknowledged && self.is_native_possible());
-        is_asked_for && self.state.has_consent && self.near_has_rcs()
+        let is_asked_for = !self.has_client || (self.state.is_acknowledged && self.is_carrier_possible());
+        is_asked_for && self.state.has_consent && self.near_is_on_carrier()
     }
 
     /// Whether policy and consent would let a conversation between two clients go readable, if its user said so.
@@ -112,19 +127,28 @@ const fn capabilities_name(capabilities: Capabilities) -> &'static str {
     }
 }
 
+/// What of a platform makes a difference. Behind a broker all that have no way of their own into the carrier are alike: suspended apps,
+/// which a push wakes.
+fn kind_of(mode: Mode, platform: &Platform) -> String {
+    let is_alike = mode == Mode::Brokered && platform.rcs == RcsAccess::None;
+    if is_alike { "without_a_way".to_owned() } else { platform.name.clone() }
+}
+
 fn difference(cell: &Cell) -> Difference {
     // What stays end to end although less would be allowed is the run without that leave.
-    let passes = (cell.wants_native() && !cell.is_downgradable()) || cell.may_be_readable();
-    // A client that may send by the carrier asks it about the far number, and the answers differ.
-    let is_asked = cell.near_has_rcs() && (cell.mode == Mode::Native || !cell.has_client);
+    let passes = (cell.wants_carrier() && !cell.is_downgradable()) || cell.may_be_readable();
+    // A client that may send by its own way into the carrier asks it about the far number, and the answers differ.
+    let is_asked = cell.near.rcs == RcsAccess::HostStack && (cell.mode != Mode::Relayed || !cell.has_client);
+    // Where both have their own way into the carrier, or nothing of ours is at one end and a way at the other, nobody needs a broker.
+    let mode = if cell.mode == Mode::Brokered && !cell.needs_broker() { Mode::Native } else { cell.mode };
     Difference {
         // Without a client at the far end there is no choice between ways that nobody else can read.
-        mode: cell.has_client.then_some(cell.mode),
+        mode: (cell.has_client || mode == Mode::Brokered).then_some(mode),
         carrier: passes.then(|| cell.carrier.name.clone()),
         capabilities: is_asked.then(|| capabilities_name(cell.carrier.capabilities)),
-        near: cell.near.name.clone(),
+        near: kind_of(mode, &cell.near),
         // Without a client of ours the far phone is its messaging app, whatever the platform.
-        far: cell.has_client.then(|| cell.far.name.clone()),
+        far: cell.has_client.then(|| kind_of(mode, &cell.far)),
         state: cell.state.name.clone(),
     }
 }
@@ -135,10 +159,15 @@ pub fn cells(world: &World) -> Vec<Cell> {
     let mut runs: Vec<Cell> = Vec::new();
     let mut known: BTreeMap<Difference, usize> = BTreeMap::new();
     for mode in Mode::ALL {
+        // The last of those that are alike behind a broker stands for them: the phones for which brokers are.
+        let mut platforms: Vec<&Platform> = world.platforms.iter().collect();
+        if mode == Mode::Brokered {
+            platforms.reverse();
+        }
         for state in &world.states {
             let Some(version) = world.version_of(state) else { continue };
-            for near in &world.platforms {
-                for far in &world.platforms {
+            for near in platforms.iter().copied() {
+                for far in platforms.iter().copied() {
                     for carrier in &world.carriers {
                         let cell = Cell {
                             mode,
@@ -170,15 +199,24 @@ pub fn cells(world: &World) -> Vec<Cell> {
 pub fn is_in_smoke(cell: &Cell) -> bool {
     let is_among = |names: &[&str]| names.contains(&cell.carrier.name.as_str());
     match (cell.mode, cell.state.event, cell.has_client) {
-        (Mode::Native, None, true) if cell.is_downgradable() => cell.wants_native() && is_among(&["clean"]),
-        (Mode::Native, None, true) if cell.wants_native() => {
+        (Mode::Native, None, true) if cell.is_downgradable() => cell.wants_carrier() && is_among(&["clean"]),
+        (Mode::Native, None, true) if cell.wants_carrier() => {
             is_among(&["clean", "strip_headers", "quote_and_wrap", "truncate", "lying_receipts", "store_and_forward"])
                 || is_among(&["unsupported_media", "inject_plaintext"])
         }
-        (Mode::Native, Some(Event::Offline | Event::Reinstalled), true) => cell.wants_native() && is_among(&["clean"]),
+        (Mode::Native, Some(Event::Offline | Event::Reinstalled), true) => cell.wants_carrier() && is_among(&["clean"]),
         (Mode::Native, None, true) => cell.far.name == "ios" && is_among(&["clean"]),
         (Mode::Relayed, None, true) => cell.near.name == "ios" && cell.far.name == "android_oem",
-        (Mode::Native, _, false) => cell.near_has_rcs() && is_among(&["clean"]),
+        (Mode::Native, _, false) => cell.near_is_on_carrier() && is_among(&["clean"]),
+        (Mode::Brokered, None, true) => {
+            let names = (cell.near.name.as_str(), cell.far.name.as_str());
+            let plain = names == ("android_oem", "ios") && !cell.is_downgradable();
+            plain && is_among(&["clean", "truncate", "duplicate", "blackhole"])
+        }
+        (Mode::Brokered, Some(Event::Reinstalled | Event::Offline), true) => {
+            cell.near.name == "android_oem" && cell.far.name == "ios" && is_among(&["clean"])
+        }
+        (Mode::Brokered, _, false) => cell.may_be_readable() && cell.near.name == "ios" && is_among(&["clean"]),
         (Mode::Relayed, _, _) => false,
     }
 }

@@ -57,7 +57,7 @@ pub(super) async fn play(stage: &Stage<'_>, rng: &mut StdRng) -> Result<Played, 
         let (mark, text) = words(rng, len);
         told.push(send_out(cell, &near, &far, far_number, carrier, (mark, text)).await?);
     }
-    if cell.near_has_rcs() {
+    if cell.near_is_on_carrier() {
         for len in LENS {
             let (mark, text) = words(rng, len);
             told.push(send_back(&near, &far, carrier, (mark, text)).await?);

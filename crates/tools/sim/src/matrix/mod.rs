@@ -228,25 +228,41 @@ pub async fn run(
     Ok(Run { finished, is_search_sound, took: began.elapsed() })
 }
 
-/// Looks for the marks of every message on the relay's disk. Answers whether the search finds what must be there.
+/// Whose disk is searched.
+#[derive(Clone, Copy)]
+enum Operator {
+    Relay,
+    Broker,
+}
+
+/// Looks for the marks of every message on the relay's disk and on the broker's. Answers whether the search finds what must be there.
 async fn search_relay(relay: Relay, finished: &mut [Finished]) -> Result<bool, MatrixError> {
-    // A relay's store names the origin nowhere, but the file of its certificate begins like every such file.
+    // A store names the origin nowhere, but the file of a certificate begins like every such file.
     const MUST_BE_THERE: &str = "-----BEGIN CERTIFICATE-----";
-    let folder = relay.stop().await;
-    let mut search = Search::default();
-    search.add(MUST_BE_THERE, MUST_BE_THERE.as_bytes());
-    let outcomes = finished.iter().filter_map(|finished| finished.outcome.as_ref().ok());
-    for told in outcomes.flat_map(|outcome| &outcome.messages) {
-        search.add(&told.mark, told.mark.as_bytes());
+    let (relay, broker) = relay.stop().await;
+    let mut is_sound = true;
+    let folders = [(Some(relay), Operator::Relay), (broker, Operator::Broker)];
+    for (folder, operator) in folders.into_iter().filter_map(|(folder, operator)| Some((folder?, operator))) {
+        let mut search = Search::default();
+        search.add(MUST_BE_THERE, MUST_BE_THERE.as_bytes());
+        let outcomes = finished.iter().filter_map(|finished| finished.outcome.as_ref().ok());
+        for told in outcomes.flat_map(|outcome| &outcome.messages) {
+            search.add(&told.mark, told.mark.as_bytes());
+        }
+        let path = folder.path().to_owned();
+        let searched = tokio::task::spawn_blocking(move || search.run(&path)).await;
+        let found = searched
+            .map_err(|_| MatrixError::Slow)?
+            .map_err(|source| MatrixError::Io { what: "a search of an operator's disk", source })?;
+        let outcomes = finished.iter_mut().filter_map(|finished| finished.outcome.as_mut().ok());
+        for told in outcomes.flat_map(|outcome| &mut outcome.messages) {
+            let has_it = found.hits.contains_key(&told.mark);
+            match operator {
+                Operator::Relay => told.relay_could_read |= has_it,
+                Operator::Broker => told.broker_could_read |= has_it,
+            }
+        }
+        is_sound &= found.hits.contains_key(MUST_BE_THERE);
     }
-    let path = folder.path().to_owned();
-    let searched = tokio::task::spawn_blocking(move || search.run(&path)).await;
-    let found = searched
-        .map_err(|_| MatrixError::Slow)?
-        .map_err(|source| MatrixError::Io { what: "a search of the relay's disk", source })?;
-    let outcomes = finished.iter_mut().filter_map(|finished| finished.outcome.as_mut().ok());
-    for told in outcomes.flat_map(|outcome| &mut outcome.messages) {
-        told.relay_could_read |= found.hits.contains_key(&told.mark);
-    }
-    Ok(found.hits.contains_key(MUST_BE_THERE))
+    Ok(is_sound)
 }

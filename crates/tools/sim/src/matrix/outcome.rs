@@ -72,6 +72,8 @@ pub struct Told {
     pub carrier_could_read: bool,
     /// Whether the relay could, from all that it has on disk.
     pub relay_could_read: bool,
+    /// Whether the broker could, from all that it has on disk.
+    pub broker_could_read: bool,
     /// Whether its sender has a journal entry of a downgrade for it.
     pub has_downgrade_entry: bool,
     /// How often it stands in the recipient's conversation or thread.
@@ -92,6 +94,7 @@ impl Told {
             decision: None,
             carrier_could_read: carrier.could_read(mark.as_bytes()),
             relay_could_read: false,
+            broker_could_read: false,
             has_downgrade_entry: false,
             shown: 0,
             is_foreign: false,
@@ -109,6 +112,10 @@ impl Told {
         }
         if self.relay_could_read && !named.contains(&Reader::ServerOperator) {
             unnamed.push("relay");
+        }
+        // A broker passes readable words on and keeps none of them.
+        if self.broker_could_read {
+            unnamed.push("broker");
         }
         unnamed
     }

@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::MatrixError;
+use super::cell::Mode;
 use super::relay::Relay;
 use crate::carrier::SimCarrier;
 use crate::data::{Background, KeyVaultKind, Platform, RcsAccess, System};
@@ -100,12 +101,22 @@ impl Phone {
     }
 
     /// The phone's own stack is lent to the client, if the platform has one to lend and the client can use it. One that is not lent is on
-    /// the carrier as the phone's own messaging app.
+    /// the carrier as the phone's own messaging app. Where the platform has none, the number is bound at the broker if the mode says so.
     ///
     /// # Errors
     /// [`MatrixError`].
-    pub async fn join(&mut self, carrier: &Arc<SimCarrier>, has_frames: bool) -> Result<(), MatrixError> {
+    pub async fn join(
+        &mut self,
+        mode: Mode,
+        relay: &Relay,
+        carrier: &Arc<SimCarrier>,
+        has_frames: bool,
+    ) -> Result<(), MatrixError> {
         if self.platform.rcs == RcsAccess::None {
+            if mode == Mode::Brokered && has_frames {
+                let broker = relay.broker().ok_or(MatrixError::Setup { what: "a broker" })?;
+                broker.join(&self.client, &self.number, carrier).await.map_err(|error| MatrixError::Relay(Box::new(error)))?;
+            }
             return Ok(());
         }
         if !has_frames {
@@ -114,6 +125,12 @@ impl Phone {
         }
         self.stack = Some(carrier.lend(&self.number, &self.client).await?);
         Ok(())
+    }
+
+    /// Whether the carrier knows when it is off: a number at a broker is always there.
+    #[must_use]
+    pub fn is_seen_by_carrier(&self) -> bool {
+        self.platform.rcs == RcsAccess::HostStack
     }
 
     /// Switches it on: an app that may run in the background does so from now on.

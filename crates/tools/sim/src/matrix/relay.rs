@@ -1,18 +1,25 @@
-//! The relay that every cell shares: a real `rcseald` in this process, on loopback, over real TLS and a real store.
+//! The relay that every cell shares, and the broker beside it: a real `rcseald` and a real `rcseal-broker` in this process, on loopback,
+//! over real TLS and real stores.
 
 use std::net::SocketAddr;
 
+use axum::Router;
 use rcseal_client::net::TrustAnchors;
 use rcseal_server::{Config, RunningServer, Server, init};
 use rcseal_wire::origin::Origin;
 use tempfile::TempDir;
 
 use super::MatrixError;
+use crate::broker::SimBroker;
 use crate::proxy::{BoundProxy, FaultProxy, Faults};
+
+/// What stands before a broker's routes.
+type Front = Box<dyn Fn(Router) -> Router + Send + Sync>;
 
 /// A running relay.
 pub struct Relay {
     server: RunningServer,
+    broker: Option<SimBroker>,
     proxy: Option<FaultProxy>,
     origin: Origin,
     trust: TrustAnchors,
@@ -25,7 +32,17 @@ impl Relay {
     /// # Errors
     /// [`MatrixError`].
     pub async fn start() -> Result<Self, MatrixError> {
-        Self::start_in(None).await
+        Self::start_in(None, None).await
+    }
+
+    /// Starts a relay whose broker is not honest: something stands before its routes.
+    ///
+    /// # Errors
+    /// [`MatrixError`].
+    pub async fn start_with_broker_behind(
+        front: impl Fn(Router) -> Router + Send + Sync + 'static,
+    ) -> Result<Self, MatrixError> {
+        Self::start_in(None, Some(Box::new(front))).await
     }
 
     /// Starts a relay that clients reach through a proxy with these faults.
@@ -33,10 +50,10 @@ impl Relay {
     /// # Errors
     /// [`MatrixError`].
     pub async fn start_behind(faults: Faults, seed: u64) -> Result<Self, MatrixError> {
-        Self::start_in(Some((faults, seed))).await
+        Self::start_in(Some((faults, seed)), None).await
     }
 
-    async fn start_in(faults: Option<(Faults, u64)>) -> Result<Self, MatrixError> {
+    async fn start_in(faults: Option<(Faults, u64)>, front: Option<Front>) -> Result<Self, MatrixError> {
         let stage = |what: &'static str| move |source| MatrixError::Io { what, source };
         let folder = tempfile::Builder::new().prefix("rcseal-matrix-relay-").tempdir().map_err(stage("a folder"))?;
         init::write_development_identity(folder.path()).map_err(|error| MatrixError::Relay(Box::new(error)))?;
@@ -51,13 +68,24 @@ impl Relay {
             }
             None => None,
         };
+        let is_behind_proxy = bound.is_some();
         let server = Server::start(config).await.map_err(|error| MatrixError::Relay(Box::new(error)))?;
         let address: SocketAddr = server.addr();
         let proxy = bound.map(|(proxy, faults, seed)| proxy.lead_to(address, faults, seed));
         let pem = server.ca_pem().ok_or(MatrixError::Setup { what: "the relay's authority" })?;
-        let trust = TrustAnchors::from_pem(pem.as_bytes()).map_err(|error| MatrixError::Relay(Box::new(error)))?;
         let origin = server.origin().clone();
-        Ok(Self { server, proxy, origin, trust, folder })
+        let refused = |error| MatrixError::Relay(Box::new(error));
+        // Behind a proxy nobody needs one: it is the way to the relay that is tried there.
+        let broker = match front {
+            _ if is_behind_proxy => None,
+            Some(front) => Some(SimBroker::start_behind(&origin, pem, front).await.map_err(refused)?),
+            None => Some(SimBroker::start(&origin, pem).await.map_err(refused)?),
+        };
+        let trust = match &broker {
+            Some(broker) => broker.trust_with(pem).map_err(refused)?,
+            None => TrustAnchors::from_pem(pem.as_bytes()).map_err(|error| MatrixError::Relay(Box::new(error)))?,
+        };
+        Ok(Self { server, broker, proxy, origin, trust, folder })
     }
 
     /// Its origin.
@@ -72,17 +100,27 @@ impl Relay {
         &self.trust
     }
 
+    /// The broker for its accounts.
+    #[must_use]
+    pub fn broker(&self) -> Option<&SimBroker> {
+        self.broker.as_ref()
+    }
+
     /// The proxy in front of it.
     #[must_use]
     pub fn proxy(&self) -> Option<&FaultProxy> {
         self.proxy.as_ref()
     }
 
-    /// Stops it and leaves what it has on disk, until the answer is dropped.
-    pub async fn stop(self) -> TempDir {
-        let Self { server, folder, .. } = self;
+    /// Stops both and leaves what they have on disk, until the answer is dropped: the relay's, and the broker's where there is one.
+    pub async fn stop(self) -> (TempDir, Option<TempDir>) {
+        let Self { server, broker, folder, .. } = self;
+        let broker = match broker {
+            Some(broker) => Some(broker.stop().await),
+            None => None,
+        };
         server.shutdown().await;
-        folder
+        (folder, broker)
     }
 }
 

@@ -125,7 +125,7 @@ impl Stage<'_> {
         has_frames: bool,
     ) -> Result<Phone, MatrixError> {
         let mut phone = Phone::new(platform, self.relay, name, number.clone()).await?;
-        phone.join(self.carrier, has_frames).await?;
+        phone.join(self.cell.mode, self.relay, self.carrier, has_frames).await?;
         phone.switch_on();
         Ok(phone)
     }
@@ -225,19 +225,21 @@ async fn between_clients(stage: &Stage<'_>, rng: &mut StdRng) -> Result<Played, 
     let Stage { cell, relay, carrier, .. } = *stage;
     let mut wrongs = Vec::new();
     let mut pair = meet(stage, rng).await?;
-    if cell.wants_native() && !both_native(&pair).await? {
+    if cell.wants_carrier() && !both_by_carrier(cell, &pair).await? {
         wrongs.push("the carrier did not become a way".to_owned());
     }
     match cell.state.event {
         None => {}
         Some(Event::Offline) => {
             pair.far.switch_off().await?;
-            carrier.set_online(&pair.far.number, false);
+            if pair.far.is_seen_by_carrier() {
+                carrier.set_online(&pair.far.number, false);
+            }
         }
         Some(Event::Reinstalled) => {
             let Pair { near, far, conversation } = pair;
             let mut far = far.reinstall(relay, "Far").await?;
-            far.join(carrier, cell.has_frames).await?;
+            far.join(cell.mode, relay, carrier, cell.has_frames).await?;
             far.switch_on();
             pair = Pair { near, far, conversation };
         }
@@ -311,7 +313,7 @@ async fn meet(stage: &Stage<'_>, rng: &mut StdRng) -> Result<Pair, MatrixError> 
 async fn prefer(of: &Phone, to: &Phone, cell: &Cell) -> Result<(), MatrixError> {
     of.client.set_contact_number(to.account, Some(to.number.clone())).await?;
     let preference = match cell.mode {
-        Mode::Native => RoutePreference::Native,
+        Mode::Native | Mode::Brokered => RoutePreference::Native,
         Mode::Relayed => RoutePreference::Relayed,
     };
     of.client.set_route_preference(None, Some(preference)).await?;
@@ -319,12 +321,13 @@ async fn prefer(of: &Phone, to: &Phone, cell: &Cell) -> Result<(), MatrixError> 
 }
 
 /// Waits until both sides would go by the carrier, if the carrier lets them.
-async fn both_native(pair: &Pair) -> Result<bool, MatrixError> {
+async fn both_by_carrier(cell: &Cell, pair: &Pair) -> Result<bool, MatrixError> {
+    let mode = if cell.needs_broker() { DeliveryMode::Brokered } else { DeliveryMode::Native };
     let subject = Subject::Conversation(pair.conversation);
     let phones = [&pair.near, &pair.far];
     let both = until(&phones, CARDS_LIMIT, || async {
         for phone in [&pair.near, &pair.far] {
-            if !phone.client.explain(subject).await?.inputs.ways.has(DeliveryMode::Native) {
+            if !phone.client.explain(subject).await?.inputs.ways.has(mode) {
                 return Ok(None);
             }
         }

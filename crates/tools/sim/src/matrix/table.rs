@@ -38,7 +38,7 @@ fn group(finished: &Finished) -> String {
         format!("readable_over_{}", carrier.name)
     } else if finished.cell.is_downgradable() {
         state.name.clone()
-    } else if finished.cell.wants_native() {
+    } else if finished.cell.wants_carrier() {
         format!("{}_over_{}", mode.as_str(), carrier.name)
     } else if finished.cell.has_client {
         let (near, far) = (&finished.cell.near.name, &finished.cell.far.name);
@@ -52,13 +52,13 @@ fn group(finished: &Finished) -> String {
 fn is_as_expected(finished: &Finished) -> bool {
     let Ok(outcome) = &finished.outcome else { return false };
     let is_otherwise = finished.cell.may_be_readable() || finished.cell.state.event == Some(Event::Reinstalled);
-    if !finished.cell.wants_native() || is_otherwise {
+    if !finished.cell.wants_carrier() || is_otherwise {
         return true;
     }
     // A phone that is off gets nothing by a carrier that keeps nothing.
     let is_offline = finished.cell.state.event == Some(Event::Offline);
     outcome.messages.iter().all(|told| match (finished.cell.carrier.expect, &told.fate) {
-        (Expectation::Native, Fate::Delivered(mode)) => mode.as_str() == "native",
+        (Expectation::Native, Fate::Delivered(mode)) => mode.as_str() == finished.cell.mode.as_str(),
         (Expectation::Native, Fate::FellBack(_)) => is_offline,
         (Expectation::Relayed, Fate::FellBack(_)) => true,
         // After some failures in a row the relay is taken at once.

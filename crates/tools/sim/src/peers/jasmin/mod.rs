@@ -242,17 +242,6 @@ impl Jasmin {
     async fn set_up(&self) -> Result<(), PeerError> {
         let mut console = self.console().await?;
         console.say(&["group -a", "gid tests", "ok"]).await?;
-        let slow = format!("quota smpps_throughput {SLOW_RATE}");
-        for (user, credentials) in [(USER, ""), (SLOW_USER, slow.as_str())] {
-            let (uid, username) = (format!("uid {user}"), format!("username {user}"));
-            let password = format!("password {PASSWORD}");
-            console.say(&["user -a", &uid, "gid tests", &username, &password]).await?;
-            if !credentials.is_empty() {
-                console.say(&[&format!("mt_messaging_cred {credentials}")]).await?;
-                console.say(&["mt_messaging_cred quota http_throughput 1"]).await?;
-            }
-            console.say(&["ok"]).await?;
-        }
         let port = format!("port {}", self.network.address().port());
         let connector = ["smppccm -a", "cid net", "host 127.0.0.1", &port, "username net", "password net"];
         console.say(&connector).await?;
@@ -268,7 +257,20 @@ impl Jasmin {
         console.say(&["filter -a", "fid code", "type DestinationAddrFilter", &address, "ok"]).await?;
         console.say(&["morouter -a", "type StaticMORoute", "order 10", "filters code", "connector http(push)"]).await?;
         console.say(&["ok"]).await?;
-        console.until_bound("net").await
+        console.until_bound("net").await?;
+        // Last, because a client that may come in is taken at its word at once.
+        let slow = format!("quota smpps_throughput {SLOW_RATE}");
+        for (user, credentials) in [(USER, ""), (SLOW_USER, slow.as_str())] {
+            let (uid, username) = (format!("uid {user}"), format!("username {user}"));
+            let password = format!("password {PASSWORD}");
+            console.say(&["user -a", &uid, "gid tests", &username, &password]).await?;
+            if !credentials.is_empty() {
+                console.say(&[&format!("mt_messaging_cred {credentials}")]).await?;
+                console.say(&["mt_messaging_cred quota http_throughput 1"]).await?;
+            }
+            console.say(&["ok"]).await?;
+        }
+        Ok(())
     }
 }
 

@@ -63,11 +63,15 @@ pub(super) async fn run(report: &mut Report, smsc: &mut Jasmin) -> Result<(), Ru
     for arrival in arrivals {
         *counted.entry(String::from_utf8_lossy(&arrival.octets).into_owned()).or_default() += 1;
     }
-    let twice = counted.values().filter(|count| **count > 1).count();
+    let twice = |is_taken: bool| {
+        let of = outcomes.iter().filter(|(_, taken)| **taken == is_taken);
+        of.filter(|(words, _)| counted.get(*words).is_some_and(|count| *count > 1)).count()
+    };
     let lost = outcomes.iter().filter(|(words, is_taken)| **is_taken && !counted.contains_key(*words)).count();
     let more = outcomes.iter().filter(|(words, is_taken)| !**is_taken && counted.contains_key(*words)).count();
-    report.promise_row(Row::equal("smpp_break_arrived_twice", twice, "").goal(0));
-    // What Jasmin had taken and lost is Jasmin's; it is said, and no promise of ours.
+    report.promise_row(Row::equal("smpp_break_unconfirmed_arrived_twice", twice(false), "").goal(0));
+    // What Jasmin had taken, and sent again or lost when it was cut off, is Jasmin's; it is said, and no promise of ours.
+    report.measure(Row::lower("smpp_break_taken_and_sent_twice_by_the_smsc", twice(true), ""));
     report.measure(Row::lower("smpp_break_taken_and_lost_by_the_smsc", lost, ""));
     report.measure(Row::equal("smpp_break_unconfirmed_that_arrived", more, ""));
     client.close().await;
