@@ -254,11 +254,8 @@ impl std::fmt::Debug for SimBroker {
 
 async fn run(config: &Config, codes: &Arc<Codes>, front: &Front) -> Result<RunningBroker, BrokerSetupError> {
     let front = Arc::clone(front);
-    let parts = Parts {
-        codes: Some(Arc::clone(codes) as _),
-        front: Box::new(move |router| front(router)),
-        ..Parts::default()
-    };
+    let parts =
+        Parts { codes: Some(Arc::clone(codes) as _), front: Box::new(move |router| front(router)), ..Parts::default() };
     Broker::start_with(config.clone(), parts).await.map_err(start)
 }
 

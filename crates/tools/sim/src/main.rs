@@ -16,6 +16,8 @@ struct Arguments {
 enum Command {
     /// Run every mode, carrier, pair of platforms and state.
     Matrix(rcseal_sim::matrix::Arguments),
+    /// Let something go wrong on purpose, and see who notices.
+    Drill(rcseal_sim::drill::Arguments),
     /// Run against Kamailio, linphone and SIPp.
     Peers(rcseal_sim::peers::command::Arguments),
 }
@@ -24,6 +26,7 @@ enum Command {
 async fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Matrix(arguments) => rcseal_sim::matrix::command(&arguments).await,
+        Command::Drill(arguments) => rcseal_sim::drill::command(&arguments).await,
         Command::Peers(arguments) => rcseal_sim::peers::command::run(&arguments).await,
     }
 }

@@ -92,6 +92,7 @@ impl Bench {
         let mut config = RelayConfig::development(folder.path());
         config.limits.mailbox_messages_max = u64::MAX;
         config.limits.mailbox_bytes_max = u64::MAX;
+        config.limits.submissions_per_second_max = 1_000_000;
         let relay = Server::start(config).await.unwrap();
         let relay_pem = relay.ca_pem().unwrap().to_owned();
         let unlimited = |config: &mut rcseal_broker::Config| {

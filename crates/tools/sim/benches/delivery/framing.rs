@@ -68,7 +68,8 @@ pub(crate) fn measure(report: &mut Report) {
         let bodies = write(&blob, &profile);
         assert_eq!(read(&bodies).bytes, blob);
         let per_second = |micros: f64| len as f64 / micros / 1_000.0;
-        let (out, back) = (per_call(count, || write(&blob, &profile)), per_call(count, || black_box(&read(&bodies).bytes).len()));
+        let (out, back) =
+            (per_call(count, || write(&blob, &profile)), per_call(count, || black_box(&read(&bodies).bytes).len()));
         // The whole way: what was written is read, with every allocation between.
         let whole = per_call(count, || black_box(&read(&write(&blob, &profile)).bytes).len());
         let row = Row::higher(&format!("frame_{name}_gb_per_s"), per_second(whole), "GB/s")

@@ -65,10 +65,7 @@ impl Core {
 
     /// A number behind this core joins a carrier.
     pub fn join(self: &Arc<Self>, number: &PhoneNumber, carrier: &Arc<SimCarrier>) {
-        self.homes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(number.clone(), Arc::downgrade(carrier));
+        self.homes.lock().unwrap_or_else(PoisonError::into_inner).insert(number.clone(), Arc::downgrade(carrier));
         carrier.attach_core(number, self);
     }
 

@@ -115,7 +115,10 @@ impl Phone {
         if self.platform.rcs == RcsAccess::None {
             if mode == Mode::Brokered && has_frames {
                 let broker = relay.broker().ok_or(MatrixError::Setup { what: "a broker" })?;
-                broker.join(&self.client, &self.number, carrier).await.map_err(|error| MatrixError::Relay(Box::new(error)))?;
+                broker
+                    .join(&self.client, &self.number, carrier)
+                    .await
+                    .map_err(|error| MatrixError::Relay(Box::new(error)))?;
             }
             return Ok(());
         }

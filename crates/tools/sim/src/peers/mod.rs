@@ -53,7 +53,9 @@ pub fn version(program: &str) -> Option<String> {
 ///
 /// # Errors
 /// Jasmin did not become ready, or our client was not bound.
-pub async fn measure_submits(report: &mut rcseal_report::Report) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+pub async fn measure_submits(
+    report: &mut rcseal_report::Report,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     runs::sms::speed(report).await.map_err(Into::into)
 }
 

@@ -127,6 +127,7 @@ async fn start(
             sender.send(faulty.clone()).unwrap();
             faulty as Arc<dyn BrokerStore>
         }),
+        ..Parts::default()
     };
     let broker = Broker::start_with(config.clone(), parts).await.unwrap();
     (broker, receiver.recv().unwrap())
