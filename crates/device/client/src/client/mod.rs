@@ -101,7 +101,10 @@ impl Client {
                 outcome => break outcome?,
             }
         };
-        Ok(Self { core: Arc::new(core) })
+        let client = Self { core: Arc::new(core) };
+        // What a broker shows of this account's numbers is looked at with the next synchronisation.
+        client.core.engine(|engine| engine.watch_numbers()).await?;
+        Ok(client)
     }
 
     /// Whether the store was found to be an old copy when it was opened.
