@@ -32,6 +32,8 @@ enum Name {
     Relay,
     /// Frames, policy decisions, and messages by way of Kamailio beside SIPp.
     Delivery,
+    /// The broker beside the relay alone, webhooks, and SMS beside the SMSC's own limit.
+    Broker,
 }
 
 impl Name {
@@ -40,6 +42,7 @@ impl Name {
             Self::Signal => ("rcseal-signal", "signal"),
             Self::Relay => ("rcseal-server", "relay"),
             Self::Delivery => ("rcseal-sim", "delivery"),
+            Self::Broker => ("rcseal-sim", "broker"),
         }
     }
 }

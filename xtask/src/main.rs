@@ -7,10 +7,12 @@
 
 mod arrows;
 mod bench;
+mod drill;
 mod fuzz;
 mod interop;
 mod matrix;
 mod process;
+mod sim;
 mod test;
 mod workspace;
 
@@ -39,6 +41,8 @@ enum Command {
     Interop(interop::Arguments),
     /// Run two clients through every simulated carrier.
     Matrix(matrix::Arguments),
+    /// Let something go wrong on purpose, and see who notices.
+    Drill(drill::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -49,6 +53,7 @@ fn main() -> ExitCode {
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Interop(arguments) => interop::run(&arguments),
         Command::Matrix(arguments) => matrix::run(&arguments),
+        Command::Drill(arguments) => drill::run(&arguments),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),

@@ -7,10 +7,9 @@ use std::process::{Command, Stdio};
 
 use super::{InteropError, jasmin};
 use crate::process::cargo;
+use crate::sim::PROGRAM;
 use crate::workspace::Workspace;
 
-/// The program that runs against peers.
-pub(crate) const PROGRAM: &str = "rcseal-sim";
 /// What it is told.
 pub(crate) const ARGUMENTS: [&str; 2] = ["peers", "--json"];
 

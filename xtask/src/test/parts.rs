@@ -7,7 +7,7 @@ use rcseal_report::{Format, Report};
 use super::counts::Counts;
 use super::{Context, Outcome, PartError, documents, licences, packages};
 use crate::process::{cargo, run, run_lines, say, with_causes};
-use crate::{arrows, interop, matrix};
+use crate::{arrows, drill, interop, matrix, sim};
 
 /// One part.
 pub(crate) struct Part {
@@ -122,6 +122,14 @@ pub(crate) const PARTS: &[Part] = &[
         run: carrier_matrix,
     },
     Part {
+        name: "drill",
+        what: "a broker that cheats, and who notices",
+        budget_minutes: 1.0,
+        slow: false,
+        needs_build: true,
+        run: broker_drill,
+    },
+    Part {
         name: "demo",
         what: "rcseal demo, as a user would run it, also over carriers",
         budget_minutes: 2.0,
@@ -131,7 +139,7 @@ pub(crate) const PARTS: &[Part] = &[
     },
     Part {
         name: "carriers",
-        what: "our SIP against Kamailio, linphone and SIPp",
+        what: "our SIP against Kamailio, linphone and SIPp, short messages against Jasmin",
         budget_minutes: 4.0,
         slow: true,
         needs_build: true,
@@ -238,7 +246,7 @@ fn carriers(context: &Context) -> Result<Outcome, PartError> {
     if let Some(program) = interop::carrier::missing_program() {
         return Ok(Outcome::Skipped(format!("{program} is not installed")));
     }
-    reporting_program(context, interop::carrier::PROGRAM, &interop::carrier::ARGUMENTS)
+    reporting_program(context, sim::PROGRAM, &interop::carrier::ARGUMENTS)
 }
 
 /// Runs a program that `build` made, by its path, and counts the promises of the report that it prints.
@@ -268,7 +276,12 @@ fn reporting_program(context: &Context, name: &str, arguments: &[&str]) -> Resul
 
 /// A quick look at the carrier matrix.
 fn carrier_matrix(context: &Context) -> Result<Outcome, PartError> {
-    reporting_program(context, matrix::PROGRAM, &matrix::SMOKE)
+    reporting_program(context, sim::PROGRAM, &matrix::SMOKE)
+}
+
+/// A broker that does everything it can against those it serves.
+fn broker_drill(context: &Context) -> Result<Outcome, PartError> {
+    reporting_program(context, sim::PROGRAM, &drill::BROKER)
 }
 
 /// Fewer messages than the command's default, which a developer runs: enough for several epochs in every conversation.

@@ -131,10 +131,10 @@ impl SimBroker {
         config.relays = vec![RelayConfig { origin: relay.clone(), authority }];
         config.numbers.served_of_any_kind = vec!["+1".parse().map_err(start)?];
         config.lookups.answer_millis = 0;
-        // Hundreds of stories claim numbers in a row, from one address.
+        // Hundreds of stories claim numbers in a row, from one address: as much as a configuration may allow.
         let codes = &mut config.codes;
-        (codes.per_number_day_max, codes.per_account_day_max) = (u32::MAX, u32::MAX);
-        (codes.per_block_hour_max, codes.per_hour_max) = (u32::MAX, u32::MAX);
+        (codes.per_number_day_max, codes.per_account_day_max) = (100, 10_000);
+        (codes.per_block_hour_max, codes.per_hour_max) = (1_000, 10_000_000);
         config.forward = forward(core_address, trunk_address)?;
         change(&mut config);
         let codes = Arc::new(Codes::default());

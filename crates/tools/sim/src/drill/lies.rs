@@ -23,7 +23,7 @@ pub(super) struct Told {
     pub(super) head: Option<Option<MappingHead>>,
     /// The last honest answer to a look-up.
     pub(super) seen_lookup: Option<LookupAnswer>,
-    /// The last statement that somebody sent.
+    /// The first statement that somebody sent since this was emptied: what follows an honest answer is another one.
     pub(super) seen_statement: Option<Vec<u8>>,
 }
 
@@ -60,7 +60,7 @@ async fn lie(State(lies): State<Lies>, request: Request, next: Next) -> Response
     if path.ends_with("/confirm")
         && let Some(statement) = read::<ConfirmRequest>(&body).and_then(|confirm| confirm.statement)
     {
-        lies.told().seen_statement = Some(statement.0);
+        lies.told().seen_statement.get_or_insert(statement.0);
     }
     let response = next.run(Request::from_parts(parts, Body::from(body))).await;
     if !matches!(path.as_str(), "/v1/lookups" | "/v1/numbers") {

@@ -16,6 +16,7 @@ use rcseal_wire::id::{DeviceAddress, DeviceNumber, EnvelopeId, MailboxId};
 use rcseal_wire::token::DeliveryToken;
 
 use super::Attempt;
+use super::mappings::now_ms;
 use super::stage::{Acquainted, Stage, shown};
 use crate::carrier::SimCarrier;
 use crate::data::World;
@@ -152,7 +153,7 @@ async fn mailboxes(stage: &Stage) -> Result<Vec<Attempt>, MatrixError> {
     attempts.push(Attempt::new(
         "put_it_into_anothers_mailbox",
         format!("device: {}", reasons(&carl).await?.join(", ")),
-        "device: unknown_tag",
+        "device: unknown_session",
     ));
 
     let (mark, words) = stage.words();
@@ -164,7 +165,7 @@ async fn mailboxes(stage: &Stage) -> Result<Vec<Attempt>, MatrixError> {
         let e164 = |phone: &Phone| phone.number.as_str().parse().map_err(|_| broken("a number"));
         let delivery = CarrierDelivery {
             id: rand::random(),
-            received_at_ms: 1,
+            received_at_ms: now_ms(),
             channel: CarrierChannel::Rcs,
             to: e164(ada)?,
             from: DeliverySender::Asserted(e164(bob)?),
@@ -175,7 +176,10 @@ async fn mailboxes(stage: &Stage) -> Result<Vec<Attempt>, MatrixError> {
         let to = DeviceAddress { account: ada.account, device: DeviceNumber::PRIMARY };
         delivery.seal(device.sealing_key(), to, &mut rand::rng()).map_err(|_| broken("a delivery that can be sealed"))
     };
-    box_of_ada.put(&delivery("text/plain;charset=UTF-8", words.clone().into_bytes())?).await?;
+    let injected = delivery("text/plain;charset=UTF-8", words.clone().into_bytes())?;
+    for _ in 0..3 {
+        box_of_ada.put(&injected).await?;
+    }
     look(ada).await?;
     let in_conversation = shown(ada, *conversation, &words).await?;
     let mut in_thread = 0;
@@ -203,7 +207,7 @@ async fn outbound(stage: &Stage) -> Result<Vec<Attempt>, MatrixError> {
     let mut attempts = Vec::new();
     let cases = [
         ("drop_what_goes_out_and_say_it_was_taken", "blackhole", "arrived once by the relay"),
-        ("cut_what_goes_out", "truncate", "arrived once by the relay"),
+        ("cut_what_goes_out", "truncate_everything", "arrived once by the relay"),
         ("send_what_goes_out_three_times", "duplicate", "arrived once by the carrier"),
     ];
     for (id, carrier, expected) in cases {

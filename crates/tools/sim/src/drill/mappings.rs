@@ -25,7 +25,7 @@ const RECYCLED: u8 = 5;
 /// The key of another broker.
 const OTHER_KEY: [u8; 32] = [78; 32];
 
-fn now_ms() -> u64 {
+pub(super) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
@@ -103,7 +103,7 @@ fn countersigned(
     let statement = statement.verify(&key_set).map_err(|_| broken("a statement that holds"))?;
     let now = now_ms();
     let made = Mapping::countersign(&stage.key, before, statement, grounds, now, now + LIFETIME_MS_MAX)
-        .map_err(|_| broken("a mapping that can be signed"))?;
+        .map_err(|error| MatrixError::Relay(Box::new(error)))?;
     Ok(showing(made.as_bytes().to_vec(), &mallory.answer))
 }
 
@@ -264,7 +264,8 @@ async fn silence(stage: &Stage) -> Result<Vec<Attempt>, MatrixError> {
     let mut attempts = Vec::new();
     let Acquainted { ada, bob, .. } = stage.acquainted().await?;
     stage.lies.told().lookup = Some(nothing(LookupOutcome::Absent, None));
-    let how = noticed(&bob, &ada.number).await?;
+    bob.client.look_up_number(&ada.number).await?;
+    let how = bob.client.broker_evidence().await?.last().map_or("nothing", |evidence| evidence.finding.code());
     attempts.push(Attempt::new("withhold_from_a_contact", format!("contact: {how}"), "contact: broker_withholds"));
     let how = noticed(&ada, &ada.number).await?;
     attempts.push(Attempt::new("withhold_from_the_holder", format!("holder: {how}"), "holder: broker_withholds"));
