@@ -12,6 +12,7 @@
 )]
 
 mod passing;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -26,6 +27,12 @@ fn main() -> ExitCode {
     let mut report = Report::new("bench broker");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(passing::measure(&mut report));
+    runtime.block_on(webhook::measure(&mut report));
+    if !given("--no-peers")
+        && let Err(error) = runtime.block_on(rcseal_sim::peers::measure_submits(&mut report))
+    {
+        eprintln!("nothing is measured against an SMSC: {error}");
+    }
     ExitCode::from(report.finish(Format::from_json_flag(given("--json"))))
 }
 
