@@ -9,6 +9,7 @@
 //! | recoveries and resets, and reading for them | IPv4 address or IPv6 /64 | `rate_limited` |
 //! | recoveries signed by the right key, and resets with the right ticket | target account | `rate_limited` |
 //! | submissions | IPv4 address or IPv6 /64 | `rate_limited`, per batch |
+//! | kept messages that the server opens | account | `rate_limited`, per page |
 //!
 //! The state is in memory: after a restart everybody starts with a full burst.
 
@@ -36,6 +37,10 @@ const TAKEOVER_COST: NonZeroU32 = NonZeroU32::MIN.saturating_add(19);
 /// Seconds' worth of submissions that may come at once: a phone that was offline sends what it has queued.
 const SUBMISSION_BURST_SECONDS: u32 = 4;
 
+/// Kept messages that are opened for one account in an hour. Each is a step of the operator's module, which all share, and a row of the record
+/// that stays for years.
+const OPENINGS_PER_HOUR_MAX: u32 = 10_000;
+
 /// The limiters.
 pub(crate) struct Limiters {
     claims: KeyedLimiter<AccountId>,
@@ -44,6 +49,7 @@ pub(crate) struct Limiters {
     devices: KeyedLimiter<DeviceAddress>,
     takeovers: KeyedLimiter<AccountId>,
     submissions: KeyedLimiter<IpAddr>,
+    openings: KeyedLimiter<AccountId>,
 }
 
 impl Limiters {
@@ -58,6 +64,7 @@ impl Limiters {
                 limits.submissions_per_second_max,
                 submission_burst(limits.submissions_per_second_max),
             ),
+            openings: KeyedLimiter::per_hour(OPENINGS_PER_HOUR_MAX),
         }
     }
 
@@ -107,6 +114,12 @@ impl Limiters {
         self.submissions.allows(&subscriber(peer), count)
     }
 
+    /// Whether `count` kept messages of `account` may be opened now, whichever of its devices asks.
+    pub(crate) fn openings(&self, account: AccountId, count: usize) -> Result<(), Refusal> {
+        let Some(count) = u32::try_from(count).ok().and_then(NonZeroU32::new) else { return Ok(()) };
+        self.openings.check(&account, count)
+    }
+
     /// Forgets keys whose limit is fully recovered. Called by the sweep.
     pub(crate) fn tidy(&self) {
         self.claims.tidy();
@@ -115,6 +128,7 @@ impl Limiters {
         self.devices.tidy();
         self.takeovers.tidy();
         self.submissions.tidy();
+        self.openings.tidy();
     }
 }
 
@@ -161,6 +175,18 @@ mod tests {
         let publications = (0..100).filter(|_| limiters.publication(device).is_ok()).count();
         // A few more than fit, because the test's own time passes.
         assert!((63..80).contains(&publications), "{publications}");
+    }
+
+    #[test]
+    fn one_account_can_neither_keep_the_module_busy_nor_fill_the_record() {
+        let limiters = limiters();
+        let (one, other) = (AccountId::from_bytes([1; 16]), AccountId::from_bytes([2; 16]));
+        let pages = (0..1_000).filter(|_| limiters.openings(one, 64).is_ok()).count();
+        assert!((150..170).contains(&pages), "{pages}");
+        assert_eq!(limiters.openings(one, 64).unwrap_err().problem().code, "rate_limited");
+        // A page without a message opens nothing, and what one account does is nothing to another.
+        assert!(limiters.openings(one, 0).is_ok());
+        assert!(limiters.openings(other, 64).is_ok());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use rcseal_front::body::ApiJson;
 use rcseal_front::log::LogId;
 use rcseal_front::login::AuthenticatedDevice;
 use rcseal_front::refusal::{ApiQuery, Refusal};
+use rcseal_front::requests::Outcome;
 use rcseal_store::audit::AuditActor;
 use rcseal_store::retained::{NewRetained, RetainedLimit};
 use rcseal_wire::api::Base64;
@@ -26,7 +27,6 @@ use utoipa_axum::routes;
 use super::keys::{self, accepted};
 use super::{Opened, RetainedError, Unreadable, open};
 use crate::auth;
-use crate::metrics::Outcome;
 use crate::state::AppState;
 
 /// How long a sender may go on sealing to a key without asking again.
@@ -182,6 +182,7 @@ struct After {
         (status = 200, body = RetainedPage, description = "the oldest of them"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "not_found: this server reads no messages"),
         (status = 409, body = Problem, content_type = "application/problem+json", description = "region_mismatch"),
+        (status = 429, body = Problem, content_type = "application/problem+json", description = "rate_limited"),
         (status = 503, body = Problem, content_type = "application/problem+json", description = "kms_unavailable"),
     ),
 )]
@@ -193,6 +194,8 @@ async fn fetch(
     keys::of(&state)?;
     let limit = RetainedLimit { messages: RETAINED_PAGE_LEN_MAX, bytes: PAGE_BYTES_MAX };
     let page = state.store.retained(state.clock.now(), device.account(), device.added_at(), after, limit).await?;
+    // Reading removes nothing, so that the same page could be asked for without end.
+    state.limiters.openings(device.account(), page.records.len())?;
     let opened = open(&state, page.records, &AuditActor::Device(device.address())).await?;
     Ok(Json(RetainedPage { messages: opened.into_iter().map(message).collect(), more: page.more }))
 }
