@@ -423,7 +423,7 @@ impl Engine<'_> {
 
     /// Whether a contact may know the number of this device. Whoever has an invitation can write here and be a contact for that; the number
     /// names a person far beyond this account, and is told to nobody whom the user has not written to or has no number of.
-    fn may_know_number(&self, account: &Account, peer: AccountId) -> Result<bool, StoreError> {
+    pub(crate) fn may_know_number(&self, account: &Account, peer: AccountId) -> Result<bool, StoreError> {
         if self.number_of(peer)?.is_some() {
             return Ok(true);
         }

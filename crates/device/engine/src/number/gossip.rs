@@ -18,7 +18,7 @@ use crate::context::{Engine, UnixMillis};
 use crate::conversation::direct_conversation_id;
 use crate::record::{Record as _, key};
 use crate::send::as_account_error;
-use crate::store::{StoreError, Table};
+use crate::store::{BadRow, StoreError, Table};
 
 /// First byte of a row that says which mapping a contact was told of, by account.
 const TOLD: u8 = 1;
@@ -28,9 +28,15 @@ const HEARD: u8 = 2;
 const EXCHANGED: u8 = 3;
 /// First byte of a row that says by which number a contact was found, by account.
 const SOURCE: u8 = 4;
+/// First byte of a row that says which number of ours a contact is to get the mapping of, once it may know the number, by account.
+const OWED: u8 = 5;
 
 pub(super) fn source_key(account: AccountId) -> Vec<u8> {
     key(&[&[SOURCE], account.as_bytes()])
+}
+
+fn owed_key(account: AccountId) -> Vec<u8> {
+    key(&[&[OWED], account.as_bytes()])
 }
 
 impl Engine<'_> {
@@ -39,6 +45,7 @@ impl Engine<'_> {
         if self.known_contact(contact)?.is_none() || self.is_kept_back(contact)? {
             return Ok(());
         }
+        self.tell_owed(contact)?;
         let Some(number) = self.number_of(contact)? else { return Ok(()) };
         let number_key = NumberKey::of(&number);
         let Some(shown) = self.shown(number_key)?.filter(|shown| shown.account() == contact) else { return Ok(()) };
@@ -209,7 +216,8 @@ impl Engine<'_> {
         self.exchange(contact, ours, is_ours, seen_at)
     }
 
-    /// Sends a contact the mapping that is here, once for each.
+    /// Sends a contact the mapping that is here, once for each. One of ours says whose the number is: whoever has an invitation could ask for
+    /// number after number, so it waits until the user has written to the contact or has a number of it.
     fn exchange(
         &mut self,
         contact: AccountId,
@@ -217,6 +225,10 @@ impl Engine<'_> {
         is_ours: bool,
         seen_at: UnixMillis,
     ) -> Result<(), AccountError> {
+        if is_ours && !self.may_know_number(&self.account()?, contact)? {
+            let number = mapping.number().as_str().parse().map_err(|_| BadRow::error(Table::NumberOwn))?;
+            return Ok(self.tx.put(Table::NumberGossip, &owed_key(contact), NumberKey::of(&number).as_bytes())?);
+        }
         let row_key = key(&[&[EXCHANGED], contact.as_bytes()]);
         if self.tx.get(Table::NumberGossip, &row_key)?.as_deref() == Some(&mapping.hash().as_bytes()[..]) {
             return Ok(());
@@ -225,9 +237,25 @@ impl Engine<'_> {
         self.say(contact, seen(mapping, is_ours, seen_at, true))
     }
 
+    /// What a contact was not told while it might not know the number.
+    fn tell_owed(&mut self, contact: AccountId) -> Result<(), AccountError> {
+        let Some(row) = self.tx.get(Table::NumberGossip, &owed_key(contact))? else { return Ok(()) };
+        if !self.may_know_number(&self.account()?, contact)? {
+            return Ok(());
+        }
+        self.tx.delete(Table::NumberGossip, &owed_key(contact))?;
+        let bad = || BadRow::error(Table::NumberGossip);
+        let number = row.try_into().ok().and_then(NumberKey::from_bytes).ok_or_else(bad)?;
+        let (Some(broker), Some(record)) = (self.broker()?, self.own_number(number)?) else { return Ok(()) };
+        match record.mapping(&broker)? {
+            Some((ours, _)) => self.exchange(contact, &ours, true, self.now),
+            None => Ok(()),
+        }
+    }
+
     /// A contact is removed: what it said and was told of numbers goes with it.
     pub(crate) fn forget_number_gossip(&mut self, contact: AccountId) -> Result<(), StoreError> {
-        for first in [TOLD, HEARD, EXCHANGED, SOURCE] {
+        for first in [TOLD, HEARD, EXCHANGED, SOURCE, OWED] {
             self.tx.delete(Table::NumberGossip, &key(&[&[first], contact.as_bytes()]))?;
         }
         Ok(())

@@ -2,6 +2,7 @@
 
 use rcseal_credential::mapping::{Evidence, MappingError, SuccessionError, UnverifiedMapping, VerifiedMapping};
 use rcseal_credential::{UnverifiedKeySet, VerifiedKeySet};
+use rcseal_wire::id::AccountId;
 use rcseal_wire::number::E164;
 
 use super::BrokerFinding;
@@ -15,11 +16,18 @@ pub(super) struct Doubt {
     /// The stable code of the cause.
     pub(super) code: &'static str,
     pub(super) evidence: Option<Box<Evidence>>,
+    /// The contact whose word it rests on; none where the broker's own suffice.
+    pub(super) told_by: Option<AccountId>,
 }
 
 impl Doubt {
     pub(super) const fn new(finding: BrokerFinding, code: &'static str) -> Self {
-        Self { finding, code, evidence: None }
+        Self { finding, code, evidence: None, told_by: None }
+    }
+
+    pub(super) const fn told_by(mut self, contact: AccountId) -> Self {
+        self.told_by = Some(contact);
+        self
     }
 
     fn with(self, evidence: Evidence) -> Self {

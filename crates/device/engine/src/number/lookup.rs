@@ -131,13 +131,17 @@ impl Engine<'_> {
     /// Absent, where a mapping that has not expired was shown, or a contact says that there is one: the broker withholds it.
     fn judge_absence(&mut self, number: NumberKey) -> Result<(), NumberError> {
         let shown = self.shown(number)?.filter(|shown| !shown.mapping.is_expired(self.now.0));
-        let holder = match (shown, self.contact_with_number(number)?) {
-            (Some(shown), _) => Some(shown.account()),
-            (None, Some(contact)) => self.heard_of(contact, number)?.map(|_| contact),
-            (None, None) => None,
+        let (holder, told_by) = match (shown, self.contact_with_number(number)?) {
+            (Some(shown), _) => (Some(shown.account()), None),
+            // Its word is all there is, and the finding names it.
+            (None, Some(contact)) => {
+                let contact = self.heard_of(contact, number)?.map(|_| contact);
+                (contact, contact)
+            }
+            (None, None) => (None, None),
         };
         if let Some(holder) = holder {
-            self.note_finding(Some(number), Some(holder), None, BrokerFinding::Withheld, None)?;
+            self.note_finding(Some(number), Some(holder), told_by, BrokerFinding::Withheld, None)?;
         }
         Ok(())
     }
@@ -215,7 +219,7 @@ impl Engine<'_> {
             Some(shown) => Some(shown.account()),
             None => self.contact_with_number(number)?,
         };
-        self.note_finding(Some(number), holder, None, doubt.finding, doubt.evidence.as_deref())?;
+        self.note_finding(Some(number), holder, doubt.told_by, doubt.finding, doubt.evidence.as_deref())?;
         Ok(refused(&doubt))
     }
 
@@ -271,14 +275,14 @@ impl Engine<'_> {
             Some(contact) => self.heard_of(contact, number)?.map(|heard| (contact, heard)),
             None => self.heard_of(shown.account(), number)?.map(|heard| (shown.account(), heard)),
         };
-        if let Some((_, heard)) = heard {
+        if let Some((contact, heard)) = heard {
             let finding = match place.cmp(&heard.sequence) {
                 std::cmp::Ordering::Less => Some(BrokerFinding::RolledBack),
                 std::cmp::Ordering::Equal if hash != heard.hash => Some(BrokerFinding::Forked),
                 std::cmp::Ordering::Equal | std::cmp::Ordering::Greater => None,
             };
             if let Some(finding) = finding {
-                return Ok(Err(Doubt::new(finding, finding.code())));
+                return Ok(Err(Doubt::new(finding, finding.code()).told_by(contact)));
             }
         }
         Ok(Ok(change))
@@ -337,14 +341,7 @@ impl Engine<'_> {
             self.set_contact_number(from, None)?;
         }
         self.end_downgrade_of(number)?;
-        for consent in self.consents()? {
-            if consent.recipient.number == Some(number) && consent.withdrawn_at.is_none() {
-                self.withdraw_consent(consent.id).map_err(|error| match error {
-                    crate::policy::PolicyError::Store(error) => NumberError::Store(error),
-                    other => StoreError::new(crate::store::StoreErrorKind::Corrupt, other).into(),
-                })?;
-            }
-        }
+        self.withdraw_consents_at(number)?;
         self.tx.delete(Table::NumberGossip, &super::gossip::source_key(from))?;
         Ok(self.emit(Event::NumberRebound { number, from, to, grounds })?)
     }

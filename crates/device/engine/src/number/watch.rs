@@ -82,8 +82,10 @@ impl Engine<'_> {
         }
         let (place, known_place) = (shown.sequence(), known.sequence());
         let pair = Evidence::of_pair(known.unverified(), &shown).with_key_set(&known_key_set);
-        let doubt =
-            |finding: BrokerFinding| Doubt { finding, code: finding.code(), evidence: Some(Box::new(pair.clone())) };
+        let doubt = |finding: BrokerFinding| Doubt {
+            evidence: Some(Box::new(pair.clone())),
+            ..Doubt::new(finding, finding.code())
+        };
         if place < known_place {
             return Ok(Err(Doubt { evidence: None, ..doubt(BrokerFinding::RolledBack) }));
         }
@@ -104,7 +106,7 @@ impl Engine<'_> {
             let evidence = Evidence::of_one(&shown).with_key_set(&current);
             let is_proof = evidence.check(&broker.key).is_ok();
             let evidence = is_proof.then(|| Box::new(evidence));
-            return Ok(Err(Doubt { finding: BrokerFinding::Swapped, code: "mapping_account_signature", evidence }));
+            return Ok(Err(Doubt { evidence, ..Doubt::new(BrokerFinding::Swapped, "mapping_account_signature") }));
         }
         let given = key_set.and_then(|bytes| UnverifiedKeySet::parse(bytes).ok()?.verify().ok());
         let named = [Some(current), given].into_iter().flatten().find(|set| set.hash() == shown.key_set_hash());

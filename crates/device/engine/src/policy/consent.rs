@@ -166,11 +166,20 @@ impl Engine<'_> {
 
     /// Takes back what counts of what the user agreed to in one mode, for everybody.
     pub(crate) fn withdraw_consents_to(&mut self, mode: DeliveryMode) -> Result<(), StoreError> {
+        self.withdraw_consents_where(|consent| consent.mode == mode)
+    }
+
+    /// Takes back what counts of what the user agreed to for a number, whosever it was.
+    pub(crate) fn withdraw_consents_at(&mut self, number: NumberKey) -> Result<(), StoreError> {
+        self.withdraw_consents_where(|consent| consent.recipient.number == Some(number))
+    }
+
+    fn withdraw_consents_where(&mut self, is_meant: impl Fn(&Consent) -> bool) -> Result<(), StoreError> {
         let mut pages = Pages::new(Table::Policy, &[prefix::NEWEST_CONSENT], PAGE);
         while let Some(rows) = pages.next(self.tx)? {
             for (row_key, row) in &rows {
                 let id = ConsentId(Number::from_row(Table::Policy, row)?.0);
-                if let Some(consent) = self.consent(id)?.filter(|it| it.mode == mode && it.withdrawn_at.is_none()) {
+                if let Some(consent) = self.consent(id)?.filter(|it| it.withdrawn_at.is_none() && is_meant(it)) {
                     self.put_consent(&Consent { withdrawn_at: Some(self.now), ..consent })?;
                     self.tx.delete(Table::Policy, row_key)?;
                 }

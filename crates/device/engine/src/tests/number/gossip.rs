@@ -96,6 +96,65 @@ fn an_old_mapping_shown_after_a_new_one_is_found_by_the_holder() {
     assert!(findings(&mut bob).iter().any(|(finding, _)| *finding == BrokerFinding::RolledBack));
 }
 
+fn say_seen(world: &World, from: &mut Phone, to: &Phone, seen: NumberSeen) {
+    let (own, peer) = (to.address.account, from.address.account);
+    from.with(world.now, |engine| {
+        let account = engine.account().unwrap();
+        engine.send_notice(&account, own, direct_conversation_id(own, peer), Body::NumberSeen(Box::new(seen)))
+    })
+    .unwrap();
+}
+
+#[test]
+fn nobody_learns_by_asking_whose_number_it_is() {
+    let (mut world, mut ada, mut eve) = enrolled();
+    world.claim(&mut ada, &number(), Grounds::First);
+    // Eve has an invitation and guesses; Ada has said nothing to her.
+    let conversation = world.introduce(&mut eve, &mut ada);
+    world.send(&mut eve, conversation, text("who are you?"));
+    world.settle(&mut [&mut ada, &mut eve]);
+    let guess = NumberSeen {
+        number: number().as_str().parse().unwrap(),
+        is_senders: false,
+        sequence: 9,
+        hash: MappingHash::from_bytes([9; 32]),
+        seen_at_ms: 0,
+        mapping: Vec::new(),
+    };
+    let account = ada.address.account;
+    let heard = |eve: &mut Phone| eve.with(0, |engine| engine.heard_of(account, super::key())).unwrap().is_some();
+    for mapping in [Vec::new(), vec![7; 200]] {
+        say_seen(&world, &mut eve, &ada, NumberSeen { mapping, ..guess.clone() });
+        world.settle(&mut [&mut ada, &mut eve]);
+        assert!(!heard(&mut eve));
+    }
+    // To whom she writes she may say it, and the two compare what each was shown.
+    world.send(&mut ada, conversation, text("hello back"));
+    world.settle(&mut [&mut ada, &mut eve]);
+    assert!(heard(&mut eve));
+}
+
+#[test]
+fn a_look_up_that_fails_by_a_contacts_word_names_the_contact() {
+    let (mut world, mut ada, mut bob) = enrolled();
+    world.claim(&mut ada, &number(), Grounds::First);
+    meet(&mut world, &mut ada, &mut bob);
+    let slander = NumberSeen {
+        number: number().as_str().parse().unwrap(),
+        is_senders: true,
+        sequence: u64::MAX,
+        hash: MappingHash::from_bytes([9; 32]),
+        seen_at_ms: 0,
+        mapping: Vec::new(),
+    };
+    say_seen(&world, &mut ada, &bob, slander);
+    world.settle(&mut [&mut ada, &mut bob]);
+    super::refused(&mut world, &mut bob);
+    let views = bob.with(0, |engine| engine.broker_evidence()).unwrap();
+    assert!(!views.is_empty());
+    assert!(views.iter().all(|view| view.told_by == Some(ada.address.account)), "{views:?}");
+}
+
 #[test]
 fn what_a_contact_only_says_is_its_word_and_changes_nothing() {
     let (mut world, mut ada, mut bob) = enrolled();

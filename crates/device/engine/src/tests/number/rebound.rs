@@ -1,6 +1,7 @@
 //! A contact's number that another account has now.
 
 use rcseal_credential::mapping::{Change, Grounds, GroundsKind};
+use rcseal_rcs::number::PhoneNumber;
 
 use super::{enrolled, found, key, number};
 use crate::UnixMillis;
@@ -57,6 +58,28 @@ fn a_contact_loses_a_number_that_was_rebound_with_all_that_was_agreed_for_it() {
     let added = bob.with(now, |engine| engine.add_contact_by_number(&number(), "Carl")).unwrap();
     assert_eq!(added, to);
     assert_eq!(bob.with(now, |engine| engine.contact_number(to)).unwrap().number, Some(number()));
+}
+
+#[test]
+fn agreements_for_a_rebound_number_end_however_many_were_given_since() {
+    let (mut world, mut ada, mut bob) = enrolled();
+    world.claim(&mut ada, &number(), Grounds::First);
+    found(&mut world, &mut bob);
+    let now = world.now;
+    bob.with(now, |engine| engine.set_sms_way(true)).unwrap();
+    let consent = |engine: &mut crate::Engine<'_>, number: &PhoneNumber| {
+        engine.give_consent(Subject::Number(number.into()), DeliveryMode::Sms, UnixMillis(now + 3_600_000))
+    };
+    let given = bob.with(now, |engine| consent(engine, &number())).unwrap();
+    bob.with(now, |engine| {
+        (0..1_000).try_for_each(|last| consent(engine, &format!("+1555202{last:04}").parse().unwrap()).map(drop))
+    })
+    .unwrap();
+    let mut carl = world.phone(3, "Carl");
+    world.enrol(&mut carl);
+    world.claim(&mut carl, &number(), Grounds::Ported);
+    found(&mut world, &mut bob);
+    assert!(bob.with(now, |engine| engine.consent(given)).unwrap().unwrap().withdrawn_at.is_some());
 }
 
 #[test]
