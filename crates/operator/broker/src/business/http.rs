@@ -8,7 +8,7 @@ use axum::extract::{DefaultBodyLimit, FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use rcseal_carrier::business::webhook::BODY_LEN_MAX;
+use rcseal_carrier::business::webhook::{BODY_LEN_MAX, WebhookError};
 use rcseal_carrier::business::{MessageId, ProviderFailure, Reach, RevokeOutcome, Webhook};
 use rcseal_carrier::sms::http_gateway::Callback;
 use rcseal_front::carried_out::carried_out;
@@ -232,18 +232,14 @@ async fn webhook(
     let runner = Arc::clone(&state.business.runner);
     let agent = runner.agent(&agent).cloned().ok_or_else(|| Refusal::new(ProblemCode::NotFound))?;
     let now_ms = state.business.clock.now().get();
-    let parsed = agent.provider.parse_webhook(&headers, &body, now_ms).map_err(|error| {
-        runner.metrics().webhook(WebhookOutcome::Refused);
-        tracing::warn!(code = error.code(), agent = agent.name, "business.webhook_refused");
-        Refusal::with_detail(
-            match error.status() {
-                400 => ProblemCode::Malformed,
-                413 => ProblemCode::TooLarge,
-                _ => ProblemCode::WebhookRefused,
-            },
-            error.code(),
-        )
-    })?;
+    let parsed = match agent.provider.parse_webhook(&headers, &body, now_ms) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            runner.metrics().webhook(WebhookOutcome::Refused);
+            tracing::warn!(code = error.code(), agent = agent.name, "business.webhook_refused");
+            return not_counted(&error);
+        }
+    };
     match parsed {
         Webhook::Handshake { answer } => Ok(([(header::CONTENT_TYPE, "text/plain")], answer).into_response()),
         Webhook::Events(events) => {
@@ -260,6 +256,18 @@ async fn webhook(
             Ok(StatusCode::OK.into_response())
         }
     }
+}
+
+/// What is said of a webhook that does not count. What the provider has signed and what never will count is acknowledged: users' clients write
+/// some of what stands there, and one that could not be read would be repeated for days, with everybody else's waiting behind it.
+fn not_counted(error: &WebhookError) -> Result<Response, Refusal> {
+    let problem = match error.status() {
+        200 => return Ok(StatusCode::OK.into_response()),
+        400 => ProblemCode::Malformed,
+        413 => ProblemCode::TooLarge,
+        _ => ProblemCode::WebhookRefused,
+    };
+    Err(Refusal::with_detail(problem, error.code()))
 }
 
 /// An SMS gateway reports, or brings an SMS.
@@ -327,6 +335,27 @@ impl From<BeginError> for Refusal {
             BeginError::IdConflict => Self::new(ProblemCode::IdConflict),
             BeginError::NoAgent => Self::new(ProblemCode::NotFound),
             BeginError::Store(source) => Self::from(source),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signed_webhook_that_cannot_be_read_is_not_repeated_for_days() {
+        for acknowledged in [WebhookError::Unreadable { what: "messageId" }, WebhookError::Late { by_ms: 1 }] {
+            assert!(not_counted(&acknowledged).is_ok_and(|response| response.status() == StatusCode::OK));
+        }
+        for (refused, code) in [
+            (WebhookError::Forged, "webhook_refused"),
+            (WebhookError::SignatureMissing, "webhook_refused"),
+            (WebhookError::Early { by_ms: 1 }, "webhook_refused"),
+            (WebhookError::Malformed { what: "body" }, "malformed"),
+            (WebhookError::TooLarge, "too_large"),
+        ] {
+            assert!(not_counted(&refused).is_err_and(|refusal| refusal.problem().code == code), "{refused}");
         }
     }
 }

@@ -468,10 +468,10 @@ async fn forged_late_and_replayed_webhooks_change_nothing() {
     assert_eq!((reply.status, reply.code().as_str()), (401, "webhook_refused"));
     let nowhere = shop.world.connect_broker().await.bytes(Method::POST, "/v1/webhooks/none", &[], b"{}").await;
     assert_eq!(nowhere.code(), "not_found");
-    // Eight days later the signature still holds, and the window has closed.
+    // Eight days later the signature still holds, and the window has closed: it is acknowledged, so that it does not come again, and dropped.
     shop.world.clock.advance_seconds(8 * 24 * 3600);
     let reply = shop.post(&genuine[0]).await;
-    assert_eq!((reply.status, reply.code().as_str()), (401, "webhook_refused"));
+    assert_eq!(reply.status, 200, "{reply:?}");
     assert!(shop.kinds().await.is_empty());
     assert_ne!(shop.status(&request.id).await.phase, "delivered");
 }
