@@ -18,20 +18,15 @@
 //!
 //! Labels are closed enums: no account, number or address can become one.
 
-use std::time::Duration;
-
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::Registry;
 use rcseal_credential::mapping::GroundsKind;
 use rcseal_front::net::ConnectionMetrics;
+use rcseal_front::requests::{Outcome, OutcomeLabels, RequestMetrics};
 use rcseal_wire::api::broker::LookupOutcome;
-
-/// Upper bounds of the latency histogram.
-const LATENCY_BOUNDS_SECONDS: [f64; 11] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 10.0];
 
 macro_rules! labels {
     ($($(#[$doc:meta])* $set:ident { $field:ident: $label:ident { $($(#[$variant_doc:meta])* $variant:ident),* $(,)? } })*) => {$(
@@ -45,15 +40,6 @@ macro_rules! labels {
 }
 
 labels! {
-    /// How an attempt ended.
-    OutcomeLabels { outcome: Outcome {
-        /// It was done.
-        Accepted,
-        /// The peer was refused.
-        Refused,
-        /// The broker could not.
-        Failed,
-    } }
     /// What became of a code.
     CodeLabels { event: CodeEvent {
         /// It was handed to whoever delivers it.
@@ -157,24 +143,11 @@ impl Plane {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RequestLabels {
-    plane: Plane,
-    outcome: Outcome,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PlaneLabels {
-    plane: Plane,
-}
-
 /// The table.
 pub struct Metrics {
     registry: Registry,
     pub(crate) connections: ConnectionMetrics,
-    pub(crate) requests_running: Gauge,
-    requests: Family<RequestLabels, Counter>,
-    request_duration: Family<PlaneLabels, Histogram>,
+    pub(crate) requests: RequestMetrics<Plane>,
     logins: Family<OutcomeLabels, Counter>,
     codes: Family<CodeLabels, Counter>,
     mappings: Family<GroundsLabels, Counter>,
@@ -194,21 +167,7 @@ impl Metrics {
         let mut all = Registry::with_prefix("rcseal");
         let connections = ConnectionMetrics::register(&mut all);
         let registry = all.sub_registry_with_prefix("broker");
-        let requests_running = Gauge::default();
-        registry.register(
-            "requests_running",
-            "Requests whose response head is not written yet",
-            requests_running.clone(),
-        );
-        let requests = Family::default();
-        registry.register("requests", "Answered requests", requests.clone());
-        let request_duration = Family::new_with_constructor(latency as fn() -> Histogram);
-        registry.register_with_unit(
-            "request_duration",
-            "From request head to response head",
-            Unit::Seconds,
-            request_duration.clone(),
-        );
+        let requests = RequestMetrics::register(registry);
         let logins = Family::default();
         registry.register("logins", "Logins, enrolments included", logins.clone());
         let codes = Family::default();
@@ -237,9 +196,7 @@ impl Metrics {
         let metrics = Self {
             registry: all,
             connections,
-            requests_running,
             requests,
-            request_duration,
             logins,
             codes,
             mappings,
@@ -252,11 +209,6 @@ impl Metrics {
             store_ready,
         };
         (metrics, more)
-    }
-
-    pub(crate) fn request(&self, plane: Plane, outcome: Outcome, duration: Duration) {
-        self.requests.get_or_create(&RequestLabels { plane, outcome }).inc();
-        self.request_duration.get_or_create(&PlaneLabels { plane }).observe(duration.as_secs_f64());
     }
 
     pub(crate) fn login(&self, outcome: Outcome) {
@@ -311,26 +263,6 @@ impl Metrics {
         text::encode(&mut page, &self.registry).expect("writing to a string cannot fail");
         page
     }
-}
-
-/// Counts a request while it lives, also one that is dropped because its peer left.
-pub(crate) struct Running<'a>(&'a Gauge);
-
-impl<'a> Running<'a> {
-    pub(crate) fn begin(gauge: &'a Gauge) -> Self {
-        gauge.inc();
-        Self(gauge)
-    }
-}
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
-}
-
-fn latency() -> Histogram {
-    Histogram::new(LATENCY_BOUNDS_SECONDS)
 }
 
 #[cfg(test)]

@@ -9,19 +9,20 @@ use async_trait::async_trait;
 use axum::extract::FromRef;
 use rcseal_crypto::ed25519::{SigningKey, VerifyingKey};
 use rcseal_front::limiter::KeyedLimiter;
-use rcseal_front::login::{Attempt, Login, LoginHost, LoginKey};
+use rcseal_front::login::{Login, LoginHost, LoginKey};
 use rcseal_front::net::subscriber;
+use rcseal_front::requests::Outcome;
 use rcseal_front::{BodyBudget, Refusal};
 use rcseal_store::{BrokerStore, StoreError, UnixMillis};
 use rcseal_wire::id::{BrokerKeyId, DeviceAddress, KeySetCounter};
 use tokio_util::sync::CancellationToken;
 
+use crate::business::Business;
 use crate::code::CodeSender;
 use crate::config::{Config, LimitsConfig};
-use crate::business::Business;
 use crate::forward::Forwarding;
 use crate::hashes::Hashes;
-use crate::metrics::{Metrics, Outcome};
+use crate::metrics::Metrics;
 use crate::notice::NoticeSender;
 use crate::number::SealingKeys;
 use crate::relay::Relays;
@@ -153,11 +154,7 @@ impl LoginHost for AppState {
         Ok(self.store.enrolled_device(device).await?.map(|enrolled| enrolled.added_at))
     }
 
-    fn attempted(&self, attempt: Attempt) {
-        self.metrics.login(match attempt {
-            Attempt::Accepted => Outcome::Accepted,
-            Attempt::Refused => Outcome::Refused,
-            Attempt::Failed => Outcome::Failed,
-        });
+    fn attempted(&self, outcome: Outcome) {
+        self.metrics.login(outcome);
     }
 }

@@ -9,13 +9,14 @@
 //! |---|---|
 //! | [`net`], [`tls`] | sockets, handshakes, limits per connection; what a handler may know of its connection |
 //! | [`serve`] | the order in which a server starts listening and stops |
-//! | [`http`] | what wraps every public router |
+//! | [`http`], [`openapi`] | what wraps every public router; what every description of one has |
 //! | [`body`], [`answers`], [`linger`] | bodies within limits; answers within limits; making sure that refusals are heard |
 //! | [`refusal`] | RFC 9457 problem documents; paths and queries |
 //! | [`limiter`], [`slots`] | rates by key; places for what runs at once |
 //! | [`login`] | the two login requests, bearer tokens, and the logged-in device as a handler's argument |
 //! | [`config`], [`identity`] | reading an operator's file; a development certificate |
 //! | [`log`], [`clock`], [`process`], [`carried_out`](mod@carried_out) | ids in logs, wall time, signals and folders, work done to its end |
+//! | [`requests`], [`probes`] | what is counted of requests; what an admin listener answers |
 //! | `admin_socket` | one-line commands from the operator, over a Unix socket |
 
 #[cfg(unix)]
@@ -32,8 +33,11 @@ pub mod linger;
 pub mod log;
 pub mod login;
 pub mod net;
+pub mod openapi;
+pub mod probes;
 pub mod process;
 pub mod refusal;
+pub mod requests;
 pub mod serve;
 pub mod slots;
 pub mod tls;

@@ -27,19 +27,14 @@
 //!
 //! Labels are closed enums: no account, device, address or path can become one.
 
-use std::time::Duration;
-
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use rcseal_front::net::ConnectionMetrics;
+use rcseal_front::requests::{Outcome, OutcomeLabels, RequestMetrics};
 use rcseal_store::audit::AuditOutcome;
-
-/// Upper bounds of the latency histogram: an fsync is about 0.2 ms, a long-poll half a minute.
-const LATENCY_BOUNDS_SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
 
 macro_rules! labels {
     ($($(#[$doc:meta])* $set:ident { $field:ident: $label:ident { $($(#[$variant_doc:meta])* $variant:ident),* $(,)? } })*) => {$(
@@ -53,15 +48,6 @@ macro_rules! labels {
 }
 
 labels! {
-    /// How an attempt ended.
-    OutcomeLabels { outcome: Outcome {
-        /// It was done.
-        Accepted,
-        /// The peer was refused.
-        Refused,
-        /// The server could not.
-        Failed,
-    } }
     /// What a prekey was.
     PrekeyLabels { kind: PrekeyKind {
         /// A one-time EC prekey.
@@ -204,26 +190,11 @@ impl Plane {
     }
 }
 
-/// Labels of `rcseal_requests_total`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct RequestLabels {
-    plane: Plane,
-    outcome: Outcome,
-}
-
-/// Labels of `rcseal_request_duration_seconds`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct PlaneLabels {
-    plane: Plane,
-}
-
 /// The table. Fields are named as the metrics are.
 pub struct Metrics {
     registry: Registry,
     pub(crate) connections: ConnectionMetrics,
-    pub(crate) requests_running: Gauge,
-    requests: Family<RequestLabels, Counter>,
-    request_duration: Family<PlaneLabels, Histogram>,
+    pub(crate) requests: RequestMetrics<Plane>,
     logins: Family<OutcomeLabels, Counter>,
     registrations: Family<OutcomeLabels, Counter>,
     key_sets_published: Family<OutcomeLabels, Counter>,
@@ -249,21 +220,7 @@ impl Metrics {
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("rcseal");
         let connections = ConnectionMetrics::register(&mut registry);
-        let requests_running = Gauge::default();
-        registry.register(
-            "requests_running",
-            "Requests whose response head is not written yet",
-            requests_running.clone(),
-        );
-        let requests = Family::default();
-        registry.register("requests", "Answered requests", requests.clone());
-        let request_duration = Family::new_with_constructor(latency as fn() -> Histogram);
-        registry.register_with_unit(
-            "request_duration",
-            "From request head to response head",
-            Unit::Seconds,
-            request_duration.clone(),
-        );
+        let requests = RequestMetrics::register(&mut registry);
         let logins = Family::default();
         registry.register("logins", "Login attempts", logins.clone());
         let registrations = Family::default();
@@ -325,9 +282,7 @@ impl Metrics {
         Self {
             registry,
             connections,
-            requests_running,
             requests,
-            request_duration,
             logins,
             registrations,
             key_sets_published,
@@ -346,11 +301,6 @@ impl Metrics {
             server_key_ready,
             store_ready,
         }
-    }
-
-    pub(crate) fn request(&self, plane: Plane, outcome: Outcome, duration: Duration) {
-        self.requests.get_or_create(&RequestLabels { plane, outcome }).inc();
-        self.request_duration.get_or_create(&PlaneLabels { plane }).observe(duration.as_secs_f64());
     }
 
     pub(crate) fn login(&self, outcome: Outcome) {
@@ -402,30 +352,10 @@ impl Metrics {
     }
 }
 
-/// Counts a request while it lives, also one that is dropped because its peer left.
-pub(crate) struct Running<'a>(&'a Gauge);
-
-impl<'a> Running<'a> {
-    pub(crate) fn begin(gauge: &'a Gauge) -> Self {
-        gauge.inc();
-        Self(gauge)
-    }
-}
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
-}
-
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
     }
-}
-
-fn latency() -> Histogram {
-    Histogram::new(LATENCY_BOUNDS_SECONDS)
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use axum::{Extension, Json};
 use rcseal_crypto::ed25519::Signature;
 use rcseal_front::carried_out::carried_out;
 use rcseal_front::log::LogId;
-use rcseal_front::login::{self, Attempt, Bearer, LoginHost as _};
+use rcseal_front::login::{self, Bearer, LoginHost as _};
+use rcseal_front::requests::Outcome;
 use rcseal_front::{ApiJson, ConnectionInfo, Refusal};
 use rcseal_store::broker::Enrolment;
 use rcseal_wire::api::broker::EnrolmentRequest;
@@ -96,9 +97,9 @@ async fn enrol(
     let outcome = carried_out(async move {
         let outcome = begin(&state, &connection, request, delivery_token).await;
         state.attempted(match &outcome {
-            Ok(_) => Attempt::Accepted,
-            Err(error) if error.is_failure() => Attempt::Failed,
-            Err(_) => Attempt::Refused,
+            Ok(_) => Outcome::Accepted,
+            Err(error) if error.is_failure() => Outcome::Failed,
+            Err(_) => Outcome::Refused,
         });
         outcome
     });

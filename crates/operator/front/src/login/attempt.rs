@@ -5,10 +5,11 @@ use rcseal_wire::api::{Base64, LoginChallenge, LoginRequest};
 use rcseal_wire::id::DeviceAddress;
 use rcseal_wire::login::{LOGIN_NONCE_LEN, login_bytes};
 
-use super::{Attempt, AuthError, Bearer, LoginHost};
+use super::{AuthError, Bearer, LoginHost};
 use crate::log::LogId;
 use crate::net::{ConnectionInfo, PendingNonce};
 use crate::refusal::Refusal;
+use crate::requests::Outcome;
 
 /// A challenge is answered by a program at once; a minute covers a slow phone asking its key vault.
 const CHALLENGE_SECONDS: u64 = 60;
@@ -43,9 +44,9 @@ pub async fn log_in(
     host.settle().await;
     let outcome = verify(host, connection, address, &request.signature.0).await;
     host.attempted(match &outcome {
-        Ok(_) => Attempt::Accepted,
-        Err(AuthError::Store(_)) => Attempt::Failed,
-        Err(_) => Attempt::Refused,
+        Ok(_) => Outcome::Accepted,
+        Err(AuthError::Store(_)) => Outcome::Failed,
+        Err(_) => Outcome::Refused,
     });
     match outcome {
         Ok(bearer) => {

@@ -12,6 +12,7 @@ use rcseal_wire::origin::Origin;
 use super::TokenKey;
 use crate::clock::Clock;
 use crate::refusal::Refusal;
+use crate::requests::Outcome;
 
 /// What does not change while a server runs.
 pub struct Login {
@@ -32,17 +33,6 @@ pub struct LoginKey {
     pub auth_key: VerifyingKey,
     /// The counter of that key set.
     pub listed_at: KeySetCounter,
-}
-
-/// How a login attempt ended, for the server's metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Attempt {
-    /// The device is logged in.
-    Accepted,
-    /// It is not, by its own fault.
-    Refused,
-    /// It is not, because the server could not look.
-    Failed,
 }
 
 /// The state of a server's handlers, as far as logins and limits go.
@@ -67,5 +57,5 @@ pub trait LoginHost: Clone + Send + Sync + 'static {
     async fn added_at(&self, device: DeviceAddress) -> Result<Option<KeySetCounter>, StoreError>;
 
     /// Hears how a login attempt ended.
-    fn attempted(&self, attempt: Attempt);
+    fn attempted(&self, outcome: Outcome);
 }

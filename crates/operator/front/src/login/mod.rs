@@ -19,5 +19,5 @@ mod token;
 pub use attempt::{LoggedIn, challenge, log_in};
 pub use error::AuthError;
 pub use extract::AuthenticatedDevice;
-pub use host::{Attempt, Login, LoginHost, LoginKey};
+pub use host::{Login, LoginHost, LoginKey};
 pub use token::{Bearer, TokenKey};

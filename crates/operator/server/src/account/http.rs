@@ -7,6 +7,7 @@ use rcseal_front::body::ApiJson;
 use rcseal_front::log::LogId;
 use rcseal_front::net::ConnectionInfo;
 use rcseal_front::refusal::Refusal;
+use rcseal_front::requests::Outcome;
 use rcseal_store::Register;
 use rcseal_wire::api::RegisterRequest;
 use rcseal_wire::id::{DeviceAddress, DeviceNumber};
@@ -16,7 +17,6 @@ use utoipa_axum::routes;
 
 use super::RegistrationError;
 use crate::directory::{DirectoryError, VerifiedKeySet, parse_upload, put_device};
-use crate::metrics::Outcome;
 use crate::state::AppState;
 
 pub(crate) fn routes() -> OpenApiRouter<AppState> {

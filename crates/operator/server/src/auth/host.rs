@@ -5,14 +5,14 @@ use std::net::IpAddr;
 use async_trait::async_trait;
 use axum::extract::FromRef;
 use rcseal_front::body::BodyBudget;
-use rcseal_front::login::{Attempt, AuthError, AuthenticatedDevice, Login, LoginHost, LoginKey};
+use rcseal_front::login::{AuthError, AuthenticatedDevice, Login, LoginHost, LoginKey};
 use rcseal_front::refusal::Refusal;
+use rcseal_front::requests::Outcome;
 use rcseal_store::StoreError;
 use rcseal_store::directory::DeviceRecord;
 use rcseal_wire::id::{DeviceAddress, KeySetCounter};
 
 use crate::directory;
-use crate::metrics::Outcome;
 use crate::state::AppState;
 use crate::takeover::settle_due;
 
@@ -43,12 +43,8 @@ impl LoginHost for AppState {
         Ok(self.store.device(device).await?.map(|record| record.added_at))
     }
 
-    fn attempted(&self, attempt: Attempt) {
-        self.metrics.login(match attempt {
-            Attempt::Accepted => Outcome::Accepted,
-            Attempt::Refused => Outcome::Refused,
-            Attempt::Failed => Outcome::Failed,
-        });
+    fn attempted(&self, outcome: Outcome) {
+        self.metrics.login(outcome);
     }
 }
 

@@ -8,6 +8,7 @@ use rcseal_front::carried_out::carried_out;
 use rcseal_front::log::LogId;
 use rcseal_front::login::AuthenticatedDevice;
 use rcseal_front::refusal::{ApiPath, ApiQuery, Refusal};
+use rcseal_front::requests::Outcome;
 use rcseal_store::directory::{Claim, PrekeyCounts as StoredCounts, PublishKeySet, UploadPrekeys};
 use rcseal_wire::api::{
     Base64, BundlesRequest, BundlesResponse, DeliveryTokens, DeviceUpload, KeyMap, KeySetBody, KeySetsBody,
@@ -21,7 +22,7 @@ use utoipa_axum::routes;
 
 use super::{DirectoryError, VerifiedKeySet, parse_upload, prekey};
 use crate::auth::{self, DirectoryReader};
-use crate::metrics::{Outcome, PrekeyKind};
+use crate::metrics::PrekeyKind;
 use crate::state::AppState;
 use crate::takeover;
 

@@ -16,6 +16,7 @@ use futures_util::stream::FuturesOrdered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use prost::Message as _;
 use rcseal_front::net::ConnectionInfo;
+use rcseal_front::requests::Outcome;
 use rcseal_store::{Authority, Enqueue, EnqueueOutcome, UnixMillis};
 use rcseal_wire::frame::{
     BatchError, FRAME_LEN_MAX, Submission, Submit, SubmitBatch, SubmitError, SubmitResults, SubmitStatus,
@@ -23,7 +24,6 @@ use rcseal_wire::frame::{
 use tokio::time::{Instant, sleep_until};
 
 use super::socket::{self, Ending, Incoming};
-use crate::metrics::Outcome;
 use crate::state::AppState;
 use crate::watch::Submitted;
 
