@@ -26,6 +26,9 @@ use crate::carrier::{CORE_NUMBER, Core, DOMAIN, SimCarrier};
 /// The longest message that the trunk takes as one datagram.
 const PAGER_LEN_MAX: usize = 60_000;
 
+/// How long the trunk waits for a carrier that does not answer: simulated carriers answer at once or never.
+const ANSWER_SECONDS: u64 = 3;
+
 /// Why there is no broker, or no number at it.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerSetupError {
@@ -262,7 +265,7 @@ async fn run(config: &Config, codes: &Arc<Codes>, front: &Front) -> Result<Runni
 fn forward(core: SocketAddr, trunk: SocketAddr) -> Result<ForwardConfig, BrokerSetupError> {
     let text = format!(
         "[trunk]\nown = \"{CORE_NUMBER}\"\ndomain = \"{DOMAIN}\"\nhost = \"{}\"\nport = {}\nwire = \"udp\"\nlocal = \"{trunk}\"\n\
-         pager_len_max = {PAGER_LEN_MAX}\n",
+         pager_len_max = {PAGER_LEN_MAX}\nanswer_seconds = {ANSWER_SECONDS}\n",
         core.ip(),
         core.port()
     );

@@ -59,7 +59,8 @@ impl BrokerTransport {
 impl Transport for BrokerTransport {
     fn profile(&self) -> TransportProfile {
         TransportProfile {
-            is_binary_safe: true,
+            // What the carrier behind the broker does to bytes is not known here, and text survives what bytes do not.
+            is_binary_safe: false,
             body_len_max: BODY_LEN_MAX,
             parts_max: PARTS_MAX,
             carries_headers: true,

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rcseal_carrier::msrp::{MsrpConfig, Protection};
 use rcseal_carrier::sip::{Access, Config as AgentConfig, Peer, Trunk, Wire};
@@ -85,6 +86,14 @@ pub struct TrunkConfig {
     /// Up to how many bytes a message goes as a SIP message.
     #[serde(default = "pager_len_max")]
     pub pager_len_max: usize,
+    /// Seconds that the core may take to answer a message. One that does not is said to the sender's device as it is: not answered.
+    #[serde(default = "answer_seconds")]
+    pub answer_seconds: u64,
+}
+
+/// The time after which RFC 3261 gives a transaction up.
+const fn answer_seconds() -> u64 {
+    32
 }
 
 const fn pager_len_max() -> usize {
@@ -111,6 +120,9 @@ const fn yes() -> bool {
 
 /// Bounds of a pager message's configured length.
 const PAGER_LENS: std::ops::RangeInclusive<usize> = 512..=128 * 1024;
+
+/// Bounds of the time that a core may take.
+const ANSWER_SECONDS: std::ops::RangeInclusive<u64> = 1..=120;
 
 fn invalid(key: &'static str, fault: &'static str) -> ConfigError {
     ConfigError::Invalid { key, fault }
@@ -144,6 +156,9 @@ impl ForwardConfig {
         }
         if !PAGER_LENS.contains(&trunk.pager_len_max) {
             return Err(invalid("forward.trunk.pager_len_max", "out of range"));
+        }
+        if !ANSWER_SECONDS.contains(&trunk.answer_seconds) {
+            return Err(invalid("forward.trunk.answer_seconds", "out of range"));
         }
         Ok(())
     }
@@ -182,6 +197,7 @@ impl TrunkConfig {
         let domain = self.parse_domain().map_err(TrunkError::Config)?;
         let mut agent = AgentConfig::new(own, domain, peer, wire, Access::Trunk(trunk));
         agent.local = self.local;
+        agent.timers.answer = Duration::from_secs(self.answer_seconds);
         let msrp = match &self.msrp {
             None => None,
             Some(msrp) => {

@@ -281,9 +281,23 @@ impl UserAgent {
     /// # Errors
     /// [`SendFailure`]; [`SendFailure::Unfit`] for another number than our own where this is no trunk.
     pub async fn message_from(&self, from: &PhoneNumber, message: PagerMessage) -> Result<Taken, SendFailure> {
+        self.encoded_message_from(from, message, None).await
+    }
+
+    /// The same with a body that is encoded, as it came in from somebody else: `Content-Encoding` says how.
+    ///
+    /// # Errors
+    /// As [`UserAgent::message_from`].
+    pub async fn encoded_message_from(
+        &self,
+        from: &PhoneNumber,
+        message: PagerMessage,
+        content_encoding: Option<String>,
+    ) -> Result<Taken, SendFailure> {
         self.check_sender(from)?;
         let mut draft = Draft::between(&self.core, Method::Message, from, &message.to);
         draft.extra.push(("Content-Type", message.content_type));
+        draft.extra.extend(content_encoding.map(|encoding| ("Content-Encoding", encoding)));
         draft.service(&self.core, ICSI_MESSAGE);
         draft.conversation(message.conversation);
         draft.body = message.body;

@@ -74,20 +74,17 @@ impl Core {
     /// # Errors
     /// [`SendFailure`]: what the broker answered, or that it did not.
     pub async fn bring(&self, to: &PhoneNumber, passing: Passing) -> Result<Taken, SendFailure> {
-        if passing.content_encoding.is_some() {
-            // A core passes on what its interface has a header for.
-            return Err(SendFailure::UnsupportedMedia);
-        }
         let message = PagerMessage {
             to: to.clone(),
             content_type: passing.content_type,
             body: Bytes::from(passing.body),
             conversation: None,
         };
-        match passing.from {
-            Sender::Asserted(from) | Sender::Claimed(from) => self.agent.message_from(&from, message).await,
-            Sender::Anonymous => self.agent.message(message).await,
-        }
+        let from = match passing.from {
+            Sender::Asserted(from) | Sender::Claimed(from) => from,
+            Sender::Anonymous => self.agent.own().clone(),
+        };
+        self.agent.encoded_message_from(&from, message, passing.content_encoding).await
     }
 
     fn home(&self, of: &PhoneNumber) -> Option<Arc<SimCarrier>> {

@@ -79,7 +79,7 @@ impl Broker {
 async fn a_message_is_posted_under_its_id_at_the_carrier_by_whoever_is_logged_in() {
     let broker = Broker::start(vec![Does::Takes(OutboundTaken::Stored), Does::Takes(OutboundTaken::Answered)]).await;
     let transport = broker.transport();
-    assert!(transport.profile().is_binary_safe);
+    assert!(!transport.profile().is_binary_safe);
     assert_eq!(transport.send(message()).await, Ok(Taken::Stored));
     assert_eq!(transport.send(message()).await, Ok(Taken::Answered));
     assert_eq!(broker.server.connections(), 1);
