@@ -26,6 +26,10 @@ impl Engine<'_> {
         let account = self.account()?;
         let participants = self.conversation(conversation)?.ok_or(CaseError::Unknown)?;
         self.check_recipients(&participants)?;
+        // It is to go on end to end: what the user said before of this conversation ends, and the business hears so.
+        if self.acknowledged_downgrade(conversation)?.is_some() {
+            self.restore_conversation(conversation)?;
+        }
         if self.case_of(conversation, case)?.is_none() {
             let record = OfConversation {
                 role: CUSTOMER,

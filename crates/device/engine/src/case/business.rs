@@ -119,6 +119,8 @@ impl Engine<'_> {
         if self.conversation(conversation)?.is_none() {
             self.put_conversation(conversation, &direct(account.address.account, customer))?;
         }
+        // Whoever says so inside a session reads there, and is not answered in the open.
+        self.heard_end_to_end(conversation, sender, &Body::ContinueCase { token: token.duplicate() })?;
         let Some(mut record) = self.case_record(case)? else {
             // Of a case that is not here nobody hears anything but that: a guess is as good as a mistake.
             return self.refuse_case(account, customer, case, CaseStatus::Unknown);

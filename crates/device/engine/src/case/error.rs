@@ -4,6 +4,7 @@ use rcseal_wire::continuation::ContinuationError;
 
 use crate::account::AccountError;
 use crate::contact::ContactError;
+use crate::policy::PolicyError;
 use crate::send::SendError;
 use crate::store::StoreError;
 
@@ -46,6 +47,17 @@ pub enum CaseError {
         /// How far it has come.
         progress: &'static str,
     },
+}
+
+impl From<PolicyError> for CaseError {
+    fn from(error: PolicyError) -> Self {
+        match error {
+            PolicyError::Store(error) => Self::Store(error),
+            PolicyError::Account(error) => Self::Account(error),
+            PolicyError::Notice(error) => Self::Send(*error),
+            _ => Self::Unknown,
+        }
+    }
 }
 
 impl CaseError {

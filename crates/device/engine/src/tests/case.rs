@@ -10,6 +10,7 @@ use crate::UnixMillis;
 use crate::case::{CASE_LIFE_MS_MAX, CaseError, CaseProgress, CaseRole, NewCase};
 use crate::conversation::direct_conversation_id;
 use crate::event::Event;
+use crate::policy::{DeliveryMode, FallbackPolicy, PolicyScope, Subject};
 
 const DAY_MS: u64 = 24 * 3600 * 1000;
 
@@ -66,6 +67,45 @@ fn a_case_goes_on_end_to_end_and_both_sides_call_it_alike() {
     world.settle(&mut [&mut shop, &mut ada]);
     assert_eq!(progress(&mut ada, conversation), [CaseProgress::Closed]);
     assert_eq!(progress(&mut shop, conversation), [CaseProgress::Closed]);
+}
+
+#[test]
+fn a_conversation_that_went_in_the_open_goes_on_end_to_end_with_its_case() {
+    let (mut world, mut shop, mut ada) = shop_and_ada();
+    let conversation = world.acquaint(&mut ada, &mut shop);
+    let now = world.now;
+    let in_the_open = |phone: &mut Phone, peer| {
+        phone
+            .with(now, |engine| {
+                engine.set_sms_way(true).unwrap();
+                engine.set_contact_number(peer, Some(&number())).unwrap();
+                engine.set_fallback_policy(PolicyScope::Account, Some(FallbackPolicy::Downgrade))?;
+                let subject = Subject::Conversation(conversation);
+                engine.give_consent(subject, DeliveryMode::Sms, UnixMillis(now + DAY_MS))?;
+                engine.acknowledge_downgrade(conversation, DeliveryMode::Sms)
+            })
+            .unwrap();
+    };
+    // More than an SMS holds, so that trying it would fail.
+    let greeting = "g".repeat(2_000);
+    for is_the_apps in [false, true] {
+        if is_the_apps {
+            in_the_open(&mut ada, shop.address.account);
+        } else {
+            in_the_open(&mut shop, ada.address.account);
+        }
+        world.settle(&mut [&mut shop, &mut ada]);
+        let (link, case) = open(&world, &mut shop, &NewCase { greeting: greeting.clone(), ..new(&world, None) });
+        follow(&mut world, &mut shop, &mut ada, &link);
+        for phone in [&mut ada, &mut shop] {
+            let views = phone.with(0, |engine| engine.cases_of(conversation)).unwrap();
+            let view = views.iter().find(|view| view.case == case).unwrap();
+            assert_eq!(view.progress, CaseProgress::Open);
+            assert_eq!(phone.with(now, |engine| engine.acknowledged_downgrade(conversation)).unwrap(), None);
+            assert!(texts(phone, conversation).contains(&greeting));
+            assert!(phone.with(now, |engine| engine.poll_sms_outbox(10)).unwrap().is_empty());
+        }
+    }
 }
 
 #[test]
