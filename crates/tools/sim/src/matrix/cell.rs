@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::data::{Capabilities, CarrierProfile, Event, FallbackWord, Platform, RcsAccess, State, Step, World};
+use crate::data::{Background, Capabilities, CarrierProfile, Event, FallbackWord, Platform, RcsAccess, State, Step, World};
 
 /// The route that the users prefer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,11 +17,21 @@ pub enum Mode {
     Relayed,
     /// By the carrier, where a phone that has no way into it has its number at a broker.
     Brokered,
+    /// By the relay, and by the user's leave as words that its operator can read with a key in a hardware module.
+    ServerEncrypted,
+    /// By the relay, and by the user's leave as a short message.
+    Sms,
 }
 
 impl Mode {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Native, Self::Relayed, Self::Brokered];
+    pub const ALL: [Self; 5] = [Self::Native, Self::Relayed, Self::Brokered, Self::ServerEncrypted, Self::Sms];
+
+    /// Whether no carrier's RCS has anything to do with it.
+    #[must_use]
+    pub const fn is_off_carrier(self) -> bool {
+        matches!(self, Self::ServerEncrypted | Self::Sms)
+    }
 
     /// Its name.
     #[must_use]
@@ -30,6 +40,8 @@ impl Mode {
             Self::Native => "native",
             Self::Relayed => "relayed",
             Self::Brokered => "brokered",
+            Self::ServerEncrypted => "server_encrypted",
+            Self::Sms => "sms",
         }
     }
 }
@@ -89,12 +101,15 @@ impl Cell {
     /// Whether messages are to go by the carrier as ciphertext.
     #[must_use]
     pub fn wants_carrier(&self) -> bool {
-        self.mode != Mode::Relayed && self.is_carrier_possible()
+        matches!(self.mode, Mode::Native | Mode::Brokered) && self.is_carrier_possible()
     }
 
-    /// Whether readable messages may go by the carrier.
+    /// Whether readable messages may go by the carrier's RCS.
     #[must_use]
     pub fn may_be_readable(&self) -> bool {
+        if self.mode.is_off_carrier() {
+            return false;
+        }
         let is_asked_for = !self.has_client || (self.state.is_acknowledged && self.is_carrier_possible());
         is_asked_for && self.state.has_consent && self.near_is_on_carrier()
     }
@@ -128,13 +143,41 @@ const fn capabilities_name(capabilities: Capabilities) -> &'static str {
 }
 
 /// What of a platform makes a difference. Behind a broker all that have no way of their own into the carrier are alike: suspended apps,
-/// which a push wakes.
+/// which a push wakes. Where no carrier's RCS has anything to do with it, there are apps that run and apps that a push wakes.
 fn kind_of(mode: Mode, platform: &Platform) -> String {
-    let is_alike = mode == Mode::Brokered && platform.rcs == RcsAccess::None;
-    if is_alike { "without_a_way".to_owned() } else { platform.name.clone() }
+    match (mode.is_off_carrier(), platform.background) {
+        (true, Background::Runs) => "that_runs".to_owned(),
+        (true, Background::Suspended) => "suspended".to_owned(),
+        (false, _) if mode == Mode::Brokered && platform.rcs == RcsAccess::None => "without_a_way".to_owned(),
+        (false, _) => platform.name.clone(),
+    }
+}
+
+/// What of a state makes a difference to a mode without a carrier's RCS: not whether there are frames, which only carriers carry.
+fn kind_of_state(cell: &Cell) -> String {
+    let State { event, policy, is_attested, has_consent, is_acknowledged, .. } = &cell.state;
+    format!("{} {event:?} {policy:?} {is_attested} {has_consent} {is_acknowledged}", cell.has_client)
+}
+
+/// The same for the modes that have nothing to do with a carrier's RCS: all carriers are one run, and so are all phones of one kind.
+fn difference_off_carrier(cell: &Cell) -> Difference {
+    Difference {
+        mode: Some(cell.mode),
+        carrier: None,
+        capabilities: None,
+        near: kind_of(cell.mode, &cell.near),
+        far: cell.has_client.then(|| kind_of(cell.mode, &cell.far)),
+        state: kind_of_state(cell),
+    }
 }
 
 fn difference(cell: &Cell) -> Difference {
+    match (cell.mode, cell.has_client) {
+        // A server keeps nothing for somebody who has no account: what is left is the run by the carrier.
+        (Mode::ServerEncrypted, false) => return difference(&Cell { mode: Mode::Native, ..cell.clone() }),
+        (Mode::ServerEncrypted | Mode::Sms, _) => return difference_off_carrier(cell),
+        (Mode::Native | Mode::Relayed | Mode::Brokered, _) => {}
+    }
     // What stays end to end although less would be allowed is the run without that leave.
     let passes = (cell.wants_carrier() && !cell.is_downgradable()) || cell.may_be_readable();
     // A client that may send by its own way into the carrier asks it about the far number, and the answers differ.
@@ -159,9 +202,9 @@ pub fn cells(world: &World) -> Vec<Cell> {
     let mut runs: Vec<Cell> = Vec::new();
     let mut known: BTreeMap<Difference, usize> = BTreeMap::new();
     for mode in Mode::ALL {
-        // The last of those that are alike behind a broker stands for them: the phones for which brokers are.
+        // The last of those that are alike behind a broker, or without a carrier, stands for them: the phones for which those are.
         let mut platforms: Vec<&Platform> = world.platforms.iter().collect();
-        if mode == Mode::Brokered {
+        if mode == Mode::Brokered || mode.is_off_carrier() {
             platforms.reverse();
         }
         for state in &world.states {
@@ -217,7 +260,14 @@ pub fn is_in_smoke(cell: &Cell) -> bool {
             cell.near.name == "android_oem" && cell.far.name == "ios" && is_among(&["clean"])
         }
         (Mode::Brokered, _, false) => cell.may_be_readable() && cell.near.name == "ios" && is_among(&["clean"]),
-        (Mode::Relayed, _, _) => false,
+        (Mode::ServerEncrypted | Mode::Sms, event, true) => {
+            let is_pair = cell.near.name == "android_oem" && cell.far.name == "ios";
+            is_pair && event != Some(Event::Offline) && !cell.is_downgradable()
+        }
+        (Mode::Sms, _, false) => {
+            cell.near.name == "ios" && ["legacy_block", "legacy_downgrade"].contains(&cell.state.name.as_str())
+        }
+        (Mode::Relayed | Mode::ServerEncrypted, _, _) => false,
     }
 }
 

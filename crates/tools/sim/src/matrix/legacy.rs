@@ -28,7 +28,7 @@ const PAGE: usize = 100;
 
 type Played = (Vec<Told>, Vec<String>);
 
-fn policy(word: FallbackWord) -> FallbackPolicy {
+pub(super) fn policy(word: FallbackWord) -> FallbackPolicy {
     match word {
         FallbackWord::Block => FallbackPolicy::Block,
         FallbackWord::Verify => FallbackPolicy::Verify,

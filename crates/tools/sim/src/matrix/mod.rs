@@ -11,16 +11,20 @@
 //! | `cell.rs` | which runs there are |
 //! | `relay.rs`, `phone.rs` | the relay, and phones as their platforms let apps live |
 //! | `story.rs`, `downgrade.rs`, `legacy.rs` | what happens in a cell: end to end, readable by leave, and without a client at the far end |
+//! | `retained.rs`, `sms.rs`, `leave.rs` | the modes that have nothing to do with a carrier's RCS: words that the server can read, short messages, and the leave for both |
 //! | `faults.rs` | cells behind a proxy with faults |
 //! | `outcome.rs`, `table.rs` | what came of it, and how it is told |
 
 mod cell;
 mod downgrade;
 mod faults;
+mod leave;
 mod legacy;
 mod outcome;
 mod phone;
 mod relay;
+mod retained;
+mod sms;
 mod story;
 mod table;
 
@@ -40,7 +44,9 @@ pub use self::outcome::{CellOutcome, Direction, Fate, Told};
 pub use self::phone::Phone;
 pub use self::relay::Relay;
 pub use self::story::play;
+use self::retained::KeyCell;
 use crate::data::{DataError, World};
+use crate::hsm;
 use crate::search::Search;
 
 /// Cells that are run at once: they wait more than they compute.
@@ -142,6 +148,14 @@ pub struct Run {
 
 /// Runs the command.
 pub async fn command(arguments: &Arguments) -> ExitCode {
+    if !arguments.list {
+        match hsm::in_own_process(std::env::args_os().skip(1)).await {
+            Ok(None) => {}
+            Ok(Some(status)) if status.success() => return ExitCode::SUCCESS,
+            Ok(Some(_)) => return ExitCode::FAILURE,
+            Err(source) => return fail(&MatrixError::Io { what: "a token of SoftHSM2", source }),
+        }
+    }
     let world = match World::load() {
         Ok(world) => world,
         Err(error) => return fail(&error),
@@ -157,11 +171,16 @@ pub async fn command(arguments: &Arguments) -> ExitCode {
         .filter(|cell| !arguments.smoke || cell.is_in_smoke())
         .filter(|cell| wanted(&cell.id()))
         .collect();
+    let keys: Vec<KeyCell> = retained::key_cells(&world)
+        .into_iter()
+        .filter(|cell| !arguments.smoke || cell.is_in_smoke())
+        .filter(|cell| wanted(&cell.id()))
+        .collect();
     if arguments.list {
-        table::list(&cells, &faulty);
+        table::list(&cells, &faulty, &keys);
         return ExitCode::SUCCESS;
     }
-    match run(cells, faulty, arguments.seed, arguments.jobs).await {
+    match run(cells, faulty, keys, arguments.seed, arguments.jobs).await {
         Ok(run) => {
             let name = if arguments.smoke { "matrix smoke" } else { "matrix" };
             let report = table::report(name, &run);
@@ -184,6 +203,7 @@ fn fail(error: &(dyn std::error::Error + 'static)) -> ExitCode {
 pub async fn run(
     cells: Vec<Cell>,
     faulty: Vec<faults::FaultyCell>,
+    keys: Vec<KeyCell>,
     seed: u64,
     jobs: usize,
 ) -> Result<Run, MatrixError> {
@@ -191,7 +211,7 @@ pub async fn run(
     let relay = Arc::new(Relay::start().await?);
     let slots = Arc::new(Semaphore::new(jobs.max(1)));
     let mut playing = JoinSet::new();
-    let count = cells.len();
+    let (count, faulty_count) = (cells.len(), faulty.len());
     for (number, cell) in cells.into_iter().enumerate() {
         let (relay, slots) = (Arc::clone(&relay), Arc::clone(&slots));
         playing.spawn(async move {
@@ -220,6 +240,13 @@ pub async fn run(
                 Err(_) => return Err(MatrixError::Slow),
             },
         }
+    }
+    // One after the other and alone: see `retained::play_key`.
+    for (number, cell) in keys.into_iter().enumerate() {
+        let number = count + faulty_count + number;
+        let played = timeout(CELL_LIMIT, retained::play_key(&cell, number, seed)).await;
+        let outcome = played.unwrap_or(Err(MatrixError::Slow));
+        finished.push((number, Finished { id: cell.id(), cell: cell.cell, outcome }));
     }
     finished.sort_by_key(|(number, _)| *number);
     let mut finished: Vec<Finished> = finished.into_iter().map(|(_, finished)| finished).collect();

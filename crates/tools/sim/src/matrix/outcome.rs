@@ -72,6 +72,8 @@ pub struct Told {
     pub carrier_could_read: bool,
     /// Whether the relay could, from all that it has on disk.
     pub relay_could_read: bool,
+    /// Whether the relay's operator could, with the key in its hardware module.
+    pub server_could_read: bool,
     /// Whether the broker could, from all that it has on disk.
     pub broker_could_read: bool,
     /// Whether its sender has a journal entry of a downgrade for it.
@@ -94,6 +96,7 @@ impl Told {
             decision: None,
             carrier_could_read: carrier.could_read(mark.as_bytes()),
             relay_could_read: false,
+            server_could_read: false,
             broker_could_read: false,
             has_downgrade_entry: false,
             shown: 0,
@@ -110,7 +113,11 @@ impl Told {
         if self.carrier_could_read && !named.contains(&Reader::Carriers) && !self.is_foreign {
             unnamed.push("carrier");
         }
-        if self.relay_could_read && !named.contains(&Reader::ServerOperator) {
+        if self.server_could_read && !named.contains(&Reader::ServerOperator) {
+            unnamed.push("server operator");
+        }
+        // What a server may read is sealed on its disk, and read with the key in its module.
+        if self.relay_could_read {
             unnamed.push("relay");
         }
         // A broker passes readable words on and keeps none of them.
@@ -123,11 +130,12 @@ impl Told {
     /// Who could read it, beside the participants, whether named or not.
     #[must_use]
     pub fn readers(&self) -> &'static str {
-        match (self.carrier_could_read, self.relay_could_read) {
-            (false, false) => "participants",
-            (true, false) => "carrier",
-            (false, true) => "relay",
-            (true, true) => "carrier and relay",
+        match (self.carrier_could_read, self.relay_could_read, self.server_could_read) {
+            (false, false, false) => "participants",
+            (true, false, false) => "carrier",
+            (false, false, true) => "server operator",
+            (false, true, _) => "relay",
+            (true, ..) => "carrier and relay",
         }
     }
 
@@ -137,8 +145,9 @@ impl Told {
         if self.is_foreign {
             return false;
         }
-        let Some(stored) = &self.decision else { return self.carrier_could_read };
-        let went_readable = self.carrier_could_read || matches!(self.fate, Fate::Readable { .. });
+        let others_could_read = self.carrier_could_read || self.server_could_read;
+        let Some(stored) = &self.decision else { return others_could_read };
+        let went_readable = others_could_read || matches!(self.fate, Fate::Readable { .. });
         let is_allowed = matches!(stored.decision.choice, Choice::Send(mode) if !mode.is_end_to_end())
             && matches!(stored.decision.consent, ConsentState::Given(_))
             && self.has_downgrade_entry;

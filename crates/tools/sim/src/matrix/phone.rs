@@ -112,6 +112,9 @@ impl Phone {
         carrier: &Arc<SimCarrier>,
         has_frames: bool,
     ) -> Result<(), MatrixError> {
+        if mode.is_off_carrier() {
+            return Ok(());
+        }
         if self.platform.rcs == RcsAccess::None {
             if mode == Mode::Brokered && has_frames {
                 let broker = relay.broker().ok_or(MatrixError::Setup { what: "a broker" })?;

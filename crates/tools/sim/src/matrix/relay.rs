@@ -2,23 +2,31 @@
 //! over real TLS and real stores.
 
 use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
 
 use axum::Router;
 use rcseal_client::net::TrustAnchors;
+use rcseal_server::config::ServerEncryptionConfig;
 use rcseal_server::{Config, RunningServer, Server, init};
 use rcseal_wire::origin::Origin;
 use tempfile::TempDir;
 
 use super::MatrixError;
 use crate::broker::SimBroker;
+use crate::hsm::Hsm;
 use crate::proxy::{BoundProxy, FaultProxy, Faults};
+
+/// What the relay's key is called in its module.
+const KEY_LABEL: &str = "retained-1";
 
 /// What stands before a broker's routes.
 type Front = Box<dyn Fn(Router) -> Router + Send + Sync>;
 
 /// A running relay.
 pub struct Relay {
-    server: RunningServer,
+    /// `None` between a stop and the next start.
+    server: Mutex<Option<RunningServer>>,
+    config: Config,
     broker: Option<SimBroker>,
     proxy: Option<FaultProxy>,
     origin: Origin,
@@ -27,12 +35,20 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Starts a relay.
+    /// Starts a relay. Its operator has a key for what it may read where this process has a module for one.
     ///
     /// # Errors
     /// [`MatrixError`].
     pub async fn start() -> Result<Self, MatrixError> {
-        Self::start_in(None, None).await
+        Self::start_in(None, None, Hsm::of_process().map(|hsm| hsm.encryption(KEY_LABEL))).await
+    }
+
+    /// Starts a relay whose operator has this key.
+    ///
+    /// # Errors
+    /// [`MatrixError`].
+    pub async fn start_with_key(encryption: ServerEncryptionConfig) -> Result<Self, MatrixError> {
+        Self::start_in(None, None, Some(encryption)).await
     }
 
     /// Starts a relay whose broker is not honest: something stands before its routes.
@@ -42,7 +58,7 @@ impl Relay {
     pub async fn start_with_broker_behind(
         front: impl Fn(Router) -> Router + Send + Sync + 'static,
     ) -> Result<Self, MatrixError> {
-        Self::start_in(None, Some(Box::new(front))).await
+        Self::start_in(None, Some(Box::new(front)), None).await
     }
 
     /// Starts a relay that clients reach through a proxy with these faults.
@@ -50,14 +66,19 @@ impl Relay {
     /// # Errors
     /// [`MatrixError`].
     pub async fn start_behind(faults: Faults, seed: u64) -> Result<Self, MatrixError> {
-        Self::start_in(Some((faults, seed)), None).await
+        Self::start_in(Some((faults, seed)), None, None).await
     }
 
-    async fn start_in(faults: Option<(Faults, u64)>, front: Option<Front>) -> Result<Self, MatrixError> {
+    async fn start_in(
+        faults: Option<(Faults, u64)>,
+        front: Option<Front>,
+        encryption: Option<ServerEncryptionConfig>,
+    ) -> Result<Self, MatrixError> {
         let stage = |what: &'static str| move |source| MatrixError::Io { what, source };
         let folder = tempfile::Builder::new().prefix("rcseal-matrix-relay-").tempdir().map_err(stage("a folder"))?;
         init::write_development_identity(folder.path()).map_err(|error| MatrixError::Relay(Box::new(error)))?;
         let mut config = Config::development(folder.path());
+        config.server_encryption = encryption;
         // A login is bound to the origin, so the relay has to know under which address it is reached.
         let bound = match faults {
             Some((faults, seed)) => {
@@ -69,8 +90,10 @@ impl Relay {
             None => None,
         };
         let is_behind_proxy = bound.is_some();
-        let server = Server::start(config).await.map_err(|error| MatrixError::Relay(Box::new(error)))?;
+        let server = Server::start(config.clone()).await.map_err(|error| MatrixError::Relay(Box::new(error)))?;
         let address: SocketAddr = server.addr();
+        // Started again it is to be found where it was: logins are bound to its origin.
+        config.server.listen = address;
         let proxy = bound.map(|(proxy, faults, seed)| proxy.lead_to(address, faults, seed));
         let pem = server.ca_pem().ok_or(MatrixError::Setup { what: "the relay's authority" })?;
         let origin = server.origin().clone();
@@ -85,7 +108,8 @@ impl Relay {
             Some(broker) => broker.trust_with(pem).map_err(refused)?,
             None => TrustAnchors::from_pem(pem.as_bytes()).map_err(|error| MatrixError::Relay(Box::new(error)))?,
         };
-        Ok(Self { server, broker, proxy, origin, trust, folder })
+        let server = Mutex::new(Some(server));
+        Ok(Self { server, config, broker, proxy, origin, trust, folder })
     }
 
     /// Its origin.
@@ -112,6 +136,22 @@ impl Relay {
         self.proxy.as_ref()
     }
 
+    /// Stops the relay and starts it again on what it has on disk, with a configuration that was changed.
+    ///
+    /// # Errors
+    /// [`MatrixError`].
+    pub async fn restart_with(&self, change: impl FnOnce(&mut Config)) -> Result<(), MatrixError> {
+        let running = self.server.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(running) = running {
+            running.shutdown().await;
+        }
+        let mut config = self.config.clone();
+        change(&mut config);
+        let server = Server::start(config).await.map_err(|error| MatrixError::Relay(Box::new(error)))?;
+        *self.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(server);
+        Ok(())
+    }
+
     /// Stops both and leaves what they have on disk, until the answer is dropped: the relay's, and the broker's where there is one.
     pub async fn stop(self) -> (TempDir, Option<TempDir>) {
         let Self { server, broker, folder, .. } = self;
@@ -119,7 +159,10 @@ impl Relay {
             Some(broker) => Some(broker.stop().await),
             None => None,
         };
-        server.shutdown().await;
+        let running = server.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(running) = running {
+            running.shutdown().await;
+        }
         (folder, broker)
     }
 }

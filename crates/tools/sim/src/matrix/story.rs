@@ -24,6 +24,7 @@ use super::legacy;
 use super::outcome::{CellOutcome, Direction, Fate, Told};
 use super::phone::Phone;
 use super::relay::Relay;
+use super::{retained, sms};
 use crate::carrier::SimCarrier;
 use crate::data::{Event, Platform, Step};
 use crate::story::{texts, words};
@@ -45,7 +46,7 @@ pub(super) const OUT_LENS: [usize; 3] = [60, 2_000, 16_000];
 pub(super) const BACK_LENS: [usize; 2] = [60, 2_000];
 
 /// Numbers that no two cells share.
-fn numbers(cell_number: usize) -> Result<(PhoneNumber, PhoneNumber), MatrixError> {
+pub(super) fn numbers(cell_number: usize) -> Result<(PhoneNumber, PhoneNumber), MatrixError> {
     let number = |last: usize| {
         let text = format!("+1415{:07}", 2_000_000 + cell_number * 2 + last);
         text.parse().map_err(|_| MatrixError::Setup { what: "a phone number" })
@@ -92,8 +93,12 @@ pub async fn play(cell: &Cell, number: usize, relay: &Relay, seed: u64) -> Resul
     let carrier = SimCarrier::new(cell.carrier.clone(), seed);
     let stage = Stage { cell, numbers: numbers(number)?, relay, carrier: &carrier };
     let mut rng = StdRng::seed_from_u64(seed);
-    let (messages, wrongs) =
-        if cell.has_client { between_clients(&stage, &mut rng).await? } else { legacy::play(&stage, &mut rng).await? };
+    let (messages, wrongs) = match (cell.mode, cell.has_client) {
+        (Mode::ServerEncrypted, true) => retained::play(&stage, &mut rng).await?,
+        (Mode::Sms, _) => sms::play(&stage, &mut rng).await?,
+        (_, true) => between_clients(&stage, &mut rng).await?,
+        (_, false) => legacy::play(&stage, &mut rng).await?,
+    };
     let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(CellOutcome { messages, wrongs, took_ms })
 }
@@ -132,12 +137,12 @@ impl Stage<'_> {
 }
 
 /// A message on its way.
-struct Sent {
-    direction: Direction,
-    mark: String,
-    text: String,
+pub(super) struct Sent {
+    pub(super) direction: Direction,
+    pub(super) mark: String,
+    pub(super) text: String,
     /// Its id, or why there is none.
-    id: Result<MessageId, &'static str>,
+    pub(super) id: Result<MessageId, &'static str>,
 }
 
 /// Two phones with a conversation.
@@ -148,7 +153,7 @@ pub(super) struct Pair {
 }
 
 impl Pair {
-    fn sides(&self, direction: Direction) -> (&Phone, &Phone) {
+    pub(super) fn sides(&self, direction: Direction) -> (&Phone, &Phone) {
         match direction {
             Direction::Out => (&self.near, &self.far),
             Direction::Back => (&self.far, &self.near),
@@ -156,7 +161,7 @@ impl Pair {
     }
 
     /// Sends these lengths, one right after the other.
-    async fn send(&self, direction: Direction, lens: &[usize], rng: &mut StdRng) -> Result<Vec<Sent>, MatrixError> {
+    pub(super) async fn send(&self, direction: Direction, lens: &[usize], rng: &mut StdRng) -> Result<Vec<Sent>, MatrixError> {
         let (from, to) = self.sides(direction);
         let mut sent = Vec::new();
         for len in lens {
@@ -178,7 +183,7 @@ impl Pair {
     }
 
     /// Whether the sender's app has nothing more to learn of a message.
-    async fn is_settled(&self, sent: &Sent) -> Result<bool, MatrixError> {
+    pub(super) async fn is_settled(&self, sent: &Sent) -> Result<bool, MatrixError> {
         let Ok(id) = sent.id else { return Ok(true) };
         let (from, _) = self.sides(sent.direction);
         let message = from.client.message(self.conversation, from.account, id).await?;
@@ -198,7 +203,7 @@ impl Pair {
     }
 
     /// Waits until every message is settled. What a user has to decide on the way, the user decides in favour of the message.
-    async fn settle(&self, sent: &[Sent]) -> Result<bool, MatrixError> {
+    pub(super) async fn settle(&self, sent: &[Sent]) -> Result<bool, MatrixError> {
         let phones = [&self.near, &self.far];
         let settled = until(&phones, LIMIT, || async {
             if self.approve_held().await? > 0 {
@@ -219,7 +224,7 @@ impl Pair {
     }
 }
 
-type Played = (Vec<Told>, Vec<String>);
+pub(super) type Played = (Vec<Told>, Vec<String>);
 
 async fn between_clients(stage: &Stage<'_>, rng: &mut StdRng) -> Result<Played, MatrixError> {
     let Stage { cell, relay, carrier, .. } = *stage;
@@ -284,7 +289,7 @@ async fn between_clients(stage: &Stage<'_>, rng: &mut StdRng) -> Result<Played, 
 }
 
 /// Two new phones get to know each other: an invitation, a message, an answer.
-async fn meet(stage: &Stage<'_>, rng: &mut StdRng) -> Result<Pair, MatrixError> {
+pub(super) async fn meet(stage: &Stage<'_>, rng: &mut StdRng) -> Result<Pair, MatrixError> {
     let cell = stage.cell;
     let (near, far) = tokio::join!(stage.near(), stage.far());
     let (near, far) = (near?, far?);
@@ -314,7 +319,7 @@ async fn prefer(of: &Phone, to: &Phone, cell: &Cell) -> Result<(), MatrixError> 
     of.client.set_contact_number(to.account, Some(to.number.clone())).await?;
     let preference = match cell.mode {
         Mode::Native | Mode::Brokered => RoutePreference::Native,
-        Mode::Relayed => RoutePreference::Relayed,
+        Mode::Relayed | Mode::ServerEncrypted | Mode::Sms => RoutePreference::Relayed,
     };
     of.client.set_route_preference(None, Some(preference)).await?;
     Ok(())
@@ -337,7 +342,7 @@ async fn both_by_carrier(cell: &Cell, pair: &Pair) -> Result<bool, MatrixError> 
 }
 
 /// Whether the far phone has the near one among its contacts: after it was installed again, once something has arrived from there.
-async fn knows(pair: &Pair) -> Result<bool, MatrixError> {
+pub(super) async fn knows(pair: &Pair) -> Result<bool, MatrixError> {
     let phones = [&pair.near, &pair.far];
     let known =
         until(&phones, PUSH_PAUSE, || async { Ok(pair.far.client.direct_conversation(pair.near.account).await.ok()) });
@@ -373,7 +378,7 @@ pub(super) async fn has_downgrade_entry(client: &Client, id: MessageId) -> Resul
 }
 
 /// Looks a message up on both sides and at the carrier.
-async fn look_up(pair: &Pair, sent: &Sent, carrier: &SimCarrier) -> Result<Told, MatrixError> {
+pub(super) async fn look_up(pair: &Pair, sent: &Sent, carrier: &SimCarrier) -> Result<Told, MatrixError> {
     let (from, to) = pair.sides(sent.direction);
     let arrived: Vec<MessageView> = texts(&to.client, pair.conversation, PAGE)
         .await?

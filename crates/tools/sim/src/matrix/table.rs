@@ -6,19 +6,23 @@ use std::collections::BTreeMap;
 
 use rcseal_report::{Report, Row};
 
-use super::cell::Cell;
+use super::cell::{Cell, Mode};
 use super::faults::FaultyCell;
 use super::outcome::{Fate, Told};
+use super::retained::KeyCell;
 use super::{Finished, Run};
 use crate::data::{Event, Expectation};
 use crate::story::with_causes;
 
 /// Names of cells, one a line, with what each stands for.
-pub(super) fn list(cells: &[Cell], faulty: &[FaultyCell]) {
+pub(super) fn list(cells: &[Cell], faulty: &[FaultyCell], keys: &[KeyCell]) {
     for cell in cells {
         println!("{} (stands for {})", cell.id(), cell.stands_for);
     }
     for cell in faulty {
+        println!("{}", cell.id());
+    }
+    for cell in keys {
         println!("{}", cell.id());
     }
 }
@@ -31,8 +35,12 @@ pub(super) fn complain(error: &(dyn std::error::Error + 'static)) {
 /// Cells that are shown in one row.
 fn group(finished: &Finished) -> String {
     let Cell { mode, carrier, state, .. } = &finished.cell;
-    if let Some((_, network)) = finished.id.split_once('@') {
-        return format!("network_{network}");
+    if let Some((_, what)) = finished.id.split_once('@') {
+        let of = if *mode == Mode::ServerEncrypted { mode.as_str() } else { "network" };
+        return format!("{of}_{what}");
+    }
+    if mode.is_off_carrier() {
+        return format!("{}_{}", mode.as_str(), state.name);
     }
     if finished.cell.may_be_readable() {
         format!("readable_over_{}", carrier.name)
@@ -148,7 +156,8 @@ pub(super) fn report(name: &str, run: &Run) -> Report {
     // A search that never finds anything would find nothing here either.
     let readable = count(&|told| matches!(told.fate, Fate::Readable { .. }));
     if readable > 0 {
-        let seen = count(&|told| matches!(told.fate, Fate::Readable { .. }) && told.carrier_could_read);
+        let is_seen = |told: &Told| told.carrier_could_read || told.server_could_read;
+        let seen = count(&|told| matches!(told.fate, Fate::Readable { .. }) && is_seen(told));
         report.promise("search_of_the_carrier_is_sound", seen == readable);
     }
     report
