@@ -6,13 +6,15 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+mod business;
 mod delivery;
 mod identity;
 mod sessions;
 
+pub use business::{BrokerCommand, CaseCommand, NumberCommand, RetainedCommand, Visible};
 pub(crate) use delivery::number;
 pub use delivery::{
-    AbsenceCommand, CarrierCommand, CarrierSet, ConsentCommand, Fallback, OperatorForm, PolicyCommand, ProbeArgs,
+    AbsenceCommand, ByBrokerArgs, CarrierCommand, CarrierSet, ConsentCommand, Fallback, OperatorForm, PolicyCommand, ProbeArgs,
     ReadableMode, Route, Sessions, SipArgs, ThreadCommand,
 };
 pub use identity::{
@@ -75,6 +77,18 @@ pub enum Command {
     /// The way into a carrier: a SIP account, or a trunk.
     #[command(subcommand)]
     Carrier(CarrierCommand),
+    /// The broker: who countersigns that a phone number is this account's, and carries between carriers and this device.
+    #[command(subcommand)]
+    Broker(BrokerCommand),
+    /// Phone numbers at the broker: this account's, and who has others.
+    #[command(subcommand)]
+    Number(NumberCommand),
+    /// Cases of businesses: from a card that anybody can read into a conversation that nobody else does.
+    #[command(subcommand)]
+    Case(CaseCommand),
+    /// Conversations that the server's operator can read, where all agreed: its key, how long it keeps them, and what came unannounced.
+    #[command(subcommand)]
+    Retained(RetainedCommand),
     /// How messages go, who can read them on their way, and by whose leave.
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -137,6 +151,9 @@ pub enum Command {
 #[command(after_help = "Example: rcseal demo --keep")]
 #[command(group = ArgGroup::new("simulated").args(["carrier", "web"]).multiple(true))]
 pub struct DemoArgs {
+    /// Which story; without one, two phones that talk through a relay.
+    #[arg(value_enum, conflicts_with_all = ["keep", "dir", "carrier", "web"])]
+    pub story: Option<DemoStory>,
     /// Leave the relay running at the end and say how to chat through it.
     #[arg(long)]
     pub keep: bool,
@@ -155,6 +172,13 @@ pub struct DemoArgs {
     /// The port of the page; 0 takes a free one.
     #[arg(long, value_name = "PORT", default_value_t = 0, requires = "web")]
     pub port: u16,
+}
+
+/// Stories of the demo that have a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum DemoStory {
+    /// A business writes by RCS and continues in the app, end to end; the provider and the SMS network are fakes on this machine.
+    Support,
 }
 
 /// A carrier that there is, or the word for all of them.

@@ -4,6 +4,7 @@
 //! `listen` and `chat` begin with [`attach`]: they start a SIP transport, register, and attach it to the client for as long as they run.
 //! A carrier that cannot be reached never keeps a command from its work: what would go by it goes by the relay.
 
+pub(crate) mod by_broker;
 mod registrar;
 mod settings;
 
@@ -18,6 +19,7 @@ use rcseal_rcs::transport::SendFailure;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+pub(crate) use by_broker::ByBroker;
 pub use registrar::{Registrar, Wire};
 pub(crate) use settings::{CarrierSettings, TrunkSettings};
 
@@ -157,7 +159,15 @@ impl Way {
 /// # Errors
 /// Those of the store.
 pub(crate) async fn attach(client: &Client, output: Output, wait: Duration) -> Result<Option<Way>, CliError> {
-    let Some(settings) = read(client).await? else { return Ok(None) };
+    let Some(settings) = read(client).await? else {
+        // What a broker carries needs nothing to be opened or ended here.
+        if let Some(settings) = by_broker::read(client).await?
+            && let Err(error) = settings.attach_to(client).await
+        {
+            output.note(&format!("note: no way by the broker, messages go by the relay: {error} [{}]", error.code()));
+        }
+        return Ok(None);
+    };
     match Way::open(&settings, wait).await {
         Ok(way) => {
             way.attach_to(client).await?;

@@ -20,6 +20,7 @@ use rcseal_engine::number::NumberError;
 use rcseal_engine::plain::PlainError;
 use rcseal_engine::policy::{ConsentState, Decision, PolicyError, Reason};
 use rcseal_engine::resend::ResendError;
+use rcseal_engine::retained::RetainedError;
 use rcseal_engine::send::SendError;
 use rcseal_rcs::transport::SendFailure;
 use rcseal_server::{AdminSocketError, StartError, init::InitError};
@@ -117,6 +118,24 @@ pub enum CliError {
     /// No carrier account is set.
     #[error("this profile has no carrier account; `rcseal carrier set sip` makes one")]
     NoCarrier,
+    /// A command means a number that is not there, or one of several.
+    #[error("{}", claims(.count))]
+    NoClaim {
+        /// How many there are.
+        count: usize,
+    },
+    /// What a broker answered does not hold.
+    #[error("what the broker answered does not hold; nothing was changed by it")]
+    BrokerLied {
+        /// The finding's code, or the cause's.
+        code: &'static str,
+    },
+    /// A business does not take the link.
+    #[error("the business does not take the link")]
+    CaseRefused {
+        /// How far the case has come.
+        code: &'static str,
+    },
     /// A registrar with TLS, and nobody to vouch for it.
     #[error("a registrar over TLS needs --ca, the authority that its certificate is under")]
     NoCarrierAuthority,
@@ -234,6 +253,8 @@ impl CliError {
             Self::AmbiguousContact { .. } => "contact_ambiguous",
             Self::Refused { decision, .. } => decision.reason.code(),
             Self::WordsOnly => Reason::ContentUnfit.code(),
+            Self::NoClaim { .. } => "number_not_waiting",
+            Self::BrokerLied { code } | Self::CaseRefused { code } => code,
             Self::NoCarrier => "no_carrier",
             Self::NoCarrierAuthority => "carrier_authority_missing",
             Self::CarrierSettings => "carrier_settings",
@@ -316,7 +337,10 @@ impl CliError {
             | Self::OtherTakeover { .. }
             | Self::UnknownContact { .. }
             | Self::AmbiguousContact { .. }
+            | Self::NoClaim { .. }
             | Self::NoCarrier => Exit::NotHere,
+            Self::BrokerLied { .. } => Exit::Unverified,
+            Self::CaseRefused { .. } => Exit::Refused,
             Self::Refused { .. } | Self::ProbeLost { .. } => Exit::Refused,
             Self::WordsOnly | Self::NoCarrierAuthority => Exit::Usage,
             Self::CarrierSettings => Exit::Store,
@@ -350,6 +374,13 @@ impl CliError {
     }
 }
 
+fn claims(count: &usize) -> String {
+    match count {
+        0 => "no number of this account's is at that point; `rcseal number show` says how far each is".to_owned(),
+        several => format!("{several} numbers are at that point; say which one"),
+    }
+}
+
 impl From<EndpointError> for CliError {
     fn from(error: EndpointError) -> Self {
         Self::Client(error.into())
@@ -371,6 +402,9 @@ fn client_exit(error: &ClientError) -> Exit {
         ClientError::Plain(error) => plain_exit(error),
         ClientError::Number(error) => number_exit(error),
         ClientError::Case(error) => case_exit(error),
+        ClientError::Retained(error) => retained_exit(error),
+        ClientError::NoSmsWay => Exit::NotHere,
+        ClientError::Sms(failure) => sms_exit(failure),
         ClientError::Send(error) => send_exit(error),
         ClientError::Resend(error) => match error {
             ResendError::Send(error) => send_exit(error),
@@ -412,6 +446,24 @@ fn case_exit(error: &CaseError) -> Exit {
         CaseError::Link(_) | CaseError::TooLong { .. } | CaseError::Expiry => Exit::Usage,
         CaseError::TooMany => Exit::Refused,
         CaseError::Unknown | CaseError::Progress { .. } => Exit::NotHere,
+    }
+}
+
+fn retained_exit(error: &RetainedError) -> Exit {
+    match error {
+        RetainedError::Store(_) => Exit::Store,
+        RetainedError::Account(error) => account_exit(error),
+        // What the server shows does not hold.
+        RetainedError::KeyMalformed | RetainedError::KeyExpired => Exit::Refused,
+        RetainedError::NoOffer | RetainedError::UnknownClass => Exit::NotHere,
+    }
+}
+
+/// Without an answer it may have left, and is not sent again by itself.
+fn sms_exit(failure: &SendFailure) -> Exit {
+    match failure {
+        SendFailure::Unreachable | SendFailure::NoAnswer | SendFailure::Busy { .. } => Exit::Network,
+        _ => Exit::Refused,
     }
 }
 

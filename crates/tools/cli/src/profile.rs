@@ -5,6 +5,7 @@
 //! | `store/` | the encrypted store (`rcseal_client::store`) |
 //! | `vault/` | the software key vault |
 //! | `authority.pem` | the certificate authority that the server's certificate must be under |
+//! | `broker-authority.pem` | the one for the broker, where it is another |
 //! | `downloads/` | where `chat` saves files |
 //!
 //! The folder is found at run time and never compiled in. It is for its owner alone, and one process at a time has it open.
@@ -20,6 +21,7 @@ use crate::args::Global;
 use crate::error::CliError;
 
 const AUTHORITY_FILE: &str = "authority.pem";
+const BROKER_AUTHORITY_FILE: &str = "broker-authority.pem";
 const PASSPHRASE_VARIABLE: &str = "RCSEAL_PASSPHRASE";
 /// A passphrase longer than this is a file given by mistake.
 const PASSPHRASE_LEN_MAX: u64 = 4096;
@@ -137,11 +139,70 @@ impl Profile {
     pub fn authority(&self) -> Result<TrustAnchors, CliError> {
         let path = self.folder.join(AUTHORITY_FILE);
         match read_at_most(&path, AUTHORITY_LEN_MAX) {
-            Ok(pem) => Ok(TrustAnchors::from_pem(&pem)?),
+            Ok(pem) => Ok(TrustAnchors::from_pem(&self.with_broker(pem)?)?),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(CliError::NoProfile { folder: self.folder.clone() })
             }
             Err(source) => Err(CliError::File { path, source }),
+        }
+    }
+
+    /// The server's authority, and the broker's where there is another.
+    fn with_broker(&self, mut pem: Vec<u8>) -> Result<Vec<u8>, CliError> {
+        let path = self.folder.join(BROKER_AUTHORITY_FILE);
+        match read_at_most(&path, AUTHORITY_LEN_MAX) {
+            Ok(more) => {
+                pem.push(b'\n');
+                pem.extend(more);
+                Ok(pem)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(pem),
+            Err(source) => Err(CliError::File { path, source }),
+        }
+    }
+
+    /// Reads the authority that a user names for a broker; what a connection is checked with is that and the server's.
+    ///
+    /// # Errors
+    /// [`CliError::File`], [`CliError::Trust`], [`CliError::NoProfile`].
+    pub fn read_broker_authority(&self, ca: &Path) -> Result<Authority, CliError> {
+        let pem =
+            read_at_most(ca, AUTHORITY_LEN_MAX).map_err(|source| CliError::File { path: ca.to_owned(), source })?;
+        let path = self.folder.join(AUTHORITY_FILE);
+        let mut both = match read_at_most(&path, AUTHORITY_LEN_MAX) {
+            Ok(server) => server,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(CliError::NoProfile { folder: self.folder.clone() });
+            }
+            Err(source) => return Err(CliError::File { path, source }),
+        };
+        // Alone it has to be one, too: nothing else says what is wrong with a file.
+        TrustAnchors::from_pem(&pem)?;
+        both.push(b'\n');
+        both.extend_from_slice(&pem);
+        Ok(Authority { trust: TrustAnchors::from_pem(&both)?, pem })
+    }
+
+    /// Remembers which authority the broker must be under.
+    ///
+    /// # Errors
+    /// [`CliError::File`].
+    pub fn adopt_broker_authority(&self, authority: &Authority) -> Result<(), CliError> {
+        let path = self.folder.join(BROKER_AUTHORITY_FILE);
+        std::fs::File::create(&path)
+            .and_then(|mut target| target.write_all(&authority.pem).and_then(|()| target.sync_all()))
+            .map_err(|source| CliError::File { path, source })
+    }
+
+    /// Trusts the broker's authority no more.
+    ///
+    /// # Errors
+    /// [`CliError::File`].
+    pub fn forget_broker_authority(&self) -> Result<(), CliError> {
+        let path = self.folder.join(BROKER_AUTHORITY_FILE);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(CliError::File { path, source: error }),
+            _ => Ok(()),
         }
     }
 }

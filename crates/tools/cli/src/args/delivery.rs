@@ -36,6 +36,23 @@ Examples:
       --number +12015550123 --password-file password.txt
   rcseal carrier set sip --registrar tcp:10.0.0.5:5060 --domain example.com --number +12015550123 --trunk")]
     Sip(Box<SipArgs>),
+    /// A number at the broker: nothing registers at a carrier here, and the broker hands over both ways.
+    #[command(after_help = "Example: rcseal carrier set broker --number +12015550123 --preference native")]
+    Broker(ByBrokerArgs),
+}
+
+/// Options of `carrier set broker`.
+#[derive(Debug, Args)]
+pub struct ByBrokerArgs {
+    /// The number that the broker has bound to this device (`rcseal number show`).
+    #[arg(long, value_name = "NUMBER", value_parser = number)]
+    pub number: PhoneNumber,
+    /// How long a message may stay unconfirmed at the carrier before the relay gets it as well.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub patience: u64,
+    /// Also choose the route for all conversations, as `policy route` does.
+    #[arg(long, value_name = "ROUTE")]
+    pub preference: Option<Route>,
 }
 
 /// Options of `carrier set sip`.
@@ -107,7 +124,7 @@ pub enum Sessions {
 pub enum Route {
     /// By the relay, which does not learn who sends.
     Relayed,
-    /// By the carrier, which learns both numbers.
+    /// By the carrier, which learns both numbers; where a broker carries for one of both, by that.
     Native,
 }
 
@@ -324,7 +341,7 @@ pub(crate) fn number(text: &str) -> Result<PhoneNumber, String> {
     text.parse().map_err(|_| "not a phone number with + and its country, such as +12015550123".to_owned())
 }
 
-fn span(text: &str) -> Result<Duration, String> {
+pub(super) fn span(text: &str) -> Result<Duration, String> {
     let wrong = || "not a time such as 15m, 1h or 30d".to_owned();
     let seconds_per_unit = match text.chars().last() {
         Some('m') => 60,

@@ -3,13 +3,15 @@
 use std::io;
 use std::path::Path;
 
-use rcseal_client::client::CarrierStatus;
+use rcseal_client::client::{CarrierStatus, Client};
+use rcseal_engine::number::NumberState;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use crate::args::{CarrierCommand, CarrierSet, SipArgs};
+use crate::args::{ByBrokerArgs, CarrierCommand, CarrierSet, SipArgs};
 use crate::argument;
-use crate::carrier::{self, CarrierSettings, REGISTER_WAIT, TrunkSettings, Way, Wire};
+use crate::carrier::{self, ByBroker, CarrierSettings, REGISTER_WAIT, TrunkSettings, Way, Wire};
+use crate::carrier::by_broker;
 use crate::command::delivery::route_preference;
 use crate::device;
 use crate::error::CliError;
@@ -28,8 +30,13 @@ const AUTHORITY_LEN_MAX: u64 = 1024 * 1024;
 pub(crate) async fn run(command: CarrierCommand, profile: &Profile, output: Output) -> Result<(), CliError> {
     match command {
         CarrierCommand::Set(CarrierSet::Sip(args)) => set(*args, profile, output).await,
+        CarrierCommand::Set(CarrierSet::Broker(args)) => set_by_broker(&args, profile, output).await,
         CarrierCommand::Show => {
             let client = device::open(profile).await?;
+            if let Some(settings) = by_broker::read(&client).await? {
+                output.result(|| settings.json(), || settings.text());
+                return Ok(());
+            }
             let settings = carrier::read(&client).await?.ok_or(CliError::NoCarrier)?;
             output.result(|| settings.json(), || settings.text());
             Ok(())
@@ -37,6 +44,7 @@ pub(crate) async fn run(command: CarrierCommand, profile: &Profile, output: Outp
         CarrierCommand::Remove => {
             let client = device::open(profile).await?;
             carrier::write(&client, None).await?;
+            by_broker::write(&client, None).await?;
             client.leave_carrier().await?;
             // Contacts hear of it now, or with the next command.
             let _ = client.sync_once().await;
@@ -65,6 +73,7 @@ async fn set(args: SipArgs, profile: &Profile, output: Output) -> Result<(), Cli
     // A configuration with which nothing starts is not kept.
     let way = Way::open(&settings, REGISTER_WAIT).await?;
     carrier::write(&client, Some(&settings)).await?;
+    by_broker::write(&client, None).await?;
     way.attach_to(&client).await?;
     if let Some(route) = args.preference {
         client.set_route_preference(None, Some(route_preference(route))).await?;
@@ -88,6 +97,29 @@ async fn set(args: SipArgs, profile: &Profile, output: Output) -> Result<(), Cli
         Ok(_) => Ok(()),
         Err(failure) => Err(CliError::Carrier(failure)),
     }
+}
+
+/// The broker carries from now on: a SIP account that was set before is forgotten.
+async fn set_by_broker(args: &ByBrokerArgs, profile: &Profile, output: Output) -> Result<(), CliError> {
+    let client = device::open(profile).await?;
+    device::account(&client).await?;
+    let settings = ByBroker::new(args.number.as_str().to_owned(), args.patience);
+    // A number that the broker has not bound to this account would take messages nowhere.
+    let numbers = client.own_numbers().await?;
+    let is_bound = numbers.iter().any(|own| own.number == args.number && own.state == NumberState::Mapped);
+    if !is_bound {
+        return Err(CliError::NoClaim { count: 0 });
+    }
+    settings.attach_to(&client).await?;
+    carrier::write(&client, None).await?;
+    by_broker::write(&client, Some(&settings)).await?;
+    if let Some(route) = args.preference {
+        client.set_route_preference(None, Some(route_preference(route))).await?;
+    }
+    // Contacts learn of the number now, or with the next command.
+    let _ = client.sync_once().await;
+    output.result(|| settings.json(), || settings.text());
+    Ok(())
 }
 
 fn settings(args: &SipArgs) -> Result<CarrierSettings, CliError> {
@@ -118,6 +150,32 @@ fn settings(args: &SipArgs) -> Result<CarrierSettings, CliError> {
     Ok(settings)
 }
 
+/// Where the broker carries, there is nothing to register: what waits is what there is to tell.
+async fn status_by_broker(client: &Client, settings: &ByBroker, output: Output) -> Result<(), CliError> {
+    settings.attach_to(client).await?;
+    let status = client.carrier_status().await?;
+    output.result(
+        || {
+            let mut json = settings.json();
+            json["event"] = json!("carrier");
+            json["waiting"] = waiting_json(&status);
+            json
+        },
+        || {
+            let view = &status.view;
+            format!(
+                "{}\nready {}, handed over and not confirmed {} (kept by the carrier {}), back for the relay {}",
+                settings.text(),
+                view.ready,
+                view.handed_over,
+                view.kept_by_carrier,
+                view.back
+            )
+        },
+    );
+    Ok(())
+}
+
 fn password(path: &Path) -> Result<Zeroizing<String>, CliError> {
     if path == Path::new("-") {
         return argument::line();
@@ -136,6 +194,9 @@ fn password(path: &Path) -> Result<Zeroizing<String>, CliError> {
 
 async fn status(profile: &Profile, output: Output) -> Result<(), CliError> {
     let client = device::open(profile).await?;
+    if let Some(settings) = by_broker::read(&client).await? {
+        return status_by_broker(&client, &settings, output).await;
+    }
     let settings = carrier::read(&client).await?.ok_or(CliError::NoCarrier)?;
     let way = Way::open(&settings, REGISTER_WAIT).await?;
     let status = client.carrier_status().await?;

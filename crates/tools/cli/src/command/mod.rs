@@ -2,7 +2,9 @@
 
 pub(crate) mod account;
 pub(crate) mod attach;
+pub(crate) mod broker;
 pub(crate) mod carrier;
+pub(crate) mod case;
 pub(crate) mod chat;
 pub(crate) mod contact;
 pub(crate) mod delivery;
@@ -12,10 +14,12 @@ pub(crate) mod history;
 mod incoming;
 pub(crate) mod keys;
 pub(crate) mod listen;
+pub(crate) mod number;
 pub(crate) mod policy;
 pub(crate) mod probe;
 pub(crate) mod rekey;
 pub(crate) mod resend;
+pub(crate) mod retained;
 pub(crate) mod send;
 pub(crate) mod sessions;
 pub(crate) mod takeover;

@@ -12,6 +12,7 @@
 //! | [`telling`] | what is printed, and the report |
 //! | [`evidence`], [`closing`] | what is looked for ([`rcseal_sim::search`]), and what came of it |
 //! | [`carrier`] | another demo: two phones over a simulated carrier, in this process |
+//! | [`support`] | another one: a business that writes by RCS and continues in the app |
 //! | [`web`] | the same two phones on a page, with what carrier and relay see between them |
 
 mod attack;
@@ -23,6 +24,7 @@ mod inside;
 mod photo;
 mod stage;
 mod story;
+mod support;
 mod telling;
 mod web;
 
@@ -37,7 +39,7 @@ use self::evidence::Evidence;
 use self::stage::{Stage, StepError};
 use self::story::Cast;
 use self::telling::Telling;
-use crate::args::DemoArgs;
+use crate::args::{DemoArgs, DemoStory};
 use crate::error::CliError;
 use crate::output::Output;
 use crate::profile::create_private_dir;
@@ -48,6 +50,9 @@ use crate::serve::wait_for_stop;
 /// # Errors
 /// [`CliError`] when it cannot even begin.
 pub(crate) async fn run(args: DemoArgs, output: Output) -> Result<ExitCode, CliError> {
+    if let Some(DemoStory::Support) = args.story {
+        return support::run(output).await;
+    }
     if args.web {
         return web::run(args.carrier.as_deref(), args.port, args.seed, output).await;
     }

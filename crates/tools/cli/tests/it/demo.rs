@@ -100,6 +100,48 @@ fn every_promise_of_the_demo_over_a_carrier_holds() {
 }
 
 #[test]
+fn every_promise_of_the_business_story_holds() {
+    let mut command = rcseal();
+    command.args(["demo", "support", "--json"]);
+    let answer = finish(command);
+    let report = Report::from_output(&answer.stdout).unwrap();
+    assert_eq!(answer.code, Some(0), "{}\n{}", answer.stdout, answer.stderr);
+    assert_eq!(report.failed(), 0);
+    for id in [
+        "number_bound",
+        "agent_message",
+        "card",
+        "continued",
+        "end_to_end",
+        "replay_opens_nothing",
+        "second_account_refused",
+        "cases_taken_over",
+        "expired_refused",
+        "revoked_refused",
+        "forged_webhook_refused",
+        "falls_back_once",
+        "late_delivery_said",
+        "shown_once",
+        "sms_sent",
+        "shown_in_app",
+        "closed",
+        "receipts",
+        "end_to_end_found_elsewhere",
+        "disks",
+    ] {
+        assert_eq!(report.row(id).and_then(rcseal_report::Row::met), Some(true), "{id}");
+    }
+    let receipts: Vec<serde_json::Value> = answer
+        .stdout
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|line| line["event"] == "said")
+        .collect();
+    let ways: Vec<_> = receipts.iter().filter_map(|receipt| receipt["way"].as_str()).collect();
+    assert!(ways.contains(&"RCS") && ways.contains(&"RCS and SMS") && ways.contains(&"app, by the relay"), "{ways:?}");
+}
+
+#[test]
 fn the_demo_lists_its_carriers_and_knows_no_other() {
     let mut command = rcseal();
     command.args(["demo", "--carrier", "list", "--json"]);

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod business;
 mod carrier;
 mod commands;
 mod contacts;
