@@ -2,14 +2,16 @@
 //!
 //! Held in memory: a gateway sends the next segment only when the last one was answered, so segments are answered one by one, and those of a
 //! message that is not whole are gone with the process. Everything is bounded: a sender that never completes its messages pushes out its
-//! own and others' oldest ones.
+//! own, and others' only together with many more senders.
 
 use std::collections::{HashMap, VecDeque};
 
 use super::udh::Concatenation;
 
 /// Messages that are not whole.
-pub const OPEN_MAX: usize = 256;
+pub const OPEN_MAX: usize = 1024;
+/// Of one sender: what it has sent has been acknowledged, so that nobody else's may be lost to who sends beginnings only.
+pub const OPEN_PER_SENDER_MAX: usize = 64;
 /// Octets of one segment: those of a short message, or of the field of SMPP that carries it.
 pub const PART_LEN_MAX: usize = 255;
 /// How long the rest of a message is waited for, in milliseconds.
@@ -70,9 +72,7 @@ impl Joiner {
             return Some(Whole { octets: octets.to_vec(), name });
         }
         if !self.open.contains_key(&name) {
-            if self.open.len() >= OPEN_MAX {
-                self.drop_oldest();
-            }
+            self.make_room(&name.key.from);
             self.order.push_back(name.clone());
             let total = usize::from(which.total);
             self.open.insert(name.clone(), Open { parts: vec![None; total], missing: total, since_ms: now_ms });
@@ -101,6 +101,20 @@ impl Joiner {
     #[must_use]
     pub const fn dropped(&self) -> u64 {
         self.dropped
+    }
+
+    /// Gives a message up where a sender, or all of them, have too many.
+    fn make_room(&mut self, from: &str) {
+        let own = |name: &&Name| name.key.from == from;
+        if self.order.iter().filter(own).count() >= OPEN_PER_SENDER_MAX {
+            let oldest = self.order.iter().find(own).cloned();
+            if let Some(oldest) = oldest {
+                self.forget(&oldest);
+                self.dropped += 1;
+            }
+        } else if self.open.len() >= OPEN_MAX {
+            self.drop_oldest();
+        }
     }
 
     fn expire(&mut self, now_ms: u64) {
@@ -160,12 +174,26 @@ mod tests {
     #[test]
     fn what_never_becomes_whole_is_given_up() {
         let mut joiner = Joiner::default();
-        for reference in 0..1000 {
-            assert_eq!(joiner.take(key(), which(reference, 2, 1), b"a", 0), None);
+        let of = |sender: u16| Key { from: sender.to_string(), ..key() };
+        for sender in 0..2000 {
+            assert_eq!(joiner.take(of(sender), which(1, 2, 1), b"a", 0), None);
         }
         assert_eq!((joiner.open.len(), joiner.order.len()), (OPEN_MAX, OPEN_MAX));
-        assert_eq!(octets(joiner.take(key(), which(999, 2, 2), b"b", PATIENCE_MS)), b"ab");
-        assert_eq!(joiner.take(key(), which(998, 2, 2), b"b", PATIENCE_MS + 1), None);
-        assert_eq!(joiner.dropped(), 1000);
+        assert_eq!(octets(joiner.take(of(1999), which(1, 2, 2), b"b", PATIENCE_MS)), b"ab");
+        assert_eq!(joiner.take(of(1998), which(1, 2, 2), b"b", PATIENCE_MS + 1), None);
+        assert_eq!(joiner.dropped(), 2000);
+    }
+
+    #[test]
+    fn who_sends_beginnings_only_pushes_out_nobody_elses() {
+        let mut joiner = Joiner::default();
+        let other = || Key { from: "493".to_owned(), ..key() };
+        assert_eq!(joiner.take(other(), which(1, 2, 1), b"a", 0), None);
+        for reference in 0..1000 {
+            assert_eq!(joiner.take(key(), which(reference, 2, 1), b"x", 0), None);
+        }
+        assert_eq!((joiner.open.len(), joiner.order.len()), (OPEN_PER_SENDER_MAX + 1, OPEN_PER_SENDER_MAX + 1));
+        assert_eq!(octets(joiner.take(other(), which(1, 2, 2), b"b", 0)), b"ab");
+        assert_eq!(octets(joiner.take(key(), which(999, 2, 2), b"y", 0)), b"xy");
     }
 }
