@@ -85,6 +85,9 @@ pub(super) fn believable(
         let doubt = Doubt::new(finding_of(&error), error.code());
         if evidence.check(&broker.key).is_ok() { doubt.with(evidence) } else { doubt }
     })?;
+    if verified.countersigned_at_ms() > now.plus(super::AHEAD_MS).0 {
+        return Err(Doubt::new(BrokerFinding::MappingInvalid, "mapping_times"));
+    }
     if verified.is_expired(now.0) {
         return Err(Doubt::new(BrokerFinding::MappingInvalid, "mapping_expired"));
     }

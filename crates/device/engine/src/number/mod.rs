@@ -45,3 +45,6 @@ pub const WATCH_MS: u64 = 24 * 3600 * 1000;
 pub const RENEW_MS: u64 = 30 * 24 * 3600 * 1000;
 /// How far two clocks may be apart before an old mapping counts as shown after a new one.
 const CLOCK_SLACK_MS: u64 = 3_600_000;
+/// How far ahead of this device's clock a countersignature may be: a clock that is set wrong by less is common, and a broker that dates further
+/// ahead ends waits and mappings before their time.
+const AHEAD_MS: u64 = 24 * 3600 * 1000;

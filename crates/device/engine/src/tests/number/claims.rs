@@ -298,3 +298,25 @@ fn a_wait_that_the_holder_was_told_of_too_late_is_disputed() {
     assert_eq!(shown_by_evidence(&mut ada), ["asserted"]);
     assert_eq!(ada.with(0, |engine| engine.own_numbers()).unwrap()[0].state, NumberState::Lost);
 }
+
+#[test]
+fn a_wait_whose_end_is_dated_ahead_is_disputed_and_believed_by_nobody() {
+    let (mut world, mut ada, mut bob) = enrolled();
+    world.claim(&mut ada, &number(), Grounds::First);
+    found(&mut world, &mut bob);
+    let mut mallory = world.phone(3, "Mallory");
+    world.enrol(&mut mallory);
+    let statement = world.sign_claim(&mut mallory, &number());
+    let (announced_at_ms, effective_at_ms) = (world.now, world.now + WAIT_MS);
+    world.broker().contested = Some(Waiting { announced_at_ms: Some(announced_at_ms), effective_at_ms });
+    ada.with(world.now, |engine| engine.watch_numbers()).unwrap();
+    world.settle(&mut [&mut ada]);
+    let broker = world.broker();
+    let before = broker.newest(&number()).unwrap().0.clone();
+    let made = broker.countersign(Some(&before), &statement, Grounds::Waited { announced_at_ms }, effective_at_ms);
+    broker.chains.get_mut(number().as_str()).unwrap().push(made);
+    assert_eq!(super::refused(&mut world, &mut bob).code, "mapping_times");
+    ada.with(world.now, |engine| engine.watch_numbers()).unwrap();
+    world.settle(&mut [&mut ada]);
+    assert_eq!(shown_by_evidence(&mut ada), ["asserted"]);
+}
