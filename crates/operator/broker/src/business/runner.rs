@@ -225,7 +225,7 @@ impl Runner {
         let remembered = self.now().plus_millis(window.saturating_mul(2));
         let happening = Happening {
             event: None,
-            key: Some((event.key.0, remembered)),
+            key: Some((key_of(agent, &event), remembered)),
             told: told::of_provider(&agent.name, event.at_ms, &event.event),
             ..Happening::default()
         };
@@ -464,6 +464,11 @@ fn tick(fallback: &mut Fallback, now_ms: u64) -> Option<Action> {
         Phase::Sending if fallback.deadline().is_none() => fallback.resume(now_ms),
         _ => fallback.on_time(now_ms),
     }
+}
+
+/// What an event is known by: under its agent, so that a tenant who can sign for its own agent takes no name that another's event will have.
+fn key_of(agent: &Agent, event: &WebhookEvent) -> [u8; 32] {
+    sha256(&[b"rcseal/broker-event/v1", agent.name.as_bytes(), b"\0", &event.key.0])
 }
 
 /// Over everything that a tenant asked for.
