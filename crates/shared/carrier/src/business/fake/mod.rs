@@ -13,11 +13,12 @@ pub mod sinch;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use axum::Router;
-use axum::http::{HeaderName, HeaderValue};
-use axum::response::Response;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::{Json, Router};
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -87,4 +88,30 @@ pub enum Trouble {
     AnswerLost,
     /// It is not carried out, and it is not answered for so many milliseconds.
     Silence(u64),
+}
+
+/// What gets in the way of a request. `Ok(true)` carries it out and loses the answer.
+async fn meet(trouble: Option<Trouble>) -> Result<bool, Response> {
+    match trouble {
+        None => Ok(false),
+        Some(Trouble::AnswerLost) => Ok(true),
+        Some(Trouble::Status(status, wait)) => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let mut refused = refusal(status, "TROUBLE");
+            if let Some(wait) = wait {
+                refused.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait));
+            }
+            Err(refused)
+        }
+        Some(Trouble::Silence(millis)) => {
+            tokio::time::sleep(Duration::from_millis(millis)).await;
+            Err(refusal(StatusCode::GATEWAY_TIMEOUT, "DEADLINE_EXCEEDED"))
+        }
+    }
+}
+
+/// An error in the form that both providers publish.
+fn refusal(status: StatusCode, name: &str) -> Response {
+    let error = json!({ "error": { "code": status.as_u16(), "message": "a fake says so", "status": name } });
+    (status, Json(error)).into_response()
 }

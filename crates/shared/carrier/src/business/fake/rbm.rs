@@ -23,7 +23,7 @@ use rcseal_crypto::hmac::hmac_sha512;
 use serde_json::{Value, json};
 
 use super::outbox::{Disorder, Outbox, Posted};
-use super::{Clock, Server, Trouble};
+use super::{Clock, Server, Trouble, meet, refusal};
 use crate::business::endpoint::{Endpoint, EndpointError};
 use crate::business::json::rfc3339;
 use crate::business::message::MessageId;
@@ -368,22 +368,7 @@ impl Shared {
             inner.requests += 1;
             inner.trouble.pop()
         };
-        let is_lost = match trouble {
-            None => false,
-            Some(Trouble::AnswerLost) => true,
-            Some(Trouble::Status(status, wait)) => {
-                let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                let mut refused = refusal(status, "TROUBLE");
-                if let Some(wait) = wait {
-                    refused.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait));
-                }
-                return Err(refused);
-            }
-            Some(Trouble::Silence(millis)) => {
-                tokio::time::sleep(Duration::from_millis(millis)).await;
-                return Err(refusal(StatusCode::GATEWAY_TIMEOUT, "DEADLINE_EXCEEDED"));
-            }
-        };
+        let is_lost = meet(trouble).await?;
         let token = self.token.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         if sent != Some(format!("Bearer {token}").as_str()) {
@@ -400,11 +385,6 @@ fn random_id() -> String {
     let mut random = [0; 16];
     rand::rng().fill_bytes(&mut random);
     MessageId::from_random(random).to_string()
-}
-
-fn refusal(status: StatusCode, name: &str) -> Response {
-    let error = json!({ "error": { "code": status.as_u16(), "message": "a fake says so", "status": name } });
-    (status, Json(error)).into_response()
 }
 
 fn answer(is_lost: bool, body: Value) -> Response {

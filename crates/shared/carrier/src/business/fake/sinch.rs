@@ -22,7 +22,7 @@ use rcseal_crypto::hmac::hmac_sha256;
 use serde_json::{Value, json};
 
 use super::outbox::{Disorder, Outbox, Posted};
-use super::{Clock, Server, Trouble};
+use super::{Clock, Server, Trouble, meet, refusal};
 use crate::business::endpoint::{Endpoint, EndpointError};
 use crate::business::json::rfc3339;
 use crate::business::sinch::webhook::{ALGORITHM, ALGORITHM_HEADER, NONCE_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER};
@@ -368,11 +368,6 @@ impl Shared {
     }
 }
 
-fn refusal(status: StatusCode, name: &str) -> Response {
-    let error = json!({ "error": { "code": status.as_u16(), "message": "a fake says so", "status": name } });
-    (status, Json(error)).into_response()
-}
-
 async fn called(
     State(shared): State<Arc<Shared>>,
     Path((project, verb)): Path<(String, String)>,
@@ -384,21 +379,9 @@ async fn called(
         inner.requests += 1;
         inner.trouble.pop()
     };
-    let is_lost = match trouble {
-        None => false,
-        Some(Trouble::AnswerLost) => true,
-        Some(Trouble::Status(status, wait)) => {
-            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            let mut refused = refusal(status, "TROUBLE");
-            if let Some(wait) = wait {
-                refused.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait));
-            }
-            return refused;
-        }
-        Some(Trouble::Silence(millis)) => {
-            tokio::time::sleep(Duration::from_millis(millis)).await;
-            return refusal(StatusCode::GATEWAY_TIMEOUT, "DEADLINE_EXCEEDED");
-        }
+    let is_lost = match meet(trouble).await {
+        Ok(is_lost) => is_lost,
+        Err(refused) => return refused,
     };
     let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     if sent != Some(shared.authorization.as_str()) {

@@ -489,7 +489,7 @@ mod tests {
         };
         let bytes = submit(&submission, 7).unwrap();
         let mut expected = vec![0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 7];
-        expected.extend(b"\0\x05\0RCSeal\0\x01\x014915112345678\0\0\0\0\0000001010101000R\0\x01\0\0\0\x05hello");
+        expected.extend(b"\0\x05\0RCSeal\0\x01\x014915112345678\0\0\0\0\x00000001010101000R\0\x01\0\0\0\x05hello");
         expected[3] = u8::try_from(expected.len()).unwrap();
         assert_eq!(bytes, expected);
         let long = submit(&Submission { has_header: true, validity_seconds: None, ..submission }, 7).unwrap();
