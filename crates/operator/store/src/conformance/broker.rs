@@ -376,22 +376,6 @@ async fn the_audit_is_a_chain(store: &dyn BrokerStore) {
     assert_eq!(store.audit(entries + 2, 10).await.unwrap(), []);
 }
 
-/// More than one repetition would hide that the first one was wrong.
-const ATTEMPTS_MAX: usize = 2;
-
-macro_rules! persist {
-    ($call:expr) => {{
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            match $call.await {
-                Ok(value) => break value,
-                Err(error) => assert!(attempts < ATTEMPTS_MAX, "repeating after one fault did not help: {error:?}"),
-            }
-        }
-    }};
-}
-
 /// Fails the first call, then the second, and so on, until a number's life goes by without a fault. How many calls were failed.
 pub async fn run_faults(store: &Arc<dyn BrokerStore>) -> u64 {
     let mut failed = 0;

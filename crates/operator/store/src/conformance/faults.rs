@@ -15,22 +15,6 @@ use crate::retained::RetainedLimit;
 use crate::takeover::Settled;
 use crate::{EnqueueOutcome, FetchLimit, MailboxSeq, Store};
 
-/// More than one repetition would hide that the first one was wrong.
-const ATTEMPTS_MAX: usize = 2;
-
-macro_rules! persist {
-    ($call:expr) => {{
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            match $call.await {
-                Ok(value) => break value,
-                Err(error) => assert!(attempts < ATTEMPTS_MAX, "repeating after one fault did not help: {error:?}"),
-            }
-        }
-    }};
-}
-
 /// Fails the first call, then the second, and so on, until a life goes by without a fault. Returns how many calls were failed.
 pub async fn run(store: &Arc<dyn Store>) -> u64 {
     let mut failed = 0;

@@ -7,6 +7,26 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, missing_docs)]
 
+/// More than one repetition would hide that the first one was wrong.
+const ATTEMPTS_MAX: usize = 2;
+
+/// Repeats an operation that failed, as clients do.
+macro_rules! persist {
+    ($call:expr) => {{
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            match $call.await {
+                Ok(value) => break value,
+                Err(error) => assert!(
+                    attempts < $crate::conformance::ATTEMPTS_MAX,
+                    "repeating after one fault did not help: {error:?}"
+                ),
+            }
+        }
+    }};
+}
+
 mod accounts;
 mod blobs;
 pub mod broker;
