@@ -290,7 +290,7 @@ impl Core {
                 Err(error) => Err(error),
             },
             _ => match broker.look_up_number(&name).await {
-                Ok(answer) => Ok(drop(self.judge_lookup(&number, answer).await?)),
+                Ok(answer) => self.judge_lookup(&number, answer).await.map(drop),
                 Err(error) => Err(error),
             },
         };
