@@ -401,16 +401,12 @@ impl EventRecord {
                 u32::from(device.device.get()),
             ),
             Event::ServerKeyChanged { is_usable } => (60, none, none, none, u32::from(is_usable)),
-            Event::RetainedUnannounced { account, message } => {
-                (61, none, *account.as_bytes(), *message.as_bytes(), 0)
-            }
+            Event::RetainedUnannounced { account, message } => (61, none, *account.as_bytes(), *message.as_bytes(), 0),
             Event::NumberChanged { number, state } => (80, *number.as_bytes(), none, none, u32::from(state.code())),
             Event::NumberContested { number, until } => {
                 (81, *number.as_bytes(), none, u128::from(until.0).to_be_bytes(), 0)
             }
-            Event::NumberExpiring { number, at } => {
-                (82, *number.as_bytes(), none, u128::from(at.0).to_be_bytes(), 0)
-            }
+            Event::NumberExpiring { number, at } => (82, *number.as_bytes(), none, u128::from(at.0).to_be_bytes(), 0),
             Event::NumberStateBehind { number } => (83, *number.as_bytes(), none, none, 0),
             Event::NumberRebound { number, from, to, grounds } => (
                 84,
@@ -426,13 +422,9 @@ impl EventRecord {
                 none,
                 u32::from(finding.number()),
             ),
-            Event::CaseChanged { conversation, account, case, progress } => (
-                86,
-                *conversation.as_bytes(),
-                *account.as_bytes(),
-                *case.as_bytes(),
-                u32::from(progress.code()),
-            ),
+            Event::CaseChanged { conversation, account, case, progress } => {
+                (86, *conversation.as_bytes(), *account.as_bytes(), *case.as_bytes(), u32::from(progress.code()))
+            }
             Event::CaseReplayed { case, account } => (87, none, *account.as_bytes(), *case.as_bytes(), 0),
             Event::ResendHeld { conversation, message, device } => (
                 10,

@@ -14,9 +14,9 @@ use tokio::sync::watch;
 
 use super::ClientError;
 use super::carrier::Desk;
-use super::sms::SmsDesk;
 use super::media::Downloads;
 use super::run::{Gates, Status};
+use super::sms::SmsDesk;
 use crate::net::{Anonymous, Authenticated, Endpoint, LoginSigner, Timeouts, TrustAnchors};
 use crate::store::Store;
 use crate::vault::{KeyAlias, KeyVault};

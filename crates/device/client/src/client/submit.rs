@@ -267,7 +267,9 @@ impl Core {
                 return Ok(());
             }
             Need::LookUpNumber { origin, number } => return self.meet_number(NeedKind::LookUp, &origin, number).await,
-            Need::ViewNumber { origin, number } => return self.meet_number(NeedKind::NumberView, &origin, number).await,
+            Need::ViewNumber { origin, number } => {
+                return self.meet_number(NeedKind::NumberView, &origin, number).await;
+            }
             Need::FetchEnvelope(fetch) => return self.fetch_envelope(fetch).await,
             Need::FetchKeySet { account, delivery_token, .. } => {
                 let fetched = if account == own {

@@ -27,9 +27,9 @@ mod tls;
 
 pub use anonymous::Anonymous;
 pub use authenticated::Authenticated;
+pub use blob::{OnProgress, Progress};
 pub use broker::{broker_info, enrol};
 pub use broker_transport::BrokerTransport;
-pub use blob::{OnProgress, Progress};
 pub use error::{Fault, NetError, Refused, Stage};
 pub use limits::Timeouts;
 pub use login::LoginSigner;

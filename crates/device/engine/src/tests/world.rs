@@ -203,7 +203,9 @@ impl World {
                     Some(key) => {
                         phone.with(self.now, |engine| engine.handle_server_key(key)).unwrap();
                     }
-                    None => phone.with(self.now, |engine| engine.handle_server_key_fault(ServerKeyFault::Gone)).unwrap(),
+                    None => {
+                        phone.with(self.now, |engine| engine.handle_server_key_fault(ServerKeyFault::Gone)).unwrap()
+                    }
                 },
                 Need::LookUpNumber { number, .. } => {
                     let answer = self.broker.as_ref().unwrap().answer(&number, phone.address.account);

@@ -296,7 +296,11 @@ mod tests {
     #[test]
     fn a_channel_has_one_name_and_a_name_one_channel() {
         assert_eq!(Channel::named("rcs"), Channel::Rcs);
-        assert_eq!(Channel::named("\u{1} RCS\r\n"), Channel::Rcs, "found by fuzzing: it was another channel of that name");
+        assert_eq!(
+            Channel::named("\u{1} RCS\r\n"),
+            Channel::Rcs,
+            "found by fuzzing: it was another channel of that name"
+        );
         assert_eq!(Channel::named("Viber Bm"), Channel::Other("VIBERBM".to_owned()));
         let long = Channel::named(&"ä_x".repeat(100));
         assert_eq!(long.as_str().len(), NAME_LEN_MAX);
