@@ -131,7 +131,7 @@ pub(crate) const PARTS: &[Part] = &[
     },
     Part {
         name: "demo",
-        what: "rcseal demo, as a user would run it, also over carriers",
+        what: "rcseal demo, as a user would run it, also over carriers, and a business's story",
         budget_minutes: 2.0,
         slow: false,
         needs_build: true,
@@ -227,7 +227,7 @@ const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 fn demo(context: &Context) -> Result<Outcome, PartError> {
     let mut counts = Counts::default();
     let carriers = DEMO_CARRIERS.map(|carrier| vec!["demo", "--carrier", carrier, "--json"]);
-    for arguments in [vec!["demo", "--json"]].into_iter().chain(carriers) {
+    for arguments in [vec!["demo", "--json"], vec!["demo", "support", "--json"]].into_iter().chain(carriers) {
         match reporting_program(context, "rcseal", &arguments)? {
             Outcome::Counted(more) => counts.add(&more),
             other => return Ok(other),
