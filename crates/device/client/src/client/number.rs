@@ -290,7 +290,10 @@ impl Core {
                 Err(error) => Err(error),
             },
             _ => match broker.look_up_number(&name).await {
-                Ok(answer) => self.judge_lookup(&number, answer).await.map(drop),
+                Ok(answer) => {
+                    self.judge_lookup(&number, answer).await?;
+                    Ok(())
+                }
                 Err(error) => Err(error),
             },
         };
