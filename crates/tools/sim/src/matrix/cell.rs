@@ -6,7 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::data::{Background, Capabilities, CarrierProfile, Event, FallbackWord, Platform, RcsAccess, State, Step, World};
+use crate::data::{
+    Background, Capabilities, CarrierProfile, Event, FallbackWord, Platform, RcsAccess, State, Step, World,
+};
 
 /// The route that the users prefer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -262,7 +264,8 @@ pub fn is_in_smoke(cell: &Cell) -> bool {
         (Mode::Brokered, _, false) => cell.may_be_readable() && cell.near.name == "ios" && is_among(&["clean"]),
         (Mode::ServerEncrypted | Mode::Sms, event, true) => {
             let is_pair = cell.near.name == "android_oem" && cell.far.name == "ios";
-            is_pair && event != Some(Event::Offline) && !cell.is_downgradable()
+            let is_told_apart = cell.mode == Mode::ServerEncrypted && event == Some(Event::Reinstalled);
+            is_pair && (event.is_none() || is_told_apart) && !cell.is_downgradable()
         }
         (Mode::Sms, _, false) => {
             cell.near.name == "ios" && ["legacy_block", "legacy_downgrade"].contains(&cell.state.name.as_str())

@@ -95,6 +95,8 @@ async fn is_shown(pair: &Pair, direction: Direction, notice: MessageId) -> Resul
     let (from, to) = pair.sides(direction);
     let phones = [&pair.near, &pair.far];
     let shown = until(&phones, LIMIT, || async {
+        // To a phone that was installed again it goes once its sender has looked at the change.
+        pair.approve_held().await?;
         let found = to.client.message(pair.conversation, from.account, notice).await?;
         Ok(found.filter(|notice| notice.encryption.is_end_to_end()).map(|_| ()))
     });

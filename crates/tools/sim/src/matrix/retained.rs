@@ -61,7 +61,12 @@ pub(super) async fn play(stage: &Stage<'_>, rng: &mut StdRng) -> Result<Played, 
             // It was never told, and so nothing is in its conversation.
             let sent = pair.send(Direction::Out, &OUT_LENS[..1], rng).await?;
             let untold = by_leave(&pair, stage, &sent, &mut wrongs).await?;
-            expect("to a phone that was not told", &untold, |fate| *fate == Fate::Unconfirmed(UNANNOUNCED), &mut wrongs);
+            expect(
+                "to a phone that was not told",
+                &untold,
+                |fate| *fate == Fate::Unconfirmed(UNANNOUNCED),
+                &mut wrongs,
+            );
             told.extend(untold);
             // The users meet it again end to end, and one of them says so again.
             take_back(&pair, Direction::Out, &mut wrongs).await?;

@@ -342,7 +342,8 @@ async fn send_out(
         }
         Err(error) => return Err(error.into()),
     };
-    let shown = |mark: &str| smsc.shown(far).into_iter().map(|(_, text)| text).filter(|text| text.contains(mark)).count();
+    let shown =
+        |mark: &str| smsc.shown(far).into_iter().map(|(_, text)| text).filter(|text| text.contains(mark)).count();
     until(&[near], PLAIN_LIMIT, || async {
         let state = plain_message(near, far, order).await?.state;
         Ok((state != PlainState::Queued && shown(&mark) > 0).then_some(()))
@@ -370,8 +371,7 @@ async fn take_in(
 ) -> Result<Told, MatrixError> {
     smsc.carry(far, &near.number, &text, 2);
     until(&[near], PLAIN_LIMIT, || async { Ok((count_in_thread(near, far, &mark).await? > 0).then_some(())) }).await?;
-    let found: Vec<String> =
-        thread(near, far).await?.into_iter().filter(|words| words.contains(&mark)).collect();
+    let found: Vec<String> = thread(near, far).await?.into_iter().filter(|words| words.contains(&mark)).collect();
     let fate = match found.first() {
         Some(words) => Fate::Readable { is_intact: *words == text },
         None => Fate::Unconfirmed("foreign"),

@@ -161,7 +161,12 @@ impl Pair {
     }
 
     /// Sends these lengths, one right after the other.
-    pub(super) async fn send(&self, direction: Direction, lens: &[usize], rng: &mut StdRng) -> Result<Vec<Sent>, MatrixError> {
+    pub(super) async fn send(
+        &self,
+        direction: Direction,
+        lens: &[usize],
+        rng: &mut StdRng,
+    ) -> Result<Vec<Sent>, MatrixError> {
         let (from, to) = self.sides(direction);
         let mut sent = Vec::new();
         for len in lens {
@@ -191,7 +196,7 @@ impl Pair {
     }
 
     /// The users let every message go that waits for them. Answers how many those were.
-    async fn approve_held(&self) -> Result<usize, MatrixError> {
+    pub(super) async fn approve_held(&self) -> Result<usize, MatrixError> {
         let mut count = 0;
         for phone in [&self.near, &self.far] {
             for held in phone.client.held_resends().await? {

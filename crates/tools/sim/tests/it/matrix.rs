@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use rcseal_sim::data::World;
+use rcseal_sim::hsm::NEEDED;
 use rcseal_sim::matrix::{Cell, Fate, Mode, Relay, Told, cells, is_in_smoke, play};
 
 /// Plays the cell of this name.
@@ -69,4 +70,42 @@ async fn without_leave_nothing_readable_leaves() {
     let ours: Vec<&Told> = told.iter().filter(|told| !told.is_foreign).collect();
     assert!(!ours.is_empty());
     assert!(ours.iter().all(|told| told.fate == Fate::Refused("consent_missing") && !told.carrier_could_read));
+}
+
+/// Words, and the message of a session that they are, in both orders; and words that the centre carries and does not answer for.
+#[tokio::test]
+async fn a_message_that_goes_both_ways_is_shown_once_and_no_short_message_is_sent_again() {
+    let told = played("sms/clean/android_oem+ios/fresh").await;
+    assert!(told.iter().all(|told| told.shown == 1 && told.unnamed_readers().is_empty()), "{told:?}");
+    let by_leave: Vec<&Told> = told.iter().filter(|told| told.carrier_could_read).collect();
+    assert_eq!(by_leave.len(), 3);
+    assert!(by_leave.iter().all(|told| told.fate == Fate::Readable { is_intact: true } && !told.is_silent_downgrade()));
+}
+
+#[tokio::test]
+async fn without_consent_nothing_goes_by_short_message_but_an_invitation() {
+    let told = played("sms/clean/ios+ios/legacy_downgrade_unasked").await;
+    let ours: Vec<&Told> = told.iter().filter(|told| !told.is_foreign).collect();
+    assert_eq!(ours.len(), 3);
+    assert!(ours.iter().all(|told| told.fate == Fate::Refused("consent_missing") && !told.carrier_could_read));
+}
+
+/// Where there is no hardware module, that is said by its name, and no cell counts as played.
+#[tokio::test]
+async fn a_cell_that_needs_a_servers_key_says_so_where_there_is_none() {
+    let name = "server_encrypted/clean/android_oem+ios/fresh";
+    let cell = cells(&World::load().unwrap()).into_iter().find(|cell| cell.id() == name).unwrap();
+    let relay = Relay::start().await.unwrap();
+    let error = play(&cell, 0, &relay, 1).await.unwrap_err();
+    assert_eq!((error.code(), error.to_string()), ("matrix_setup", format!("there is no {NEEDED}")));
+}
+
+#[test]
+fn what_has_nothing_to_do_with_a_carrier_is_no_run_per_carrier() {
+    let runs = cells(&World::load().unwrap());
+    let off: Vec<&Cell> = runs.iter().filter(|cell| cell.mode.is_off_carrier()).collect();
+    assert!(off.iter().all(|cell| cell.carrier.name == "clean"));
+    // A server keeps nothing for somebody without an account: such cells are the runs by the carrier.
+    assert!(off.iter().all(|cell| cell.mode == Mode::Sms || cell.has_client));
+    assert_eq!(off.len(), 50);
 }
