@@ -12,6 +12,7 @@ use rcseal_front::process;
 use rcseal_wire::b64;
 use rcseal_wire::number::{E164, E164Error};
 
+use crate::business::setup::Ways;
 use crate::config::{Config, ConfigError};
 use crate::error::StartError;
 use crate::init::{self, AUTHORITY_FILE, InitError, SigningKeyError};
@@ -119,6 +120,21 @@ enum CommandError {
 }
 
 impl CommandError {
+    /// Stable code.
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Config(source) => source.code(),
+            Self::Init(source) => source.code(),
+            Self::SigningKey(source) => source.code(),
+            Self::Relay(source) => source.code(),
+            Self::Start(source) => source.code(),
+            Self::Log(_) => "config.log_filter",
+            #[cfg(unix)]
+            Self::Admin(source) => source.code(),
+            Self::Output(_) | Self::Encode(_) => "output",
+        }
+    }
+
     fn is_closed_output(&self) -> bool {
         let kind = match self {
             Self::Output(error) => Some(error.kind()),
@@ -136,7 +152,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         // Whoever read the answer has had enough of it, as `head` has.
         Err(error) if error.is_closed_output() => ExitCode::SUCCESS,
         Err(error) => {
-            process::report("rcseal-broker", &error);
+            process::report("rcseal-broker", error.code(), &error);
             ExitCode::FAILURE
         }
     }
@@ -166,6 +182,7 @@ async fn execute(command: Command) -> Result<(), CommandError> {
             rcseal_front::tls::load(&config.tls).map_err(StartError::from)?;
             init::read_signing_key(&config.signing.key)?;
             Relays::new(&config.relays)?;
+            check_ways(&config)?;
             writeln!(stdout, "{}: the configuration is good", file.display())?;
         }
         Command::Init { folder } => {
@@ -185,6 +202,21 @@ async fn execute(command: Command) -> Result<(), CommandError> {
         }
     }
     Ok(())
+}
+
+/// Reads every file that the ways to carriers, providers and gateways need. Nothing is connected to: what opening them would begin is
+/// begun on a runtime that never runs.
+fn check_ways(config: &Config) -> Result<(), CommandError> {
+    if let Some(trunk) = &config.forward.trunk {
+        trunk.transport().map_err(StartError::from)?;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let outcome = {
+        let _entered = runtime.enter();
+        Ways::open(&config.sms, &config.business).map(drop)
+    };
+    runtime.shutdown_background();
+    Ok(outcome.map_err(StartError::from)?)
 }
 
 #[cfg(unix)]

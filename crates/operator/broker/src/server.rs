@@ -140,7 +140,12 @@ impl Broker {
             codes: match (parts.codes, sms_codes) {
                 (Some(codes), _) => codes,
                 (None, Some(codes)) => Arc::new(codes),
-                (None, None) => Arc::new(NoCodes),
+                (None, None) => {
+                    if !config.numbers.served.is_empty() || !config.numbers.served_of_any_kind.is_empty() {
+                        tracing::warn!(event = "no_sms_way", reason = "no code can be sent, so nobody can claim a number");
+                    }
+                    Arc::new(NoCodes)
+                }
             },
             notices: parts.notices.unwrap_or_else(|| forward.clone()),
             relays,

@@ -31,7 +31,7 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 #[derive(Debug, thiserror::Error)]
 pub enum AdminSocketError {
     /// No server listens there.
-    #[error("no server is running on {}", .path.display())]
+    #[error("no server is running on {}; start it with `serve`, and ask as the same user", .path.display())]
     NoServer {
         /// The socket.
         path: PathBuf,
@@ -48,6 +48,18 @@ pub enum AdminSocketError {
         /// In the server's words.
         reason: String,
     },
+}
+
+impl AdminSocketError {
+    /// Stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoServer { .. } => "admin.no_server",
+            Self::Broken(_) => "admin.no_answer",
+            Self::Refused { .. } => "admin.refused",
+        }
+    }
 }
 
 /// What a server answers: lines of which the last one begins with `ok`, or the reason why there are none.

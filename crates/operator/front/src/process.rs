@@ -46,10 +46,10 @@ pub async fn wait_for_stop() {
     let _ = signal::ctrl_c().await;
 }
 
-/// Writes an error and everything that caused it to standard error, one line each.
-pub fn report(program: &str, error: &(dyn Error + 'static)) {
+/// Writes an error with its stable code, and everything that caused it, to standard error, one line each.
+pub fn report(program: &str, code: &str, error: &(dyn Error + 'static)) {
     let mut stderr = io::stderr().lock();
-    let _ = writeln!(stderr, "{program}: {error}");
+    let _ = writeln!(stderr, "{program}: {error} [{code}]");
     let mut cause = error.source();
     while let Some(error) = cause {
         let _ = writeln!(stderr, "  because: {error}");
@@ -83,13 +83,13 @@ pub fn make_private_folder(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Points out a private key that other users of the machine can read.
+/// Points out a private key, or another secret, that other users of the machine can read.
 pub fn point_out_open_key(key: &Path) {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
         if std::fs::metadata(key).is_ok_and(|metadata| metadata.permissions().mode() & 0o007 != 0) {
-            tracing::warn!(event = "private_key_open_to_others");
+            tracing::warn!(event = "private_key_open_to_others", path = %key.display());
         }
     }
     #[cfg(not(unix))]

@@ -172,6 +172,21 @@ enum CommandError {
 }
 
 impl CommandError {
+    /// Stable code.
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Config(source) => source.code(),
+            Self::Init(source) => source.code(),
+            Self::Start(source) => source.code(),
+            Self::Log(_) => "config.log_filter",
+            #[cfg(unix)]
+            Self::Admin(source) => source.code(),
+            #[cfg(unix)]
+            Self::Audit(source) => source.code(),
+            Self::Output(_) | Self::Encode(_) => "output",
+        }
+    }
+
     fn is_closed_output(&self) -> bool {
         let kind = match self {
             Self::Output(error) => Some(error.kind()),
@@ -189,7 +204,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         // Whoever read the answer has had enough of it, as `head` has.
         Err(error) if error.is_closed_output() => ExitCode::SUCCESS,
         Err(error) => {
-            process::report("rcseald", &error);
+            process::report("rcseald", error.code(), &error);
             ExitCode::FAILURE
         }
     }

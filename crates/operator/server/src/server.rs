@@ -15,6 +15,7 @@ use rcseal_front::admin_socket;
 use rcseal_front::body::BodyBudget;
 use rcseal_front::clock::{Clock, SystemClock};
 use rcseal_front::login::{Login, TokenKey};
+use rcseal_front::refusal::Refusal;
 use rcseal_front::{Lifecycle, process, serve, tls};
 use rcseal_store::{Blobs, FjallStore, SecretName, Store, StoreError, StoreLimits};
 use rcseal_wire::origin::Origin;
@@ -211,7 +212,11 @@ impl RunningServer {
 async fn look_for_key(state: AppState) {
     match retained::current(&state).await {
         Ok(key) => tracing::info!(event = "server_key_ready", label = key.label, region = key.region),
-        Err(error) => tracing::warn!(event = "server_key_unusable", reason = %error),
+        Err(error) => {
+            let reason = error.to_string();
+            let refusal = Refusal::from(error);
+            tracing::warn!(event = "server_key_unusable", code = refusal.problem().code, reason);
+        }
     }
 }
 

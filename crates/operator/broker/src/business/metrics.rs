@@ -46,9 +46,9 @@ impl BusinessMetrics {
     /// Shows them.
     pub(crate) fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
-        registry.register("business_messages", "Messages that tenants asked for.", metrics.messages.clone());
-        registry.register("business_webhooks", "Webhook events, by what became of them.", metrics.webhooks.clone());
-        registry.register("business_sms", "SMS in a message's place, by what became of them.", metrics.sms.clone());
+        registry.register("business_messages", "Messages that tenants asked for", metrics.messages.clone());
+        registry.register("business_webhooks", "Webhook events, by what became of them", metrics.webhooks.clone());
+        registry.register("business_sms", "SMS in a message's place, by what became of them", metrics.sms.clone());
         metrics
     }
 

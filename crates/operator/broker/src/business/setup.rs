@@ -12,6 +12,7 @@ use rcseal_carrier::sms::http_gateway::{self, HttpGateway};
 use rcseal_carrier::sms::smpp::{self, SmppClient};
 use rcseal_carrier::sms::{SenderId, SmsGateway};
 use rcseal_carrier::tls::TrustAnchors;
+use rcseal_front::process;
 
 use super::config::{
     AgentConfig, BusinessConfig, HttpSmsConfig, RbmAgentConfig, SinchAgentConfig, SmppConfig, SmsConfig, parse_hash,
@@ -125,6 +126,7 @@ fn read(path: &Path) -> Result<Vec<u8>, WayError> {
 
 /// The one line of a file.
 fn read_secret(path: &Path, what: &'static str) -> Result<String, WayError> {
+    process::point_out_open_key(path);
     let text = String::from_utf8(read(path)?).map_err(|_| unusable(what, "secret_malformed"))?;
     let text = text.trim_end_matches(['\r', '\n']);
     if text.is_empty() || text.contains(['\r', '\n']) {

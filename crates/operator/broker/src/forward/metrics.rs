@@ -61,20 +61,20 @@ impl ForwardMetrics {
         let metrics = Self::default();
         registry.register(
             "forward_inbound",
-            "Messages from carriers, by what became of them.",
+            "Messages from carriers, by what became of them",
             metrics.inbound.clone(),
         );
         registry.register(
             "forward_queue",
-            "Envelopes that waited for a relay, by what became of them.",
+            "Envelopes that waited for a relay, by what became of them",
             metrics.queue.clone(),
         );
         registry.register(
             "forward_outbound",
-            "Messages to carriers, by what became of them.",
+            "Messages to carriers, by what became of them",
             metrics.outbound.clone(),
         );
-        registry.register("forward_waiting", "Envelopes that wait for relays.", metrics.waiting.clone());
+        registry.register("forward_waiting", "Envelopes that wait for relays", metrics.waiting.clone());
         metrics
     }
 

@@ -75,7 +75,31 @@ fn a_command_without_a_broker_says_so() {
     let config = init(folder.path());
     let output = run(&["number", "audit", "--config", config.to_str().unwrap()]);
     let error = String::from_utf8(output.stderr).unwrap();
-    assert!(error.contains("no server is running"), "{error}");
+    assert!(error.contains("no server is running") && error.contains("[admin.no_server]"), "{error}");
+}
+
+#[test]
+fn a_check_reads_what_serving_would_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = init(folder.path());
+    let sound = std::fs::read_to_string(&config).unwrap();
+    let check = |more: &str| {
+        std::fs::write(&config, format!("{sound}{more}")).unwrap();
+        let output = run(&["config", "check", config.to_str().unwrap()]);
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let smpp =
+        "[sms]\nsender = \"RCSeal\"\n[sms.smpp]\nhost = \"127.0.0.1\"\nport = 9\nsystem_id = \"x\"\npassword = \"p\"\n";
+    let (code, error) = check(smpp);
+    assert!(code == Some(1) && error.contains("[way_unreadable]"), "{error}");
+    std::fs::write(folder.path().join("p"), "longer than SMPP has room for\n").unwrap();
+    let (code, error) = check(smpp);
+    assert!(code == Some(1) && error.contains("[smpp_start_credentials]"), "{error}");
+    std::fs::write(folder.path().join("p"), "secret\n").unwrap();
+    assert_eq!(check(smpp), (Some(0), String::new()));
+    let (code, error) = check("[numbers]\nserved = [\"44\"]\n");
+    assert!(code == Some(1) && error.contains("[config.parse]"), "{error}");
+    assert!(error.contains("for key \"numbers.served.0\" in the file"), "{error}");
 }
 
 #[test]

@@ -122,8 +122,15 @@ pub fn within(ranges: &[(&'static str, u64, u64, u64)]) -> Result<(), ConfigErro
     Ok(())
 }
 
-fn refuse(error: figment::Error) -> ConfigError {
+fn refuse(mut error: figment::Error) -> ConfigError {
     let Kind::UnknownField(name, known) = &error.kind else {
+        // Keys as they stand in the file, without the library's own words for file and profile.
+        error.metadata = error.metadata.map(|mut source| {
+            if source.name == "TOML source string" {
+                source.name = "the file".into();
+            }
+            source.interpolater(|_, keys| keys.join("."))
+        });
         return ConfigError::Parse(Box::new(error));
     };
     let table = error.path.iter().filter(|part| *part != name).cloned().collect::<Vec<_>>().join(".");

@@ -101,6 +101,19 @@ pub enum AuditError {
     },
 }
 
+impl AuditError {
+    /// Stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Socket(source) => source.code(),
+            Self::Answer => "audit.answer",
+            Self::Broken(_) => "audit.broken",
+            Self::Cut { .. } => "audit.cut",
+        }
+    }
+}
+
 impl From<&AuditRow> for AuditLine {
     fn from(row: &AuditRow) -> Self {
         let actor = match &row.entry.actor {
