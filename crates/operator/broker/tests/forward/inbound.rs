@@ -248,9 +248,9 @@ async fn a_number_that_changed_hands_leads_to_its_new_account_at_once() {
     let alice = world.person(ALICE).await;
     let heir = Person::register(&world).await;
     heir.enrol(&world).await;
-    let (sequence, hash) = alice.newest_mapping();
-    let release = alice.release(&world, ALICE, sequence + 1, hash);
-    heir.claim(&world, ALICE, Some((sequence, hash, release))).await;
+    let newest = alice.newest_mapping(&world);
+    let release = alice.release(&world, ALICE, newest);
+    heir.claim(&world, ALICE, Some((newest, release))).await;
     assert_eq!(world.bring(BOB, ALICE, TEXT, b"for the heir").await, Ok(Taken::Answered));
     // All that the one before gets is the broker's own notice.
     for (_, envelope) in alice.mail(&world).await {

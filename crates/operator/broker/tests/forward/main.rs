@@ -5,6 +5,9 @@
 #[path = "../../../server/tests/it/support/client.rs"]
 #[allow(dead_code)]
 mod client;
+#[path = "../it/support/keys.rs"]
+#[allow(dead_code)]
+mod keys;
 
 mod business;
 mod inbound;
@@ -12,3 +15,5 @@ mod inbound;
 mod kill;
 mod outbound;
 mod world;
+
+use client::{Client, Reply};

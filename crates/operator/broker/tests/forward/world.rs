@@ -1,5 +1,6 @@
 //! A relay, a broker, a carrier, and people with real keys.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -9,42 +10,31 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::Method;
 use prost::Message as _;
-use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::SeedableRng as _;
 use rcseal_broker::code::{Code, CodeNotSent, CodeSender};
 use rcseal_broker::config::{Prefix, RelayConfig, TrunkMsrpConfig};
 use rcseal_broker::{Broker, Parts, RunningBroker};
 use rcseal_carrier::msrp::{MsrpConfig, Protection};
 use rcseal_carrier::sip::{Access, Config as AgentConfig, PagerMessage, Peer, Trunk, UserAgent, Wire};
 use rcseal_carrier::sip_transport::{SipTransport, SipTransportConfig};
-use rcseal_credential::mapping::{Action, NumberStatement, UnverifiedMapping};
-use rcseal_credential::{
-    AccountSigner, DeviceClaims, IdentityProfile, KeySetBuilder, RecoveryKey, VerifiedKeySet, prove_device,
-};
-use rcseal_crypto::seal::SealingSecretKey;
-use rcseal_crypto::{ed25519, mlkem1024, x25519};
+use rcseal_credential::mapping::{Action, UnverifiedMapping};
 use rcseal_front::clock::{Clock as _, ManualClock};
 use rcseal_rcs::number::PhoneNumber;
 use rcseal_rcs::transport::{SendFailure, Taken};
 use rcseal_server::{RunningServer, Server};
 use rcseal_store::UnixMillis;
-use rcseal_wire::api::broker::{ClaimRequest, ClaimStarted, ConfirmAnswer, ConfirmRequest, EnrolmentRequest};
-use rcseal_wire::api::{
-    Base64, DeviceUpload, KemPreKey, LoginChallenge, LoginRequest, LoginResponse, RegisterRequest, SignedPreKey,
-};
+use rcseal_wire::api::broker::{ClaimRequest, ClaimStarted, ConfirmAnswer, ConfirmRequest, MappingHead};
+use rcseal_wire::api::{Base64, LoginResponse};
 use rcseal_wire::carrier_delivery::CarrierDelivery;
 use rcseal_wire::envelope::Envelope;
 use rcseal_wire::frame::{Acknowledge, Deliveries};
-use rcseal_wire::id::{
-    AccountId, BrokerKeyId, Custody, DeviceAddress, DeviceNumber, EnvelopeId, MailboxId, MappingHash, Platform,
-};
-use rcseal_wire::login::login_bytes;
+use rcseal_wire::id::{AccountId, EnvelopeId};
 use rcseal_wire::number::E164;
 use rcseal_wire::origin::Origin;
-use rcseal_wire::token::DeliveryToken;
 use tempfile::TempDir;
 
 use crate::client::{Client, Reply, Tls};
+pub use crate::keys::Person;
+use crate::keys::rng;
 
 pub const ALICE: &str = "+447700900123";
 pub const BOB: &str = "+447700900124";
@@ -53,10 +43,6 @@ const CARRIER: &str = "+447700900100";
 pub const START: UnixMillis = UnixMillis::new(1_800_000_000_000);
 /// Longer than anything takes on a busy machine; a test that needs it has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-fn rng() -> ChaCha20Rng {
-    ChaCha20Rng::from_seed(rand::random())
-}
 
 pub fn phone(number: &str) -> PhoneNumber {
     number.parse().unwrap()
@@ -125,6 +111,8 @@ pub struct World {
     pub codes: Arc<Codes>,
     has_codes: bool,
     core: Option<UserAgent>,
+    /// The newest mapping of each account.
+    newest: Mutex<HashMap<AccountId, MappingHead>>,
     core_address: SocketAddr,
     trunk_address: SocketAddr,
     folder: TempDir,
@@ -187,6 +175,7 @@ impl World {
             clock,
             codes,
             has_codes,
+            newest: Mutex::default(),
             core: Some(UserAgent::start(core_config(core_address, trunk_address)).await.unwrap()),
             core_address,
             trunk_address,
@@ -276,99 +265,30 @@ pub async fn until(mut holds: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// Somebody with an account and one device.
-pub struct Person {
-    pub account: AccountId,
-    pub mailbox: MailboxId,
-    pub token: DeliveryToken,
-    key_set: VerifiedKeySet,
-    signer: AccountSigner,
-    auth: ed25519::SigningKey,
-    pub sealing: SealingSecretKey,
-    newest: Mutex<Option<(u64, MappingHash)>>,
-}
-
-fn upload(mailbox: MailboxId) -> DeviceUpload {
-    let rng = &mut rng();
-    let ec = Base64(x25519::SecretKey::generate(rng).public_key().as_bytes().to_vec());
-    let kem = Base64(mlkem1024::SecretKey::generate(rng).public_key().as_bytes().to_vec());
-    let signature = Base64(vec![7; 64]);
-    DeviceUpload {
-        mailbox,
-        signed: Some(SignedPreKey { id: 1, key: ec, signature: signature.clone() }),
-        last_resort: Some(KemPreKey { id: 1_000_000, key: kem, signature }),
-        one_time: Vec::new(),
-        one_time_kem: Vec::new(),
-    }
-}
-
 impl Person {
     pub async fn register(world: &World) -> Self {
-        let rng = &mut rng();
-        let account = AccountId::generate(rng);
-        let (signer, recovery) = (AccountSigner::generate(rng), RecoveryKey::generate(rng));
-        let auth = ed25519::SigningKey::generate(rng);
-        let sealing = SealingSecretKey::generate(rng);
-        let identity = x25519::SecretKey::generate(rng);
-        let claims = DeviceClaims {
-            account,
-            number: DeviceNumber::PRIMARY,
-            platform: Platform::Android,
-            custody: Custody::User,
-            auth_key: &auth,
-            identity_keys: &[(IdentityProfile::Native, &identity)],
-            sealing_key: &sealing.public_key(),
-            mls_leaf_keys: &[],
-        };
-        let entry = prove_device(rng, &claims).unwrap();
-        let key_set =
-            KeySetBuilder::first(account, recovery.commitment()).add_device(entry).unwrap().sign(&signer).unwrap();
-        let (mailbox, token) = (MailboxId::generate(rng), DeliveryToken::generate(rng));
-        let request = RegisterRequest {
-            invite: None,
-            key_set: Base64(key_set.as_bytes().to_vec()),
-            device: upload(mailbox),
-            delivery_token_hash: token.hash(),
-        };
-        let reply = world.connect_relay().await.post("/v1/accounts", &request).await;
-        assert_eq!(reply.status, 201, "{reply:?}");
-        Self { account, mailbox, token, key_set, signer, auth, sealing, newest: Mutex::default() }
+        let person = Self::of_account(AccountId::generate(&mut rng()));
+        person.register_at(&mut world.connect_relay().await).await;
+        person
     }
 
-    pub fn address(&self) -> DeviceAddress {
-        DeviceAddress { account: self.account, device: DeviceNumber::PRIMARY }
-    }
-
-    /// Sequence and hash of the mapping that the broker countersigned last.
-    pub fn newest_mapping(&self) -> (u64, MappingHash) {
-        self.newest.lock().unwrap().unwrap()
-    }
-
-    async fn sign_login(&self, client: &mut Client, origin: &Origin) -> Base64 {
-        let reply = client.post("/v1/login/challenge", &()).await;
-        assert_eq!(reply.status, 200, "{reply:?}");
-        let nonce = reply.json::<LoginChallenge>().nonce.0;
-        let bytes = login_bytes(origin, &client.exporter, self.address(), nonce.as_slice().try_into().unwrap());
-        Base64(self.auth.sign(&[&bytes]).0.to_vec())
+    /// The mapping of this person's that the broker countersigned last.
+    pub fn newest_mapping(&self, world: &World) -> MappingHead {
+        world.newest.lock().unwrap()[&self.account]
     }
 
     /// A connection on which the device is logged in at the relay.
     pub async fn at_relay(&self, world: &World) -> Client {
-        let mut client = world.connect_relay().await;
-        let signature = self.sign_login(&mut client, &world.relay.origin).await;
-        self.finish_login(client, signature).await
+        self.log_in(world.connect_relay().await, &world.relay.origin).await
     }
 
     /// A connection on which the device is logged in at the broker.
     pub async fn at_broker(&self, world: &World) -> Client {
-        let mut client = world.connect_broker().await;
-        let signature = self.sign_login(&mut client, world.broker().origin()).await;
-        self.finish_login(client, signature).await
+        self.log_in(world.connect_broker().await, world.broker().origin()).await
     }
 
-    async fn finish_login(&self, mut client: Client, signature: Base64) -> Client {
-        let request = LoginRequest { account: self.account, device: DeviceNumber::PRIMARY, signature };
-        let reply = client.post("/v1/login", &request).await;
+    async fn log_in(&self, mut client: Client, origin: &Origin) -> Client {
+        let reply = self.try_log_in_at(&mut client, origin).await;
         assert_eq!(reply.status, 200, "{reply:?}");
         client.token = Some(reply.json::<LoginResponse>().token);
         client
@@ -376,44 +296,18 @@ impl Person {
 
     pub async fn enrol(&self, world: &World) {
         let mut client = world.connect_broker().await;
-        let signature = self.sign_login(&mut client, world.broker().origin()).await;
-        let request = EnrolmentRequest {
-            key_set: Base64(self.key_set.as_bytes().to_vec()),
-            relay: world.relay.origin.clone(),
-            device: DeviceNumber::PRIMARY,
-            mailbox: self.mailbox,
-            delivery_token: Base64(self.token.expose().to_vec()),
-            signature,
-        };
+        let request = self.enrolment(&mut client, &world.relay.origin, world.broker().origin()).await;
         let reply = client.post("/v1/broker/enrolment", &request).await;
         assert_eq!(reply.status, 200, "{reply:?}");
     }
 
-    fn statement(
-        &self,
-        world: &World,
-        action: Action,
-        number: &str,
-        sequence: u64,
-        previous: Option<MappingHash>,
-    ) -> Base64 {
-        let statement = NumberStatement {
-            action,
-            number: number.parse().unwrap(),
-            account: self.account,
-            device: DeviceNumber::PRIMARY,
-            sequence,
-            previous,
-            key_set_counter: self.key_set.counter(),
-            key_set_hash: self.key_set.hash(),
-            broker: BrokerKeyId::from_bytes(*world.broker().signing_key().as_bytes()),
-            issued_at_ms: world.clock.now().get(),
-        };
-        Base64(statement.sign(&self.signer).unwrap().as_bytes().to_vec())
+    fn statement(&self, world: &World, action: Action, number: &str, before: Option<MappingHead>) -> Base64 {
+        let at = (world.broker().signing_key(), world.clock.now().get());
+        Base64(self.state(at, action, &number.parse().unwrap(), before).as_bytes().to_vec())
     }
 
     /// Claims a number, with the release of whoever had it.
-    pub async fn claim(&self, world: &World, number: &str, before: Option<(u64, MappingHash, Base64)>) {
+    pub async fn claim(&self, world: &World, number: &str, before: Option<(MappingHead, Base64)>) {
         let mut client = self.at_broker(world).await;
         let number_e164: E164 = number.parse().unwrap();
         let reply = client.post("/v1/numbers", &ClaimRequest { number: number_e164 }).await;
@@ -433,24 +327,22 @@ impl Person {
         number: &str,
         begun: &Reply,
         code: &str,
-        before: Option<(u64, MappingHash, Base64)>,
+        before: Option<(MappingHead, Base64)>,
     ) {
         let claim = begun.json::<ClaimStarted>().claim;
-        let (sequence, previous, release) = match before {
-            Some((sequence, hash, release)) => (sequence + 1, Some(hash), Some(release)),
-            None => (1, None, None),
-        };
-        let statement = Some(self.statement(world, Action::Bind, number, sequence, previous));
+        let (before, release) = before.unzip();
+        let statement = Some(self.statement(world, Action::Bind, number, before));
         let request = ConfirmRequest { code: code.to_owned(), statement, release };
         let mut client = self.at_broker(world).await;
         let reply = client.post(&format!("/v1/numbers/{claim}/confirm"), &request).await;
         assert_eq!(reply.status, 200, "{reply:?}");
         let mapping = UnverifiedMapping::parse(&reply.json::<ConfirmAnswer>().mapping.unwrap().0).unwrap();
-        *self.newest.lock().unwrap() = Some((mapping.sequence(), mapping.hash()));
+        let head = MappingHead { sequence: mapping.sequence(), hash: mapping.hash() };
+        world.newest.lock().unwrap().insert(self.account, head);
     }
 
-    pub fn release(&self, world: &World, number: &str, sequence: u64, previous: MappingHash) -> Base64 {
-        self.statement(world, Action::Release, number, sequence, Some(previous))
+    pub fn release(&self, world: &World, number: &str, before: MappingHead) -> Base64 {
+        self.statement(world, Action::Release, number, Some(before))
     }
 
     /// What waits in the mailbox, in order.

@@ -1,5 +1,6 @@
 //! A number changes hands: renewed, released, waited for, vetoed, recycled, ported.
 
+use http::Method;
 use rcseal_broker::notice::{NoticeFailure, NoticeTaken};
 use rcseal_credential::mapping::{Change, GroundsKind, VerifiedMapping, check_succession};
 use rcseal_wire::api::Base64;
@@ -214,7 +215,7 @@ async fn a_released_number_goes_to_who_claims_it_next_at_once() {
     let story = Story::new().await;
     let mut at_alice = story.alice.log_in(&story.world).await;
     for _ in 0..2 {
-        at_alice.delete(&path::number(&number(1)), &story.release_request().await).await.expect(204);
+        at_alice.json(Method::DELETE, &path::number(&number(1)), &story.release_request().await).await.expect(204);
     }
     let mut at_bob = story.bob.log_in(&story.world).await;
     assert_eq!(story.bob.look_up(&mut at_bob, &number(1)).await.answer, LookupOutcome::Absent);
@@ -229,7 +230,7 @@ async fn a_release_ends_somebodys_wait_in_their_favour() {
     let story = Story::new().await;
     story.bob_claims().await;
     let mut at_alice = story.alice.log_in(&story.world).await;
-    at_alice.delete(&path::number(&number(1)), &story.release_request().await).await.expect(204);
+    at_alice.json(Method::DELETE, &path::number(&number(1)), &story.release_request().await).await.expect(204);
     assert_eq!(story.holder().await, "bob");
     assert_eq!(story.bobs_mapping().await.grounds().kind(), GroundsKind::Released);
 }
@@ -262,20 +263,27 @@ async fn nobody_gives_up_somebody_elses_number_or_by_an_old_release() {
     let story = Story::new().await;
     let mut at_bob = story.bob.log_in(&story.world).await;
     let release = story.release_request().await;
-    assert_eq!(at_bob.delete(&path::number(&number(1)), &release).await.code(), "not_found");
+    assert_eq!(at_bob.json(Method::DELETE, &path::number(&number(1)), &release).await.code(), "not_found");
     let mut at_alice = story.alice.log_in(&story.world).await;
     let second = story.alice.bind_number(&story.world, &mut at_alice, &number(1), Some(head(&story.first))).await;
-    assert_eq!(at_alice.delete(&path::number(&number(1)), &release).await.code(), "release_invalid", "of the first");
+    assert_eq!(
+        at_alice.json(Method::DELETE, &path::number(&number(1)), &release).await.code(),
+        "release_invalid",
+        "of the first"
+    );
     let bound = story.alice.bind(&story.world, &number(1), Some(head(&second)));
     let not_a_release = ReleaseRequest { statement: Base64(bound.as_bytes().to_vec()) };
-    assert_eq!(at_alice.delete(&path::number(&number(1)), &not_a_release).await.code(), "release_invalid");
+    assert_eq!(
+        at_alice.json(Method::DELETE, &path::number(&number(1)), &not_a_release).await.code(),
+        "release_invalid"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_number_that_was_given_up_can_be_taken_again_by_its_holder() {
     let story = Story::new().await;
     let mut at_alice = story.alice.log_in(&story.world).await;
-    at_alice.delete(&path::number(&number(1)), &story.release_request().await).await.expect(204);
+    at_alice.json(Method::DELETE, &path::number(&number(1)), &story.release_request().await).await.expect(204);
     let second = story.alice.bind_number(&story.world, &mut at_alice, &number(1), Some(head(&story.first))).await;
     assert_eq!(second.grounds().kind(), GroundsKind::Same);
     assert_eq!(story.holder().await, "alice");

@@ -1,6 +1,10 @@
 //! A relay and a broker in one temporary folder, whatever the broker sends, and people with real keys.
 
+#[path = "../../../../server/tests/it/support/client.rs"]
+#[allow(dead_code)] // It is the relay's too.
 mod client;
+#[allow(dead_code)] // It is the other binary's too.
+mod keys;
 mod person;
 mod ways;
 
@@ -18,7 +22,8 @@ use rcseal_wire::number::E164;
 use tempfile::TempDir;
 
 pub use client::{Client, Reply, Tls};
-pub use person::{Person, head, key_set, statement};
+pub use keys::Person;
+pub use person::{head, key_set, statement};
 pub use ways::{Codes, Notices};
 
 /// Where the tests' clocks begin.

@@ -122,7 +122,7 @@ impl Client {
         self.send(method, path, headers, full(body.to_vec())).await
     }
 
-    async fn json(&mut self, method: Method, path: &str, body: &impl Serialize) -> Reply {
+    pub async fn json(&mut self, method: Method, path: &str, body: &impl Serialize) -> Reply {
         let body = serde_json::to_vec(body).unwrap();
         self.send(method, path, &[("content-type", "application/json")], full(body)).await
     }
@@ -149,6 +149,12 @@ impl Reply {
         let problem: Problem = self.json();
         assert_eq!(problem.status, self.status);
         problem.code
+    }
+
+    /// The reply, having checked its status.
+    pub fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{self:?}");
+        self
     }
 
     pub fn header(&self, name: &str) -> &str {

@@ -196,8 +196,7 @@ impl Owner {
         let nonce = challenge(client).await;
         let signature = self.sign_login(origin, &client.exporter, &nonce);
         let request = LoginRequest { account: self.account, device: self.device, signature: Base64(signature) };
-        let reply = client.post("/v1/login", &request).await;
-        assert_eq!(reply.status, 200, "{reply:?}");
+        let reply = client.post("/v1/login", &request).await.expect(200);
         client.token = Some(reply.json::<LoginResponse>().token);
     }
 
