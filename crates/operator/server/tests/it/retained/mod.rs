@@ -1,6 +1,7 @@
 //! Messages that the server can read, with a key in a real SoftHSM2 token.
 
 mod hsm;
+mod pair;
 
 use std::path::Path;
 use std::process::Command;
@@ -8,100 +9,19 @@ use std::time::{Duration, Instant};
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
-use rcseal_crypto::hpke_p256::{PublicKey, seal};
 use rcseal_server::{AuditError, AuditLine, check_retained, list_retained, read_audit, read_retained};
 use rcseal_store::audit::AuditBreak;
 use rcseal_wire::api::Base64;
-use rcseal_wire::api::retained::{
-    RETAINED_INFO, RetainedHeader, RetainedMessage, RetainedPage, RetainedStored, RetainedSubmit, ServerKey,
-    UnreadableReason, server_key_id,
-};
-use rcseal_wire::id::{AccountId, DeviceAddress, RetainedId};
+use rcseal_wire::api::retained::{RetainedPage, RetainedStored, RetainedSubmit, UnreadableReason};
+use rcseal_wire::id::{AccountId, RetainedId};
 use rcseal_wire::token::DeliveryToken;
 
 use self::hsm::{Hsm, LABEL, REGION, table};
+use self::pair::{Pair, page, record, sealed, server_key, words};
 use crate::mailbox_crash::{Process, configure};
 use crate::support::{Client, Owner, Reply, TestServer, Tls};
 
 const DAY: u64 = 24 * 3600;
-
-async fn server_key(client: &mut Client) -> ServerKey {
-    let reply = client.get("/v1/server-key").await;
-    assert_eq!(reply.status, 200, "{reply:?}");
-    let key: ServerKey = reply.json();
-    assert_eq!(key.key_id, server_key_id(&key.public_key.0));
-    key
-}
-
-/// Seals words as an app does.
-fn sealed(key: &ServerKey, from: DeviceAddress, to: AccountId, class: Option<&str>, words: &[u8]) -> RetainedSubmit {
-    let id = RetainedId::from_bytes(rand::random());
-    let header = RetainedHeader {
-        tenant: key.tenant.id,
-        from,
-        to,
-        id,
-        key_id: key.key_id,
-        class: class.unwrap_or(&key.default_class),
-    };
-    let public = PublicKey::from_bytes(&key.public_key.0).unwrap();
-    let rng = &mut ChaCha20Rng::from_seed(rand::random());
-    let sealed = seal(rng, &public, RETAINED_INFO, &header.associated_data(), words);
-    RetainedSubmit { id, to, key_id: key.key_id, class: class.map(str::to_owned), sealed: Base64(sealed) }
-}
-
-/// Two people at one server.
-struct Pair {
-    alice: Owner,
-    alices: Client,
-    bob: Owner,
-    bobs: Client,
-}
-
-impl Pair {
-    async fn at(server: &TestServer) -> Self {
-        let ((alice, mut alices), (bob, bobs)) = (server.registered().await, server.registered().await);
-        alices.delivery_token = Some(bob.delivery_token.expose_text());
-        Self { alice, alices, bob, bobs }
-    }
-
-    /// The same two after a restart.
-    async fn again(self, server: &TestServer) -> Self {
-        let Self { alice, bob, .. } = self;
-        let (mut alices, mut bobs) = (server.connect().await, server.connect().await);
-        alice.log_in(server, &mut alices).await;
-        bob.log_in(server, &mut bobs).await;
-        alices.delivery_token = Some(bob.delivery_token.expose_text());
-        Self { alice, alices, bob, bobs }
-    }
-
-    async fn say(&mut self, words: &str) -> RetainedSubmit {
-        let key = server_key(&mut self.alices).await;
-        let submission = sealed(&key, self.alice.address(), self.bob.account, None, words.as_bytes());
-        let reply = self.alices.post("/v1/retained", &submission).await;
-        assert_eq!(reply.status, 201, "{reply:?}");
-        submission
-    }
-
-    async fn read(&mut self) -> Vec<RetainedMessage> {
-        page(&mut self.bobs, 0).await.messages
-    }
-}
-
-async fn page(client: &mut Client, after: u64) -> RetainedPage {
-    let reply = client.get(&format!("/v1/retained?after={after}")).await;
-    assert_eq!(reply.status, 200, "{reply:?}");
-    reply.json()
-}
-
-fn words(messages: &[RetainedMessage]) -> Vec<&str> {
-    messages.iter().map(|message| std::str::from_utf8(&message.plaintext.as_ref().unwrap().0).unwrap()).collect()
-}
-
-async fn record(server: &TestServer) -> Result<Vec<AuditLine>, AuditError> {
-    let mut rows = Vec::new();
-    read_audit(&server.config.storage.path, |row| rows.push(row.clone())).await.map(|_| rows)
-}
 
 #[tokio::test]
 async fn without_the_table_there_are_no_such_messages() {
