@@ -14,12 +14,12 @@ use rcseal_front::{BodyBudget, Lifecycle, process, serve, tls};
 use rcseal_store::{BrokerStore, FjallBrokerStore, SecretName, StoreError};
 use rcseal_wire::origin::Origin;
 
-use crate::code::{CodeSender, NoCodes};
-use crate::config::Config;
-use crate::error::StartError;
 use crate::business::metrics::BusinessMetrics;
 use crate::business::setup::Ways;
 use crate::business::{Business, BusinessParts};
+use crate::code::{CodeSender, NoCodes};
+use crate::config::Config;
+use crate::error::StartError;
 use crate::forward::metrics::ForwardMetrics;
 use crate::forward::{ForwardParts, Forwarding};
 use crate::hashes::Hashes;
@@ -55,7 +55,13 @@ pub struct Parts {
 
 impl Default for Parts {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), codes: None, notices: None, wrap: Box::new(|store| store), front: Box::new(|router| router) }
+        Self {
+            clock: Arc::new(SystemClock),
+            codes: None,
+            notices: None,
+            wrap: Box::new(|store| store),
+            front: Box::new(|router| router),
+        }
     }
 }
 
@@ -142,7 +148,10 @@ impl Broker {
                 (None, Some(codes)) => Arc::new(codes),
                 (None, None) => {
                     if !config.numbers.served.is_empty() || !config.numbers.served_of_any_kind.is_empty() {
-                        tracing::warn!(event = "no_sms_way", reason = "no code can be sent, so nobody can claim a number");
+                        tracing::warn!(
+                            event = "no_sms_way",
+                            reason = "no code can be sent, so nobody can claim a number"
+                        );
                     }
                     Arc::new(NoCodes)
                 }

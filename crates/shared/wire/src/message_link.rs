@@ -40,7 +40,9 @@ impl MessageLink {
     #[must_use]
     pub fn find_in(text: &str) -> Option<Self> {
         let begins = text.match_indices(PREFIX).take(LINKS_MAX);
-        begins.filter_map(|(place, _)| text.get(place..place + PREFIX.len() + ID_LEN)).find_map(|link| link.parse().ok())
+        begins
+            .filter_map(|(place, _)| text.get(place..place + PREFIX.len() + ID_LEN))
+            .find_map(|link| link.parse().ok())
     }
 
     /// Whether a text is the link and nothing else.

@@ -14,8 +14,8 @@ mod sessions;
 pub use business::{BrokerCommand, CaseCommand, NumberCommand, RetainedCommand, Visible};
 pub(crate) use delivery::number;
 pub use delivery::{
-    AbsenceCommand, ByBrokerArgs, CarrierCommand, CarrierSet, ConsentCommand, Fallback, OperatorForm, PolicyCommand, ProbeArgs,
-    ReadableMode, Route, Sessions, SipArgs, ThreadCommand,
+    AbsenceCommand, ByBrokerArgs, CarrierCommand, CarrierSet, ConsentCommand, Fallback, OperatorForm, PolicyCommand,
+    ProbeArgs, ReadableMode, Route, Sessions, SipArgs, ThreadCommand,
 };
 pub use identity::{
     AccountCommand, CodeFile, ContactCommand, DeviceCommand, LostAccount, OnChange, ResetCommand, TokenCommand,

@@ -59,21 +59,13 @@ impl ForwardMetrics {
     /// Shows them.
     pub(crate) fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
-        registry.register(
-            "forward_inbound",
-            "Messages from carriers, by what became of them",
-            metrics.inbound.clone(),
-        );
+        registry.register("forward_inbound", "Messages from carriers, by what became of them", metrics.inbound.clone());
         registry.register(
             "forward_queue",
             "Envelopes that waited for a relay, by what became of them",
             metrics.queue.clone(),
         );
-        registry.register(
-            "forward_outbound",
-            "Messages to carriers, by what became of them",
-            metrics.outbound.clone(),
-        );
+        registry.register("forward_outbound", "Messages to carriers, by what became of them", metrics.outbound.clone());
         registry.register("forward_waiting", "Envelopes that wait for relays", metrics.waiting.clone());
         metrics
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use http::header;
 use rcseal_crypto::hash::{Sha256, sha256};
-use rcseal_rcs::ft::{FileInfo, ContentUrl};
+use rcseal_rcs::ft::{ContentUrl, FileInfo};
 use rcseal_wire::id::Digest;
 use tokio::time::{Instant, sleep};
 

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http::header;
 use http::{Method, StatusCode};
 use rand::Rng;
-use rcseal_rcs::ft::{Descriptor, ContentUrl, ResumeInfo};
+use rcseal_rcs::ft::{ContentUrl, Descriptor, ResumeInfo};
 use rcseal_rcs::transport::CarrierMessageId;
 use tokio::time::{Instant, sleep};
 

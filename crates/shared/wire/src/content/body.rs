@@ -412,9 +412,7 @@ impl Body {
                 Self::EnvelopeReference(Box::new(EnvelopeReference::from_proto(&reference)?))
             }
             P::NumberSeen(seen) => Self::NumberSeen(Box::new(NumberSeen::from_proto(seen)?)),
-            P::ContinueCase(body) => {
-                Self::ContinueCase { token: CaseToken::from_bytes(fixed("token", &body.token)?) }
-            }
+            P::ContinueCase(body) => Self::ContinueCase { token: CaseToken::from_bytes(fixed("token", &body.token)?) },
             // A status of a later version is nothing that this one could show.
             P::CaseState(state) => CaseState::from_proto(state)?.map_or(Self::Ignored, Self::CaseState),
         })

@@ -74,7 +74,8 @@ impl Capabilities {
 
     /// Forms of a later version are left out.
     pub(super) fn from_proto(capabilities: proto::Capabilities) -> Result<Self, ContentError> {
-        let proto::Capabilities { frame_version, number, forms, via_broker, mapping_sequence, mapping_hash } = capabilities;
+        let proto::Capabilities { frame_version, number, forms, via_broker, mapping_sequence, mapping_hash } =
+            capabilities;
         let mapping = match mapping_sequence {
             0 => None,
             sequence => {

@@ -188,7 +188,8 @@ fn the_number_of_a_card_is_digits_and_its_forms_are_few() {
             _ => assert_eq!(parsed.unwrap_err(), ContentError::Field { field: "number" }, "{number}"),
         }
     }
-    let card = Capabilities { frame_version: 1, forms: vec![FrameForm::Text; FORMS_MAX + 1], ..Capabilities::default() };
+    let card =
+        Capabilities { frame_version: 1, forms: vec![FrameForm::Text; FORMS_MAX + 1], ..Capabilities::default() };
     let content = Content::new(Body::Capabilities(card), None);
     assert_eq!(Content::parse(content.as_bytes().to_vec()).unwrap_err(), ContentError::TooLong { field: "forms" });
 }

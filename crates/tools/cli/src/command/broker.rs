@@ -6,10 +6,10 @@ use rcseal_wire::origin::Origin;
 use serde_json::{Value, json};
 
 use crate::args::BrokerCommand;
+use crate::carrier::by_broker;
 use crate::error::CliError;
 use crate::output::Output;
 use crate::profile::Profile;
-use crate::carrier::by_broker;
 use crate::{device, view};
 
 /// Runs the command.

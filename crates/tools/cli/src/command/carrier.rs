@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 
 use crate::args::{ByBrokerArgs, CarrierCommand, CarrierSet, SipArgs};
 use crate::argument;
-use crate::carrier::{self, ByBroker, CarrierSettings, REGISTER_WAIT, TrunkSettings, Way, Wire};
 use crate::carrier::by_broker;
+use crate::carrier::{self, ByBroker, CarrierSettings, REGISTER_WAIT, TrunkSettings, Way, Wire};
 use crate::command::delivery::route_preference;
 use crate::device;
 use crate::error::CliError;

@@ -146,7 +146,9 @@ fn told(number: &PhoneNumber, claimed: &Claimed, output: Output) -> Result<(), C
                 number.as_str(),
                 view::moment(until)
             ),
-            None if state == "mapped" => format!("{} is this account's, and the broker countersigned it", number.as_str()),
+            None if state == "mapped" => {
+                format!("{} is this account's, and the broker countersigned it", number.as_str())
+            }
             None => format!("the code was right; run the command again to sign for {}", number.as_str()),
         },
     );
@@ -203,12 +205,7 @@ fn number_text(number: &OwnNumberView) -> String {
     text
 }
 
-async fn find(
-    client: &Client,
-    number: &PhoneNumber,
-    add: Option<String>,
-    output: Output,
-) -> Result<(), CliError> {
+async fn find(client: &Client, number: &PhoneNumber, add: Option<String>, output: Output) -> Result<(), CliError> {
     let result = client.look_up_number(number).await?;
     let found = match result {
         LookupResult::Found(found) => found,

@@ -61,11 +61,8 @@ fn key_json(key: &ServerKey) -> Value {
 }
 
 fn key_text(key: &ServerKey) -> String {
-    let classes: Vec<String> = key
-        .classes
-        .iter()
-        .map(|class| format!("{} ({} days)", safe_text::one_line(&class.name), class.days))
-        .collect();
+    let classes: Vec<String> =
+        key.classes.iter().map(|class| format!("{} ({} days)", safe_text::one_line(&class.name), class.days)).collect();
     format!(
         "{} of {}, in {}; kept as {}",
         key.key_id,

@@ -71,7 +71,8 @@ pub(super) async fn search(scene: Scene, said: &Said, link: &str, telling: &mut 
     relay.add("mailbox", mailbox.as_bytes());
     let (relay_folder, broker_folder) = scene.end().await;
     let (at_relay, at_broker) = (relay_folder.path().to_owned(), broker_folder.path().to_owned());
-    let found = tokio::task::spawn_blocking(move || Ok::<_, std::io::Error>((relay.run(&at_relay)?, broker.run(&at_broker)?)));
+    let found =
+        tokio::task::spawn_blocking(move || Ok::<_, std::io::Error>((relay.run(&at_relay)?, broker.run(&at_broker)?)));
     let found = found.await.map_err(|_| StepError::NotShown { what: "a search that ends".to_owned() })?;
     let (at_relay, at_broker) = found?;
     // A search that finds what has to be there is one that finds.

@@ -48,20 +48,27 @@ pub(super) async fn play(
     ensure(grown == 2 && cases == 1, "one case and one greeting")?;
     telling.held("it is the same case, the business greets nobody twice, and nothing new is opened");
 
-    telling.begin("second_account_refused", "Mallory, who carries cards, reads the link off one and follows it with an account of her own");
+    telling.begin(
+        "second_account_refused",
+        "Mallory, who carries cards, reads the link off one and follows it with an account of her own",
+    );
     let mut mallory = scene.stranger().await?;
     let hers = mallory.client.continue_case(link.to_owned()).await?;
     let used = CaseProgress::Refused(CaseStatus::Used);
     let view = mallory
         .wait_for_case(hers, opened.case, |view| view.progress == used, "a refusal for whoever comes second")
         .await?;
-    ensure(view.reference.is_empty() && mallory.texts(hers).await?.is_empty(), "a refusal that says nothing of the case")?;
+    ensure(
+        view.reference.is_empty() && mallory.texts(hers).await?.is_empty(),
+        "a refusal that says nothing of the case",
+    )?;
     let is_reported = until(LIMIT, || async { Ok(business.client.business_case(opened.case).await?.refused == 1) });
     ensure(is_reported.await?, "a business that is told of the replay")?;
     let held = business.client.business_case(opened.case).await?;
     ensure(held.account == Some(customer.account), "a case that is still Alice's")?;
     promise(telling, "cases_taken_over", u64::from(held.account != Some(customer.account)), "cases", 0);
-    telling.held(&format!("refused ({}), without a word of the case, and the business is told", view.progress.as_str()));
+    telling
+        .held(&format!("refused ({}), without a word of the case, and the business is told", view.progress.as_str()));
 
     telling.begin("expired_refused", "a link whose time has passed, as it is and with its time rewritten");
     let late = open_case(business, "claim 4712", String::new(), UnixMillis(now().0 + SHORT_LIFE_MS)).await?;
@@ -77,15 +84,22 @@ pub(super) async fn play(
     let rewritten = rewrite(&text)?;
     let hers = mallory.client.continue_case(rewritten).await?;
     let expired = CaseProgress::Refused(CaseStatus::Expired);
-    mallory.wait_for_case(hers, late.case, |view| view.progress == expired, "a business that goes by its own clock").await?;
-    telling.held(&format!("the app says {refused}; with a later time written into it the business refuses it ({})", expired.as_str()));
+    mallory
+        .wait_for_case(hers, late.case, |view| view.progress == expired, "a business that goes by its own clock")
+        .await?;
+    telling.held(&format!(
+        "the app says {refused}; with a later time written into it the business refuses it ({})",
+        expired.as_str()
+    ));
 
     telling.begin("revoked_refused", "a link that the business took back");
     let revoked = open_case(business, "claim 4713", String::new(), in_an_hour()).await?;
     business.client.revoke_case(revoked.case).await?;
     let hers = customer.client.continue_case(revoked.continuation.expose_text()).await?;
     let back = CaseProgress::Refused(CaseStatus::Revoked);
-    customer.wait_for_case(hers, revoked.case, |view| view.progress == back, "a refusal of what was taken back").await?;
+    customer
+        .wait_for_case(hers, revoked.case, |view| view.progress == back, "a refusal of what was taken back")
+        .await?;
     mallory.close().await;
     telling.held(back.as_str());
 
@@ -97,7 +111,8 @@ pub(super) async fn play(
 
 /// The same link with its end an hour from now. The time in it is for the app's own courtesy.
 fn rewrite(text: &str) -> Result<String, StepError> {
-    let mut link: Continuation = text.parse().map_err(|_| StepError::NotShown { what: "a link to a case".to_owned() })?;
+    let mut link: Continuation =
+        text.parse().map_err(|_| StepError::NotShown { what: "a link to a case".to_owned() })?;
     link.expires_at_ms = in_an_hour().0;
     let site: Result<Origin, _> = "https://support.example".parse();
     let site = site.map_err(|_| StepError::NotShown { what: "the address of a page".to_owned() })?;

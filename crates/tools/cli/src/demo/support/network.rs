@@ -113,7 +113,8 @@ impl FakeSmsNetwork {
 
     /// Brings other words from whom an SMS came from.
     pub(super) async fn bring_words(&self, broker: &BrokerHttp, like: &Sms, words: &str) -> Result<(), StepError> {
-        let other = Sms { id: format!("{}-more", like.id), octets: hex::encode(words), coding: "0".to_owned(), ..like.clone() };
+        let other =
+            Sms { id: format!("{}-more", like.id), octets: hex::encode(words), coding: "0".to_owned(), ..like.clone() };
         self.bring(broker, &other).await
     }
 

@@ -64,7 +64,9 @@ pub(super) async fn play(
     ensure(is_sealed, "an SMS that the broker puts into her mailbox, sealed to her device")?;
     let status = scene.http.wait_for(&message.id, "delivered").await?;
     ensure(status.channel.as_deref() == Some("SMS"), "a receipt that names SMS")?;
-    telling.held("the time to live passed, the provider said that it took it back, and one SMS left; the receipt names SMS");
+    telling.held(
+        "the time to live passed, the provider said that it took it back, and one SMS left; the receipt names SMS",
+    );
 
     telling.begin("late_delivery_said", "and then the provider reports that it had delivered it all the same");
     hand_in(scene, &late).await?;
@@ -74,7 +76,10 @@ pub(super) async fn play(
     said.by_agent("reminder", &status, "provider, carriers, broker");
     telling.held("the receipt says so: by RCS and by SMS. Nothing more leaves");
 
-    telling.begin("shown_once", "Alice opens the app: the SMS is in her mailbox and the message in her conversation, under one id");
+    telling.begin(
+        "shown_once",
+        "Alice opens the app: the SMS is in her mailbox and the message in her conversation, under one id",
+    );
     scene.customer.open();
     scene.customer.wait_for_text(conversation, &words).await?;
     let settled = until(LIMIT, || async { scene.business.is_delivered(conversation, id).await }).await?;
@@ -82,7 +87,8 @@ pub(super) async fn play(
     // An SMS behind both: once it is shown, everything before it was taken in, and SMS are shown here at all.
     scene.network.bring_words(&scene.http, &sms, CONTROL).await?;
     let sender = phone_number(BUSINESS_NUMBER)?;
-    let in_thread = || async { Ok::<_, StepError>(scene.customer.client.plain_messages(sender.clone(), None, PAGE).await?) };
+    let in_thread =
+        || async { Ok::<_, StepError>(scene.customer.client.plain_messages(sender.clone(), None, PAGE).await?) };
     let is_shown = || async { Ok(in_thread().await?.iter().any(|message| message.words == CONTROL)) };
     ensure(until(LIMIT, is_shown).await?, "an SMS of its own that the app shows")?;
     let shown = scene.customer.texts(conversation).await?.iter().filter(|(_, text)| text.contains(&words)).count();

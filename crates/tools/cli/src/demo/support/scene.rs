@@ -2,8 +2,8 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rcseal_broker::config::{AgentConfig, HttpSmsConfig, RbmAgentConfig, RelayConfig, TenantConfig};
 use rcseal_broker::{Broker, RunningBroker};
@@ -14,8 +14,8 @@ use rcseal_client::{Client, ClientError, Config};
 use rcseal_engine::account::NewAccount;
 use rcseal_engine::case::CaseView;
 use rcseal_engine::message::{MessageState, MessageView};
-use rcseal_sim::story;
 use rcseal_server::{RunningServer, Server, Submitted, Watcher};
+use rcseal_sim::story;
 use rcseal_wire::content::CaseId;
 use rcseal_wire::envelope::Envelope;
 use rcseal_wire::id::{AccountId, ConversationId, Custody, MessageId, Platform};
@@ -56,7 +56,12 @@ pub(super) struct App {
 
 impl App {
     /// A new account at the relay, online.
-    pub(super) async fn new(name: &str, scene_folder: &Path, trust: &TrustAnchors, relay: &Origin) -> Result<Self, StepError> {
+    pub(super) async fn new(
+        name: &str,
+        scene_folder: &Path,
+        trust: &TrustAnchors,
+        relay: &Origin,
+    ) -> Result<Self, StepError> {
         let folder = scene_folder.join(name.to_lowercase());
         let vault = SoftwareKeyVault::new(&folder.join("vault"), Unlock::KeyFile).map_err(CliError::from)?;
         let config = Config { folder: folder.join("store"), trust: trust.clone(), timeouts: Timeouts::default() };

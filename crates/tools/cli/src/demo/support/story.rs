@@ -93,7 +93,10 @@ fn mark() -> String {
 }
 
 /// An agent's message under a fresh id.
-pub(super) fn agent_message(content: BusinessContent, sms: Option<BusinessSms>) -> Result<BusinessMessageRequest, StepError> {
+pub(super) fn agent_message(
+    content: BusinessContent,
+    sms: Option<BusinessSms>,
+) -> Result<BusinessMessageRequest, StepError> {
     let mut random = [0; 16];
     rand::rng().fill_bytes(&mut random);
     agent_message_as(AgentMessageId::from_random(random), content, sms)
@@ -133,7 +136,10 @@ pub(super) async fn play(telling: &mut Telling) -> Result<(), StepError> {
     let mut said = Said::default();
     let customer_number = phone_number(CUSTOMER_NUMBER)?;
 
-    telling.begin("scene_set", "a relay, a broker, a FAKE provider of RCS for Business, a FAKE SMS network, the business and Alice");
+    telling.begin(
+        "scene_set",
+        "a relay, a broker, a FAKE provider of RCS for Business, a FAKE SMS network, the business and Alice",
+    );
     let mut scene = Scene::new().await?;
     // Everything that the provider reports it reports twice, newest first, as providers do on a bad day.
     scene.provider.disorder(Disorder { copies: 1, is_backwards: true });
@@ -148,7 +154,8 @@ pub(super) async fn play(telling: &mut Telling) -> Result<(), StepError> {
     bind_number(&scene, &customer_number).await?;
     telling.held("the broker countersigned what her device signed; she lets the number be found");
 
-    telling.begin("agent_message", "the business's agent writes to her by RCS, where provider, carrier and broker read");
+    telling
+        .begin("agent_message", "the business's agent writes to her by RCS, where provider, carrier and broker read");
     agent_writes(&scene, &mut said).await?;
     telling.held("delivered and read by RCS, by the provider's reports; her answer reached the business once");
 
@@ -169,7 +176,8 @@ pub(super) async fn play(telling: &mut Telling) -> Result<(), StepError> {
     said.in_app("greeting", "nobody");
     said.in_app("what happened", "nobody");
     said.in_app("the answer", "nobody");
-    telling.held("both ways, each confirmed by the other device, and not a word of it at the provider or the SMS network");
+    telling
+        .held("both ways, each confirmed by the other device, and not a word of it at the provider or the SMS network");
 
     links::play(&scene, &opened, &link, conversation, telling).await?;
     reminder::play(&mut scene, conversation, &mut said, telling).await?;
@@ -271,9 +279,8 @@ async fn follow(scene: &Scene, opened: &OpenedCase, link: &str, greeting: &str) 
     let conversation = customer.client.continue_case(link.to_owned()).await?;
     let is_open = "a case that is open on both sides";
     for side in [customer, business] {
-        let view = side
-            .wait_for_case(conversation, opened.case, |view| view.progress == CaseProgress::Open, is_open)
-            .await?;
+        let view =
+            side.wait_for_case(conversation, opened.case, |view| view.progress == CaseProgress::Open, is_open).await?;
         ensure(view.reference == "claim 4711", "one reference on both sides")?;
     }
     let held = business.client.business_case(opened.case).await?;
