@@ -27,7 +27,7 @@ fn every_combination_is_one_run_or_named_under_one() {
     assert_eq!(runs.iter().map(|cell| cell.stands_for).sum::<usize>(), combinations);
     assert_eq!(runs.iter().map(Cell::id).collect::<BTreeSet<_>>().len(), runs.len());
     // Where ciphertext goes by the carrier, every carrier is a run of its own.
-    let native = |cell: &&Cell| cell.wants_carrier() && cell.state.name == "fresh";
+    let native = |cell: &&Cell| cell.mode == Mode::Native && cell.wants_carrier() && cell.state.name == "fresh";
     assert_eq!(runs.iter().filter(native).count(), world.carriers.len());
     // Where nothing does, no carrier is.
     let silent = |cell: &&Cell| cell.mode == Mode::Relayed && cell.has_client && !cell.may_be_readable();
