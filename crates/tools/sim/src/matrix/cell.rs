@@ -211,14 +211,14 @@ pub fn cells(world: &World) -> Vec<Cell> {
         }
         for state in &world.states {
             let Some(version) = world.version_of(state) else { continue };
-            for near in platforms.iter().copied() {
-                for far in platforms.iter().copied() {
+            for near in &platforms {
+                for far in &platforms {
                     for carrier in &world.carriers {
                         let cell = Cell {
                             mode,
                             carrier: carrier.clone(),
-                            near: near.clone(),
-                            far: far.clone(),
+                            near: Platform::clone(near),
+                            far: Platform::clone(far),
                             state: state.clone(),
                             has_client: version.client,
                             has_frames: version.frames,

@@ -113,7 +113,7 @@ impl App {
     /// Says something, and waits until the other side's device has it.
     pub(super) async fn say(&self, conversation: ConversationId, text: &str) -> Result<MessageId, StepError> {
         let id = self.client.send_text(conversation, text.to_owned()).await?;
-        let is_delivered = until(LIMIT, || async { Ok(self.is_delivered(conversation, id).await?) });
+        let is_delivered = until(LIMIT, || async { self.is_delivered(conversation, id).await });
         ensure(is_delivered.await?, "a receipt of the other side's device")?;
         Ok(id)
     }
