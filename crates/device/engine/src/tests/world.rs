@@ -204,7 +204,7 @@ impl World {
                         phone.with(self.now, |engine| engine.handle_server_key(key)).unwrap();
                     }
                     None => {
-                        phone.with(self.now, |engine| engine.handle_server_key_fault(ServerKeyFault::Gone)).unwrap()
+                        phone.with(self.now, |engine| engine.handle_server_key_fault(ServerKeyFault::Gone)).unwrap();
                     }
                 },
                 Need::LookUpNumber { number, .. } => {
