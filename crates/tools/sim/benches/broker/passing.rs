@@ -90,7 +90,7 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         init::write_development_identity(folder.path()).unwrap();
         let mut config = RelayConfig::development(folder.path());
-        config.limits.mailbox_messages_max = u64::MAX;
+        config.limits.mailbox_messages_max = 10_000_000;
         config.limits.mailbox_bytes_max = u64::MAX;
         config.limits.submissions_per_second_max = 1_000_000;
         let relay = Server::start(config).await.unwrap();
