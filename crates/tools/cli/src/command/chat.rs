@@ -14,7 +14,7 @@ use rcseal_wire::content::Body;
 use rcseal_wire::id::{AccountId, ConversationId, MessageId};
 use serde_json::json;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, interval, sleep_until};
 
 use super::attach;
 use super::incoming::{Handled, Incoming};
@@ -32,6 +32,8 @@ use crate::view;
 const HISTORY_LEN: usize = 10;
 /// How long the end waits for the relay to take what was sent.
 const GOODBYE: Duration = Duration::from_secs(15);
+/// How often it tries a server that was away, meanwhile.
+const GOODBYE_ATTEMPT: Duration = Duration::from_secs(3);
 /// Lines read ahead of their sending.
 const LINES_AHEAD: usize = 16;
 
@@ -176,9 +178,12 @@ impl Chat<'_> {
         // What was sent should not have to wait for the next start.
         let latest = Instant::now() + GOODBYE;
         self.forget_stored().await?;
+        let mut attempts = interval(GOODBYE_ATTEMPT);
         while !self.on_the_way.is_empty() {
             tokio::select! {
                 () = sleep_until(latest) => return Err(CliError::StillQueued),
+                // A reconnect that waits for its turn may wait for longer than the user does.
+                _ = attempts.tick() => self.client.network_changed(),
                 event = events.next() => self.handled(event?).await?,
             }
         }
