@@ -20,7 +20,6 @@ use fjall::{Slice, UserKey, UserValue};
 use rcseal_wire::id::{DeviceAddress, EnvelopeId};
 use rcseal_wire::number::E164;
 
-use super::{enrolment, number, rows};
 use crate::broker::forward::{
     BoundNumber, FRAMES_PER_SENDER_MAX, ForwardExpired, ForwardStore, ForwardUsage, FrameKey, MARKS_MAX,
     OUTCOME_LEN_MAX, OpenFrame, OutboundState, PART_BYTES_PER_NUMBER_MAX, PARTS_MAX, Part, PartOutcome, QUEUED_MAX,
@@ -32,8 +31,8 @@ use crate::embedded::txn::Txn;
 use crate::embedded::{FjallBrokerStore, Need};
 use crate::{StoreError, UnixMillis};
 
-const SPACE: Space = Space::Broker;
-const NAME: &str = "forwards";
+pub(super) const SPACE: Space = Space::Broker;
+pub(super) const NAME: &str = "forwards";
 
 const fn corrupt() -> StoreError {
     StoreError::Corrupt { space: NAME }
@@ -353,23 +352,7 @@ fn expire(txn: &mut Txn<'_>, now: UnixMillis, budget: usize) -> Result<ForwardEx
 #[async_trait]
 impl ForwardStore for FjallBrokerStore {
     async fn bound_number(&self, of: E164) -> Result<Option<BoundNumber>, StoreError> {
-        self.0
-            .read(move |engine| {
-                let Some(row) = engine.get(SPACE, &rows::number_key(&of))? else { return Ok(None) };
-                let number = number::record(&rows::decode(&row, NAME)?)?;
-                let device = DeviceAddress { account: number.head.account, device: number.head.device };
-                let account = engine.get(SPACE, &rows::account_key(device.account))?;
-                let enrolled = engine.get(SPACE, &rows::device_key(device))?;
-                let enrolled = match (account, enrolled) {
-                    (Some(account), Some(enrolled)) => Some((
-                        enrolment::account(&rows::decode(&account, NAME)?)?,
-                        enrolment::device(&rows::decode(&enrolled, NAME)?)?,
-                    )),
-                    _ => None,
-                };
-                Ok(Some(BoundNumber { number, enrolled }))
-            })
-            .await
+        self.1.ask(&self.0, of).await
     }
 
     async fn take_part(&self, key: FrameKey, part: Part, now: UnixMillis) -> Result<PartOutcome, StoreError> {

@@ -10,6 +10,7 @@ mod enrolment;
 mod forward;
 mod number;
 mod quota;
+mod routing;
 mod rows;
 
 use std::path::Path;
@@ -25,7 +26,7 @@ use crate::{StoreError, StoreLimits};
 
 /// A broker's store in one folder, for one process.
 #[derive(Debug, Clone)]
-pub struct FjallBrokerStore(FjallStore);
+pub struct FjallBrokerStore(FjallStore, routing::Routing);
 
 impl FjallBrokerStore {
     /// Opens or creates the store in a folder. Blocks while the journal is replayed. Below `free_bytes_min` of free disk space what adds
@@ -35,7 +36,7 @@ impl FjallBrokerStore {
     /// [`StoreError::Open`], also when another process has it open; [`StoreError::Corrupt`] for a relay's folder.
     pub fn open(path: impl AsRef<Path>, free_bytes_min: u64) -> Result<Self, StoreError> {
         let limits = StoreLimits { free_bytes_min, ..StoreLimits::default() };
-        FjallStore::open_as(Schema::Broker, path.as_ref(), limits).map(Self)
+        FjallStore::open_as(Schema::Broker, path.as_ref(), limits).map(|store| Self(store, routing::Routing::default()))
     }
 
     /// Drops the database without finishing anything and opens it again, as after a crash of the process (tests).
