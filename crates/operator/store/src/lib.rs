@@ -1,7 +1,7 @@
 //! Storage of the server: the traits it sees its data through, and the engines behind them.
 //!
 //! One trait per noun ([`MailboxStore`], [`DirectoryStore`], [`AccountStore`], [`BlobIndex`], [`LinkStore`], [`SecretStore`],
-//! [`TakeoverStore`], [`RetainedStore`], [`AuditStore`]), all of them together [`Store`]. A method is a whole operation with its atomicity stated, so that engines with
+//! [`TakeoverStore`], [`RetainedStore`], [`AuditStore`], [`PushStore`]), all of them together [`Store`]. A method is a whole operation with its atomicity stated, so that engines with
 //! different transactions can keep the same promises; there is no raw get or put. [`FjallStore`] is the embedded engine. A broker's data is
 //! [`BrokerStore`], on [`FjallBrokerStore`], in a folder of its own. [`Blobs`] keeps
 //! the bytes of encrypted blobs in an object store beside their index.
@@ -24,6 +24,7 @@ mod error;
 pub mod limits;
 pub mod link;
 pub mod mailbox;
+pub mod push;
 pub mod retained;
 pub mod secret;
 pub mod takeover;
@@ -44,6 +45,7 @@ pub use link::{LinkError, LinkStore};
 pub use mailbox::{
     Authority, Enqueue, EnqueueOutcome, FetchLimit, Fetched, MailboxObserver, MailboxSeq, MailboxStore, Waiting,
 };
+pub use push::{NewPush, NextWakeUp, PushStore, PushTarget, RegisterPushError};
 pub use retained::RetainedStore;
 pub use secret::{SecretName, SecretStore};
 pub use takeover::{ResetTicketHash, Takeover, TakeoverStore};
@@ -61,6 +63,7 @@ pub trait Store:
     + TakeoverStore
     + RetainedStore
     + AuditStore
+    + PushStore
 {
     /// Whether the store takes writes now: writes a row and waits until it is durable.
     async fn check(&self) -> Result<(), StoreError>;

@@ -48,6 +48,9 @@ pub struct StoreLimits {
     pub account_retained_messages_max: u64,
     /// Bytes of them.
     pub account_retained_bytes_max: u64,
+    /// How many senders it takes to use that up, at least 1: each may have this part of the messages and of the bytes. Nobody deletes what is
+    /// kept, so that a single one with a delivery token could otherwise keep all others out until its messages expire.
+    pub account_retained_senders_min: u64,
     /// Below this much free disk space new envelopes, blobs and accounts are refused, while acknowledging and expiring (which free
     /// space, but need a little first) still work.
     pub free_bytes_min: u64,
@@ -65,6 +68,8 @@ impl Default for StoreLimits {
             // A hundred a day for three years.
             account_retained_messages_max: 100_000,
             account_retained_bytes_max: 1024 * 1024 * 1024,
+            // More than one correspondent of a busy account writes in the longest classes, and few enough that it needs many to shut it.
+            account_retained_senders_min: 8,
             free_bytes_min: 256 * 1024 * 1024,
         }
     }

@@ -7,6 +7,7 @@ pub mod broker;
 pub mod business;
 mod key_map;
 pub mod outbound;
+pub mod push;
 pub mod retained;
 mod takeover;
 

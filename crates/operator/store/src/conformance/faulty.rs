@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use rcseal_crypto::secret::Secret;
+use rcseal_wire::api::push::PushHandle;
 use rcseal_wire::id::{
     AccountId, BlobId, DeliveryTokenHash, DeviceAddress, EnvelopeId, KeySetCounter, LinkId, MailboxId, RetainedId,
     ServerKeyId,
@@ -25,6 +26,7 @@ use crate::mailbox::{
     AcknowledgeOutcome, CreateMailboxError, Enqueue, EnqueueOutcome, ExpireOutcome, FetchLimit, Fetched,
     MailboxObserver, MailboxSeq, MailboxStore, MailboxUsage,
 };
+use crate::push::{NewPush, NextWakeUp, PushStore, RegisterPushError};
 use crate::retained::{
     NewRetained, RetainError, Retained, RetainedEntry, RetainedLimit, RetainedRecord, RetainedRecords, RetainedStore,
     ServerKeyRecord,
@@ -210,6 +212,14 @@ delegate_impl!(AuditStore {
     async fn audit(after: u64, limit: usize) -> Result<Vec<AuditRow>, StoreError>;
     async fn audit_ends() -> Result<AuditEnds, StoreError>;
     async fn expire_audit(before: UnixMillis, budget: usize) -> Result<usize, StoreError>;
+});
+
+delegate_impl!(PushStore {
+    async fn register_push(push: NewPush) -> Result<(), RegisterPushError>;
+    async fn remove_push(device: DeviceAddress, handle: Option<PushHandle>) -> Result<bool, StoreError>;
+    async fn next_wake_up(mailbox: MailboxId, now: UnixMillis, interval_millis: u64) -> Result<NextWakeUp, StoreError>;
+    async fn registered_device(mailbox: MailboxId) -> Result<Option<DeviceAddress>, StoreError>;
+    async fn waiting_pushes(after: Option<DeviceAddress>, limit: usize) -> Result<(Vec<MailboxId>, Option<DeviceAddress>), StoreError>;
 });
 
 delegate_impl!(Store {

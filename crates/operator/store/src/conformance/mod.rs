@@ -37,6 +37,7 @@ mod faulty_broker;
 mod fixture;
 mod links;
 mod mailboxes;
+mod pushes;
 mod retained;
 mod takeovers;
 
@@ -48,7 +49,7 @@ use crate::Store;
 
 /// Runs the whole suite. The store should have the default limits but for `mailbox_envelopes_max` = [`ENVELOPES_MAX`] and
 /// `mailbox_bytes_max` = [`BYTES_MAX`], `account_retained_messages_max` = [`RETAINED_MAX`] and `account_retained_bytes_max` =
-/// [`RETAINED_BYTES_MAX`].
+/// [`RETAINED_BYTES_MAX`], and `account_retained_senders_min` = [`RETAINED_SENDERS_MIN`].
 pub async fn run(store: &dyn Store) {
     mailboxes::run(store).await;
     directory::run(store).await;
@@ -57,6 +58,7 @@ pub async fn run(store: &dyn Store) {
     blobs::run(store).await;
     takeovers::run(store).await;
     retained::run(store).await;
+    pushes::run(store).await;
 }
 
 /// The quota that the suite expects.
@@ -65,5 +67,7 @@ pub const ENVELOPES_MAX: u64 = 64;
 pub const RETAINED_MAX: u64 = 32;
 /// The quota that the suite expects.
 pub const RETAINED_BYTES_MAX: u64 = 64 * 1024;
+/// Senders that it takes to use that up.
+pub const RETAINED_SENDERS_MIN: u64 = 2;
 /// The quota that the suite expects.
 pub const BYTES_MAX: u64 = 1024 * 1024;

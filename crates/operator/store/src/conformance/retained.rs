@@ -2,7 +2,7 @@ use bytes::Bytes;
 use rcseal_wire::id::{KeySetCounter, RetainedId, ServerKeyId};
 
 use super::fixture::{DAY_MILLIS, Fixture, START, device_number, key_set, unique};
-use super::{RETAINED_BYTES_MAX, RETAINED_MAX};
+use super::{RETAINED_BYTES_MAX, RETAINED_MAX, RETAINED_SENDERS_MIN};
 use crate::audit::{AuditActor, AuditEntry, AuditHead, AuditOutcome};
 use crate::directory::PublishKeySet;
 use crate::retained::{NewRetained, RetainError, RetainedLimit, ServerKeyRecord};
@@ -102,16 +102,26 @@ async fn nothing_is_kept_for_strangers_or_beyond_the_quota(store: &dyn Store) {
     let bob = Fixture::registered(store).await;
     let large = vec![0; rcseal_wire::api::retained::RETAINED_SEALED_LEN_MAX + 1];
     assert!(matches!(store.retain(message(&bob, retained_id(), &large)).await, Err(RetainError::TooLarge)));
-    for _ in 0..RETAINED_MAX {
-        store.retain(message(&bob, retained_id(), b"x")).await.unwrap();
+    let by = |to: &Fixture, from: &Fixture, sealed: &[u8]| NewRetained {
+        from: from.device,
+        ..message(to, retained_id(), sealed)
+    };
+    let senders: Vec<_> = (0..RETAINED_SENDERS_MIN).map(|_| Fixture::new()).collect();
+    for sender in &senders {
+        for _ in 0..RETAINED_MAX / RETAINED_SENDERS_MIN {
+            store.retain(by(&bob, sender, b"x")).await.expect("what others have kept does not count for this one");
+        }
+        assert!(matches!(store.retain(by(&bob, sender, b"x")).await, Err(RetainError::QuotaExceeded)));
     }
-    assert!(matches!(store.retain(message(&bob, retained_id(), b"x")).await, Err(RetainError::QuotaExceeded)));
+    let late = store.retain(by(&bob, &Fixture::new(), b"x")).await;
+    assert!(matches!(late, Err(RetainError::QuotaExceeded)), "all together have what the recipient may have kept");
     let ann = Fixture::registered(store).await;
-    let half = vec![0; usize::try_from(RETAINED_BYTES_MAX / 2).unwrap()];
-    store.retain(message(&ann, retained_id(), &half)).await.unwrap();
-    assert!(matches!(store.retain(message(&ann, retained_id(), &half)).await, Err(RetainError::QuotaExceeded)));
+    let most = vec![0; usize::try_from(RETAINED_BYTES_MAX / RETAINED_SENDERS_MIN * 3 / 4).unwrap()];
+    store.retain(by(&ann, &senders[0], &most)).await.unwrap();
+    assert!(matches!(store.retain(by(&ann, &senders[0], &most)).await, Err(RetainError::QuotaExceeded)));
+    store.retain(by(&ann, &senders[1], &most)).await.expect("one sender does not use up the room of another");
     while store.expire_retained(END, 10).await.unwrap() > 0 {}
-    store.retain(message(&ann, retained_id(), &half)).await.expect("what has left makes room");
+    store.retain(by(&ann, &senders[0], &most)).await.expect("what has left makes room");
 }
 
 async fn messages_leave_when_their_class_says(store: &dyn Store) {

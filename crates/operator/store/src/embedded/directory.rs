@@ -7,6 +7,7 @@ use rcseal_wire::id::{AccountId, DeliveryTokenHash, DeviceAddress, DeviceNumber,
 
 use super::engine::{Engine, read_error};
 use super::mailbox::{has_token, remove_mailbox};
+use super::push::remove_push;
 use super::rows::{self, AccountRow, DeviceRow, KeySetRow, PoolRow, PrekeyKind, Space, was_used};
 use super::takeover::end_pending;
 use super::txn::Txn;
@@ -61,7 +62,7 @@ pub(super) fn record(address: DeviceAddress, row: &DeviceRow) -> Result<DeviceRe
     })
 }
 
-/// Removes a device's row, prekeys and mailbox.
+/// Removes a device's row, prekeys, mailbox and push registration.
 pub(super) fn remove_device(txn: &mut Txn<'_>, device: DeviceAddress) -> Result<DeviceRow, StoreError> {
     let row = device_row(txn, device)?.unwrap_or_default();
     if let Some(mailbox) = row.mailbox()? {
@@ -72,6 +73,7 @@ pub(super) fn remove_device(txn: &mut Txn<'_>, device: DeviceAddress) -> Result<
     for (key, _) in txn.scan(Space::Prekeys, &prefix, &prefix, 2 * ONE_TIME_PREKEYS_MAX + 2)? {
         txn.remove(Space::Prekeys, key);
     }
+    remove_push(txn, device)?;
     txn.remove(Space::Records, rows::device_key(device));
     Ok(row)
 }

@@ -14,6 +14,7 @@ mod journal;
 mod key_map;
 mod link;
 mod mailbox;
+mod push;
 mod retained;
 mod rows;
 mod secret;

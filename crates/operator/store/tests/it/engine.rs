@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use rcseal_store::conformance::{self, BYTES_MAX, ENVELOPES_MAX, Fixture, RETAINED_BYTES_MAX, RETAINED_MAX};
+use rcseal_store::conformance::{self, BYTES_MAX, ENVELOPES_MAX, Fixture, RETAINED_BYTES_MAX, RETAINED_MAX, RETAINED_SENDERS_MIN};
 use rcseal_store::directory::{PublishError, PublishKeySet, UploadPrekeys};
 use rcseal_store::takeover::{BeginReset, Settled, TakeoverError};
 use rcseal_store::{
@@ -18,6 +18,7 @@ pub(crate) fn limits() -> StoreLimits {
         mailbox_bytes_max: BYTES_MAX,
         account_retained_messages_max: RETAINED_MAX,
         account_retained_bytes_max: RETAINED_BYTES_MAX,
+        account_retained_senders_min: RETAINED_SENDERS_MIN,
         free_bytes_min: 0,
         ..StoreLimits::default()
     }

@@ -8,7 +8,7 @@ use fjall::UserKey;
 use rcseal_wire::api::retained::RETAINED_SEALED_LEN_MAX;
 use rcseal_wire::id::{AccountId, KeySetCounter, RetainedId, ServerKeyId};
 
-use self::rows::{MessageRow, ServerKeyRow, Usage};
+use self::rows::{MessageRow, SenderUsage, ServerKeyRow, Usage};
 use super::directory::account_row;
 use super::engine::{Engine, read_error};
 use super::rows::{Space, decode, encode, prefix_end};
@@ -26,6 +26,11 @@ const MESSAGE_CHARGE: u64 = 256;
 
 fn usage(txn: &Txn<'_>, to: AccountId) -> Result<Usage, StoreError> {
     txn.get(Space::Retained, &rows::usage_key(to))?.map_or(Ok(Usage::NONE), |row| Usage::parse(&row))
+}
+
+fn sender_usage(txn: &Txn<'_>, to: AccountId, from: AccountId) -> Result<SenderUsage, StoreError> {
+    txn.get(Space::Retained, &rows::sender_key(to, from))?
+        .map_or(Ok(SenderUsage::default()), |row| SenderUsage::parse(&row))
 }
 
 const fn charge(sealed_len: usize) -> u64 {
@@ -52,6 +57,18 @@ fn retain(txn: &mut Txn<'_>, message: NewRetained) -> Result<Result<Retained, Re
     {
         return Ok(Err(RetainError::QuotaExceeded));
     }
+    let from = message.from.account;
+    let mut of_sender = sender_usage(txn, message.to, from)?;
+    let senders = limits.account_retained_senders_min.max(1);
+    // A sender may always have one message, however small the operator made the allowance.
+    if of_sender.messages > 0
+        && (of_sender.messages >= (limits.account_retained_messages_max / senders).max(1)
+            || of_sender.bytes.saturating_add(bytes) > limits.account_retained_bytes_max / senders)
+    {
+        return Ok(Err(RetainError::QuotaExceeded));
+    }
+    of_sender = SenderUsage { messages: of_sender.messages + 1, bytes: of_sender.bytes + bytes };
+    txn.put(Space::Retained, rows::sender_key(message.to, from), of_sender.write());
     let (to, id, sequence, expires_at) = (message.to, message.id, usage.next, message.expires_at);
     usage = Usage { next: usage.next + 1, messages: usage.messages + 1, bytes: usage.bytes + bytes };
     txn.put(Space::Retained, rows::usage_key(to), usage.write());
@@ -83,6 +100,17 @@ fn expire(txn: &mut Txn<'_>, now: UnixMillis, budget: usize) -> Result<usize, St
                 ..before
             };
             txn.put(Space::Retained, rows::usage_key(to), after.write());
+            let from = row.sender()?;
+            let before = sender_usage(txn, to, from)?;
+            let left = SenderUsage {
+                messages: before.messages.saturating_sub(1),
+                bytes: before.bytes.saturating_sub(charge(row.sealed.len())),
+            };
+            if left.messages == 0 {
+                txn.remove(Space::Retained, rows::sender_key(to, from));
+            } else {
+                txn.put(Space::Retained, rows::sender_key(to, from), left.write());
+            }
         }
         removed += 1;
     }

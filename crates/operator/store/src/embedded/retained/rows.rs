@@ -6,6 +6,7 @@
 //! | `i`, id 16 | account 16, sequence 8 |
 //! | `e`, expiry 8, account 16, sequence 8 | nothing |
 //! | `u`, account 16 | next sequence 8, messages 8, bytes 8 |
+//! | `f`, account 16, sender's account 16 | messages 8, bytes 8: what is kept of this sender; gone with the last message |
 //! | `k`, key id 16 | a key |
 //! | `l`, label | key id 16 |
 //! | `a`, number 8 | a row of the record |
@@ -42,6 +43,10 @@ pub(super) fn expiry_key(expires_at: UnixMillis, to: AccountId, sequence: u64) -
 
 pub(super) fn usage_key(to: AccountId) -> UserKey {
     joined!(17, b"u", to.as_bytes())
+}
+
+pub(super) fn sender_key(to: AccountId, from: AccountId) -> UserKey {
+    joined!(33, b"f", to.as_bytes(), from.as_bytes())
 }
 
 pub(super) fn server_key_key(id: ServerKeyId) -> UserKey {
@@ -115,6 +120,26 @@ impl Usage {
     }
 }
 
+/// What is kept for one recipient of one sender.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct SenderUsage {
+    pub(super) messages: u64,
+    pub(super) bytes: u64,
+}
+
+impl SenderUsage {
+    pub(super) fn write(self) -> Slice {
+        joined!(16, &self.messages.to_be_bytes(), &self.bytes.to_be_bytes())
+    }
+
+    pub(super) fn parse(row: &[u8]) -> Result<Self, StoreError> {
+        let mut fields = Fields::new(row, SPACE);
+        let usage = Self { messages: fields.u64()?, bytes: fields.u64()? };
+        fields.end()?;
+        Ok(usage)
+    }
+}
+
 pub(super) fn write_head(head: AuditHead) -> Slice {
     joined!(40, &head.number.to_be_bytes(), &head.hash.0)
 }
@@ -151,6 +176,11 @@ pub(super) struct MessageRow {
 }
 
 impl MessageRow {
+    /// Whose message it is.
+    pub(super) fn sender(&self) -> Result<AccountId, StoreError> {
+        DeviceAddress::parse(&self.from).map(|from| from.account).map_err(|_| corrupt())
+    }
+
     pub(super) fn new(message: NewRetained, counter: u64) -> Self {
         Self {
             from: message.from.to_bytes().to_vec(),

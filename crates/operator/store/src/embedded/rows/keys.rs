@@ -127,6 +127,18 @@ pub(in crate::embedded) fn reset_due_key(due_at: UnixMillis, account: AccountId)
 
 pub(in crate::embedded) const RESET_DUE_PREFIX: &[u8] = b"R";
 
+/// A device's push registration.
+pub(in crate::embedded) fn push_key(device: DeviceAddress) -> UserKey {
+    joined!(18, b"p", &device.to_bytes())
+}
+
+pub(in crate::embedded) const PUSH_PREFIX: &[u8] = b"p";
+
+/// Whose token of a push service it is, by the token's hash.
+pub(in crate::embedded) fn push_token_key(hash: &[u8; 32]) -> UserKey {
+    joined!(33, b"P", hash)
+}
+
 pub(in crate::embedded) fn secret_key(name: &str) -> UserKey {
     let mut bytes = Vec::with_capacity(1 + name.len());
     bytes.push(b's');
@@ -213,6 +225,11 @@ pub(in crate::embedded) fn parse_tagged_expiry<const N: usize>(
 /// The device number in a device key.
 pub(in crate::embedded) fn parse_device_key(key: &[u8]) -> Result<DeviceAddress, StoreError> {
     DeviceAddress::parse(key.get(1..).unwrap_or_default()).map_err(|_| StoreError::Corrupt { space: "devices" })
+}
+
+/// The device in a push registration's key.
+pub(in crate::embedded) fn parse_push_key(key: &[u8]) -> Result<DeviceAddress, StoreError> {
+    DeviceAddress::parse(key.get(1..).unwrap_or_default()).map_err(|_| StoreError::Corrupt { space: "pushes" })
 }
 
 /// The account in a reset's key.

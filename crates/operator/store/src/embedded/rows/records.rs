@@ -1,6 +1,7 @@
 //! Rows that are small, rarely written and likely to grow fields: protobuf.
 
 use fjall::Slice;
+use rcseal_wire::api::push::{PushHandle, PushProvider};
 use rcseal_wire::id::{DeviceNumber, MailboxId};
 
 use crate::StoreError;
@@ -37,6 +38,37 @@ pub(in crate::embedded) struct KeySetRow {
     pub(in crate::embedded) hash: Vec<u8>,
     #[prost(bytes = "bytes", tag = "3")]
     pub(in crate::embedded) bytes: bytes::Bytes,
+}
+
+/// A push registration.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(in crate::embedded) struct PushRow {
+    #[prost(uint32, tag = "1")]
+    pub(in crate::embedded) provider: u32,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(in crate::embedded) token: Vec<u8>,
+    #[prost(string, tag = "3")]
+    pub(in crate::embedded) app: String,
+    #[prost(bytes = "vec", tag = "4")]
+    pub(in crate::embedded) handle: Vec<u8>,
+    /// Wake-ups so far.
+    #[prost(uint64, tag = "5")]
+    pub(in crate::embedded) woken: u64,
+    /// When the last one was; 0 before the first.
+    #[prost(uint64, tag = "6")]
+    pub(in crate::embedded) woken_at: u64,
+}
+
+impl PushRow {
+    pub(in crate::embedded) fn provider(&self) -> Result<PushProvider, StoreError> {
+        let known = u8::try_from(self.provider).ok().and_then(PushProvider::from_number);
+        known.ok_or(StoreError::Corrupt { space: "pushes" })
+    }
+
+    pub(in crate::embedded) fn handle(&self) -> Result<PushHandle, StoreError> {
+        let bytes = self.handle.as_slice().try_into().map_err(|_| StoreError::Corrupt { space: "pushes" })?;
+        Ok(PushHandle::from_bytes(bytes))
+    }
 }
 
 /// A device.
