@@ -265,6 +265,7 @@ fn store_limits(config: &Config) -> StoreLimits {
             .map_or(defaults.account_retained_messages_max, |config| config.account_messages_max),
         account_retained_bytes_max: retained
             .map_or(defaults.account_retained_bytes_max, |config| config.account_bytes_max),
+        account_retained_senders_min: defaults.account_retained_senders_min,
         free_bytes_min: config.storage.free_bytes_min,
     }
 }
