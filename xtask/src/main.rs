@@ -12,6 +12,7 @@ mod fuzz;
 mod interop;
 mod matrix;
 mod process;
+mod sdk;
 mod sim;
 mod test;
 mod workspace;
@@ -41,6 +42,8 @@ enum Command {
     Interop(interop::Arguments),
     /// Run two clients through every simulated carrier.
     Matrix(matrix::Arguments),
+    /// Build one face of the SDK and run its tests.
+    Sdk(sdk::Arguments),
     /// Let something go wrong on purpose, and see who notices.
     Drill(drill::Arguments),
 }
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Interop(arguments) => interop::run(&arguments),
         Command::Matrix(arguments) => matrix::run(&arguments),
+        Command::Sdk(arguments) => sdk::run_face(&arguments),
         Command::Drill(arguments) => drill::run(&arguments),
     };
     match outcome {

@@ -24,7 +24,8 @@ use std::{env, fs};
 
 use crate::process::{ProcessError, say};
 use crate::workspace::{Workspace, WorkspaceError, cache_folder};
-use counts::Counts;
+pub(crate) use counts::Counts;
+pub(crate) use packages::ensure;
 use parts::{PARTS, Part};
 
 /// What `cargo xtask test` can be told.

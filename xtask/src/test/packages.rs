@@ -69,7 +69,7 @@ pub(crate) fn run(context: &Context) -> Result<Outcome, PartError> {
 }
 
 /// Installs those of `packages` that are missing.
-fn ensure(packages: &[&str]) -> Result<Outcome, PartError> {
+pub(crate) fn ensure(packages: &[&str]) -> Result<Outcome, PartError> {
     if !answers(Command::new("dpkg").arg("--version")) {
         say("no dpkg here: nothing is installed");
         return Ok(Outcome::Passed);

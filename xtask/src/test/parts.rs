@@ -7,7 +7,7 @@ use rcseal_report::{Format, Report};
 use super::counts::Counts;
 use super::{Context, Outcome, PartError, documents, licences, packages};
 use crate::process::{cargo, run, run_lines, say, with_causes};
-use crate::{arrows, drill, interop, matrix, sim};
+use crate::{arrows, drill, interop, matrix, sdk, sim};
 
 /// One part.
 pub(crate) struct Part {
@@ -63,11 +63,11 @@ pub(crate) const PARTS: &[Part] = &[
         needs_build: false,
         run: documents::run,
     },
-    Part { name: "lints", what: "cargo clippy", budget_minutes: 14.0, slow: false, needs_build: false, run: lints },
+    Part { name: "lints", what: "cargo clippy", budget_minutes: 12.0, slow: false, needs_build: false, run: lints },
     Part {
         name: "features",
         what: "what is off in what is shipped",
-        budget_minutes: 6.0,
+        budget_minutes: 5.0,
         slow: true,
         needs_build: false,
         run: features,
@@ -75,12 +75,12 @@ pub(crate) const PARTS: &[Part] = &[
     Part {
         name: "licences",
         what: "licences, banned crates and sources, by cargo deny",
-        budget_minutes: 8.0,
+        budget_minutes: 5.0,
         slow: true,
         needs_build: false,
         run: licences::run,
     },
-    Part { name: "build", what: "everything, once", budget_minutes: 22.0, slow: false, needs_build: false, run: build },
+    Part { name: "build", what: "everything, once", budget_minutes: 21.0, slow: false, needs_build: false, run: build },
     Part {
         name: "tests",
         what: "unit and integration tests",
@@ -144,6 +144,14 @@ pub(crate) const PARTS: &[Part] = &[
         slow: true,
         needs_build: true,
         run: carriers,
+    },
+    Part {
+        name: "sdk",
+        what: "the SDK in every language, and one language with another, against a real relay",
+        budget_minutes: 9.0,
+        slow: true,
+        needs_build: true,
+        run: faces,
     },
 ];
 
@@ -272,6 +280,27 @@ fn reporting_program(context: &Context, name: &str, arguments: &[&str]) -> Resul
         return Ok(Outcome::Failed(format!("it ended with {status}")));
     }
     Ok(count_promises(&report))
+}
+
+/// Every face of the SDK. One that cannot be run does not keep the others from running.
+fn faces(context: &Context) -> Result<Outcome, PartError> {
+    let kit =
+        sdk::Kit { workspace: &context.workspace, target: context.target.clone(), bless: false, rest: Vec::new() };
+    let mut counts = Counts::default();
+    for &face in sdk::Face::TESTED {
+        say(&format!("-- sdk {face:?}"));
+        match face.run(&kit) {
+            Ok(more) => {
+                say(&format!("-- sdk {face:?}: {more}"));
+                counts.add(&more);
+            }
+            Err(error) => {
+                say(&format!("-- sdk {face:?}: {}", with_causes(&error)));
+                counts.failed += 1;
+            }
+        }
+    }
+    Ok(Outcome::Counted(counts))
 }
 
 /// A quick look at the carrier matrix.
