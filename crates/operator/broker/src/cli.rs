@@ -213,7 +213,7 @@ fn check_ways(config: &Config) -> Result<(), CommandError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let outcome = {
         let _entered = runtime.enter();
-        Ways::open(&config.sms, &config.business).map(drop)
+        Ways::open(&config.sms, &config.business, &config.numbers).map(drop)
     };
     runtime.shutdown_background();
     Ok(outcome.map_err(StartError::from)?)

@@ -123,7 +123,7 @@ impl Broker {
             clock: Arc::clone(&clock),
             metrics: forward_metrics,
         };
-        let ways = Ways::open(&config.sms, &config.business)?;
+        let ways = Ways::open(&config.sms, &config.business, &config.numbers)?;
         let sms_codes = ways.codes();
         let business_parts =
             BusinessParts { store: Arc::clone(&store), clock: Arc::clone(&clock), metrics: business_metrics };

@@ -116,6 +116,8 @@ problems! {
     RelayDisagrees = "relay_disagrees", 409, "the relay does not confirm the key set";
     /// The relay cannot be asked now.
     RelayUnreachable = "relay_unreachable", 503, "the relay cannot be asked now";
+    /// The key of a business's program is none that the operator has given out.
+    TenantKeyUnknown = "tenant_key_unknown", 401, "no tenant has this key";
     /// Numbers of this range or kind cannot be claimed at this broker. Says nothing of the number's use.
     NumberNotServed = "number_not_served", 422, "numbers of this kind cannot be claimed here";
     /// The one-time code is wrong.

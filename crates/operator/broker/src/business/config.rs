@@ -5,8 +5,11 @@
 
 use std::path::{Path, PathBuf};
 
+use rcseal_carrier::sms::SenderId;
 use rcseal_front::config::{ConfigError, anchor};
 use serde::{Deserialize, Serialize};
+
+use crate::config::Prefix;
 
 /// Table `[sms]`: the gateway by which codes and fall-backs leave.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -94,6 +97,29 @@ pub struct TenantConfig {
     /// Requests in a minute.
     #[serde(default = "per_minute")]
     pub requests_per_minute: u32,
+    /// What its messages may cost where they go as SMS.
+    #[serde(default)]
+    pub sms: TenantSmsConfig,
+}
+
+/// Table `sms` of a tenant. Without it the tenant's SMS go to mobile numbers that the operator serves, in the name of `[sms] sender`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TenantSmsConfig {
+    /// Beginnings of the numbers that its SMS may go to beside those in `[numbers]`: of these, mobile ones.
+    pub to: Vec<Prefix>,
+    /// Segments in a day. Each is paid for by the operator.
+    pub segments_per_day: u32,
+    /// In whose name they leave, where it is not the operator's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sender: Option<String>,
+}
+
+impl Default for TenantSmsConfig {
+    fn default() -> Self {
+        // Enough for a business of a few thousand customers; a stolen key costs no more than that in a day.
+        Self { to: Vec::new(), segments_per_day: 5_000, sender: None }
+    }
 }
 
 const fn per_minute() -> u32 {
@@ -230,6 +256,12 @@ impl BusinessConfig {
             if tenant.requests_per_minute == 0 {
                 return Err(invalid("business.tenants.requests_per_minute", "a limit of zero would take nothing"));
             }
+            if tenant.sms.sender.as_ref().is_some_and(|sender| SenderId::parse(sender).is_err()) {
+                return Err(invalid(
+                    "business.tenants.sms.sender",
+                    "not a number, a short code, or a name of 11 characters",
+                ));
+            }
             if tenant.key_hashes.iter().any(|hash| parse_hash(hash).is_none()) {
                 return Err(invalid("business.tenants.key_hashes", "not SHA-256 in hexadecimal"));
             }
@@ -278,7 +310,12 @@ mod tests {
     #[test]
     fn an_agent_has_a_tenant_and_one_provider() {
         let agent = AgentConfig { name: "acme-rbm".into(), tenant: "acme".into(), rbm: None, sinch: None };
-        let tenant = TenantConfig { name: "acme".into(), key_hashes: vec!["0a".repeat(32)], requests_per_minute: 1 };
+        let tenant = TenantConfig {
+            name: "acme".into(),
+            key_hashes: vec!["0a".repeat(32)],
+            requests_per_minute: 1,
+            sms: TenantSmsConfig::default(),
+        };
         let config = BusinessConfig { tenants: vec![tenant.clone()], agents: vec![agent.clone()] };
         assert!(matches!(config.validate(), Err(ConfigError::Invalid { key: "business.agents", .. })));
         let config = BusinessConfig { tenants: Vec::new(), agents: vec![agent] };

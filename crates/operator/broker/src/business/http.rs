@@ -95,7 +95,7 @@ async fn send(
     ApiJson(request): ApiJson<BusinessMessageRequest>,
 ) -> Result<(StatusCode, Json<BusinessStatus>), Refusal> {
     let agent = caller.agent(request.agent.as_deref())?.to_owned();
-    let (runner, tenant) = (Arc::clone(&state.business.runner), caller.0.name.clone());
+    let (runner, tenant) = (Arc::clone(&state.business.runner), Arc::clone(&caller.0));
     let begun = carried_out(async move { runner.begin(&tenant, &agent, request).await });
     Ok((StatusCode::ACCEPTED, Json(begun.await?)))
 }
@@ -332,6 +332,10 @@ impl From<BeginError> for Refusal {
         match error {
             BeginError::Unsendable(source) => of_unsendable(source),
             BeginError::NoGateway => Self::with_detail(ProblemCode::OutOfRange, "no_sms_gateway"),
+            BeginError::SmsNotAllowed => Self::with_detail(ProblemCode::OutOfRange, "sms_not_to_this_number"),
+            BeginError::SmsUsedUp { retry_after_seconds } => {
+                Self::retry_after(ProblemCode::RateLimited, retry_after_seconds)
+            }
             BeginError::IdConflict => Self::new(ProblemCode::IdConflict),
             BeginError::NoAgent => Self::new(ProblemCode::NotFound),
             BeginError::Store(source) => Self::from(source),

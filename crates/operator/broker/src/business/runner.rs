@@ -16,6 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use rcseal_carrier::business::{BusinessProvider, RevokeOutcome, WebhookEvent};
 use rcseal_carrier::fallback::{Action, Event, Fallback, Phase};
+use rcseal_carrier::sms::encoding::plan;
 use rcseal_carrier::sms::{SenderId, SmsGateway};
 use rcseal_crypto::hash::sha256;
 use rcseal_front::clock::Clock;
@@ -31,6 +32,7 @@ use tokio_util::task::TaskTracker;
 
 use super::metrics::{BusinessMetrics, WebhookOutcome};
 use super::request::{self, Message, Unsendable};
+use super::tenant::Tenant;
 use super::told;
 
 pub(super) use self::sms::take_reports;
@@ -57,6 +59,8 @@ pub(crate) struct Agent {
     pub(crate) tenant: String,
     /// By whom it speaks.
     pub(crate) provider: Arc<dyn BusinessProvider>,
+    /// In whose name its SMS leave, where it is not the gateway's.
+    pub(crate) sms_sender: Option<SenderId>,
 }
 
 /// What the runner is given.
@@ -78,6 +82,15 @@ pub(super) enum BeginError {
     /// An SMS is asked for, and there is no gateway.
     #[error("there is no SMS gateway")]
     NoGateway,
+    /// An SMS is asked for to a number that this tenant's do not go to.
+    #[error("the tenant's SMS do not go to this number")]
+    SmsNotAllowed,
+    /// The tenant's SMS of the day are used up.
+    #[error("the tenant's SMS of the day are used up")]
+    SmsUsedUp {
+        /// Until there are new ones.
+        retry_after_seconds: u64,
+    },
     /// The id was used for something else.
     #[error("the id was used for something else")]
     IdConflict,
@@ -153,7 +166,7 @@ impl Runner {
     /// Begins to send a message, or answers how it stands that was begun before.
     pub(super) async fn begin(
         self: &Arc<Self>,
-        tenant: &str,
+        tenant: &Tenant,
         agent: &str,
         request: BusinessMessageRequest,
     ) -> Result<BusinessStatus, BeginError> {
@@ -164,7 +177,8 @@ impl Runner {
         let now = self.now();
         let digest = digest(agent, &request);
         let (id, message) = request::begin(agent.name.clone(), request, agent.provider.traits(), now.get())?;
-        let key = MessageKey { tenant: tenant.to_owned(), id: *id.as_bytes() };
+        let key = MessageKey { tenant: tenant.name.clone(), id: *id.as_bytes() };
+        self.charge_sms(tenant, &key, &message).await?;
         let new = NewMessage {
             key: key.clone(),
             digest,
@@ -181,6 +195,23 @@ impl Runner {
             NewMessageOutcome::Present(record) => Ok(Message::parse(&record.row)?.status()?),
             NewMessageOutcome::Conflict => Err(BeginError::IdConflict),
         }
+    }
+
+    /// Sees to it that the SMS which a message may become is one that its tenant may send. What was begun before uses up nothing more.
+    async fn charge_sms(&self, tenant: &Tenant, key: &MessageKey, message: &Message) -> Result<(), BeginError> {
+        let Some(text) = message.sms_text() else { return Ok(()) };
+        if !tenant.sms.allow(&message.request.to) {
+            return Err(BeginError::SmsNotAllowed);
+        }
+        if self.parts.store.message(key.clone()).await?.is_some() {
+            return Ok(());
+        }
+        let charge = tenant.sms.charge(&tenant.name, plan(text.as_str()).count());
+        let now = self.now();
+        self.parts.store.charge(vec![charge], now).await?.map_err(|exhausted| {
+            let millis = exhausted.until.get().saturating_sub(now.get());
+            BeginError::SmsUsedUp { retry_after_seconds: millis.div_ceil(1000) }
+        })
     }
 
     /// How a message stands.

@@ -18,7 +18,8 @@ use super::config::{
     AgentConfig, BusinessConfig, HttpSmsConfig, RbmAgentConfig, SinchAgentConfig, SmppConfig, SmsConfig, parse_hash,
 };
 use super::runner::Agent;
-use super::tenant::{Tenant, Tenants};
+use super::tenant::{SmsRules, Tenant, Tenants};
+use crate::config::NumbersConfig;
 
 /// The longest secret that is read from a file.
 const SECRET_LEN_MAX: u64 = 64 * 1024;
@@ -72,7 +73,7 @@ impl Ways {
     ///
     /// # Errors
     /// [`WayError`].
-    pub(crate) fn open(sms: &SmsConfig, business: &BusinessConfig) -> Result<Self, WayError> {
+    pub(crate) fn open(sms: &SmsConfig, business: &BusinessConfig, numbers: &NumbersConfig) -> Result<Self, WayError> {
         let mut ways = Self::default();
         if let Some(sender) = &sms.sender {
             ways.sender = Some(SenderId::parse(sender).map_err(|error| unusable("sms.sender", error.code()))?);
@@ -94,12 +95,21 @@ impl Ways {
                 key_hashes,
                 agents: mine.map(|agent| agent.name.clone()).collect(),
                 per_minute: tenant.requests_per_minute,
+                sms: SmsRules {
+                    numbers: numbers.clone(),
+                    more: tenant.sms.to.clone(),
+                    segments_per_day: tenant.sms.segments_per_day,
+                },
             });
         }
         ways.tenants = Tenants::new(tenants);
         for agent in &business.agents {
             let provider = provider(agent)?;
-            ways.agents.push(Agent { name: agent.name.clone(), tenant: agent.tenant.clone(), provider });
+            let tenant = business.tenants.iter().find(|tenant| tenant.name == agent.tenant);
+            let sender =
+                tenant.and_then(|tenant| tenant.sms.sender.as_ref()).map(|text| SenderId::parse(text)).transpose();
+            let sms_sender = sender.map_err(|error| unusable("business.tenants.sms.sender", error.code()))?;
+            ways.agents.push(Agent { name: agent.name.clone(), tenant: agent.tenant.clone(), provider, sms_sender });
         }
         Ok(ways)
     }

@@ -10,7 +10,12 @@ use rcseal_crypto::ct_eq;
 use rcseal_crypto::hash::sha256;
 use rcseal_front::Refusal;
 use rcseal_front::limiter::KeyedLimiter;
+use rcseal_store::broker::{Charge, QuotaKind};
+use rcseal_wire::number::E164;
 use rcseal_wire::problem::ProblemCode;
+
+use crate::config::{NumbersConfig, Prefix};
+use crate::number::takes_sms;
 
 /// The shortest key that is looked at: 128 bits in hexadecimal.
 const KEY_LEN_MIN: usize = 32;
@@ -27,6 +32,37 @@ pub(crate) struct Tenant {
     pub(crate) agents: Vec<String>,
     /// Requests in a minute.
     pub(crate) per_minute: u32,
+    /// What its SMS may cost.
+    pub(crate) sms: SmsRules,
+}
+
+/// Where a tenant's SMS may go, and how many: whoever has a tenant's key spends the operator's money.
+#[derive(Default)]
+pub(crate) struct SmsRules {
+    /// What the operator serves.
+    pub(crate) numbers: NumbersConfig,
+    /// What this tenant may write to beside that.
+    pub(crate) more: Vec<Prefix>,
+    /// Segments in a day.
+    pub(crate) segments_per_day: u32,
+}
+
+impl SmsRules {
+    pub(crate) fn allow(&self, to: &E164) -> bool {
+        takes_sms(&self.numbers, &self.more, to)
+    }
+
+    /// What a message uses up that may become this many segments.
+    pub(crate) fn charge(&self, tenant: &str, segments: usize) -> Charge {
+        let hash = sha256(&[b"rcseal/broker-tenant-sms/v1", tenant.as_bytes()]);
+        Charge {
+            kind: QuotaKind::SmsByTenant,
+            key: *hash.first_chunk().expect("a SHA-256 hash has more than 16 bytes"),
+            amount: u32::try_from(segments).unwrap_or(u32::MAX),
+            limit: self.segments_per_day,
+            window_seconds: 24 * 3600,
+        }
+    }
 }
 
 impl Tenant {
@@ -56,7 +92,7 @@ impl Tenants {
 
     /// The tenant that has this key. Every key is compared, so that the time says nothing of which is nearly right.
     pub(crate) fn by_key(&self, key: &str) -> Result<Arc<Tenant>, Refusal> {
-        let refused = || Refusal::new(ProblemCode::Unauthenticated);
+        let refused = || Refusal::new(ProblemCode::TenantKeyUnknown);
         if !(KEY_LEN_MIN..=KEY_LEN_MAX).contains(&key.len()) {
             return Err(refused());
         }
@@ -92,6 +128,7 @@ mod tests {
             key_hashes: vec![sha256(&[key.as_bytes()])],
             agents: agents.iter().map(|agent| (*agent).to_owned()).collect(),
             per_minute: 2,
+            sms: SmsRules::default(),
         };
         Tenants::new(vec![
             tenant("acme", "0123456789abcdef0123456789abcdef", &["acme-rbm"]),
@@ -104,7 +141,7 @@ mod tests {
         let tenants = tenants();
         assert_eq!(tenants.by_key("0123456789abcdef0123456789abcdef").unwrap().name, "acme");
         for wrong in ["", "short", "0123456789abcdef0123456789abcdee"] {
-            assert_eq!(tenants.by_key(wrong).err().unwrap().problem().code, "unauthenticated", "{wrong}");
+            assert_eq!(tenants.by_key(wrong).err().unwrap().problem().code, "tenant_key_unknown", "{wrong}");
         }
         assert!(tenants.by_key("0123456789abcdef0123456789abcdef").is_ok());
         let limited = tenants.by_key("0123456789abcdef0123456789abcdef").err().unwrap();

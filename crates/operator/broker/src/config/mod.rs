@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::business::config::{
     AgentConfig, BusinessConfig, HttpSmsConfig, RbmAgentConfig, SinchAgentConfig, SmppConfig, SmsConfig, TenantConfig,
+    TenantSmsConfig,
 };
 pub use crate::forward::config::{ForwardConfig, TrunkConfig, TrunkMsrpConfig, TrunkWire};
 pub use limits::{CodesConfig, LimitsConfig, LookupsConfig};

@@ -9,6 +9,7 @@
 //! | `queue` | what waits for a relay, and parts that wait for each other |
 //! | `route` | where a number leads |
 //! | `arrival` | what came in, and the ids that follow from it |
+//! | `turns` | one at a time of those that are the same message |
 //! | `notice` | the broker's own notices to devices |
 //!
 //! A broker reads no mail. An envelope passes through it as it is; what it could read when it came in, plain words and receipts, leaves it
@@ -27,6 +28,7 @@ mod recent;
 pub(crate) mod relay;
 pub(crate) mod route;
 mod trunk;
+mod turns;
 
 use std::sync::Arc;
 

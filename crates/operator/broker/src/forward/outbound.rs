@@ -27,6 +27,7 @@ use rcseal_wire::number::E164;
 
 use super::metrics::{ForwardMetrics, OutboundOutcome};
 use super::route::Routes;
+use super::turns::Turns;
 
 /// How long an outcome is remembered: longer than an app repeats anything.
 const REMEMBER_SECONDS: u64 = 7 * 24 * 3600;
@@ -76,6 +77,7 @@ pub(crate) struct Outbound {
     metrics: ForwardMetrics,
     trunk: Option<Arc<SipTransport>>,
     per_device: KeyedLimiter<DeviceAddress>,
+    turns: Turns,
 }
 
 impl Outbound {
@@ -88,7 +90,7 @@ impl Outbound {
         per_device_per_minute: u32,
     ) -> Self {
         let per_device = KeyedLimiter::per_minute(per_device_per_minute);
-        Self { routes, store, clock, metrics, trunk, per_device }
+        Self { routes, store, clock, metrics, trunk, per_device, turns: Turns::default() }
     }
 
     /// Sends a message for a device that is logged in.
@@ -123,6 +125,8 @@ impl Outbound {
         }
         let sender: PhoneNumber = from.as_str().parse().map_err(|_| OutboundError::Malformed)?;
         let trunk = self.trunk.as_ref().ok_or(OutboundError::Carrier(SendFailure::Unreachable))?;
+        // A copy that comes while the first is under way waits for its outcome: until that is noted down, both would leave.
+        let _turn = self.turns.of((device, id)).await;
         let until = self.clock.now().plus_seconds(REMEMBER_SECONDS);
         match self.store.begin_outbound(device, id, digest, until).await? {
             OutboundState::New | OutboundState::Begun => {}

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
 use rcseal_store::StoreError;
-use rcseal_store::broker::forward::{QueuePlace, Queued};
+use rcseal_store::broker::forward::{FrameLimit, QueuePlace, Queued};
 use rcseal_wire::frame::Submit;
 use rcseal_wire::origin::Origin;
 use tokio_util::sync::CancellationToken;
@@ -23,8 +23,10 @@ const PAGE: usize = 256;
 /// How long a frame may stay open before its parts go on alone. An app keeps them for a week; here they only wait for a few messages that
 /// were sent together.
 pub(super) const JOIN_MILLIS: u64 = 10 * 60 * 1000;
-/// Open frames that one sweep closes.
+/// Open frames that one sweep looks at.
 const FRAMES_PER_SWEEP: usize = 64;
+/// What is read of them at a time: one number's frames may be 8 MiB long, and all numbers' are not to be in memory at once.
+const FRAMES_READ: FrameLimit = FrameLimit { frames: 16, bytes: 8 * 1024 * 1024 };
 /// Rows that one sweep drops.
 const EXPIRE_BUDGET: usize = 1_000;
 /// How often the queue is tried while something waits in it, and how often anyway.
@@ -138,16 +140,22 @@ async fn try_one(inbound: &Inbound, queued: &Queued, away: &HashSet<Origin>) -> 
 pub(super) async fn sweep(inbound: &Inbound) -> Result<bool, StoreError> {
     let now = inbound.clock.now();
     let before = rcseal_store::UnixMillis::new(now.get().saturating_sub(JOIN_MILLIS));
-    let open = inbound.store.open_frames(before, FRAMES_PER_SWEEP).await?;
-    let is_full = open.len() >= FRAMES_PER_SWEEP;
-    let mut closed = 0;
-    for frame in open {
-        match inbound.close_frame(frame).await {
-            Ok(()) => closed += 1,
-            // It stays where it is, and is tried again at the next sweep.
-            Err(error) => tracing::debug!(code = error.code(), "forward.frame_stays_open"),
+    let (mut seen, mut closed) = (0, 0);
+    let mut after = None;
+    while seen < FRAMES_PER_SWEEP {
+        let open = inbound.store.open_frames(before, after.take(), FRAMES_READ).await?;
+        let Some(last) = open.last() else { break };
+        after = Some(last.place());
+        seen += open.len();
+        for frame in open {
+            match inbound.close_frame(frame).await {
+                Ok(()) => closed += 1,
+                // It stays where it is, and is tried again at the next sweep.
+                Err(error) => tracing::debug!(code = error.code(), "forward.frame_stays_open"),
+            }
         }
     }
+    let is_full = seen >= FRAMES_PER_SWEEP;
     let expired = inbound.store.expire_forwards(now, EXPIRE_BUDGET).await?;
     for _ in 0..expired.dropped {
         inbound.metrics.queue(QueueOutcome::Expired);

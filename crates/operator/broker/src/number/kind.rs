@@ -7,7 +7,7 @@ use phonenumber::metadata::DATABASE;
 use rcseal_rcs::number::PhoneNumber;
 use rcseal_wire::number::E164;
 
-use crate::config::NumbersConfig;
+use crate::config::{NumbersConfig, Prefix};
 
 /// The number, if it can be claimed here. It must be written as the numbering plan writes it: two spellings of one number would be two
 /// numbers with two owners.
@@ -19,6 +19,22 @@ pub(crate) fn served(config: &NumbersConfig, number: &E164) -> Option<PhoneNumbe
     let is_of_any_kind = config.served_of_any_kind.iter().any(|prefix| prefix.covers(number));
     let is_served = is_of_any_kind || (config.served.iter().any(|prefix| prefix.covers(number)) && is_mobile(number));
     is_served.then_some(known)
+}
+
+/// Whether an SMS of somebody whom the operator lets send may go to a number: to those that can be claimed, and to mobile ones with further
+/// beginnings; and to no number that costs extra, whatever the configuration says of its range.
+pub(crate) fn takes_sms(config: &NumbersConfig, more: &[Prefix], number: &E164) -> bool {
+    let is_further = more.iter().any(|prefix| prefix.covers(number)) && is_mobile(number);
+    !is_costly(number) && (is_further || served(config, number).is_some())
+}
+
+/// Whether any country that has the number's code knows it as one that costs extra.
+fn is_costly(number: &E164) -> bool {
+    let Ok(parsed) = phonenumber::parse(None, number.as_str()) else { return true };
+    let code = parsed.country().code();
+    let Some(national) = number.as_str().strip_prefix(&format!("+{code}")) else { return true };
+    let is_costly = |plan| matches!(kind(plan, national), Type::PremiumRate | Type::SharedCost | Type::PersonalNumber);
+    DATABASE.by_code(&code).unwrap_or_default().into_iter().any(is_costly)
 }
 
 /// Whether the numbering plan knows the number as a mobile one, and no country that shares the code knows it as one that costs extra.
@@ -114,6 +130,22 @@ mod tests {
         assert!(is_served(&config, "+15551230001"));
         assert!(is_served(&config, "+442079460018"));
         assert!(!is_served(&config, "+447400123456"));
+    }
+
+    #[test]
+    fn sms_of_tenants_go_where_the_operator_lets_them_and_to_no_costly_number() {
+        let config = config(&["+44"], &["+1", "+49900"]);
+        let goes = |more: &[&str], number: &str| {
+            let more: Vec<Prefix> = more.iter().map(|prefix| prefix.parse().unwrap()).collect();
+            takes_sms(&config, &more, &number.parse().unwrap())
+        };
+        assert!(goes(&[], "+447400123456") && goes(&[], "+15551230001"));
+        assert!(!goes(&[], "+4915123456789") && goes(&["+49"], "+4915123456789"));
+        assert!(!goes(&[], "+33612345678"), "another country");
+        assert!(!goes(&["+44"], "+442079460018"), "a landline");
+        for costly in ["+19002345678", "+499001234567", "+449098790879", "+447011234567"] {
+            assert!(!goes(&["+1", "+44", "+49"], costly), "{costly}");
+        }
     }
 
     proptest::proptest! {

@@ -33,7 +33,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 pub(crate) use bound::{NumberRoutes, SealingKeys, is_in_force};
 pub(crate) use error::NumberRefusal;
-pub(crate) use kind::served;
+pub(crate) use kind::{served, takes_sms};
 pub(crate) use tend::{is_readable, notify, tend};
 
 use crate::state::AppState;

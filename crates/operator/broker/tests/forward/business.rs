@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::routing::post;
 use axum::{Form, Router};
 use http::{Method, StatusCode};
-use rcseal_broker::config::{AgentConfig, HttpSmsConfig, RbmAgentConfig, TenantConfig};
+use rcseal_broker::config::{AgentConfig, HttpSmsConfig, RbmAgentConfig, TenantConfig, TenantSmsConfig};
 use rcseal_carrier::business::MessageId;
 use rcseal_carrier::business::fake::rbm::{FakeRbm, Race};
 use rcseal_carrier::business::fake::{Disorder, Posted, Trouble};
@@ -107,6 +107,11 @@ impl Shop {
                 name: name.to_owned(),
                 key_hashes: vec![sha256(&[key.as_bytes()]).iter().map(|byte| format!("{byte:02x}")).collect()],
                 requests_per_minute: 6_000,
+                sms: TenantSmsConfig {
+                    segments_per_day: 12,
+                    sender: (name == "other").then(|| "Other".to_owned()),
+                    ..TenantSmsConfig::default()
+                },
             };
             config.business.tenants = vec![tenant("acme", KEY), tenant("other", OTHER_KEY)];
             config.business.agents = vec![AgentConfig {
@@ -484,7 +489,7 @@ async fn only_a_tenant_asks_and_only_of_its_own() {
     shop.send(&request).await;
     let body = serde_json::to_value(&request).unwrap();
     for (key, status, code) in
-        [("", 401, "unauthenticated"), (&KEY[1..], 401, "unauthenticated"), (OTHER_KEY, 404, "not_found")]
+        [("", 401, "tenant_key_unknown"), (&KEY[1..], 401, "tenant_key_unknown"), (OTHER_KEY, 404, "not_found")]
     {
         let reply = shop.call_as(key, Method::POST, BUSINESS_MESSAGES_PATH, &body).await;
         assert_eq!((reply.status, reply.code().as_str()), (status, code));
@@ -531,4 +536,29 @@ async fn codes_leave_by_the_gateway_and_sms_for_a_number_reach_its_device() {
     assert_eq!(delivery.from, DeliverySender::Claimed(BOB.parse().unwrap()));
     let wrong = world.connect_broker().await.get(&format!("/v1/callbacks/sms/{}", &KEY)).await;
     assert!(wrong.status >= 400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenants_key_sends_no_sms_to_costly_or_foreign_numbers_and_so_many_a_day() {
+    let mut shop = Shop::open().await;
+    let post = async |shop: &Shop, request: &BusinessMessageRequest| {
+        let body = serde_json::to_value(request).unwrap();
+        shop.call_as(KEY, Method::POST, BUSINESS_MESSAGES_PATH, &body).await
+    };
+    for (n, number) in (100..).zip(["+33612345678", "+19002345678", "+449098790879"]) {
+        let elsewhere = BusinessMessageRequest { to: number.parse().unwrap(), ..card(n) };
+        let reply = post(&shop, &elsewhere).await;
+        assert_eq!((reply.status, reply.code().as_str()), (400, "out_of_range"), "{number}");
+        let without = BusinessMessageRequest { sms: None, ..elsewhere };
+        assert_eq!(post(&shop, &without).await.status, 202, "without an SMS it costs the operator nothing: {number}");
+    }
+    for n in 1..=12 {
+        assert_eq!(post(&shop, &card(n)).await.status, 202, "{n}");
+    }
+    shop.world.restart_broker().await;
+    let reply = post(&shop, &card(13)).await;
+    assert_eq!((reply.status, reply.code().as_str()), (429, "rate_limited"));
+    assert_eq!(post(&shop, &card(12)).await.status, 202, "what was begun before uses up nothing");
+    shop.advance(24 * 3600).await;
+    assert_eq!(post(&shop, &card(13)).await.status, 202);
 }

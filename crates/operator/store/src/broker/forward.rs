@@ -79,6 +79,30 @@ pub struct OpenFrame {
     pub parts: Vec<Part>,
 }
 
+impl OpenFrame {
+    /// Where it stands in a walk.
+    #[must_use]
+    pub fn place(&self) -> FramePlace {
+        FramePlace { since: self.since, key: self.key.clone() }
+    }
+}
+
+/// Where a walk through open frames stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FramePlace {
+    pub(crate) since: UnixMillis,
+    pub(crate) key: FrameKey,
+}
+
+/// How much of open frames is read at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameLimit {
+    /// Frames.
+    pub frames: usize,
+    /// Bytes of their parts; the first frame comes whatever its length.
+    pub bytes: u64,
+}
+
 /// An envelope that waits for a relay. Where to, and by whose leave, is looked up when it goes.
 #[derive(Clone)]
 pub struct Queued {
@@ -174,8 +198,13 @@ pub trait ForwardStore: Send + Sync {
     /// Keeps a part. Repeating one is no error: it answers as the first time, or [`PartOutcome::Complete`] once more where its frame is whole.
     async fn take_part(&self, key: FrameKey, part: Part, now: UnixMillis) -> Result<PartOutcome, StoreError>;
 
-    /// Frames whose first part came at or before `before`, oldest first, at most `budget`.
-    async fn open_frames(&self, before: UnixMillis, budget: usize) -> Result<Vec<OpenFrame>, StoreError>;
+    /// Frames whose first part came at or before `before`, oldest first, behind `after`.
+    async fn open_frames(
+        &self,
+        before: UnixMillis,
+        after: Option<FramePlace>,
+        limit: FrameLimit,
+    ) -> Result<Vec<OpenFrame>, StoreError>;
 
     /// Whether a message was forwarded, or waits. A mark past its end may still be found until it is swept.
     async fn is_marked(&self, id: EnvelopeId) -> Result<bool, StoreError>;

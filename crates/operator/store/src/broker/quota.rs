@@ -27,6 +27,8 @@ pub enum QuotaKind {
     LookupsByAddress,
     /// Look-ups by an account that found nothing.
     LookupsInVain,
+    /// Segments of SMS that a tenant's messages may become.
+    SmsByTenant,
 }
 
 impl QuotaKind {
@@ -43,6 +45,7 @@ impl QuotaKind {
             Self::LookupsByAccount => 7,
             Self::LookupsByAddress => 8,
             Self::LookupsInVain => 9,
+            Self::SmsByTenant => 10,
         }
     }
 }

@@ -63,7 +63,7 @@ delegate_impl!(dyn BrokerStore; SecretStore {
 delegate_impl!(dyn BrokerStore; ForwardStore {
     async fn bound_number(number: E164) -> Result<Option<BoundNumber>, StoreError>;
     async fn take_part(key: FrameKey, part: Part, now: UnixMillis) -> Result<PartOutcome, StoreError>;
-    async fn open_frames(before: UnixMillis, budget: usize) -> Result<Vec<OpenFrame>, StoreError>;
+    async fn open_frames(before: UnixMillis, after: Option<FramePlace>, limit: FrameLimit) -> Result<Vec<OpenFrame>, StoreError>;
     async fn is_marked(id: EnvelopeId) -> Result<bool, StoreError>;
     async fn settle(settle: Settle) -> Result<SettleOutcome, StoreError>;
     async fn mark(marks: Vec<(EnvelopeId, UnixMillis)>) -> Result<(), StoreError>;

@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
-use rcseal_store::conformance::{self, BYTES_MAX, ENVELOPES_MAX, Fixture, RETAINED_BYTES_MAX, RETAINED_MAX, RETAINED_SENDERS_MIN};
+use rcseal_store::conformance::{
+    self, BYTES_MAX, ENVELOPES_MAX, Fixture, RETAINED_BYTES_MAX, RETAINED_MAX, RETAINED_SENDERS_MIN,
+};
 use rcseal_store::directory::{PublishError, PublishKeySet, UploadPrekeys};
 use rcseal_store::takeover::{BeginReset, Settled, TakeoverError};
 use rcseal_store::{

@@ -9,7 +9,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
-use rcseal_broker::config::{AgentConfig, RbmAgentConfig, TenantConfig};
+use rcseal_broker::config::{AgentConfig, RbmAgentConfig, TenantConfig, TenantSmsConfig};
 use rcseal_carrier::business::fake::rbm::FakeRbm;
 use rcseal_crypto::hash::sha256;
 use rcseal_report::{Report, Row};
@@ -52,7 +52,7 @@ pub(crate) async fn measure(report: &mut Report) {
         sinch: None,
     };
     let key_hash = sha256(&[KEY.as_bytes()]).iter().map(|byte| format!("{byte:02x}")).collect();
-    let tenant = TenantConfig { name: "bench".to_owned(), key_hashes: vec![key_hash], requests_per_minute: 1_000_000 };
+    let tenant = TenantConfig { name: "bench".to_owned(), key_hashes: vec![key_hash], requests_per_minute: 1_000_000, sms: TenantSmsConfig::default() };
     let broker = SimBroker::start_with(relay.origin(), relay.ca_pem().unwrap(), |config| {
         config.business.tenants = vec![tenant];
         config.business.agents = vec![agent];

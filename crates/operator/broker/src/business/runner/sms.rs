@@ -59,6 +59,7 @@ impl Runner {
         self.change(key, Happening::default(), take).await?;
         let (Some(permit), Some(before)) = (permit, before) else { return Ok(None) };
         let may_double = permit.may_double().then(|| "may_double".to_owned());
+        let sender = agent.sms_sender.as_ref().unwrap_or(sender);
         let result = gateway.submit(sms(to, sender, text, key)).await;
         let at_ms = self.now().get();
         let happening = |event, kind, outcome| {

@@ -21,9 +21,9 @@ use rcseal_wire::id::{DeviceAddress, EnvelopeId};
 use rcseal_wire::number::E164;
 
 use crate::broker::forward::{
-    BoundNumber, FRAMES_PER_SENDER_MAX, ForwardExpired, ForwardStore, ForwardUsage, FrameKey, MARKS_MAX,
-    OUTCOME_LEN_MAX, OpenFrame, OutboundState, PART_BYTES_PER_NUMBER_MAX, PARTS_MAX, Part, PartOutcome, QUEUED_MAX,
-    QUEUED_PER_DEVICE_MAX, QueuePlace, Queued, Settle, SettleOutcome,
+    BoundNumber, FRAMES_PER_SENDER_MAX, ForwardExpired, ForwardStore, ForwardUsage, FrameKey, FrameLimit, FramePlace,
+    MARKS_MAX, OUTCOME_LEN_MAX, OpenFrame, OutboundState, PART_BYTES_PER_NUMBER_MAX, PARTS_MAX, Part, PartOutcome,
+    QUEUED_MAX, QUEUED_PER_DEVICE_MAX, QueuePlace, Queued, Settle, SettleOutcome,
 };
 use crate::embedded::engine::read_error;
 use crate::embedded::rows::{Space, prefix_end};
@@ -202,12 +202,29 @@ fn forget_frame(txn: &mut Txn<'_>, frame: &FrameKey) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn open_frames(txn: &Txn<'_>, before: UnixMillis, budget: usize) -> Result<Vec<OpenFrame>, StoreError> {
+fn open_frames(
+    txn: &Txn<'_>,
+    before: UnixMillis,
+    after: Option<&FramePlace>,
+    limit: FrameLimit,
+) -> Result<Vec<OpenFrame>, StoreError> {
     let mut found = Vec::new();
-    for (key, _) in txn.scan(SPACE, b"2", b"2", budget)? {
+    let mut bytes = 0_u64;
+    let start = match after {
+        // The next key there can be.
+        Some(place) => [b"2", &place.since.get().to_be_bytes()[..], &frame_part(&place.key), &[0]].concat(),
+        None => b"2".to_vec(),
+    };
+    for (key, _) in txn.scan(SPACE, b"2", &start, limit.frames)? {
         let (since, name) = key.get(1..).and_then(|rest| rest.split_first_chunk::<8>()).ok_or(corrupt())?;
         let since = UnixMillis::new(u64::from_be_bytes(*since));
         if since > before {
+            break;
+        }
+        if let Some(head) = txn.get(SPACE, &head_key(name))? {
+            bytes = bytes.saturating_add(Head::parse(&head)?.bytes);
+        }
+        if bytes > limit.bytes && !found.is_empty() {
             break;
         }
         found.push(OpenFrame { key: parse_frame(name)?, since, parts: parts_of(txn, name)? });
@@ -359,8 +376,13 @@ impl ForwardStore for FjallBrokerStore {
         self.0.write(Need::Space(part.row.len()), move |txn| take_part(txn, &key, &part, now)).await
     }
 
-    async fn open_frames(&self, before: UnixMillis, budget: usize) -> Result<Vec<OpenFrame>, StoreError> {
-        self.0.write(Need::Little, move |txn| open_frames(txn, before, budget)).await
+    async fn open_frames(
+        &self,
+        before: UnixMillis,
+        after: Option<FramePlace>,
+        limit: FrameLimit,
+    ) -> Result<Vec<OpenFrame>, StoreError> {
+        self.0.write(Need::Little, move |txn| open_frames(txn, before, after.as_ref(), limit)).await
     }
 
     async fn is_marked(&self, id: EnvelopeId) -> Result<bool, StoreError> {

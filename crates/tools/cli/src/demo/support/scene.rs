@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rcseal_broker::config::{AgentConfig, HttpSmsConfig, RbmAgentConfig, RelayConfig, TenantConfig};
+use rcseal_broker::config::{AgentConfig, HttpSmsConfig, RbmAgentConfig, RelayConfig, TenantConfig, TenantSmsConfig};
 use rcseal_broker::{Broker, RunningBroker};
 use rcseal_carrier::business::fake::rbm::FakeRbm;
 use rcseal_client::net::{Timeouts, TrustAnchors};
@@ -296,6 +296,7 @@ fn broker_config(
         name: "business".to_owned(),
         key_hashes: vec![TENANT_KEY_HASH.to_owned()],
         requests_per_minute: 6_000,
+        sms: TenantSmsConfig::default(),
     }];
     config.business.agents = vec![AgentConfig {
         name: AGENT.to_owned(),

@@ -5,6 +5,8 @@ use crate::BrokerStore as _;
 use rcseal_wire::id::{AccountId, DeviceNumber};
 use tempfile::TempDir;
 
+const TEN: FrameLimit = FrameLimit { frames: 10, bytes: u64::MAX };
+
 fn store() -> (TempDir, FjallBrokerStore) {
     let folder = tempfile::tempdir().unwrap();
     let store = FjallBrokerStore::open(folder.path(), 0).unwrap();
@@ -55,11 +57,31 @@ async fn parts_join_in_any_order_and_survive_a_crash_between_each() {
         assert_eq!(&parts[1].row[..], b"y");
         store.crash_and_reopen().await;
     }
-    let open = store.open_frames(at(5), 10).await.unwrap();
+    let open = store.open_frames(at(5), None, TEN).await.unwrap();
     assert_eq!((open.len(), open[0].key.clone(), open[0].since, open[0].parts.len()), (1, frame(1, 1), at(5), 3));
-    assert!(store.open_frames(at(4), 10).await.unwrap().is_empty());
+    assert!(store.open_frames(at(4), None, TEN).await.unwrap().is_empty());
     store.settle(Settle { joined: Some(frame(1, 1)), ..Settle::default() }).await.unwrap();
-    assert!(store.open_frames(at(u64::MAX), 10).await.unwrap().is_empty());
+    assert!(store.open_frames(at(u64::MAX), None, TEN).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn open_frames_are_read_within_bytes_and_one_after_the_other() {
+    let (_folder, store) = store();
+    for n in 1..=5 {
+        store.take_part(frame(1, n), part(1, 2, &[0; 100]), at(u64::from(n / 3))).await.unwrap();
+    }
+    let two = FrameLimit { frames: 10, bytes: 250 };
+    let (mut after, mut seen) = (None, Vec::new());
+    loop {
+        let page = store.open_frames(at(9), after, two).await.unwrap();
+        let Some(last) = page.last() else { break };
+        assert!(page.len() <= 2, "{}", page.len());
+        after = Some(last.place());
+        seen.extend(page.iter().map(|open| open.key.frame[0]));
+    }
+    assert_eq!(seen, [1, 2, 3, 4, 5]);
+    let none = FrameLimit { frames: 10, bytes: 0 };
+    assert_eq!(store.open_frames(at(9), None, none).await.unwrap().len(), 1, "the first comes whatever its length");
 }
 
 #[tokio::test]
