@@ -184,6 +184,15 @@ impl<'a> Engine<'a> {
         }
     }
 
+    /// The next number of a sequence is above this one.
+    pub(crate) fn skip_to(&mut self, sequence: Sequence, number: u64) -> Result<(), StoreError> {
+        let last = match self.tx.get(Table::Counter, sequence.key())? {
+            Some(bytes) => record::Number::from_row(Table::Counter, &bytes)?.0,
+            None => 0,
+        };
+        self.tx.put(Table::Counter, sequence.key(), &record::Number(last.max(number)).to_row())
+    }
+
     /// The next number of a sequence, from 1.
     pub(crate) fn next(&mut self, sequence: Sequence) -> Result<u64, StoreError> {
         let last = match self.tx.get(Table::Counter, sequence.key())? {

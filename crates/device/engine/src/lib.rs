@@ -30,6 +30,7 @@
 pub mod account;
 #[cfg(feature = "audit")]
 pub mod audit;
+pub mod backup;
 pub mod capability;
 pub mod carrier;
 pub mod case;

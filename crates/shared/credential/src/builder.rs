@@ -8,7 +8,7 @@ use core::fmt;
 
 use rand_core::CryptoRng;
 use rcseal_crypto::ed25519::{Signature, SigningKey, VerifyingKey};
-use rcseal_wire::id::{AccountId, DeviceNumber, KeySetCounter};
+use rcseal_wire::id::{AccountId, DeviceNumber, KeySetCounter, KeySetHash};
 
 use crate::codec::{self, BodyFields};
 use crate::key_set::{KEY_SET_VERSION, SIGNATURE_LABEL};
@@ -44,6 +44,18 @@ impl AccountSigner {
     #[must_use]
     pub fn account_key(&self) -> VerifyingKey {
         self.0.verifying_key()
+    }
+
+    /// Shows a server that the account key is at hand: a device that was restored from a backup reads the account's key set with it.
+    #[must_use]
+    pub fn prove_restoration(&self, account: &AccountId) -> Signature {
+        self.0.sign(&[&rcseal_wire::backup::restoration_proof(account)])
+    }
+
+    /// Asks a server to delete the account whose current key set has this hash.
+    #[must_use]
+    pub fn sign_deletion(&self, account: &AccountId, key_set: &KeySetHash) -> Signature {
+        self.0.sign(&[&rcseal_wire::backup::account_deletion(account, key_set)])
     }
 
     /// For [`crate::mapping`]: the first part is its label.

@@ -15,7 +15,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
 pub use key_map::{KeyMap, KeyMapDevice, KeyMapPrekey};
-pub use takeover::{KeySetBasis, KeySetProof, PendingReset, RecoveryRequest, ResetAccepted, ResetRequest, ResetStatus};
+pub use takeover::{
+    AccountDeletion, KeySetBasis, KeySetProof, PendingReset, RecoveryRequest, ResetAccepted, ResetRequest, ResetStatus,
+};
 
 use crate::b64;
 use crate::id::{AccountId, BlobId, DeliveryTokenHash, DeviceNumber, Digest, LinkId, MailboxId};
@@ -301,6 +303,8 @@ pub mod path {
     pub const RESET: &str = "/v1/account/reset";
     /// PUT and GET, logged in.
     pub const DELIVERY_TOKENS: &str = "/v1/account/delivery-tokens";
+    /// POST, logged in.
+    pub const ACCOUNT_DELETION: &str = "/v1/account/deletion";
     /// PUT, logged in.
     pub const DEVICE: &str = "/v1/device";
     /// GET, logged in.

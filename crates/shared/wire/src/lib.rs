@@ -19,6 +19,7 @@
 
 pub mod api;
 pub mod b64;
+pub mod backup;
 pub mod carrier_delivery;
 pub mod content;
 pub mod continuation;

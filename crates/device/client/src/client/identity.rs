@@ -89,7 +89,7 @@ impl Client {
         ticket: String,
     ) -> Result<TakeoverStarted, ClientError> {
         self.refuse_second_account().await?;
-        let proof = KeySetProof { recovery_key: None, reset_ticket: Some(ticket.clone()) };
+        let proof = KeySetProof { recovery_key: None, reset_ticket: Some(ticket.clone()), account_signature: None };
         let basis = self.core.anonymous(&new.origin)?.key_set_by_proof(&account, &proof).await?;
         self.core
             .change(move |engine| engine.begin_reset(account, &new, &ticket, &basis.key_set.0, not_before_ms(&basis)))

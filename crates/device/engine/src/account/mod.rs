@@ -3,6 +3,7 @@
 //! One row holds everything that is this device and nobody else: written when an account is created or a device is linked, read at the
 //! start of every operation that needs a key. The account key is there on the primary device only.
 
+mod deletion;
 mod error;
 mod prekeys;
 mod record;
@@ -13,7 +14,7 @@ mod token;
 
 pub use error::AccountError;
 pub use prekeys::{ONE_TIME_PREKEYS_TARGET, PREKEY_KEPT_MS, SIGNED_PREKEY_AGE_MS_MAX};
-pub use takeover::{TakeoverStarted, recovery_proof};
+pub use takeover::{TakeoverStarted, recovery_proof, restoration_proof};
 pub use token::TOKEN_OVERLAP_MS;
 
 use rand_core::CryptoRng;
@@ -67,7 +68,7 @@ pub enum AccountState {
     Registering,
     /// The server has confirmed.
     Active,
-    /// The recovery key has signed; the server has not confirmed that the account is this device's.
+    /// The recovery key has signed, or the account key out of a backup; the server has not confirmed that the account is this device's.
     Recovering,
     /// A reset was asked for, or is to be; until it is in force the account is not this device's.
     Resetting,
@@ -126,7 +127,7 @@ pub(crate) struct Account {
     /// A key set that is signed and not yet confirmed by the server.
     pub(crate) unpublished: Option<Vec<u8>>,
     pub(crate) change_policy: ChangePolicy,
-    /// While recovering the recovery key's seed, while resetting the operator's ticket.
+    /// While recovering the recovery key's seed, or nothing where the account key itself recovers it; while resetting the operator's ticket.
     pub(crate) takeover: Zeroizing<Vec<u8>>,
     /// Drawn to replace the delivery token, and not yet known to the server.
     pub(crate) next_token: Option<DeliveryToken>,

@@ -70,6 +70,8 @@ impl Engine<'_> {
             self.emit(Event::AccountKeyChanged { account: key_set.account(), how: succession })?;
         }
         if key_set.device(account.address.device).is_none() {
+            // Only a device that was restored from a backup takes the primary one out; the account key is its from then on.
+            account.signer = None;
             self.emit(Event::DeviceRemoved)?;
         }
         Ok(self.put_account(&account)?)

@@ -1,4 +1,4 @@
-//! Taking an account over on a new installation: by its recovery key, or by a reset.
+//! Taking an account over on a new installation: by its recovery key, by its account key out of a backup, or by a reset.
 //!
 //! `begin` draws this device's keys and a new account key and signs the key set that names them, on top of the newest set that the server
 //! shows; the shell hands it to the server; `complete` makes it the account's here. Everything is in the store from `begin` on, the
@@ -10,7 +10,8 @@
 //! hand. A server that shows an old one gets a set that it cannot use.
 
 use rcseal_credential::{
-    AccountSigner, KeySetBuilder, RecoveryCommitment, RecoveryKey, UnverifiedKeySet, VerifiedKeySet,
+    AccountSigner, KeySetBuilder, KeySetError, RecoveryCommitment, RecoveryKey, Succession, UnverifiedKeySet,
+    VerifiedKeySet,
 };
 use rcseal_crypto::secret::Secret;
 use rcseal_wire::api::{Base64, KeySetProof, RecoveryRequest, ResetRequest};
@@ -20,9 +21,11 @@ use rcseal_wire::token::DeliveryToken;
 use zeroize::Zeroizing;
 
 use super::{Account, AccountError, AccountState, NewAccount, record};
+use crate::contact::ChangePolicy;
 use crate::context::Engine;
 use crate::event::Event;
 use crate::record::text;
+use crate::send::as_account_error;
 use crate::store::{BadRow, StoreError, Table};
 
 /// What the user is handed, once.
@@ -39,8 +42,15 @@ const AHEAD: u64 = 8_192;
 
 /// By what right.
 enum Right {
-    Recovery { key: RecoveryKey, ahead: u64 },
-    Reset { not_before_ms: u64 },
+    Recovery {
+        key: RecoveryKey,
+        ahead: u64,
+    },
+    /// The account key itself, out of a backup. It stays the account's.
+    AccountKey,
+    Reset {
+        not_before_ms: u64,
+    },
 }
 
 impl Engine<'_> {
@@ -74,6 +84,48 @@ impl Engine<'_> {
     ) -> Result<TakeoverStarted, AccountError> {
         let right = Right::Reset { not_before_ms };
         self.begin(account, new, AccountState::Resetting, &right, ticket.as_bytes(), basis)
+    }
+
+    /// Begins to make this device the account's, with the account key out of a backup. `known` is the key set that the backup names, and
+    /// `basis` the newest one that the server shows. The account key stays; the devices that were are taken out, as by a recovery, because
+    /// one of them may hold the account key and nobody has it in hand.
+    ///
+    /// # Errors
+    /// [`AccountError::Exists`] on a device that has an account; [`AccountError::KeySet`] when the account has another account key by now,
+    /// or the server shows an older set than the backup.
+    pub fn begin_restoration(
+        &mut self,
+        new: &NewAccount,
+        account_key: &Secret<32>,
+        known: &[u8],
+        basis: &[u8],
+        change_policy: ChangePolicy,
+    ) -> Result<(), AccountError> {
+        if self.tx.get(Table::Account, record::KEY)?.is_some() {
+            return Err(AccountError::Exists);
+        }
+        let known = UnverifiedKeySet::parse(known)?.verify()?;
+        let basis = parse_basis(known.account(), basis)?;
+        let signer = AccountSigner::from_seed(*account_key.expose());
+        match known.check_newer(&basis)? {
+            Succession::Unchanged | Succession::SameAccountKey if signer.account_key() == *basis.account_key() => {}
+            _ => return Err(KeySetError::KeyChangeAcrossGap.into()),
+        }
+        let address = DeviceAddress { account: basis.account(), device: basis.device_number_anew() };
+        let mut account = Account::draw(new, address, DeliveryToken::generate(self.rng), Some(signer), self.rng);
+        account.state = AccountState::Recovering;
+        account.change_policy = change_policy;
+        account.keeps_tokens = true;
+        self.sign_takeover(
+            &mut account,
+            &Right::AccountKey,
+            &basis,
+            RecoveryCommitment::NONE,
+            (new.platform, new.custody),
+        )?;
+        self.put_key_set(&basis)?;
+        self.draw_first_prekeys(&mut account)?;
+        Ok(self.put_account(&account)?)
     }
 
     fn begin(
@@ -115,7 +167,10 @@ impl Engine<'_> {
         renewed: RecoveryCommitment,
         (platform, custody): (Platform, Custody),
     ) -> Result<(), AccountError> {
-        account.address.device = basis.device_number_anew();
+        account.address.device = match right {
+            Right::AccountKey => basis.next_device_number().ok_or(AccountError::NoNumbersLeft)?,
+            Right::Recovery { .. } | Right::Reset { .. } => basis.device_number_anew(),
+        };
         let entry = account.entry(platform, custody, self.rng)?;
         let signer = account.signer.as_ref().ok_or(AccountError::NotPrimary)?;
         let signed = match right {
@@ -123,6 +178,13 @@ impl Engine<'_> {
                 .ahead(*ahead)
                 .add_device(entry)?
                 .sign_recovery(key, signer)?,
+            Right::AccountKey => {
+                let mut builder = KeySetBuilder::successor(basis);
+                for device in basis.devices() {
+                    builder = builder.remove_device(device.number())?;
+                }
+                builder.add_device(entry)?.sign(signer)?
+            }
             Right::Reset { not_before_ms } => {
                 KeySetBuilder::reset(basis, renewed).add_device(entry)?.sign_reset(signer, *not_before_ms)?
             }
@@ -140,6 +202,7 @@ impl Engine<'_> {
     pub fn rebase_takeover(&mut self, basis: &[u8], not_before_ms: u64) -> Result<bool, AccountError> {
         let mut account = self.account()?;
         let right = match account.state {
+            AccountState::Recovering if account.takeover.is_empty() => Right::AccountKey,
             AccountState::Recovering => Right::Recovery { key: recovery_key(&account)?, ahead: AHEAD },
             AccountState::Resetting => Right::Reset { not_before_ms },
             AccountState::Registering | AccountState::Active => return Err(AccountError::NoTakeover),
@@ -149,6 +212,7 @@ impl Engine<'_> {
         // A reset that found no room lists no key of its own: the last one is an older one, and the user was shown no other.
         let adds = match right {
             Right::Recovery { .. } => true,
+            Right::AccountKey => false,
             Right::Reset { .. } => self.key_set(account.address.account)?.is_some_and(|signed_on| {
                 signed.previous() == Some(signed_on.hash())
                     && signed.recovery_commitments().len() > signed_on.recovery_commitments().len()
@@ -163,6 +227,10 @@ impl Engine<'_> {
             return Ok(false);
         }
         let device = (device.platform(), device.custody());
+        let is_signers = account.signer.as_ref().is_some_and(|signer| signer.account_key() == *basis.account_key());
+        if matches!(right, Right::AccountKey) && !is_signers {
+            return Err(KeySetError::KeyChangeAcrossGap.into());
+        }
         self.sign_takeover(&mut account, &right, &basis, renewed, device)?;
         self.put_key_set(&basis)?;
         self.put_account(&account)?;
@@ -176,10 +244,16 @@ impl Engine<'_> {
     pub fn takeover_proof(&mut self) -> Result<KeySetProof, AccountError> {
         let account = self.account()?;
         match account.state {
-            AccountState::Recovering => Ok(recovery_proof(&recovery_key(&account)?)),
-            AccountState::Resetting => {
-                Ok(KeySetProof { recovery_key: None, reset_ticket: Some(reset_ticket(&account)?) })
+            AccountState::Recovering if account.takeover.is_empty() => {
+                let signer = account.signer.as_ref().ok_or(AccountError::NotPrimary)?;
+                Ok(restoration_proof(signer, account.address.account))
             }
+            AccountState::Recovering => Ok(recovery_proof(&recovery_key(&account)?)),
+            AccountState::Resetting => Ok(KeySetProof {
+                recovery_key: None,
+                reset_ticket: Some(reset_ticket(&account)?),
+                account_signature: None,
+            }),
             AccountState::Registering | AccountState::Active => Err(AccountError::NoTakeover),
         }
     }
@@ -226,6 +300,8 @@ impl Engine<'_> {
         account.takeover = Zeroizing::new(Vec::new());
         self.put_account(&account)?;
         self.emit(Event::DevicesChanged { account: account.address.account })?;
+        // A recovered account knows nobody yet; a restored one tells whom it had written with.
+        self.introduce_to_conversations(&account).map_err(as_account_error)?;
         // Contacts hold tokens that this device never knew; its own is added to them.
         Ok(self.need_tokens_at(account.address.account, self.now)?)
     }
@@ -247,7 +323,18 @@ impl Engine<'_> {
 /// What shows a server that a recovery key is at hand: its public half, which nobody knows before it is used.
 #[must_use]
 pub fn recovery_proof(key: &RecoveryKey) -> KeySetProof {
-    KeySetProof { recovery_key: Some(Base64(key.public_key().as_bytes().to_vec())), reset_ticket: None }
+    KeySetProof {
+        recovery_key: Some(Base64(key.public_key().as_bytes().to_vec())),
+        reset_ticket: None,
+        account_signature: None,
+    }
+}
+
+/// What shows a server that the account key is at hand.
+#[must_use]
+pub fn restoration_proof(signer: &AccountSigner, account: AccountId) -> KeySetProof {
+    let signature = signer.prove_restoration(&account);
+    KeySetProof { account_signature: Some(Base64(signature.0.to_vec())), ..KeySetProof::default() }
 }
 
 /// The recovery key that the account is being recovered with.

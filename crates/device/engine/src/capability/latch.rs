@@ -98,6 +98,24 @@ impl Engine<'_> {
         self.tx.put(Table::Latch, &key, &record.to_row())
     }
 
+    /// Takes a row of a backup in. What is known here already stays.
+    pub(crate) fn restore_latch(&mut self, row_key: &[u8], row: &[u8]) -> Result<(), StoreError> {
+        let bad = || BadRow::error(Table::Latch);
+        let is_key = match row_key.split_first() {
+            Some((1, account)) => AccountId::parse(account).is_ok(),
+            Some((2, number)) => number.try_into().ok().and_then(NumberKey::from_bytes).is_some(),
+            _ => false,
+        };
+        let record = LatchRecord::from_row(Table::Latch, row)?;
+        if !is_key || LatchSource::from_number(record.source).is_none() {
+            return Err(bad());
+        }
+        if self.tx.get(Table::Latch, row_key)?.is_some() {
+            return Ok(());
+        }
+        self.tx.put(Table::Latch, row_key, row)
+    }
+
     /// Whether somebody is known to be capable.
     ///
     /// # Errors

@@ -448,7 +448,7 @@ pub(crate) const fn succession_from_number(number: u8) -> Option<Succession> {
     }
 }
 
-fn read(account: AccountId, row: &[u8]) -> Result<Contact, StoreError> {
+pub(crate) fn read(account: AccountId, row: &[u8]) -> Result<Contact, StoreError> {
     let bad = || BadRow::error(Table::Contact);
     let record = ContactRecord::from_row(Table::Contact, row)?;
     Ok(Contact {

@@ -209,6 +209,16 @@ impl Engine<'_> {
         Ok(self.conversation_settings(conversation)?.is_high_risk == 1)
     }
 
+    /// Takes a row of a backup in.
+    pub(crate) fn restore_conversation_settings(
+        &mut self,
+        conversation: ConversationId,
+        row: &[u8],
+    ) -> Result<(), StoreError> {
+        let settings = ConversationSettings::from_row(Table::ConversationSettings, row)?;
+        self.put_conversation_settings(conversation, &settings)
+    }
+
     fn conversation_settings(&self, conversation: ConversationId) -> Result<ConversationSettings, StoreError> {
         match self.tx.get(Table::ConversationSettings, conversation.as_bytes())? {
             Some(row) => ConversationSettings::from_row(Table::ConversationSettings, &row),

@@ -175,7 +175,7 @@ fn reaction_prefix(message: MessageKey) -> Vec<u8> {
 }
 
 impl Message {
-    fn read(message_key: MessageKey, row: &[u8]) -> Result<Self, StoreError> {
+    pub(crate) fn read(message_key: MessageKey, row: &[u8]) -> Result<Self, StoreError> {
         let bad = || BadRow::error(Table::Message);
         let record = MessageRecord::from_row(Table::Message, row)?;
         Ok(Self {
@@ -209,6 +209,16 @@ impl Engine<'_> {
             &message_key.order.to_be_bytes(),
         )?;
         Ok(message_key)
+    }
+
+    /// Takes a message of a backup in, at the place that it had.
+    pub(crate) fn restore_message_row(&mut self, message: &Message) -> Result<(), StoreError> {
+        self.put_message(message)?;
+        self.tx.put(
+            Table::MessageIndex,
+            &index_key(message.key.conversation, message.sender.account, message.id),
+            &message.key.order.to_be_bytes(),
+        )
     }
 
     pub(crate) fn put_message(&mut self, message: &Message) -> Result<(), StoreError> {

@@ -212,6 +212,20 @@ impl Engine<'_> {
         self.tx.put(Table::PlainMessage, &message_key(number, order), &record.to_row())
     }
 
+    /// Takes a row of a backup in. What had not been handed over is not handed over from here.
+    pub(crate) fn restore_plain_message(
+        &mut self,
+        number: NumberKey,
+        order: u64,
+        row: &[u8],
+    ) -> Result<(), StoreError> {
+        let mut message = read(row)?;
+        if message.state == PlainState::Queued {
+            message.state = PlainState::Failed;
+        }
+        self.put_plain_message(number, order, &message)
+    }
+
     /// Moves a message of a thread on.
     pub(super) fn set_plain_state(
         &mut self,

@@ -116,6 +116,16 @@ impl Engine<'_> {
         self.tx.put(Table::PlainThread, number.as_bytes(), &thread.to_row())
     }
 
+    /// Takes a row of a backup in.
+    pub(crate) fn restore_thread(&mut self, number: NumberKey, row: &[u8]) -> Result<(), StoreError> {
+        let thread = ThreadRecord::from_row(Table::PlainThread, row)?;
+        text(Table::PlainThread, thread.name.as_slice())?;
+        if thread.is_opened == 0 {
+            self.count_up(Tally::StrangerThreads)?;
+        }
+        self.put_thread(number, &thread)
+    }
+
     /// Opens a thread with a number; an empty name leaves what it has.
     ///
     /// # Errors

@@ -231,6 +231,21 @@ impl Engine<'_> {
         self.dispatch_notice(account, &ours, &payload)
     }
 
+    /// A restored device begins sessions with those whom the user had written with, so that they learn of it before the user writes.
+    pub(crate) fn introduce_to_conversations(&mut self, account: &Account) -> Result<(), SendError> {
+        let own = account.address.account;
+        let conversations = self.conversations().map_err(|_| BadRow::error(Table::Conversation))?;
+        for conversation in conversations {
+            let Some(other) = conversation.participants.iter().find(|participant| participant.account != own) else {
+                continue;
+            };
+            if self.known_contact(other.account)?.is_some() && !self.is_kept_back(other.account)? {
+                self.send_notice(account, other.account, conversation.id, Body::KeySetChanged)?;
+            }
+        }
+        Ok(())
+    }
+
     fn has_session(&self, account: AccountId, key_set: &VerifiedKeySet) -> Result<bool, StoreError> {
         for device in key_set.devices() {
             if self

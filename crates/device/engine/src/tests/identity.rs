@@ -1,5 +1,6 @@
 //! Who an account is, over time: its key replaced, taken back with the recovery key, begun again without.
 
+mod backup;
 mod chain;
 mod recovery;
 mod reset;

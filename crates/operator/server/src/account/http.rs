@@ -20,7 +20,7 @@ use crate::directory::{DirectoryError, VerifiedKeySet, parse_upload, put_device}
 use crate::state::AppState;
 
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(register))
+    OpenApiRouter::new().routes(routes!(register)).routes(routes!(super::deletion::delete_account))
 }
 
 /// Registers an account with its primary device. Repeating the request unchanged is accepted.

@@ -3,7 +3,10 @@
 //!
 //! Account, key set, mailbox, token and the used-up invite are one transaction of the store; the prekeys follow in a second one. A
 //! client that did not hear the answer repeats the request unchanged and gets the same answer.
+//!
+//! And the end of an account: [`deletion`].
 
+mod deletion;
 mod error;
 mod http;
 

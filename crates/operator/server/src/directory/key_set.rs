@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use rcseal_credential::{KeySetError, Succession, SuccessionProof, UnverifiedKeySet, VerifiedKeySet as Credential};
-use rcseal_crypto::ed25519::VerifyingKey;
+use rcseal_crypto::ed25519::{Signature, VerifyingKey};
 use rcseal_store::{StoreError, StoredKeySet};
 use rcseal_wire::id::{AccountId, DeviceNumber};
 
@@ -108,14 +108,18 @@ pub(crate) struct TakeoverSet {
 }
 
 impl TakeoverSet {
-    /// One that shows a recovery key.
+    /// One that shows a recovery key, or that the account key has signed alone.
     pub(crate) async fn recovery(bytes: Vec<u8>, account: AccountId) -> Result<Self, TakeoverRefusal> {
         blocking(move || {
             let claimed = parse_takeover(&bytes, account)?;
-            let SuccessionProof::Recovery { .. } = claimed.proof() else {
-                return Err(DirectoryError::KeySetInvalid.into());
+            let expected = match claimed.proof() {
+                SuccessionProof::Recovery { .. } => Succession::Recovered,
+                SuccessionProof::None => Succession::SameAccountKey,
+                SuccessionProof::Migration { .. } | SuccessionProof::Reset { .. } => {
+                    return Err(DirectoryError::KeySetInvalid.into());
+                }
             };
-            Ok(Self { claimed, expected: Succession::Recovered, not_before_ms: 0 })
+            Ok(Self { claimed, expected, not_before_ms: 0 })
         })
         .await
     }
@@ -154,6 +158,16 @@ impl TakeoverSet {
                 return Err(TakeoverRefusal::Recovery);
             }
             let next = claimed.verify().map_err(|_| DirectoryError::KeySetInvalid)?;
+            if expected == Succession::SameAccountKey {
+                // The key that a backup brought back is not the account's any more, or it never was: as with another recovery key.
+                if next.account_key() != current.account_key() {
+                    return Err(TakeoverRefusal::Recovery);
+                }
+                // A device that stays is no new one: it would lose what waits for it.
+                if next.devices().iter().any(|device| current.device(device.number()).is_some()) {
+                    return Err(TakeoverRefusal::Devices);
+                }
+            }
             match current.check_successor(&next) {
                 Ok(succession) if succession == expected => {}
                 Ok(_) => return Err(DirectoryError::KeySetInvalid.into()),
@@ -179,6 +193,19 @@ fn parse_takeover(bytes: &[u8], account: AccountId) -> Result<UnverifiedKeySet, 
         return Err(TakeoverRefusal::Devices);
     }
     Ok(claimed)
+}
+
+/// Whether the account key of a stored key set has signed a message. Bytes that are no signature are none.
+pub(crate) async fn is_signed_by_account(
+    stored: StoredKeySet,
+    message: Vec<u8>,
+    signature: Vec<u8>,
+) -> Result<bool, StoreError> {
+    blocking(move || {
+        let Ok(signature) = signature.try_into().map(Signature) else { return Ok(false) };
+        Ok(trusted(&stored)?.account_key().verify(&[&message], &signature).is_ok())
+    })
+    .await
 }
 
 /// Whether a stored key set commits to a recovery key. Bytes that are no key are none that it commits to.

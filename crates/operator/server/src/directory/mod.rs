@@ -19,7 +19,7 @@ use rcseal_wire::id::{DeviceAddress, KeySetCounter};
 
 pub(crate) use error::DirectoryError;
 pub(crate) use http::{put_device, routes};
-pub(crate) use key_set::{TakeoverSet, VerifiedKeySet, commits_to};
+pub(crate) use key_set::{TakeoverSet, VerifiedKeySet, commits_to, is_signed_by_account};
 pub(crate) use prekey::parse_upload;
 
 use crate::state::AppState;

@@ -12,6 +12,7 @@ use rcseal_store::Takeover;
 use rcseal_store::directory::PublishError;
 use rcseal_store::takeover::TakeoverError;
 use rcseal_wire::api::{Base64, KeySetBasis, KeySetProof, RecoveryRequest};
+use rcseal_wire::backup::restoration_proof;
 use rcseal_wire::id::AccountId;
 use rcseal_wire::problem::Problem;
 
@@ -25,7 +26,8 @@ use crate::state::AppState;
 const ATTEMPTS_MAX: u32 = 4;
 
 /// The account's current key set, for somebody who has lost every device: a recovery or a reset continues it. Shown is the recovery key's
-/// public half, which nobody else knows before it is used, or a reset ticket, which stays unused.
+/// public half, which nobody else knows before it is used, a signature by the account key, which a backup brought back, or a reset ticket,
+/// which stays unused.
 #[utoipa::path(
     post, path = "/v1/accounts/{account}/key-set", tag = "takeover",
     params(("account" = String, Path, description = "account id (UUID)")),
@@ -55,14 +57,22 @@ async fn read_by_proof(
 ) -> Result<KeySetBasis, TakeoverRefusal> {
     let now = state.clock.now();
     let key_set = match proof {
-        KeySetProof { recovery_key: Some(key), reset_ticket: None } => {
+        KeySetProof { recovery_key: Some(key), reset_ticket: None, account_signature: None } => {
             let current = state.store.key_set(account).await?.ok_or(TakeoverRefusal::Recovery)?;
             if !directory::commits_to(current.clone(), key.0).await? {
                 return Err(TakeoverRefusal::Recovery);
             }
             current
         }
-        KeySetProof { recovery_key: None, reset_ticket: Some(ticket) } => {
+        KeySetProof { recovery_key: None, reset_ticket: None, account_signature: Some(signature) } => {
+            let current = state.store.key_set(account).await?.ok_or(TakeoverRefusal::Recovery)?;
+            let message = restoration_proof(&account);
+            if !directory::is_signed_by_account(current.clone(), message, signature.0).await? {
+                return Err(TakeoverRefusal::Recovery);
+            }
+            current
+        }
+        KeySetProof { recovery_key: None, reset_ticket: Some(ticket), account_signature: None } => {
             let ticket: ResetTicket = ticket.parse()?;
             if !state.store.is_reset_ticket(account, ticket.hash(), now).await? {
                 return Err(TakeoverRefusal::Ticket);
@@ -78,8 +88,8 @@ async fn read_by_proof(
     })
 }
 
-/// Takes the account back, at once: the key set becomes current, its one device takes the place of all others. Repeating the request
-/// unchanged is accepted.
+/// Takes the account back, at once: the key set becomes current, its one device takes the place of all others. By the recovery key, or by
+/// the account key itself, which a backup brought back. Repeating the request unchanged is accepted.
 #[utoipa::path(
     post, path = "/v1/accounts/{account}/recovery", tag = "takeover",
     params(("account" = String, Path, description = "account id (UUID)")),
@@ -87,7 +97,7 @@ async fn read_by_proof(
     responses(
         (status = 204, description = "the new device can log in, the old ones cannot any more"),
         (status = 403, body = Problem, content_type = "application/problem+json",
-         description = "recovery_refused: another recovery key, or no such account"),
+         description = "recovery_refused: another recovery or account key, or no such account"),
         (status = 409, body = Problem, content_type = "application/problem+json",
          description = "key_set_conflict, key_set_rollback, mailbox_taken"),
         (status = 422, body = Problem, content_type = "application/problem+json", description = "key_set_invalid"),

@@ -20,7 +20,11 @@ fn key_set(account: AccountId) -> String {
 }
 
 fn proof(key: &RecoveryKey) -> KeySetProof {
-    KeySetProof { recovery_key: Some(Base64(key.public_key().as_bytes().to_vec())), reset_ticket: None }
+    KeySetProof {
+        recovery_key: Some(Base64(key.public_key().as_bytes().to_vec())),
+        reset_ticket: None,
+        account_signature: None,
+    }
 }
 
 /// What somebody who has lost every device finds at the server.
@@ -136,7 +140,7 @@ async fn another_recovery_key_and_an_account_that_does_not_exist_look_alike() {
     let wrong = client.post(&key_set(owner.account), &proof(&impostor.recovery_key)).await;
     assert_eq!(wrong.code(), "recovery_refused");
     assert_eq!(client.post(&key_set(nobody.account), &proof(&nobody.recovery_key)).await.body, wrong.body);
-    let short = KeySetProof { recovery_key: Some(Base64(vec![1; 31])), reset_ticket: None };
+    let short = KeySetProof { recovery_key: Some(Base64(vec![1; 31])), reset_ticket: None, account_signature: None };
     assert_eq!(client.post(&key_set(owner.account), &short).await.code(), "recovery_refused");
     assert_eq!(client.post(&key_set(owner.account), &KeySetProof::default()).await.code(), "malformed");
 }

@@ -51,7 +51,7 @@ async fn a_reset_is_told_to_the_devices_and_hidden_from_contacts_until_it_is_due
     listening.backlog().await;
     let ticket = ticket(&server, owner.account).await;
     let mut stranger = server.connect().await;
-    let proof = KeySetProof { recovery_key: None, reset_ticket: Some(ticket.clone()) };
+    let proof = KeySetProof { recovery_key: None, reset_ticket: Some(ticket.clone()), account_signature: None };
     let basis: KeySetBasis = stranger.post(&format!("/v1/accounts/{}/key-set", owner.account), &proof).await.json();
     assert_eq!(basis.key_set.0, owner.key_set.as_bytes());
     assert_eq!((basis.now_ms, basis.reset_delay_seconds), (START.get(), DELAY));

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::{Base64, DeviceUpload};
 
 /// POST /v1/accounts/{account}/key-set: what lets somebody without a device and without a delivery token read the current key set, whose
-/// successor a recovery or a reset is. Exactly one of the two.
+/// successor a recovery, a restoration or a reset is. Exactly one of the three.
 #[derive(Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeySetProof {
@@ -20,6 +20,9 @@ pub struct KeySetProof {
     /// A reset ticket, which is not used up by this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reset_ticket: Option<String>,
+    /// A signature by the account key ([`crate::backup::restoration_proof`]), which a device shows that was restored from a backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_signature: Option<Base64>,
 }
 
 impl std::fmt::Debug for KeySetProof {
@@ -44,10 +47,19 @@ pub struct KeySetBasis {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RecoveryRequest {
-    /// The successor of the current key set, with a recovery proof and exactly one device that the current one does not list.
+    /// The successor of the current key set, with exactly one device that the current one does not list: with a recovery proof, or signed by
+    /// the same account key, which a backup brought back.
     pub key_set: Base64,
     /// That device's mailbox and prekeys; the signed and the last-resort prekey must be there.
     pub device: DeviceUpload,
+}
+
+/// POST /v1/account/deletion, logged in.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AccountDeletion {
+    /// By the account key, over [`crate::backup::account_deletion`] with the account's current key set.
+    pub signature: Base64,
 }
 
 /// POST /v1/accounts/{account}/reset.

@@ -56,8 +56,8 @@ async fn the_key_set_is_read_by_recovery_key_or_ticket_on_a_connection_of_its_ow
     .await;
     let anonymous = Anonymous::new(server.endpoint());
     for proof in [
-        KeySetProof { recovery_key: Some(Base64(vec![1; 32])), reset_ticket: None },
-        KeySetProof { recovery_key: None, reset_ticket: Some("rst-x".to_owned()) },
+        KeySetProof { recovery_key: Some(Base64(vec![1; 32])), reset_ticket: None, account_signature: None },
+        KeySetProof { recovery_key: None, reset_ticket: Some("rst-x".to_owned()), account_signature: None },
     ] {
         let basis = anonymous.key_set_by_proof(&ACCOUNT, &proof).await.unwrap();
         assert_eq!((basis.key_set.0, basis.now_ms, basis.reset_delay_seconds), (vec![9], 5, 7));
