@@ -255,6 +255,11 @@ impl Engine<'_> {
         let known = before.as_ref().map_or(Ok(None), OwnRecord::setup)?;
         let card = |setup: Option<&CarrierSetup>| setup.map(CarrierSetup::card);
         let is_changed = card(known.as_ref()) != card(setup.as_ref());
+        let is_brokered = |setup: Option<&CarrierSetup>| setup.is_some_and(|setup| setup.kind == CarrierKind::Broker);
+        if known.is_some() && is_brokered(setup.as_ref()) && !is_brokered(known.as_ref()) {
+            // The user agreed that their carrier reads it, and nobody was said to stand between.
+            self.withdraw_consents_to(DeliveryMode::CarrierReadable)?;
+        }
         let version = if is_changed { version.saturating_add(1) } else { version };
         self.tx.put(Table::Carrier, &[prefix::OWN], &OwnRecord::of(setup.as_ref(), version).to_row())?;
         if is_changed {
@@ -392,7 +397,8 @@ impl Engine<'_> {
         self.tx.put(Table::Carrier, &key(&[&[prefix::CARD], &device.to_bytes()]), &record.to_row())?;
         match (heard, card.mapping) {
             (Some(number), Some(mapping)) => self.heard_mapping(device.account, number, mapping),
-            (Some(_) | None, _) => Ok(()),
+            (Some(number), None) => self.heard_no_mapping(device.account, number),
+            (None, _) => Ok(()),
         }
     }
 

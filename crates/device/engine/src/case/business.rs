@@ -129,6 +129,9 @@ impl Engine<'_> {
             CaseProgress::Waiting => {}
             CaseProgress::Revoked => return self.refuse_case(account, customer, case, CaseStatus::Revoked),
             CaseProgress::Expired | CaseProgress::Refused(_) => {
+                // Once it has been said, it stays so.
+                record.progress = CaseProgress::Expired.code();
+                self.put_case_record(case, &record)?;
                 return self.refuse_case(account, customer, case, CaseStatus::Expired);
             }
             // The same account again: its answer was lost, or it comes with another device.
@@ -210,14 +213,18 @@ impl Engine<'_> {
         self.send_notice(account, customer, conversation, Body::CaseState(state)).map_err(as_account_error)
     }
 
-    /// A broker shows who has a number: cases that were begun for it and are open with that account say so, and those with another one do
+    /// A broker shows who has a number, or that nobody has: cases that were begun for it and are open with that account say so, and others do
     /// not.
-    pub(crate) fn verify_case_numbers(&mut self, number: NumberKey, holder: AccountId) -> Result<(), AccountError> {
+    pub(crate) fn verify_case_numbers(
+        &mut self,
+        number: NumberKey,
+        holder: Option<AccountId>,
+    ) -> Result<(), AccountError> {
         let account = self.account()?;
         for case in self.cases_for(number)? {
             let Some(mut record) = self.case_record(case)? else { continue };
             let Some(customer) = record.account() else { continue };
-            let is_verified = u8::from(customer == holder);
+            let is_verified = u8::from(holder == Some(customer));
             if record.is_number_verified == is_verified {
                 continue;
             }
@@ -230,12 +237,39 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// Drops cases whose link ended long ago and that are not open.
-    pub(crate) fn drop_old_cases(&mut self) -> Result<(), StoreError> {
+    /// The store is an older copy of itself: a link that nobody has followed here may have been followed since, so that none opens a case
+    /// any more. The business makes new ones.
+    pub(crate) fn end_waiting_cases(&mut self) -> Result<(), StoreError> {
         let mut pages = Pages::new(Table::Case, &[CASE], PAGE);
         while let Some(rows) = pages.next(self.tx)? {
             for (row_key, row) in &rows {
-                let record = CaseRecord::from_row(Table::Case, row)?;
+                let mut record = CaseRecord::from_row(Table::Case, row)?;
+                if record.progress == CaseProgress::Waiting.code() {
+                    record.progress = CaseProgress::Expired.code();
+                    self.tx.put(Table::Case, row_key, &record.to_row())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops cases whose link ended long ago and that are not open. What has expired is written down, and stays so whatever the clock says
+    /// later; and a case says no longer that its account has a number than the mapping holds.
+    pub(crate) fn drop_old_cases(&mut self) -> Result<(), AccountError> {
+        let mut pages = Pages::new(Table::Case, &[CASE], PAGE);
+        while let Some(rows) = pages.next(self.tx)? {
+            for (row_key, row) in &rows {
+                let mut record = CaseRecord::from_row(Table::Case, row)?;
+                if record.progress(self.now)?.code() != record.progress {
+                    record.progress = record.progress(self.now)?.code();
+                    self.tx.put(Table::Case, row_key, &record.to_row())?;
+                }
+                if let (1, Some(number), Some(customer)) = (record.is_number_verified, record.number()?, record.account())
+                    && record.progress(self.now)? == CaseProgress::Open
+                    && !self.has_number(customer, number)?
+                {
+                    self.verify_case_numbers(number, None)?;
+                }
                 let is_old = record.expires_at_ms.saturating_add(KEPT_MS) <= self.now.0;
                 if is_old && record.progress(self.now)? != CaseProgress::Open {
                     self.tx.delete(Table::Case, row_key)?;

@@ -21,6 +21,8 @@ const ROW: u8 = 1;
 const NOTED: u8 = 2;
 /// Findings that are kept. Each is of another kind, number or proof; who finds so many needs no more.
 const EVIDENCE_MAX: u64 = 256;
+/// Of these, rows that may be filled by findings without a proof: what is only said or seen once leaves room for what convicts.
+const UNPROVEN_UP_TO: u64 = EVIDENCE_MAX / 2;
 const NONE: [u8; 16] = [0; 16];
 
 /// What a broker did that an honest one does not do.
@@ -139,7 +141,8 @@ impl Engine<'_> {
         }
         let last = self.tx.scan(Table::BrokerEvidence, &[ROW], &[ROW + 1], 1, Order::Descending)?;
         let last = last.first().map_or(Ok(0), |(row_key, _)| trailing_u64(Table::BrokerEvidence, row_key))?;
-        if last < EVIDENCE_MAX {
+        let room = if evidence.is_empty() { UNPROVEN_UP_TO } else { EVIDENCE_MAX };
+        if last < room {
             let record = EvidenceRecord {
                 finding: finding.number(),
                 number: subject,
@@ -158,8 +161,13 @@ impl Engine<'_> {
 
     /// The matter of a finding is in order again: should it come back, the app is told again. What proves something stays noted.
     pub(super) fn finding_is_over(&mut self, number: NumberKey, finding: BrokerFinding) -> Result<(), StoreError> {
-        let noted = key(&[&[NOTED], number.as_bytes(), &[finding.number()], &NONE]);
-        self.tx.delete(Table::BrokerEvidence, &noted)
+        let prefix = key(&[&[NOTED], number.as_bytes(), &[finding.number()]]);
+        self.tx.delete(Table::BrokerEvidence, &key(&[&prefix, &NONE]))?;
+        if finding == BrokerFinding::Withheld {
+            // Its proof is a contact's word, and never more.
+            self.tx.delete_range(Table::BrokerEvidence, &prefix, &crate::store::prefix_end(&prefix))?;
+        }
+        Ok(())
     }
 
     /// What the broker was found to have done, oldest first.

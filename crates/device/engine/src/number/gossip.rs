@@ -108,6 +108,15 @@ impl Engine<'_> {
         }
     }
 
+    /// A contact's device names its number on its card, and no mapping of it: the account has signed none that counts any more.
+    pub(crate) fn heard_no_mapping(&mut self, contact: AccountId, number: NumberKey) -> Result<(), AccountError> {
+        if self.heard_of(contact, number)?.is_some() {
+            self.tx.delete(Table::NumberGossip, &key(&[&[HEARD], contact.as_bytes()]))?;
+            self.finding_is_over(number, BrokerFinding::Withheld)?;
+        }
+        Ok(())
+    }
+
     /// A contact says which mapping it was shown of our number, or signed for its own.
     pub(crate) fn take_number_seen(
         &mut self,

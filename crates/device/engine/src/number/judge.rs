@@ -59,6 +59,25 @@ pub(super) const fn finding_of_succession(error: &SuccessionError) -> BrokerFind
     }
 }
 
+/// Checks what can be checked of a mapping without the key set that it names: the broker's signature, whose number it is, and its times.
+pub(super) fn countersigned(
+    broker: &Broker,
+    number: &E164,
+    mapping: &[u8],
+    now: UnixMillis,
+) -> Result<UnverifiedMapping, Doubt> {
+    let mapping =
+        UnverifiedMapping::parse(mapping).map_err(|error| Doubt::new(BrokerFinding::MappingInvalid, error.code()))?;
+    if mapping.number() != number {
+        return Err(Doubt::new(BrokerFinding::Swapped, "mapping_other_number"));
+    }
+    mapping.verify_broker(&broker.key).map_err(|error| Doubt::new(finding_of(&error), error.code()))?;
+    if mapping.countersigned_at_ms() > now.plus(super::AHEAD_MS).0 {
+        return Err(Doubt::new(BrokerFinding::MappingInvalid, "mapping_times"));
+    }
+    Ok(mapping)
+}
+
 /// Checks what a broker shows for a number, by its signatures and its time.
 pub(super) fn believable(
     broker: &Broker,
@@ -67,12 +86,7 @@ pub(super) fn believable(
     key_set: &[u8],
     now: UnixMillis,
 ) -> Result<(VerifiedMapping, VerifiedKeySet), Doubt> {
-    let mapping =
-        UnverifiedMapping::parse(mapping).map_err(|error| Doubt::new(BrokerFinding::MappingInvalid, error.code()))?;
-    if mapping.number() != number {
-        return Err(Doubt::new(BrokerFinding::Swapped, "mapping_other_number"));
-    }
-    mapping.verify_broker(&broker.key).map_err(|error| Doubt::new(finding_of(&error), error.code()))?;
+    let mapping = countersigned(broker, number, mapping, now)?;
     let key_set = UnverifiedKeySet::parse(key_set)
         .map_err(|error| Doubt::new(BrokerFinding::MappingInvalid, error.code()))?
         .verify()
@@ -85,9 +99,6 @@ pub(super) fn believable(
         let doubt = Doubt::new(finding_of(&error), error.code());
         if evidence.check(&broker.key).is_ok() { doubt.with(evidence) } else { doubt }
     })?;
-    if verified.countersigned_at_ms() > now.plus(super::AHEAD_MS).0 {
-        return Err(Doubt::new(BrokerFinding::MappingInvalid, "mapping_times"));
-    }
     if verified.is_expired(now.0) {
         return Err(Doubt::new(BrokerFinding::MappingInvalid, "mapping_expired"));
     }

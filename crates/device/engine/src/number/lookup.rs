@@ -16,7 +16,7 @@ use rcseal_wire::invitation::Invitation;
 use rcseal_wire::origin::Origin;
 use rcseal_wire::token::DeliveryToken;
 
-use super::judge::{Doubt, believable, doubt_of};
+use super::judge::{Doubt, believable, countersigned, doubt_of};
 use super::record::{Shown, e164};
 use super::{BrokerFinding, CLOCK_SLACK_MS, NumberError};
 use crate::capability::{LatchSource, Latched, NumberKey};
@@ -128,22 +128,21 @@ impl Engine<'_> {
         }
     }
 
-    /// Absent, where a mapping that has not expired was shown, or a contact says that there is one: the broker withholds it.
+    /// Absent, where the account that had the number says that it has it: the broker withholds it. That a mapping was shown before is not enough:
+    /// its holder may have given the number up since. The word is the holder's, and the finding names it.
     fn judge_absence(&mut self, number: NumberKey) -> Result<(), NumberError> {
         let shown = self.shown(number)?.filter(|shown| !shown.mapping.is_expired(self.now.0));
-        let (holder, told_by) = match (shown, self.contact_with_number(number)?) {
-            (Some(shown), _) => (Some(shown.account()), None),
-            // Its word is all there is, and the finding names it.
-            (None, Some(contact)) => {
-                let contact = self.heard_of(contact, number)?.map(|_| contact);
-                (contact, contact)
-            }
-            (None, None) => (None, None),
+        let holder = match shown {
+            Some(shown) => Some(shown.account()),
+            None => self.contact_with_number(number)?,
         };
-        if let Some(holder) = holder {
-            self.note_finding(Some(number), Some(holder), told_by, BrokerFinding::Withheld, None)?;
+        if let Some(holder) = holder
+            && self.heard_of(holder, number)?.is_some()
+        {
+            self.note_finding(Some(number), Some(holder), Some(holder), BrokerFinding::Withheld, None)?;
         }
-        Ok(())
+        // Nobody vouches for it now.
+        Ok(self.verify_case_numbers(number, None)?)
     }
 
     fn found(
@@ -176,7 +175,7 @@ impl Engine<'_> {
             return self.refuse_lookup(key, Doubt::new(BrokerFinding::MappingInvalid, "lookup_invitation"));
         };
         let Some(key_set) = given.map_or_else(|| self.named_key_set(mapping), |given| Ok(Some(given.to_vec())))? else {
-            return Ok(key_set_needed(mapping, invitation.relay.clone(), delivery_token));
+            return self.key_set_needed(number, key, mapping, invitation.relay.clone(), delivery_token);
         };
         let broker = self.broker()?.ok_or(NumberError::NoBroker)?;
         let (mapping, key_set) = match believable(&broker, &e164(number)?, mapping, &key_set, self.now) {
@@ -194,6 +193,35 @@ impl Engine<'_> {
             Ok(change) => self.take_shown(key, shown, change),
             Err(doubt) => self.refuse_lookup(key, doubt),
         }
+    }
+
+    /// The mapping names a key set that is neither here nor in the answer. It is fetched for what the pinned broker countersigned of this
+    /// number, and that holds now; anything else does not make this device connect anywhere. From a contact it is fetched at the server where
+    /// the contact is: a broker moves nobody to another one.
+    fn key_set_needed(
+        &mut self,
+        number: &PhoneNumber,
+        key: NumberKey,
+        mapping: &[u8],
+        relay: Origin,
+        delivery_token: DeliveryToken,
+    ) -> Result<LookupResult, NumberError> {
+        let broker = self.broker()?.ok_or(NumberError::NoBroker)?;
+        let mapping = match countersigned(&broker, &e164(number)?, mapping, self.now) {
+            Ok(mapping) => mapping,
+            Err(doubt) => return self.refuse_lookup(key, doubt),
+        };
+        let (relay, delivery_token) = match self.known_contact(mapping.account())? {
+            Some(contact) => (contact.origin, contact.delivery_token),
+            None => (relay, delivery_token),
+        };
+        Ok(LookupResult::KeySetNeeded {
+            account: mapping.account(),
+            relay,
+            delivery_token,
+            counter: mapping.key_set_counter(),
+            hash: mapping.key_set_hash(),
+        })
     }
 
     fn found_own(&mut self, number: NumberKey) -> Result<LookupResult, NumberError> {
@@ -324,7 +352,7 @@ impl Engine<'_> {
         self.put_shown(number, &shown)?;
         self.finding_is_over(number, BrokerFinding::Withheld)?;
         self.tell_number_seen(account)?;
-        self.verify_case_numbers(number, account)?;
+        self.verify_case_numbers(number, Some(account))?;
         Ok(LookupResult::Found(found))
     }
 
@@ -415,20 +443,6 @@ enum Fit {
 
 fn refused(doubt: &Doubt) -> LookupResult {
     LookupResult::Refused(LookupRefusal { finding: doubt.finding, code: doubt.code })
-}
-
-/// The mapping names a key set that is neither here nor in the answer.
-fn key_set_needed(mapping: &[u8], relay: Origin, delivery_token: DeliveryToken) -> LookupResult {
-    match UnverifiedMapping::parse(mapping) {
-        Ok(mapping) => LookupResult::KeySetNeeded {
-            account: mapping.account(),
-            relay,
-            delivery_token,
-            counter: mapping.key_set_counter(),
-            hash: mapping.key_set_hash(),
-        },
-        Err(error) => refused(&Doubt::new(BrokerFinding::MappingInvalid, error.code())),
-    }
 }
 
 /// Picks the set that was asked for out of a server's answer.

@@ -277,6 +277,7 @@ impl Engine<'_> {
 
     /// The store is an older copy of itself: what was signed since is not here. Every number is looked at before anything is signed again.
     pub(crate) fn numbers_after_rollback(&mut self) -> Result<(), StoreError> {
+        self.end_waiting_cases()?;
         for number in self.own_number_keys()? {
             if let Some(mut record) = self.own_number(number)? {
                 // The statement may have been signed again, otherwise, by the life that was lost.

@@ -71,7 +71,7 @@ impl Engine<'_> {
         }
         let link = (mode == DeliveryMode::Sms).then(|| MessageLink::find_in(words)).flatten();
         if let Some(link) = link
-            && self.is_here(link.message)?
+            && self.is_here(link.message, number)?
         {
             return Ok(CarrierDisposition::Repeated);
         }
@@ -96,7 +96,7 @@ impl Engine<'_> {
         };
         self.put_plain_message(number, order, &message)?;
         if let Some(link) = link {
-            self.expect_message(link.message, number, order)?;
+            self.expect_message(link.message, number, order, link.is_alone_in(words))?;
         }
         self.emit(Event::PlainReceived { number, order })?;
         Ok(CarrierDisposition::Readable)

@@ -44,6 +44,8 @@ const SENT: u8 = 1;
 const LINKED: u8 = 2;
 /// The key of the row that says that there is a way.
 const WAY: [u8; 1] = [3];
+/// First byte of the key of an SMS that came in and is nothing but the link of a message that waits.
+const ANNOUNCED: u8 = 4;
 
 /// Words to send as an SMS.
 #[derive(Debug)]
@@ -134,6 +136,10 @@ fn sent_key(id: &[u8; 16]) -> Vec<u8> {
 
 fn linked_key(message: MessageId) -> Vec<u8> {
     key(&[&[LINKED], message.as_bytes()])
+}
+
+fn announced_key(message: MessageId) -> Vec<u8> {
+    key(&[&[ANNOUNCED], message.as_bytes()])
 }
 
 /// How long words are, as an SMS counts them where it counts most.
@@ -283,9 +289,12 @@ impl Engine<'_> {
         SmsNotice { to: to.clone(), id, text }
     }
 
-    /// Whether a message of somebody else's is here, or an SMS that says to be it.
-    pub(super) fn is_here(&self, message: MessageId) -> Result<bool, StoreError> {
-        if self.tx.get(Table::Sms, &linked_key(message))?.is_some() {
+    /// Whether a message of somebody else's is here, or an SMS from the same number that says to be it. One that only said that the message
+    /// waits is not it, and what another number says hides nothing of this one's.
+    pub(super) fn is_here(&self, message: MessageId, number: NumberKey) -> Result<bool, StoreError> {
+        if let Some(row) = self.tx.get(Table::Sms, &linked_key(message))?
+            && LinkedRecord::from_row(Table::Sms, &row)?.number == *number.as_bytes()
+        {
             return Ok(true);
         }
         let mut pages = Pages::new(Table::Conversation, &[], PAGE);
@@ -300,21 +309,34 @@ impl Engine<'_> {
         Ok(false)
     }
 
-    /// An SMS is in a thread that says which message it is.
+    /// An SMS is in a thread that says which message it is, or only that the message waits.
     pub(super) fn expect_message(
         &mut self,
         message: MessageId,
         number: NumberKey,
         order: u64,
+        is_announced: bool,
     ) -> Result<(), StoreError> {
         let record = LinkedRecord { number: *number.as_bytes(), order, at_ms: self.now.0 };
-        self.tx.put(Table::Sms, &linked_key(message), &record.to_row())
+        let row_key = if is_announced { announced_key(message) } else { linked_key(message) };
+        // The first one stays: whoever writes the same link later from another number has no part in it.
+        match self.tx.get(Table::Sms, &row_key)? {
+            Some(_) => Ok(()),
+            None => self.tx.put(Table::Sms, &row_key, &record.to_row()),
+        }
     }
 
     /// A message came in a session: the SMS that said to be it is not shown beside it.
     pub(crate) fn message_is_here(&mut self, message: MessageId) -> Result<(), StoreError> {
-        let Some(row) = self.tx.get(Table::Sms, &linked_key(message))? else { return Ok(()) };
-        self.tx.delete(Table::Sms, &linked_key(message))?;
+        for row_key in [linked_key(message), announced_key(message)] {
+            self.give_way(&row_key)?;
+        }
+        Ok(())
+    }
+
+    fn give_way(&mut self, row_key: &[u8]) -> Result<(), StoreError> {
+        let Some(row) = self.tx.get(Table::Sms, row_key)? else { return Ok(()) };
+        self.tx.delete(Table::Sms, row_key)?;
         let record = LinkedRecord::from_row(Table::Sms, &row)?;
         let number = NumberKey::from_bytes(record.number).ok_or_else(bad)?;
         let Some(mut thread) = self.thread(number)? else { return Ok(()) };
@@ -335,7 +357,7 @@ impl Engine<'_> {
             for (row_key, row) in &rows {
                 let at_ms = match row_key.first() {
                     Some(&SENT) => SentRecord::from_row(Table::Sms, row)?.at_ms,
-                    Some(&LINKED) => LinkedRecord::from_row(Table::Sms, row)?.at_ms,
+                    Some(&LINKED | &ANNOUNCED) => LinkedRecord::from_row(Table::Sms, row)?.at_ms,
                     _ => continue,
                 };
                 if at_ms < oldest {

@@ -251,3 +251,57 @@ fn cases_have_limits() {
     shop.with(later, |engine| engine.keep_house()).unwrap();
     assert!(shop.with(later, |engine| engine.business_cases(None)).unwrap().is_empty());
 }
+
+#[test]
+fn a_case_says_no_longer_that_its_account_has_the_number_than_the_mapping_holds() {
+    for ends_by_time in [true, false] {
+        let (mut world, mut shop, mut ada) = shop_and_ada();
+        for phone in [&mut shop, &mut ada] {
+            world.enrol(phone);
+        }
+        world.claim(&mut ada, &number(), Grounds::First);
+        let (link, case) = open(&world, &mut shop, &new(&world, Some(number())));
+        let conversation = follow(&mut world, &mut shop, &mut ada, &link);
+        let is_verified =
+            |shop: &mut Phone| shop.with(0, |engine| engine.business_case(case)).unwrap().is_number_verified;
+        assert!(is_verified(&mut shop));
+        if ends_by_time {
+            world.now += 91 * DAY_MS;
+            shop.with(world.now, |engine| engine.keep_house()).unwrap();
+        } else {
+            world.broker().lie(&number(), None, super::number::broker::Lie::Absent);
+            let absent = world.broker().answer(&number(), shop.address.account);
+            shop.with(world.now, |engine| engine.handle_lookup(&number(), &absent, None)).unwrap();
+        }
+        assert!(!is_verified(&mut shop), "ends by time: {ends_by_time}");
+        world.settle(&mut [&mut shop, &mut ada]);
+        let views = ada.with(0, |engine| engine.cases_of(conversation)).unwrap();
+        assert!(!views[0].is_number_verified && views[0].progress == CaseProgress::Open);
+    }
+}
+
+#[test]
+fn a_link_that_has_ended_opens_nothing_whatever_the_clock_says_later() {
+    let (mut world, mut shop, mut ada) = shop_and_ada();
+    let (link, case) = open(&world, &mut shop, &new(&world, None));
+    let began = world.now;
+    shop.with(began + 2 * DAY_MS, |engine| engine.keep_house()).unwrap();
+    // The clocks of both go back.
+    world.now = began;
+    let conversation = follow(&mut world, &mut shop, &mut ada, &link);
+    assert_eq!(progress(&mut ada, conversation), [CaseProgress::Refused(CaseStatus::Expired)]);
+    assert_eq!(shop.with(began, |engine| engine.business_case(case)).unwrap().progress, CaseProgress::Expired);
+}
+
+#[test]
+fn a_store_that_was_put_back_opens_no_case_by_a_link_of_before() {
+    let (mut world, mut shop, mut ada) = shop_and_ada();
+    let (link, _) = open(&world, &mut shop, &new(&world, None));
+    shop.with(world.now, |engine| engine.handle_store_rollback()).unwrap();
+    let conversation = follow(&mut world, &mut shop, &mut ada, &link);
+    assert_eq!(progress(&mut ada, conversation), [CaseProgress::Refused(CaseStatus::Expired)]);
+    // One that is made from then on does.
+    let (link, _) = open(&world, &mut shop, &new(&world, None));
+    follow(&mut world, &mut shop, &mut ada, &link);
+    assert!(progress(&mut ada, conversation).contains(&CaseProgress::Open));
+}

@@ -186,6 +186,30 @@ fn a_message_that_comes_by_sms_and_then_in_a_session_is_shown_once() {
 }
 
 #[test]
+fn a_link_that_only_says_that_a_message_waits_is_not_the_message() {
+    let mut pair = Pair::new(&wide());
+    let (now, from, other) = (pair.world.now, number(SHOP), number(BOB));
+    let (id, sms) = linked(&mut pair);
+    let link = MessageLink { message: id }.to_string();
+    let steps = [
+        (&from, &link, CarrierDisposition::Readable),
+        (&from, &sms, CarrierDisposition::Readable),
+        (&from, &sms, CarrierDisposition::Repeated),
+        // What another number says to be it hides nothing, and is hidden by nothing.
+        (&other, &sms, CarrierDisposition::Readable),
+    ];
+    for (n, (from, words, expected)) in steps.into_iter().enumerate() {
+        let taken = pair.bob.with(now, |engine| engine.handle_sms(Some(from), Some(&format!("g-{n}")), words)).unwrap();
+        assert_eq!(taken, expected, "{n}");
+    }
+    assert_eq!(thread(&mut pair.bob, SHOP).len(), 2);
+    let handed = pair.hand_over();
+    pair.bring(&handed[0].messages[0]);
+    assert!(thread(&mut pair.bob, SHOP).is_empty(), "both give way to the message");
+    assert_eq!(thread(&mut pair.bob, BOB).len(), 1, "what somebody else wrote stays");
+}
+
+#[test]
 fn a_message_that_comes_in_a_session_and_then_by_sms_is_shown_once() {
     let mut pair = Pair::new(&wide());
     let (now, from) = (pair.world.now, number(SHOP));

@@ -6,11 +6,13 @@ use rcseal_crypto::ed25519::SigningKey;
 
 use super::broker::{Broker, Entry, Lie};
 use super::{DAY_MS, enrolled, findings, found, look_up, number, refused, shown_by_evidence};
+use crate::carrier::CarrierSetup;
 use crate::event::Event;
 use crate::number::{BrokerCheck, BrokerFinding, LookupResult, NumberState};
 use crate::plain::PlainError;
 use crate::policy::{FallbackPolicy, PolicyScope, Reason, Subject};
-use crate::tests::world::{Phone, World, events};
+use crate::tests::carrier::wide;
+use crate::tests::world::{Phone, World, events, text};
 
 /// Ada has the number, and Bob has her as a contact by it.
 fn acquainted() -> (World, Phone, Phone) {
@@ -18,6 +20,24 @@ fn acquainted() -> (World, Phone, Phone) {
     world.claim(&mut ada, &number(), Grounds::First);
     found(&mut world, &mut bob);
     bob.with(world.now, |engine| engine.add_contact_by_number(&number(), "Ada")).unwrap();
+    world.settle(&mut [&mut ada, &mut bob]);
+    events(&mut ada);
+    events(&mut bob);
+    (world, ada, bob)
+}
+
+/// The same, and Ada says on her card which mapping she signed.
+fn acquainted_with_cards() -> (World, Phone, Phone) {
+    let (mut world, mut ada, mut bob) = enrolled();
+    let setup = CarrierSetup::by_broker(number(), wide());
+    ada.with(world.now, |engine| engine.set_carrier(Some(setup))).unwrap();
+    world.claim(&mut ada, &number(), Grounds::First);
+    found(&mut world, &mut bob);
+    let account = bob.with(world.now, |engine| engine.add_contact_by_number(&number(), "Ada")).unwrap();
+    let conversation = bob.with(world.now, |engine| engine.direct_conversation(account)).unwrap();
+    world.send(&mut bob, conversation, text("hello"));
+    world.settle(&mut [&mut ada, &mut bob]);
+    world.send(&mut ada, conversation, text("hello back"));
     world.settle(&mut [&mut ada, &mut bob]);
     events(&mut ada);
     events(&mut bob);
@@ -128,7 +148,7 @@ fn a_number_ported_away_by_the_brokers_word_is_seen_by_its_holder() {
 #[test]
 fn silence_about_a_mapped_number_is_withholding() {
     for lie in [Lie::Absent, Lie::Undiscoverable] {
-        let (mut world, mut ada, mut bob) = acquainted();
+        let (mut world, mut ada, mut bob) = acquainted_with_cards();
         world.broker().lie(&number(), None, lie.clone());
         assert_eq!(refused(&mut world, &mut ada).finding, BrokerFinding::Withheld);
         assert_eq!(findings(&mut ada), [(BrokerFinding::Withheld, Some(ada.address.account))]);
@@ -145,6 +165,23 @@ fn silence_about_a_mapped_number_is_withholding() {
         world.broker().lie(&number(), None, lie);
         look_up(&mut world, &mut ada);
         assert_eq!(findings(&mut ada).len(), 1);
+    }
+}
+
+#[test]
+fn a_number_that_was_honestly_given_up_is_not_withheld() {
+    // Whether its former holder's word has come already or not yet: somebody who has none, and somebody who had it.
+    for has_cards in [false, true] {
+        let (mut world, mut ada, mut bob) = if has_cards { acquainted_with_cards() } else { acquainted() };
+        ada.with(world.now, |engine| {
+            engine.release_request(&number())?;
+            engine.handle_released(&number())
+        })
+        .unwrap();
+        world.settle(&mut [&mut ada, &mut bob]);
+        world.broker().lie(&number(), None, Lie::Absent);
+        assert!(matches!(look_up(&mut world, &mut bob), LookupResult::Absent));
+        assert!(findings(&mut bob).is_empty(), "{has_cards}");
     }
 }
 
