@@ -1,9 +1,10 @@
 //! What every part of a client shares: the store, the servers, and the signal that something changed.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rcseal_engine::account::{AccountError, AccountView};
 use rcseal_engine::{Engine, UnixMillis};
@@ -20,6 +21,9 @@ use super::sms::SmsDesk;
 use crate::net::{Anonymous, Authenticated, Endpoint, LoginSigner, Timeouts, TrustAnchors};
 use crate::store::Store;
 use crate::vault::{KeyAlias, KeyVault};
+
+/// Between two looks whether another process has written: 24 bytes are read.
+const FOREIGN_PAUSE: Duration = Duration::from_millis(500);
 
 /// Shared by all clones of a client and by its tasks.
 pub(super) struct Core {
@@ -119,6 +123,27 @@ impl Core {
     /// Wakes whoever waits for changes.
     pub(super) fn poke(&self) {
         self.changed.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Waits until another process has written into the store since `seen` was asked for ([`Store::foreign_commits`]).
+    pub(super) async fn foreign_change(&self, seen: &mut Option<u64>) {
+        loop {
+            tokio::time::sleep(FOREIGN_PAUSE).await;
+            let now = self.store.foreign_commits();
+            if now != *seen {
+                *seen = now;
+                return;
+            }
+        }
+    }
+
+    /// Wakes whoever waits for changes when another process has made them, for ever.
+    pub(super) async fn heed_others(&self) -> Infallible {
+        let mut seen = self.store.foreign_commits();
+        loop {
+            self.foreign_change(&mut seen).await;
+            self.poke();
+        }
     }
 
     /// This device's account.

@@ -33,9 +33,14 @@ impl Events {
             }
             // Marked as seen before reading, so that a change in between is not slept through.
             self.changed.borrow_and_update();
+            let mut foreign = self.core.store.foreign_commits();
             self.fill().await?;
-            if self.read.is_empty() && self.changed.changed().await.is_err() {
-                return Err(ClientError::Stopped);
+            if self.read.is_empty() {
+                tokio::select! {
+                    changed = self.changed.changed() => changed.map_err(|_| ClientError::Stopped)?,
+                    // Another process does not wake anybody here.
+                    () = self.core.foreign_change(&mut foreign) => {}
+                }
             }
         }
     }
@@ -67,6 +72,12 @@ impl Client {
     #[must_use]
     pub fn events(&self) -> Events {
         Events { core: Arc::clone(&self.core), changed: self.core.changes(), after: 0, read: VecDeque::new() }
+    }
+
+    /// The same from after an event that the caller has seen already.
+    #[must_use]
+    pub fn events_after(&self, number: u64) -> Events {
+        Events { core: Arc::clone(&self.core), changed: self.core.changes(), after: number, read: VecDeque::new() }
     }
 
     /// The app has dealt with every event up to and including `number`: they are not told again, not even after a restart.

@@ -9,7 +9,8 @@
 //! - what happened is told by [`Client::events`].
 //!
 //! Every future here may be dropped at any point. An operation of the engine that has begun runs to its end in its own transaction, and
-//! what goes over the network may be repeated. One process has a folder at a time ([`crate::store`]); within it a client may be cloned.
+//! what goes over the network may be repeated. One app has a folder at a time, and beside it what a push message woke
+//! ([`Client::open_push`], [`crate::store`]); within a process a client may be cloned.
 
 mod carrier;
 mod case;
@@ -58,7 +59,7 @@ pub use sms::SmsPlan;
 
 use self::core::{Core, blocking, now};
 use crate::net::{Timeouts, TrustAnchors};
-use crate::store::{self, OpenError, OpenedStore};
+use crate::store::{self, OpenError, OpenedStore, Role, SetAside};
 use crate::vault::{KeyAlias, KeyVault, ProtectionLevel};
 
 /// How long an open waits for whoever has the folder: a process that is just ending, or an operation that a dropped client left running.
@@ -92,19 +93,53 @@ impl Client {
     /// # Errors
     /// [`ClientError::Open`], or those of a recovery.
     pub async fn open(config: Config, vault: Arc<dyn KeyVault>) -> Result<Self, ClientError> {
+        let client = Self::open_as(Role::Main, config, vault).await?;
+        // What a broker shows of this account's numbers is looked at with the next synchronisation.
+        client.core.engine(|engine| engine.watch_numbers()).await?;
+        Ok(client)
+    }
+
+    /// Opens the client in a folder for what a push message woke: beside an app that may have it open too, with little memory.
+    ///
+    /// # Errors
+    /// [`ClientError::Open`]; with [`OpenError::NeedsMain`] when there is no client in the folder yet, or the app has to put it in order.
+    pub async fn open_push(config: Config, vault: Arc<dyn KeyVault>) -> Result<Self, ClientError> {
+        Self::open_as(Role::Push, config, vault).await
+    }
+
+    async fn open_as(role: Role, config: Config, vault: Arc<dyn KeyVault>) -> Result<Self, ClientError> {
         let config = Arc::new(config);
         let ends_at = Instant::now() + IN_USE_WAIT;
         let core = loop {
             let (config, vault) = (Arc::clone(&config), Arc::clone(&vault));
-            match blocking(move || open_core(&config, vault)).await? {
+            match blocking(move || open_core(role, &config, vault)).await? {
                 Err(ClientError::Open(OpenError::InUse)) if Instant::now() < ends_at => sleep(IN_USE_PAUSE).await,
                 outcome => break outcome?,
             }
         };
-        let client = Self { core: Arc::new(core) };
-        // What a broker shows of this account's numbers is looked at with the next synchronisation.
-        client.core.engine(|engine| engine.watch_numbers()).await?;
-        Ok(client)
+        Ok(Self { core: Arc::new(core) })
+    }
+
+    /// Moves a damaged client's folder aside, so that the next [`Client::open`] makes a new one, without account, contacts or messages. To be
+    /// called when the user has been told, and never by itself: see [`OpenError::way_out`].
+    ///
+    /// # Errors
+    /// [`ClientError::Open`]: somebody has it open, or the vault or the file system do not answer.
+    pub async fn set_aside(folder: PathBuf, vault: Arc<dyn KeyVault>) -> Result<SetAside, ClientError> {
+        Ok(blocking(move || store::set_aside(&folder, &*vault, &KeyAlias::store())).await??)
+    }
+
+    /// What this client was opened for.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.core.store.role()
+    }
+
+    /// Whether a client of the other role has the folder open now: for one that a push message woke, whether the app is running. On iOS
+    /// only a client in the same process is seen.
+    #[must_use]
+    pub fn is_other_open(&self) -> bool {
+        self.core.store.is_other_open()
     }
 
     /// Whether the store was found to be an old copy when it was opened.
@@ -311,9 +346,9 @@ impl Client {
 }
 
 /// Opens the store and puts the client together.
-fn open_core(config: &Config, vault: Arc<dyn KeyVault>) -> Result<Core, ClientError> {
+fn open_core(role: Role, config: &Config, vault: Arc<dyn KeyVault>) -> Result<Core, ClientError> {
     let alias = KeyAlias::store();
-    let (store, was_rolled_back) = match store::open(&config.folder, &*vault, &alias)? {
+    let (store, was_rolled_back) = match store::open_as(role, &config.folder, &*vault, &alias)? {
         OpenedStore::Ready(store) => (store, false),
         OpenedStore::RolledBack(store) => {
             let (store, ()) = store.recover(&*vault, &alias, |tx| {

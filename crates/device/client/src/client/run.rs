@@ -1,8 +1,9 @@
 //! Serving the mailbox: connect, take in, acknowledge after the commit, and try again.
 //!
-//! Five loops run side by side for as long as [`Client::run`] does: *deliver* holds the mailbox's WebSocket, *submit*
+//! Six loops run side by side for as long as [`Client::run`] does: *deliver* holds the mailbox's WebSocket, *submit*
 //! ([`super::submit`]) carries out what the engine wants fetched, published and sent, *carry* ([`super::carrier`]) does the same at a
-//! carrier, *text* ([`super::sms`]) with short messages, *upkeep* does what is due by the clock. They share nothing but the store, and each may be dropped at any point.
+//! carrier, *text* ([`super::sms`]) with short messages, *upkeep* does what is due by the clock, *heed* wakes the others when a push client has
+//! written into the store. They share nothing but the store, and each may be dropped at any point.
 //!
 //! An envelope is acknowledged only after the transaction that took it in. One that the store cannot take is left at the relay; when it is
 //! this one envelope's fault, the others go on.
@@ -143,8 +144,9 @@ impl Core {
         self.account().await?;
         self.carrier.clear();
         self.sms.clear();
-        let (never, _, _, _, _) =
-            tokio::try_join!(self.deliver(), self.submit(), self.carry(), self.text(), self.look_after())?;
+        let others = async { Ok::<_, ClientError>(self.heed_others().await) };
+        let (never, _, _, _, _, _) =
+            tokio::try_join!(self.deliver(), self.submit(), self.carry(), self.text(), self.look_after(), others)?;
         Ok(never)
     }
 
@@ -439,7 +441,7 @@ pub(super) fn ends_run(error: &ClientError) -> bool {
                 )
             ),
             NetError::Login(_) => true,
-            // A wrong certificate may be a captive portal, a broken frame a bad middlebox: both pass.
+            // A wrong certificate or key may be a captive portal, a broken frame a bad middlebox: both pass.
             NetError::Connect(_)
             | NetError::Tls(_)
             | NetError::Timeout(_)

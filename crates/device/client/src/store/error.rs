@@ -5,12 +5,47 @@ use rusqlite::ErrorCode;
 
 use crate::vault::VaultError;
 
+/// What of a store is damaged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The first bytes of the database, or there are too few of them.
+    Header,
+    /// Its pages.
+    Pages,
+}
+
+/// What helps against an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WayOut {
+    /// To try again: somebody else is busy.
+    TryAgain,
+    /// To unlock the vault: the right passphrase, or the user at the phone.
+    Unlock,
+    /// To open the app, which puts the store in order.
+    OpenApp,
+    /// To update the program.
+    Update,
+    /// To make room, or to put the file system in order.
+    MakeRoom,
+    /// [`set_aside`](super::set_aside), after the user has been told: the store as it is cannot be opened.
+    SetAside,
+}
+
 /// Why a store did not open.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Another process has it open.
+    /// Another client of the same role has it open, in this process or another.
     #[error("another process has the store open")]
     InUse,
+    /// The app has to open the store first: there is none yet, or its layout, its schema or its generation are for the app to put in order.
+    #[error("the app has to open the store first")]
+    NeedsMain,
+    /// The database is damaged.
+    #[error("the store is damaged: {part:?}")]
+    Damaged {
+        /// What of it.
+        part: Part,
+    },
     /// The data key is not the one the file was written with, or the file is no database at all: the two look alike.
     #[error("the key does not open the store")]
     WrongKey,
@@ -46,7 +81,43 @@ impl OpenError {
     pub(super) fn sqlite(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(ErrorCode::NotADatabase) => Self::WrongKey,
-            _ => Self::Sqlite(store_error(error)),
+            _ => Self::store(store_error(error)),
+        }
+    }
+
+    pub(super) fn store(error: StoreError) -> Self {
+        match error.kind {
+            StoreErrorKind::Corrupt => Self::Damaged { part: Part::Pages },
+            StoreErrorKind::Locked => Self::WrongKey,
+            StoreErrorKind::Busy | StoreErrorKind::Full | StoreErrorKind::Io => Self::Sqlite(error),
+        }
+    }
+
+    /// What helps.
+    #[must_use]
+    pub const fn way_out(&self) -> WayOut {
+        match self {
+            Self::InUse => WayOut::TryAgain,
+            Self::NeedsMain => WayOut::OpenApp,
+            Self::Newer { .. } => WayOut::Update,
+            Self::Damaged { .. } | Self::WrongKey | Self::KeyMissing | Self::DatabaseMissing | Self::KeyDamaged => {
+                WayOut::SetAside
+            }
+            Self::Vault(error) => match error {
+                VaultError::WrongPassphrase | VaultError::UserNotAuthenticated => WayOut::Unlock,
+                VaultError::KeyInvalidated
+                | VaultError::NotFound
+                | VaultError::AlreadyExists
+                | VaultError::File(_) => WayOut::SetAside,
+                VaultError::HardwareUnavailable | VaultError::Timeout | VaultError::Unexpected(_) => WayOut::TryAgain,
+                VaultError::Io(_) => WayOut::MakeRoom,
+            },
+            Self::Io(_) => WayOut::MakeRoom,
+            Self::Sqlite(error) => match error.kind {
+                StoreErrorKind::Busy => WayOut::TryAgain,
+                StoreErrorKind::Full | StoreErrorKind::Io => WayOut::MakeRoom,
+                StoreErrorKind::Corrupt | StoreErrorKind::Locked => WayOut::SetAside,
+            },
         }
     }
 
@@ -55,6 +126,8 @@ impl OpenError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::InUse => "store.in_use",
+            Self::NeedsMain => "store.needs_main",
+            Self::Damaged { .. } => "store.damaged",
             Self::WrongKey => "store.wrong_key",
             Self::Vault(error) => error.code(),
             Self::KeyMissing => "store.key_missing",

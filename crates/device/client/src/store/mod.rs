@@ -1,55 +1,84 @@
-//! The encrypted store: SQLite under SQLCipher, one file, one process, one transaction at a time.
+//! The encrypted store: SQLite under SQLCipher, one file, one transaction at a time.
 //!
 //! A store lives in a folder of its own:
 //!
 //! | file | what |
 //! |---|---|
-//! | `store.db` (and `-wal`, `-shm`) | the database, every page encrypted and authenticated |
-//! | `store.key` | its 32-byte data key, wrapped by the [`KeyVault`] |
-//! | `store.lock` | held for as long as a process has the store open |
+//! | `store.db` (and `-wal`, `-shm`) | the database: a plain header of 32 bytes, every page encrypted and authenticated after it |
+//! | `store.key` | its data key and salt, wrapped by the [`KeyVault`] |
+//! | `store.lock`, `store.push` | held for as long as an app, or what a push message woke, has the store open ([`Role`]) |
+//! | `store.turn` | held round each transaction; in it the number of the last commit |
+//! | `store.generation` | held while the generation is compared or advanced |
 //!
 //! [`Store::run`] is the only way to write: it runs an operation of the engine in one transaction, commits on `Ok` and rolls back on
 //! `Err`. A commit is on the disk before it returns (`synchronous = FULL`), because a ciphertext may leave right after it and the key
 //! that made it must never come back. Deleted rows are overwritten (`secure_delete`), so that a used message key does not linger in a
 //! free page for whoever learns the data key later; the write-ahead log still has it until it is emptied, which every advance of the
-//! generation does.
+//! generation does, and the end of every store.
+//!
+//! **Two processes.** An app and its push extension may have one store open, once each. A transaction waits for the other's (bounded, then
+//! [`rcseal_engine::store::StoreErrorKind::Busy`]), and sees all that the other has committed: nothing of the store is kept in memory from
+//! one transaction to the next but SQLite's pages, which it checks itself. [`Store::foreign_commits`] says that there is something new. On iOS
+//! a transaction must not be under way when the app is suspended; the package asks the system for the time.
 //!
 //! **Rollback.** A store that is restored from a backup would use message keys again. The store and the key vault hold the same
 //! generation number; both go up by one at every open and at [`Store::advance_generation`]. A store that does not match opens as
-//! [`OpenedStore::RolledBack`], and can do nothing until the engine has archived its sessions. A copy taken and restored within one
-//! generation is not noticed, which is why the client advances it while it runs.
+//! [`OpenedStore::RolledBack`], and can do nothing until the engine has archived its sessions. So does one that counts fewer commits than
+//! were noted beside it: its log was lost. A copy of the whole folder that is taken and restored within one generation is not
+//! noticed, which is why the client advances it while it runs.
 //!
-//! The folder is marked for backup programs to leave out; on phones the app's manifest and file attributes say so. An iOS app that shares
-//! the store with an extension needs a plain header and a salt kept outside (`cipher_plaintext_header_size`); that comes with the iOS
-//! package, and with it a lock around each transaction in the place of the lock around the process.
+//! **Damage.** A store that does not open says why ([`OpenError`]) and what helps ([`OpenError::way_out`]). Nothing is repaired, replaced or
+//! reset by itself; [`set_aside`] is the deliberate way to begin anew.
+//!
+//! The folder is marked for backup programs to leave out; on phones the app's manifest and file attributes say so.
 
+mod aside;
 mod error;
+mod generation;
+mod key;
+mod layout;
 mod lock;
 mod open;
+mod role;
 mod schema;
+mod sqlite;
+mod turn;
 mod tx;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rcseal_engine::store::{StoreError, Tx};
+use rcseal_engine::store::{StoreError, StoreErrorKind, Tx};
 use rusqlite::{Connection, TransactionBehavior};
 
-pub use error::OpenError;
-pub use open::open;
+pub use aside::{SetAside, set_aside};
+pub use error::{OpenError, Part, WayOut};
+pub use generation::GenerationError;
+pub use open::{open, open_as};
+pub use role::Role;
 
-use self::lock::ProcessLock;
+use self::generation::Generation;
+use self::lock::OwnedLock;
+use self::role::Roles;
+use self::turn::Turns;
 use self::tx::SqlTx;
-use crate::vault::{KeyAlias, KeyVault, VaultError};
+use crate::vault::{KeyAlias, KeyVault};
 
 /// An open store.
 pub struct Store {
     connection: Mutex<Connection>,
-    /// Serializes changes of the generation, so that store and vault stay in step without holding `connection` while the vault works.
-    generation: Mutex<()>,
+    generation: Generation,
     folder: PathBuf,
+    role: Role,
+    /// How many commits were made through this handle.
+    own_commits: AtomicU64,
+    /// How many there were before.
+    commits_at_open: u64,
+    turns: Turns,
+    roles: Roles,
     /// Released when the store is dropped, after the connection.
-    _lock: ProcessLock,
+    _role: OwnedLock,
 }
 
 /// A store that has been opened.
@@ -57,35 +86,13 @@ pub struct Store {
 pub enum OpenedStore {
     /// As it was left.
     Ready(Store),
-    /// Older than the key vault remembers, or a clone.
+    /// Older than the key vault remembers, or a clone, or without its last commits.
     RolledBack(RolledBackStore),
 }
 
 /// A store whose sessions must not be used. Nothing can be done with it but to recover it.
 #[derive(Debug)]
 pub struct RolledBackStore(Store);
-
-/// Why the generation was not advanced.
-#[derive(Debug, thiserror::Error)]
-pub enum GenerationError {
-    /// The store did not take it.
-    #[error("the store did not take the new generation")]
-    Store(#[from] StoreError),
-    /// The vault did not take it. The next open catches up.
-    #[error("the key vault did not take the new generation")]
-    Vault(#[from] VaultError),
-}
-
-impl GenerationError {
-    /// The stable code.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::Store(error) => error.code(),
-            Self::Vault(error) => error.code(),
-        }
-    }
-}
 
 impl Store {
     /// Runs one transaction: kept when `operation` answers `Ok`, forgotten when it answers `Err` or panics. Blocks; call it off the
@@ -95,30 +102,60 @@ impl Store {
     /// Those of `operation`, and the store's own at the beginning and at the commit. After an error nothing of the transaction is kept.
     pub fn run<T, E: From<StoreError>>(&self, operation: impl FnOnce(&mut dyn Tx) -> Result<T, E>) -> Result<T, E> {
         let mut connection = self.connection();
+        let turn = self.turns.take()?;
         let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(error::store_error)?;
-        // Dropped without a commit, the transaction rolls back.
-        let value = operation(&mut SqlTx::new(&tx))?;
+        // Dropped without a commit, the transaction rolls back, and only then the turn ends.
+        let mut view = SqlTx::new(&tx);
+        let value = operation(&mut view)?;
+        let number = if view.has_written() { Some(sqlite::count_commit(&tx).map_err(error::store_error)?) } else { None };
         tx.commit().map_err(error::store_error)?;
+        if let Some(number) = number {
+            // In this order a look in between finds one too few and the next one finds it; in the other, one could be missed for good.
+            self.own_commits.fetch_add(1, Ordering::SeqCst);
+            turn.note(number);
+        }
         Ok(value)
     }
 
-    /// Adds one to the generation of store and vault.
+    /// A number that changes when others have written since this store was opened; `None` when that cannot be told. It counts their
+    /// commits, and is off by one for the moment in which one of ours is made. It is cheap enough to be asked several times a second.
+    #[must_use]
+    pub fn foreign_commits(&self) -> Option<u64> {
+        let all = self.turns.commits()?;
+        let ours = self.own_commits.load(Ordering::SeqCst).wrapping_add(self.commits_at_open);
+        Some(all.wrapping_sub(ours))
+    }
+
+    /// What the store was opened for.
+    #[must_use]
+    pub const fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Whether a client of the other role has the store open now. On iOS only one in the same process is seen.
+    #[must_use]
+    pub fn is_other_open(&self) -> bool {
+        matches!(self.roles.try_other(self.role), Ok(None))
+    }
+
+    /// Reads every page and every row, and says whether they are sound. Takes a while, with the turn held: for a deliberate look, not for
+    /// every start.
     ///
     /// # Errors
-    /// [`GenerationError`]. A vault that failed is caught up with at the next open.
-    pub fn advance_generation(&self, vault: &dyn KeyVault, alias: &KeyAlias) -> Result<(), GenerationError> {
-        let _generation = self.generation.lock().unwrap_or_else(PoisonError::into_inner);
-        // The store goes first: "store one ahead" means a crash between the two, "store behind" always means a rollback.
-        let next = vault.generation(alias)?.saturating_add(1);
-        {
-            let connection = self.connection();
-            open::write_generation(&connection, next).map_err(error::store_error)?;
-            // Emptying the log is tidiness: what keeps it from happening now is gone the next time.
-            if let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
-                tracing::warn!(event = "log_not_emptied", code = error::store_error(error).code());
+    /// [`StoreErrorKind::Corrupt`] when something is not as it should be.
+    pub fn check(&self) -> Result<(), StoreError> {
+        let connection = self.connection();
+        let _turn = self.turns.take()?;
+        sqlite::empty_log(&connection).map_err(error::store_error)?;
+        for pragma in ["PRAGMA cipher_integrity_check", "PRAGMA integrity_check(1)"] {
+            let mut statement = connection.prepare(pragma).map_err(error::store_error)?;
+            let mut rows = statement.query([]).map_err(error::store_error)?;
+            while let Some(row) = rows.next().map_err(error::store_error)? {
+                if row.get_ref(0).map_err(error::store_error)?.as_str().ok() != Some("ok") {
+                    return Err(StoreError::of(StoreErrorKind::Corrupt));
+                }
             }
         }
-        vault.bump_generation(alias)?;
         Ok(())
     }
 
@@ -146,18 +183,41 @@ impl RolledBackStore {
         alias: &KeyAlias,
         archive: impl FnOnce(&mut dyn Tx) -> Result<T, E>,
     ) -> Result<(Store, T), E> {
-        let next = vault.generation(alias).map_err(GenerationError::from)?.saturating_add(1);
+        let store = self.0;
         let failed = |failure| E::from(GenerationError::Store(error::store_error(failure)));
         let value = {
-            let mut connection = self.0.connection();
-            let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-            let value = archive(&mut SqlTx::new(&tx))?;
-            open::write_generation(&tx, next).map_err(failed)?;
-            tx.commit().map_err(failed)?;
+            let _changing = store.generation.change().map_err(GenerationError::from)?;
+            let next = vault.generation(alias).map_err(GenerationError::from)?.saturating_add(1);
+            let value = {
+                let mut connection = store.connection();
+                let turn = store.turns.take().map_err(GenerationError::from)?;
+                let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+                let value = archive(&mut SqlTx::new(&tx))?;
+                sqlite::set_fact(&tx, "generation", next).map_err(failed)?;
+                // It goes on from what was noted, so that it does not count as short of commits again.
+                let counted = sqlite::fact(&tx, "commits").map_err(failed)?;
+                let commits = counted.max(turn.commits().unwrap_or(0)).saturating_add(1);
+                sqlite::set_fact(&tx, "commits", commits).map_err(failed)?;
+                tx.commit().map_err(failed)?;
+                turn.note(commits);
+                store.own_commits.store(commits.wrapping_sub(store.commits_at_open), Ordering::SeqCst);
+                value
+            };
+            vault.bump_generation(alias).map_err(GenerationError::from)?;
             value
         };
-        vault.bump_generation(alias).map_err(GenerationError::from)?;
-        Ok((self.0, value))
+        Ok((store, value))
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        // The log is emptied when nobody minds. It is kept otherwise, and nothing is lost by that.
+        let connection = self.connection.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let Some(_turn) = self.turns.try_take() else { return };
+        if let Err(error) = sqlite::empty_log(connection) {
+            tracing::debug!(event = "log_not_emptied", code = error::store_error(error).code());
+        }
     }
 }
 

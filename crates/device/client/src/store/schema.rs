@@ -4,6 +4,8 @@
 //! with the counter, and is never edited once it has been released: a later shape is a later script. A file from a later program is
 //! refused, because an older program cannot know what it would break.
 
+use std::cmp::Ordering;
+
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::OpenError;
@@ -19,6 +21,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("schema/v4.sql"),
     include_str!("schema/v5.sql"),
     include_str!("schema/v6.sql"),
+    include_str!("schema/v7.sql"),
 ];
 
 /// Brings a database to the version that `migrations` end at.
@@ -42,6 +45,17 @@ pub(super) fn migrate(connection: &mut Connection, migrations: &[&str]) -> Resul
     // Pragmas take no parameters. The number is a count of our own scripts.
     tx.execute_batch(&format!("PRAGMA user_version = {known}")).map_err(OpenError::sqlite)?;
     tx.commit().map_err(OpenError::sqlite)
+}
+
+/// Checks that a database is of the version that `migrations` end at.
+pub(super) fn check_version(connection: &Connection, migrations: &[&str]) -> Result<(), OpenError> {
+    let known = migrations.len();
+    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(OpenError::sqlite)?;
+    match usize::try_from(found).unwrap_or(usize::MAX).cmp(&known) {
+        Ordering::Less => Err(OpenError::NeedsMain),
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(OpenError::Newer { found, known }),
+    }
 }
 
 #[cfg(test)]

@@ -49,11 +49,17 @@ impl Sql {
 /// An open transaction.
 pub(super) struct SqlTx<'a> {
     tx: &'a Transaction<'a>,
+    has_written: bool,
 }
 
 impl<'a> SqlTx<'a> {
     pub(super) fn new(tx: &'a Transaction<'a>) -> Self {
-        Self { tx }
+        Self { tx, has_written: false }
+    }
+
+    /// Whether there is anything to commit.
+    pub(super) const fn has_written(&self) -> bool {
+        self.has_written
     }
 
     fn sql(table: Table) -> &'static Sql {
@@ -69,18 +75,21 @@ impl Tx for SqlTx<'_> {
     }
 
     fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        self.has_written = true;
         let mut statement = self.tx.prepare_cached(&Self::sql(table).put).map_err(store_error)?;
         statement.execute([key, value]).map_err(store_error)?;
         Ok(())
     }
 
     fn delete(&mut self, table: Table, key: &[u8]) -> Result<(), StoreError> {
+        self.has_written = true;
         let mut statement = self.tx.prepare_cached(&Self::sql(table).delete).map_err(store_error)?;
         statement.execute([key]).map_err(store_error)?;
         Ok(())
     }
 
     fn delete_range(&mut self, table: Table, start: &[u8], end: &[u8]) -> Result<(), StoreError> {
+        self.has_written = true;
         let mut statement = self.tx.prepare_cached(&Self::sql(table).delete_range).map_err(store_error)?;
         statement.execute([start, end]).map_err(store_error)?;
         Ok(())

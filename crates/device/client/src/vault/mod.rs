@@ -157,6 +157,9 @@ pub enum VaultError {
     /// The secure hardware does not answer.
     #[error("the secure hardware is not available")]
     HardwareUnavailable,
+    /// The vault did not answer in time. The call may still come to an end, unheard.
+    #[error("the key vault did not answer in time")]
+    Timeout,
     /// The vault's file is not one, or of a version this program does not know.
     #[error("the key vault's file cannot be read")]
     File(#[source] FileError),
@@ -179,6 +182,7 @@ impl VaultError {
             Self::NotFound => "vault.not_found",
             Self::AlreadyExists => "vault.already_exists",
             Self::HardwareUnavailable => "vault.hardware_unavailable",
+            Self::Timeout => "vault.timeout",
             Self::File(_) => "vault.file",
             Self::Io(_) => "vault.io",
             Self::Unexpected(_) => "vault.unexpected",
@@ -188,6 +192,6 @@ impl VaultError {
     /// Whether asking again later may help without anybody changing anything.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
-        matches!(self, Self::UserNotAuthenticated | Self::HardwareUnavailable | Self::Io(_))
+        matches!(self, Self::UserNotAuthenticated | Self::HardwareUnavailable | Self::Timeout | Self::Io(_))
     }
 }
