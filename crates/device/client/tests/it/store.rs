@@ -1,5 +1,10 @@
 //! The store on disk: its key, its lock, what a crash leaves, and how a rollback shows.
 
+mod damage;
+mod former;
+mod processes;
+mod roles;
+
 use std::fs;
 use std::path::Path;
 

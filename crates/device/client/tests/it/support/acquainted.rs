@@ -143,12 +143,8 @@ fn say(phone: &Phone, to: AccountId, words: &str) -> ConversationId {
         .unwrap()
 }
 
-/// Two parties at this server who have written to each other, and who know of each other's devices on a carrier.
-pub(crate) fn acquainted(
-    folder: &Path,
-    origin: &str,
-    carriers: [(PhoneNumber, TransportProfile); 2],
-) -> (Party, Party, ConversationId) {
+/// Two parties at this server who have written to each other.
+fn introduce(folder: &Path, origin: &str) -> ([Phone; 2], [Party; 2], ConversationId) {
     let (ada, ada_folder, ada_vault) = make(folder, "ada", origin);
     let (bob, bob_folder, bob_vault) = make(folder, "bob", origin);
     let (ada_address, bob_address) = (ada.address, bob.address);
@@ -165,13 +161,29 @@ pub(crate) fn acquainted(
     settle(&mut phones);
     say(&phones[1], ada_address.account, "hello yourself");
     settle(&mut phones);
+    let parties = [
+        Party { folder: ada_folder, vault: ada_vault, address: ada_address },
+        Party { folder: bob_folder, vault: bob_vault, address: bob_address },
+    ];
+    (phones, parties, conversation)
+}
+
+/// Two parties who have written to each other.
+pub(crate) fn introduced(folder: &Path) -> ([Party; 2], ConversationId) {
+    let (_, parties, conversation) = introduce(folder, NOWHERE);
+    (parties, conversation)
+}
+
+/// Two parties at this server who have written to each other, and who know of each other's devices on a carrier.
+pub(crate) fn acquainted(
+    folder: &Path,
+    origin: &str,
+    carriers: [(PhoneNumber, TransportProfile); 2],
+) -> (Party, Party, ConversationId) {
+    let (mut phones, [ada, bob], conversation) = introduce(folder, origin);
     for (phone, (number, profile)) in phones.iter().zip(carriers) {
         phone.with(|engine| engine.set_carrier(Some(CarrierSetup::new(number, profile))));
     }
     settle(&mut phones);
-    (
-        Party { folder: ada_folder, vault: ada_vault, address: ada_address },
-        Party { folder: bob_folder, vault: bob_vault, address: bob_address },
-        conversation,
-    )
+    (ada, bob, conversation)
 }
