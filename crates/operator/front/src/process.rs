@@ -83,6 +83,21 @@ pub fn make_private_folder(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether others than its owner can read a file: its mode has more than `0600`. One that cannot be asked is not.
+#[must_use]
+pub fn is_open_to_others(path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        false
+    }
+}
+
 /// Points out a private key, or another secret, that other users of the machine can read.
 pub fn point_out_open_key(key: &Path) {
     #[cfg(unix)]

@@ -52,6 +52,11 @@ fn prepare() -> io::Result<TempDir> {
     let tokens = folder.path().join("tokens");
     std::fs::create_dir(&tokens)?;
     std::fs::write(folder.path().join("pin"), format!("{PIN}\n"))?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(folder.path().join("pin"), std::fs::Permissions::from_mode(0o600))?;
+    }
     let text = format!("directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n", tokens.display());
     std::fs::write(folder.path().join("softhsm2.conf"), text)?;
     for token in [TOKEN, EMPTY_TOKEN] {

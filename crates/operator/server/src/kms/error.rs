@@ -15,6 +15,18 @@ pub(crate) enum KmsError {
         /// The label.
         label: String,
     },
+    /// More than one slot holds a token with the configured label: which of them is meant cannot be known.
+    #[error("the module has more than one token `{label}`")]
+    TokenAmbiguous {
+        /// The label.
+        label: String,
+    },
+    /// Other users of the machine can read the file with the PIN.
+    #[error("others than the owner can read the PIN in {}; its mode must be 0600", .path.display())]
+    PinFileOpen {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file with the PIN cannot be read.
     #[error("cannot read the PIN from {}", .path.display())]
     PinFile {
@@ -39,6 +51,12 @@ pub(crate) enum KmsError {
     /// What the token holds under the label is no P-256 key, or more than one.
     #[error("the token does not hold exactly one P-256 key `{label}`")]
     KeyForm {
+        /// The label.
+        label: String,
+    },
+    /// The private key could leave the token, or be read in it: whoever made it there has made it for something else.
+    #[error("the key `{label}` is not sensitive, or can be taken out of the token")]
+    KeyOpen {
         /// The label.
         label: String,
     },
@@ -70,18 +88,21 @@ impl KmsError {
         match self {
             Self::Module(_)
             | Self::NoToken { .. }
+            | Self::TokenAmbiguous { .. }
             | Self::PinFile { .. }
+            | Self::PinFileOpen { .. }
             | Self::PinRefused
             | Self::Failing
             | Self::Busy
             | Self::TimedOut
-            | Self::KeyForm { .. } => true,
+            | Self::KeyForm { .. }
+            | Self::KeyOpen { .. } => true,
             Self::KeyDestroyed { .. } | Self::RegionMismatch { .. } => false,
         }
     }
 
-    /// The module's own words, for the log. They name functions and return codes, and never a PIN or a key.
-    pub(crate) fn cause(&self) -> String {
-        self.source().map(ToString::to_string).unwrap_or_default()
+    /// The module's own words, for the log, where it has said any. They name functions and return codes, and never a PIN or a key.
+    pub(crate) fn cause(&self) -> Option<String> {
+        self.source().map(ToString::to_string)
     }
 }

@@ -12,6 +12,7 @@ use cryptoki::session::{Session, UserType};
 use cryptoki::types::AuthPin;
 use rcseal_crypto::hpke_p256::{PUBLIC_KEY_LEN, PublicKey};
 use rcseal_crypto::secret::Secret;
+use rcseal_front::process;
 use zeroize::Zeroizing;
 
 use super::{KmsError, KmsSettings};
@@ -39,6 +40,9 @@ pub(super) struct Key {
 impl Token {
     /// Loads the module, finds the token and logs in.
     pub(super) fn open(settings: &KmsSettings) -> Result<Self, KmsError> {
+        if process::is_open_to_others(&settings.pin_file) {
+            return Err(KmsError::PinFileOpen { path: settings.pin_file.clone() });
+        }
         let text = std::fs::read_to_string(&settings.pin_file).map(Zeroizing::new);
         let text = text.map_err(|source| KmsError::PinFile { path: settings.pin_file.clone(), source })?;
         let pin = AuthPin::from(text.trim_end_matches(['\r', '\n']));
@@ -63,8 +67,10 @@ impl Token {
         let mut slot = None;
         for candidate in module.get_slots_with_token()? {
             // A slot whose token was just pulled out is not the one.
-            if module.get_token_info(candidate).is_ok_and(|info| info.label() == settings.token) {
-                slot = Some(candidate);
+            if module.get_token_info(candidate).is_ok_and(|info| info.label() == settings.token)
+                && slot.replace(candidate).is_some()
+            {
+                return Err(KmsError::TokenAmbiguous { label: settings.token.clone() });
             }
         }
         let slot = slot.ok_or_else(|| KmsError::NoToken { label: settings.token.clone() })?;
@@ -96,6 +102,10 @@ impl Token {
             ([private], [public]) => (*private, *public),
             _ => return Err(KmsError::KeyForm { label: label.to_owned() }),
         };
+        let kept = self.session.get_attributes(private, &[AttributeType::Sensitive, AttributeType::Extractable])?;
+        if !stays_inside(&kept) {
+            return Err(KmsError::KeyOpen { label: label.to_owned() });
+        }
         let found = self.region_of(label)?;
         if found.as_deref() != Some(self.region.as_str()) {
             return Err(KmsError::RegionMismatch { expected: self.region.clone(), found });
@@ -195,6 +205,11 @@ impl Token {
     }
 }
 
+/// Whether a private key can neither be read nor be taken out. What a module does not say, it does not promise.
+fn stays_inside(attributes: &[Attribute]) -> bool {
+    attributes.contains(&Attribute::Sensitive(true)) && attributes.contains(&Attribute::Extractable(false))
+}
+
 /// `CKA_EC_POINT` is an octet string in DER; some modules leave its header off.
 fn parse_point(point: &[u8]) -> Option<PublicKey> {
     let bytes = match point.strip_prefix(&POINT_HEADER) {
@@ -218,6 +233,23 @@ mod tests {
         let public = public_in_software(&Secret::from_bytes([1; 32])).unwrap();
         assert_eq!(parse_point(public.as_bytes()), Some(public));
         assert_eq!(parse_point(&[&POINT_HEADER[..], public.as_bytes()].concat()), Some(public));
+    }
+
+    #[test]
+    fn a_key_that_could_leave_the_token_is_none_of_ours() {
+        let sensitive = Attribute::Sensitive;
+        let extractable = Attribute::Extractable;
+        assert!(stays_inside(&[sensitive(true), extractable(false)]));
+        assert!(stays_inside(&[extractable(false), sensitive(true)]));
+        for open in [
+            &[sensitive(true), extractable(true)][..],
+            &[sensitive(false), extractable(false)],
+            &[sensitive(true)],
+            &[extractable(false)],
+            &[],
+        ] {
+            assert!(!stays_inside(open), "{open:?}");
+        }
     }
 
     proptest! {

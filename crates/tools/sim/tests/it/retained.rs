@@ -48,6 +48,11 @@ fn alone(test: &str) -> Option<PathBuf> {
     let tokens = folder.path().join("tokens");
     std::fs::create_dir(&tokens).unwrap();
     std::fs::write(folder.path().join("pin"), "271828\n").unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(folder.path().join("pin"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
     let text = format!("directories.tokendir = {}\nobjectstore.backend = file\n", tokens.display());
     std::fs::write(folder.path().join("softhsm2.conf"), text).unwrap();
     init_token(folder.path());
@@ -91,7 +96,7 @@ async fn phone(server: &RunningServer, folder: &Path, name: &str) -> Client {
     let trust = TrustAnchors::from_pem(server.ca_pem().unwrap().as_bytes()).unwrap();
     let unlock = Unlock::Passphrase("pass".to_owned().into(), Argon2Params::new(8, 1, 1).unwrap());
     let vault = SoftwareKeyVault::new(&folder.join(format!("{name}-vault")), unlock).unwrap();
-    let config = Config { folder: folder.join(name), trust, timeouts: Timeouts::default() };
+    let config = Config::new(folder.join(name), trust, Timeouts::default());
     let client = Client::open(config, Arc::new(vault)).await.unwrap();
     let account = NewAccount {
         origin: server.origin().clone(),

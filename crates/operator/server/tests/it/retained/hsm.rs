@@ -51,7 +51,7 @@ impl Hsm {
 
     fn write(&self) {
         std::fs::create_dir_all(self.tokens()).unwrap();
-        std::fs::write(self.pin_file(), format!("{PIN}\n")).unwrap();
+        write_pin(&self.pin_file(), &format!("{PIN}\n"));
         let text = format!("directories.tokendir = {}\nobjectstore.backend = file\n", self.tokens().display());
         std::fs::write(self.configuration(), text).unwrap();
     }
@@ -73,7 +73,7 @@ impl Hsm {
         found.expect("these tests need SoftHSM2: `cargo xtask test packages` installs it").to_owned()
     }
 
-    fn make_token(&self, label: &str) {
+    pub fn make_token(&self, label: &str) {
         let output = Command::new("softhsm2-util")
             .args(["--init-token", "--free", "--label", label, "--pin", PIN, "--so-pin", "314159"])
             .env("SOFTHSM2_CONF", self.configuration())
@@ -178,6 +178,12 @@ pub fn table(encryption: &ServerEncryptionConfig) -> String {
 }
 
 /// A folder for what a test adds.
+pub fn write_pin(path: &Path, pin: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::write(path, pin).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
 pub fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
 }

@@ -42,6 +42,9 @@ pub struct Shape {
     pub answer_id: AnswerId,
     /// What stands in a refusal that may be tried again later.
     pub busy_words: Vec<String>,
+    /// Statuses beside 429 by which the gateway says, in its documentation, that it has not taken the message and that it may be tried again
+    /// later. None by default: a 503 may as well be a proxy's, before a gateway that has taken it.
+    pub busy_statuses: Vec<u16>,
     /// What acknowledges a call-back.
     pub acknowledgement: String,
     /// Field of a call-back: the id.
@@ -121,6 +124,7 @@ impl Default for Shape {
             validity_fields: fields(&[("validity-period", "{validity_minutes}")]),
             answer_id: AnswerId::Quoted,
             busy_words: vec!["throughput exceeded".to_owned()],
+            busy_statuses: Vec::new(),
             acknowledgement: "ACK/Jasmin".to_owned(),
             id: "id".to_owned(),
             state: "message_status".to_owned(),
@@ -301,7 +305,10 @@ impl Config {
         };
         match answer.status {
             200..=299 => {}
-            429 | 503 => return Err(SendFailure::Busy { retry_after: answer.retry_after }),
+            429 => return Err(SendFailure::Busy { retry_after: answer.retry_after }),
+            status if self.shape.busy_statuses.contains(&status) => {
+                return Err(SendFailure::Busy { retry_after: answer.retry_after });
+            }
             _ if is_busy() => return Err(SendFailure::Busy { retry_after: answer.retry_after }),
             401 | 403 => return Err(SendFailure::Unauthorized),
             413 => return Err(SendFailure::TooLarge),
@@ -373,6 +380,10 @@ mod tests {
         assert_eq!(read(&config, 429, ""), Err(busy));
         assert_eq!(read(&config, 412, "Error \"No route found\""), Err(SendFailure::Refused { status: 412 }));
         assert_eq!(read(&config, 500, "Error"), Err(SendFailure::NoAnswer));
+        // It may be a proxy's, before a gateway that has taken the message, unless the gateway says otherwise.
+        assert_eq!(read(&config, 503, "Service Unavailable"), Err(SendFailure::NoAnswer));
+        config.shape.busy_statuses = vec![503];
+        assert_eq!(read(&config, 503, "Service Unavailable"), Err(SendFailure::Busy { retry_after: None }));
         config.shape.answer_id = AnswerId::Json("message_id".to_owned());
         assert_eq!(read(&config, 201, "{\"message_id\": 17}").unwrap().as_str(), "17");
         assert_eq!(read(&config, 201, "[]"), Err(SendFailure::NoAnswer));
