@@ -18,6 +18,8 @@ use crate::test::Counts;
 const PROJECT: &str = "sdk/kotlin";
 /// Its modules that have tests.
 const MODULES: [&str; 3] = ["rcseal", "android", "console"];
+/// Those whose classes apps get.
+const CLASSES: [&str; 3] = ["ffi", "rcseal", "android"];
 /// The golden file.
 const GOLDEN: &str = "sdk/kotlin/api/rcseal.api";
 /// Where the sources of the public interface are: the face itself, and the key vault for Android.
@@ -46,6 +48,30 @@ pub(super) fn prepare(kit: &Kit<'_>) -> Result<(), SdkError> {
     Ok(())
 }
 
+/// The driver that `sdk/DRIVER.md` describes, ready to be started: everything it needs is built before.
+pub(super) fn driver(kit: &Kit<'_>) -> Result<Command, SdkError> {
+    program(kit, "org.rcseal.cross.MainKt")
+}
+
+/// A program of the module `cross`, ready to be started with pipes.
+pub(super) fn program(kit: &Kit<'_>, class: &str) -> Result<Command, SdkError> {
+    prepare(kit)?;
+    package(kit)?;
+    let libraries = output(kit)?.join("cross").join("libraries").join("*");
+    let path = [classes(kit, "cross")?.into_os_string(), libraries.into_os_string()];
+    let path = std::env::join_paths(path).map_err(|_| SdkError::step("a class path"))?;
+    let mut native = std::ffi::OsString::from("-Djna.library.path=");
+    native.push(kit.native());
+    let mut command = kit.command("java");
+    command.arg(native).arg("-cp").arg(path).arg(class);
+    Ok(command)
+}
+
+/// Compiles without testing.
+fn package(kit: &Kit<'_>) -> Result<(), SdkError> {
+    step(maven_command(kit)?.args(["-DskipTests", "package"]))
+}
+
 /// Where Maven puts what it makes.
 fn output(kit: &Kit<'_>) -> Result<PathBuf, SdkError> {
     kit.folder("kotlin")
@@ -70,7 +96,8 @@ fn is_fetched(kit: &Kit<'_>) -> Result<bool, SdkError> {
 
 /// The project's files, which decide what Maven has to fetch.
 fn manifests(kit: &Kit<'_>) -> String {
-    let files = ["pom.xml", "rcseal/pom.xml", "android/pom.xml", "samples/console/pom.xml"];
+    let files =
+        ["pom.xml", "ffi/pom.xml", "rcseal/pom.xml", "android/pom.xml", "cross/pom.xml", "samples/console/pom.xml"];
     files.iter().filter_map(|file| kit.workspace.read(&format!("{PROJECT}/{file}")).ok()).collect()
 }
 
@@ -121,7 +148,7 @@ fn classes(kit: &Kit<'_>, module: &str) -> Result<PathBuf, SdkError> {
 fn interface(kit: &Kit<'_>) -> Result<String, SdkError> {
     let aliased = aliases(kit)?;
     let mut files = BTreeSet::new();
-    for module in ["rcseal", "android"] {
+    for module in CLASSES {
         collect(&classes(kit, module)?, &|path| is_shown(path, &aliased), &mut files)?;
     }
     let mut command = Command::new("javap");
@@ -244,11 +271,13 @@ pub(super) fn documentation(kit: &Kit<'_>) -> Result<Counts, SdkError> {
 /// Makes an Android archive out of the library of this machine, and checks it.
 pub(super) fn archive(kit: &Kit<'_>) -> Result<Counts, SdkError> {
     prepare(kit)?;
-    step(maven_command(kit)?.args(["-DskipTests", "package"]))?;
+    package(kit)?;
     let folder = kit.folder("aar")?;
     let mut command = kit.command("sh");
     command.arg(kit.workspace.root.join(PROJECT).join("scripts/aar.sh"));
-    command.arg("--classes").arg(classes(kit, "rcseal")?).arg("--classes").arg(classes(kit, "android")?);
+    for module in CLASSES {
+        command.arg("--classes").arg(classes(kit, module)?);
+    }
     command.arg("--library").arg(format!("host={}", kit.library().display()));
     command.arg("--out").arg(folder.join("rcseal.aar"));
     step(&mut command)?;

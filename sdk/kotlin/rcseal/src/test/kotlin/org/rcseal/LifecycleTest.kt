@@ -168,6 +168,7 @@ class LifecycleTest {
         assertEquals(setOf(1, number), phone.devices().map { it.number.toInt() }.toSet())
         assertEquals("sdk.link_used", failing<RcsealException.InvalidArgument> { request.finish() }.code)
         phone.removeDevice(number)
-        assertEquals(1, phone.devices().size)
+        phone.connect()
+        untilTrue("the tablet is out") { phone.devices().size == 1 }
     }
 }

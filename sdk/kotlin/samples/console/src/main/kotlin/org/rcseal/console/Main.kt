@@ -126,12 +126,11 @@ private class Chat(private val client: RcsealClient) {
     private suspend fun show(update: MessageUpdate) {
         val message = update.message
         if (message.isOutgoing || update.change != MessageChange.RECEIVED) return
-        val sender = client.contact(message.senderId)
+        val (sender, there) = client.contact(message.senderId) to client.conversation(message.senderId)
+        if (conversation == null) conversation = there
         println("${sender.name.ifEmpty { sender.displayName }}: ${message.text ?: message.kind.name.lowercase()}")
         if (message.kind == MessageKind.MEDIA) println("  (${message.media?.fileName}, ${message.media?.size} bytes)")
-        val there = client.conversation(message.senderId)
         there.markRead(message.order)
-        if (conversation == null) conversation = there
     }
 
     private fun show(state: ConnectionState) = println("- ${state.status.name.lowercase()} ${state.code.orEmpty()}")
