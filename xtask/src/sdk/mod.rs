@@ -8,7 +8,9 @@
 //! The generator reads the library's symbols, so it is given the library as cargo left it, before anything is stripped.
 
 mod kotlin;
+mod relay;
 mod surefire;
+mod swift;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -44,11 +46,13 @@ pub(crate) enum Face {
     KotlinDocs,
     /// The Android archive from what is there: library of this machine, classes, consumer rules.
     Aar,
+    /// Swift on Linux, with what needs Apple's frameworks tested behind its seams.
+    Swift,
 }
 
 impl Face {
     /// What `cargo xtask test` runs, in this order.
-    pub(crate) const TESTED: &[Self] = &[Self::Kotlin];
+    pub(crate) const TESTED: &[Self] = &[Self::Kotlin, Self::Swift];
 
     /// Runs it to its end.
     pub(crate) fn run(self, kit: &Kit<'_>) -> Result<Counts, SdkError> {
@@ -56,6 +60,7 @@ impl Face {
             Self::Kotlin => kotlin::run(kit),
             Self::KotlinDocs => kotlin::documentation(kit),
             Self::Aar => kotlin::archive(kit),
+            Self::Swift => swift::run(kit),
         }
     }
 }
