@@ -18,7 +18,7 @@ use utoipa_axum::routes;
 
 use crate::metrics::Plane;
 use crate::state::AppState;
-use crate::{account, auth, blob, directory, link, mailbox, retained, takeover};
+use crate::{account, auth, blob, directory, link, mailbox, push, retained, takeover};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -68,6 +68,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .merge(takeover::routes())
         .merge(mailbox::routes())
         .merge(retained::routes())
+        .merge(push::routes())
         .routes(routes!(describe))
 }
 

@@ -38,6 +38,15 @@ pub enum StartError {
     /// A thread cannot be started.
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),
+    /// The folder for wake-ups cannot be made.
+    #[error("cannot make the folder for wake-ups {}", .path.display())]
+    PushSpool {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
     /// The admin socket cannot be made.
     #[error("cannot make the admin socket {}", .path.display())]
     AdminSocket {
@@ -58,6 +67,7 @@ impl StartError {
             Self::Tls(source) => source.code(),
             Self::Store { .. } => "start.store",
             Self::Listen { .. } => "start.listen",
+            Self::PushSpool { .. } => "start.push_spool",
             Self::Thread(_) => "start.thread",
             Self::AdminSocket { .. } => "start.admin_socket",
         }

@@ -12,6 +12,7 @@
 //! | `takeover` | recovery and reset of accounts without their devices |
 //! | `mailbox` | the message plane |
 //! | `retained`, `kms` | where the operator turned it on: messages that this server can read, and the module that holds the key |
+//! | `push` | waking devices that are not connected |
 //! | `admin`, [`metrics`], `jobs` | operating it |
 //! | `watch` | showing a demonstration what is submitted |
 //!
@@ -36,6 +37,7 @@ mod limiter;
 mod link;
 mod mailbox;
 pub mod metrics;
+mod push;
 mod retained;
 mod server;
 mod state;
@@ -50,7 +52,9 @@ pub use app::openapi_document;
 pub use config::Config;
 pub use error::StartError;
 pub use jobs::{SweepError, Swept};
+pub use push::{PushSink, PushSinkError};
 pub use rcseal_front::tls::TlsError;
 pub use rcseal_front::{clock, log};
+pub use rcseal_store::PushTarget;
 pub use server::{RunningServer, Server};
 pub use watch::{Submitted, Watcher};

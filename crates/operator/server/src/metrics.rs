@@ -23,6 +23,9 @@
 //! | `rcseal_retained_stored_total` | counter | messages | `outcome` | submissions of messages that the server can read |
 //! | `rcseal_retained_opened_total` | counter | messages | `reader`, `outcome` | messages opened with the server's key, or tried to |
 //! | `rcseal_server_key_ready` | gauge | 0 or 1 | | whether the server's key was there when it was last looked for |
+//! | `rcseal_push_registrations_total` | counter | attempts | `outcome` | registrations for wake-ups |
+//! | `rcseal_wake_ups_total` | counter | wake-ups | `outcome` | what became of wake-ups |
+//! | `rcseal_wake_ups_noted` | gauge | mailboxes | | mailboxes whose devices may have to be woken |
 //! | `rcseal_store_ready` | gauge | 0 or 1 | | whether the last probe of the store succeeded |
 //!
 //! Labels are closed enums: no account, device, address or path can become one.
@@ -78,6 +81,17 @@ labels! {
         Retained,
         /// Reset tickets that nobody used, and resets that could not take effect.
         ResetTicket,
+    } }
+    /// What became of a wake-up.
+    WakeUpLabels { outcome: WakeUpOutcome {
+        /// The sink has it.
+        Sent,
+        /// The sink asked to wait.
+        Delayed,
+        /// The push service knows the token no more; the registration was ended.
+        Unregistered,
+        /// The sink did not take it.
+        Failed,
     } }
     /// What happened to an account that somebody takes back.
     TakeoverLabels { event: TakeoverEvent {
@@ -162,6 +176,8 @@ pub enum Plane {
     Link,
     /// Messages that the server can read.
     Retained,
+    /// Registering for wake-ups.
+    Push,
     /// Anything else, unknown paths included.
     Other,
 }
@@ -185,6 +201,7 @@ impl Plane {
             ("/v1/links", Self::Link),
             ("/v1/retained", Self::Retained),
             ("/v1/server-key", Self::Retained),
+            ("/v1/push", Self::Push),
         ];
         known.into_iter().find(|(prefix, _)| route.starts_with(prefix)).map_or(Self::Other, |(_, plane)| plane)
     }
@@ -211,6 +228,9 @@ pub struct Metrics {
     retained_stored: Family<OutcomeLabels, Counter>,
     retained_opened: Family<OpeningLabels, Counter>,
     pub(crate) server_key_ready: Gauge,
+    push_registrations: Family<OutcomeLabels, Counter>,
+    wake_ups: Family<WakeUpLabels, Counter>,
+    pub(crate) wake_ups_noted: Gauge,
     pub(crate) store_ready: Gauge,
 }
 
@@ -277,6 +297,12 @@ impl Metrics {
             "Whether the server's key was there when it was last looked for",
             server_key_ready.clone(),
         );
+        let push_registrations = Family::default();
+        registry.register("push_registrations", "Registrations for wake-ups", push_registrations.clone());
+        let wake_ups = Family::default();
+        registry.register("wake_ups", "What became of wake-ups", wake_ups.clone());
+        let wake_ups_noted = Gauge::default();
+        registry.register("wake_ups_noted", "Mailboxes whose devices may have to be woken", wake_ups_noted.clone());
         let store_ready = Gauge::default();
         registry.register("store_ready", "Whether the last probe of the store succeeded", store_ready.clone());
         Self {
@@ -299,6 +325,9 @@ impl Metrics {
             retained_stored,
             retained_opened,
             server_key_ready,
+            push_registrations,
+            wake_ups,
+            wake_ups_noted,
             store_ready,
         }
     }
@@ -333,6 +362,14 @@ impl Metrics {
 
     pub(crate) fn swept(&self, kind: SweptKind, count: u64) {
         self.swept.get_or_create(&SweptLabels { kind }).inc_by(count);
+    }
+
+    pub(crate) fn push_registration(&self, outcome: Outcome) {
+        self.push_registrations.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+
+    pub(crate) fn wake_up(&self, outcome: WakeUpOutcome) {
+        self.wake_ups.get_or_create(&WakeUpLabels { outcome }).inc();
     }
 
     pub(crate) fn retained_stored(&self, outcome: Outcome) {

@@ -31,6 +31,7 @@ use crate::limiter::Limiters;
 use crate::link::LinkWaiters;
 use crate::mailbox;
 use crate::metrics::Metrics;
+use crate::push::{self, PushSink, SpoolSink, Waker};
 use crate::retained::{self, ServerEncryption};
 use crate::state::{AppState, Shared, departure_channel};
 use crate::takeover::Schedule;
@@ -62,7 +63,16 @@ impl Server {
 
     /// Starts a server on the system's clock that shows somebody what is submitted.
     pub async fn start_watched(config: Config, watcher: Arc<dyn Watcher>) -> Result<RunningServer, StartError> {
-        Self::start_with(config, Arc::new(SystemClock), |store| store, Some(watcher)).await
+        Self::start_with(config, Arc::new(SystemClock), |store| store, Some(watcher), None).await
+    }
+
+    /// Starts a server on a clock of the caller's that hands wake-ups to this sink, whatever the configuration says.
+    pub async fn start_waking(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        sink: Arc<dyn PushSink>,
+    ) -> Result<RunningServer, StartError> {
+        Self::start_with(config, clock, |store| store, None, Some(sink)).await
     }
 
     /// Starts a server on whatever `wrap` makes of its store; tests let it fail with that.
@@ -71,7 +81,7 @@ impl Server {
         clock: Arc<dyn Clock>,
         wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
     ) -> Result<RunningServer, StartError> {
-        Self::start_with(config, clock, wrap, None).await
+        Self::start_with(config, clock, wrap, None, None).await
     }
 
     async fn start_with(
@@ -79,6 +89,7 @@ impl Server {
         clock: Arc<dyn Clock>,
         wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
         watcher: Option<Arc<dyn Watcher>>,
+        push_sink: Option<Arc<dyn PushSink>>,
     ) -> Result<RunningServer, StartError> {
         config.validate()?;
         let identity = tls::load(&config.tls)?;
@@ -105,7 +116,19 @@ impl Server {
             config.server_encryption.clone().map(ServerEncryption::start).transpose().map_err(StartError::Thread)?;
         let metrics = Arc::new(Metrics::new());
         let mailboxes = Arc::new(mailbox::Registry::new());
-        store.observe(mailboxes.clone());
+        let push_sink = match (push_sink, &config.push.spool) {
+            (None, Some(folder)) => Some(spool(folder, &clock)?),
+            (sink, _) => sink,
+        };
+        let waker = Arc::new(Waker::new(Arc::clone(&clock), config.push.jitter_millis));
+        if push_sink.is_some() {
+            // What came while no server ran, or was noted by one that was killed.
+            waker.note_everybody();
+            mailboxes.tell_departures(Arc::clone(&waker));
+            store.observe(Arc::new(push::Observer { registry: Arc::clone(&mailboxes), waker: Arc::clone(&waker) }));
+        } else {
+            store.observe(mailboxes.clone());
+        }
         let state = AppState::new(Shared {
             login: Login {
                 origin,
@@ -125,6 +148,8 @@ impl Server {
             resets: Schedule::new(),
             link_waiters: LinkWaiters::new(),
             server_encryption,
+            waker,
+            push_sink,
             metrics: Arc::clone(&metrics),
             departures: departure_channel(),
             watcher,
@@ -156,6 +181,7 @@ impl Server {
         let router = app::router(state.clone());
         life.serve_tls(listener, identity.config, router, limits.acceptor(), metrics.connections.clone());
         life.spawn(jobs::run(state.clone()));
+        life.spawn(push::run(state.clone()));
         if state.server_encryption.is_some() {
             life.spawn(look_for_key(state.clone()));
         }
@@ -194,6 +220,11 @@ impl RunningServer {
         jobs::sweep(&self.state).await
     }
 
+    /// Makes the wake-ups that are due, now; how many devices were woken.
+    pub async fn wake_due(&self) -> Result<usize, StoreError> {
+        push::make_due(&self.state).await
+    }
+
     /// The metrics page.
     #[must_use]
     pub fn metrics(&self) -> String {
@@ -218,6 +249,13 @@ async fn look_for_key(state: AppState) {
             tracing::warn!(event = "server_key_unusable", code = refusal.problem().code, reason);
         }
     }
+}
+
+/// The folder that wake-ups are written to.
+fn spool(folder: &Path, clock: &Arc<dyn Clock>) -> Result<Arc<dyn PushSink>, StartError> {
+    let sink = SpoolSink::new(folder.to_owned(), Arc::clone(clock))
+        .map_err(|source| StartError::PushSpool { path: folder.to_owned(), source })?;
+    Ok(Arc::new(sink))
 }
 
 /// What is allowed, and seldom meant, on a server that others can reach.

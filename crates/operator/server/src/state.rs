@@ -20,6 +20,7 @@ use crate::limiter::Limiters;
 use crate::link::LinkWaiters;
 use crate::mailbox;
 use crate::metrics::Metrics;
+use crate::push::{PushSink, Waker};
 use crate::retained::ServerEncryption;
 use crate::takeover::Schedule;
 use crate::watch::Watcher;
@@ -61,6 +62,10 @@ pub(crate) struct Shared {
     pub(crate) link_waiters: LinkWaiters,
     /// Where the operator turned it on: the key that this server reads messages with.
     pub(crate) server_encryption: Option<ServerEncryption>,
+    /// Mailboxes whose devices may have to be woken.
+    pub(crate) waker: Arc<Waker>,
+    /// Where wake-ups go; without one nobody is woken.
+    pub(crate) push_sink: Option<Arc<dyn PushSink>>,
     /// The metrics table.
     pub(crate) metrics: Arc<Metrics>,
     /// Accounts that devices have left, or may have: whoever serves one of their devices looks whether it is still there.

@@ -12,6 +12,7 @@
 //! | [`invitation`], [`link`], [`continuation`] | TLS presentation language in a link text | person to person, screen to camera |
 //! | [`message_link`] | an id in a link text | beside what went by SMS |
 //! | [`login`] | bytes that a device signs | device to server |
+//! | [`remote_config`] | JSON behind a signature | publisher of an app to device |
 //! | [`number`] | `+` and digits | everything that names a phone number |
 //!
 //! Every parser here takes bytes of a peer and answers a value or a typed error. Past it nobody checks a length again.
@@ -34,4 +35,5 @@ pub mod number;
 pub mod origin;
 pub mod padding;
 pub mod problem;
+pub mod remote_config;
 pub mod token;

@@ -32,7 +32,7 @@ pub async fn open(profile: &Profile) -> Result<Client, CliError> {
 /// # Errors
 /// What keeps the store from opening.
 pub async fn open_with(profile: &Profile, trust: TrustAnchors) -> Result<Client, CliError> {
-    let config = Config { folder: profile.store(), trust, timeouts: Timeouts::default() };
+    let config = Config::new(profile.store(), trust, Timeouts::default());
     let client = Client::open(config, Arc::new(profile.vault()?)).await?;
     if client.was_rolled_back() {
         crate::output::Output::new(false)

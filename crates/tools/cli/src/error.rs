@@ -7,12 +7,14 @@ use std::path::PathBuf;
 
 use rcseal_carrier::sip_transport::SipTransportError;
 use rcseal_carrier::tls::TlsSetupError;
+use rcseal_client::backup::BackupFailure;
 use rcseal_client::client::ClientError;
 use rcseal_client::net::{EndpointError, NetError, TrustError};
 use rcseal_client::recovery_code::RecoveryCodeError;
 use rcseal_client::vault::VaultError;
 use rcseal_credential::{BuildError, ScanError};
 use rcseal_engine::account::AccountError;
+use rcseal_engine::backup::BackupError;
 use rcseal_engine::carrier::CarrierError;
 use rcseal_engine::case::CaseError;
 use rcseal_engine::contact::ContactError;
@@ -387,6 +389,28 @@ impl From<EndpointError> for CliError {
     }
 }
 
+fn backup_exit(failure: &BackupFailure) -> Exit {
+    match failure {
+        BackupFailure::WeakPassphrase(_) | BackupFailure::SecretMalformed => Exit::Usage,
+        BackupFailure::Archive(error) => match error {
+            BackupError::Store(_) => Exit::Store,
+            BackupError::Account(error) => account_exit(error),
+            BackupError::NeedsAccount | BackupError::TargetNotEmpty | BackupError::AccountKeyReplaced => Exit::NotHere,
+            BackupError::OtherSecret => Exit::Usage,
+            BackupError::NotABackup
+            | BackupError::Truncated
+            | BackupError::OldVersion { .. }
+            | BackupError::NewerVersion { .. }
+            | BackupError::WeakParams
+            | BackupError::CostlyParams
+            | BackupError::WrongSecret
+            | BackupError::Tampered { .. }
+            | BackupError::Malformed { .. }
+            | BackupError::TooLarge => Exit::Refused,
+        },
+    }
+}
+
 fn client_exit(error: &ClientError) -> Exit {
     match error {
         ClientError::Open(_) | ClientError::Store(_) | ClientError::Generation(_) => Exit::Store,
@@ -398,6 +422,7 @@ fn client_exit(error: &ClientError) -> Exit {
             CarrierError::Account(error) => account_exit(error),
             CarrierError::UnknownContact => Exit::NotHere,
         },
+        ClientError::Backup(failure) => backup_exit(failure),
         ClientError::Policy(error) => policy_exit(error),
         ClientError::Plain(error) => plain_exit(error),
         ClientError::Number(error) => number_exit(error),
@@ -405,6 +430,7 @@ fn client_exit(error: &ClientError) -> Exit {
         ClientError::Retained(error) => retained_exit(error),
         ClientError::NoSmsWay => Exit::NotHere,
         ClientError::Sms(failure) => sms_exit(failure),
+        ClientError::Push(_) | ClientError::RemoteConfig(_) => Exit::Refused,
         ClientError::Send(error) => send_exit(error),
         ClientError::Resend(error) => match error {
             ResendError::Send(error) => send_exit(error),
@@ -509,7 +535,12 @@ fn plain_exit(error: &PlainError) -> Exit {
 
 fn net_exit(error: &NetError) -> Exit {
     match error {
-        NetError::Connect(_) | NetError::Tls(_) | NetError::Timeout(_) | NetError::Closed(_) => Exit::Network,
+        NetError::Connect(_)
+        | NetError::Tls(_)
+        | NetError::Pin
+        | NetError::Proxy(_)
+        | NetError::Timeout(_)
+        | NetError::Closed(_) => Exit::Network,
         NetError::Problem(refused) => match refused.known {
             Some(
                 ProblemCode::RateLimited

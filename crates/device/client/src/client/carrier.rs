@@ -30,6 +30,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
 use super::core::Core;
+use super::remote_config::RemoteKey;
 use super::run::ends_run;
 use super::{Client, ClientError};
 use crate::net::BrokerTransport;
@@ -217,6 +218,7 @@ impl Client {
         options: CarrierOptions,
         transport: Arc<dyn Transport>,
     ) -> Result<(), ClientError> {
+        self.core.refuse_switched_off(RemoteKey::NoCarrier).await?;
         let setup = CarrierSetup {
             number: options.number,
             kind: options.kind,

@@ -13,12 +13,13 @@ use rcseal_wire::login::{LOGIN_NONCE_LEN, TLS_EXPORTER_LEN};
 use rcseal_wire::origin::Origin;
 use tokio::sync::watch;
 
-use super::ClientError;
 use super::carrier::Desk;
 use super::media::Downloads;
 use super::run::{Gates, Status};
 use super::sms::SmsDesk;
-use crate::net::{Anonymous, Authenticated, Endpoint, LoginSigner, Timeouts, TrustAnchors};
+use super::telemetry::Telemetry;
+use super::{ClientError, Config};
+use crate::net::{Anonymous, Authenticated, Endpoint, LoginSigner, Pins, Proxy, Timeouts, TrustAnchors};
 use crate::store::Store;
 use crate::vault::{KeyAlias, KeyVault};
 
@@ -33,6 +34,10 @@ pub(super) struct Core {
     pub(super) was_rolled_back: bool,
     trust: TrustAnchors,
     timeouts: Timeouts,
+    pins: Pins,
+    proxy: Option<Proxy>,
+    pub(super) remote_config_key: Option<[u8; 32]>,
+    pub(super) telemetry: Telemetry,
     servers: Mutex<Servers>,
     /// Goes up with every transaction that may have left something to do or to tell.
     changed: watch::Sender<u64>,
@@ -60,16 +65,19 @@ impl Core {
         vault: Arc<dyn KeyVault>,
         alias: KeyAlias,
         was_rolled_back: bool,
-        trust: TrustAnchors,
-        timeouts: Timeouts,
+        config: &Config,
     ) -> Self {
         Self {
             store,
             vault,
             alias,
             was_rolled_back,
-            trust,
-            timeouts,
+            trust: config.trust.clone(),
+            timeouts: config.timeouts,
+            pins: config.pins.clone(),
+            proxy: config.proxy.clone(),
+            remote_config_key: config.remote_config_key,
+            telemetry: Telemetry::new(config.telemetry),
             servers: Mutex::default(),
             changed: watch::Sender::new(0),
             status: watch::Sender::new(Status::Stopped),
@@ -151,13 +159,19 @@ impl Core {
         self.engine(|engine| engine.account_view()?.ok_or(AccountError::NoAccount)).await
     }
 
+    /// How a server is reached.
+    fn endpoint(&self, origin: &Origin) -> Result<Endpoint, ClientError> {
+        let endpoint = Endpoint::new(origin.clone(), &self.trust, self.timeouts)?;
+        Ok(endpoint.by(self.pins.clone(), self.proxy.clone()))
+    }
+
     /// A server, unauthenticated.
     pub(super) fn anonymous(&self, origin: &Origin) -> Result<Arc<Anonymous>, ClientError> {
         let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = servers.anonymous.get(origin) {
             return Ok(Arc::clone(known));
         }
-        let server = Arc::new(Anonymous::new(Endpoint::new(origin.clone(), &self.trust, self.timeouts)?));
+        let server = Arc::new(Anonymous::new(self.endpoint(origin)?));
         servers.anonymous.insert(origin.clone(), Arc::clone(&server));
         Ok(server)
     }
@@ -169,7 +183,7 @@ impl Core {
         if let Some(known) = &servers.authenticated {
             return Ok(Arc::clone(known));
         }
-        let endpoint = Endpoint::new(origin, &self.trust, self.timeouts)?;
+        let endpoint = self.endpoint(&origin)?;
         let signer = Arc::new(EngineSigner(Arc::clone(&self.store)));
         let server = Arc::new(Authenticated::new(endpoint, signer));
         servers.authenticated = Some(Arc::clone(&server));
@@ -178,7 +192,7 @@ impl Core {
 
     /// Where a broker is.
     pub(super) fn broker_endpoint(&self, origin: &Origin) -> Result<Endpoint, ClientError> {
-        Ok(Endpoint::new(origin.clone(), &self.trust, self.timeouts)?)
+        self.endpoint(origin)
     }
 
     /// A broker, logged in. What is signed there names the broker, so that it is of no use at the account's server.
@@ -187,7 +201,7 @@ impl Core {
         if let Some(known) = servers.brokers.get(origin) {
             return Ok(Arc::clone(known));
         }
-        let endpoint = Endpoint::new(origin.clone(), &self.trust, self.timeouts)?;
+        let endpoint = self.endpoint(origin)?;
         let signer = Arc::new(BrokerSigner { store: Arc::clone(&self.store), origin: origin.clone() });
         let broker = Arc::new(Authenticated::new(endpoint, signer));
         servers.brokers.insert(origin.clone(), Arc::clone(&broker));

@@ -1,6 +1,7 @@
 //! Why something a client was asked for did not happen.
 
 use rcseal_engine::account::AccountError;
+use rcseal_engine::backup::BackupError;
 use rcseal_engine::carrier::CarrierError;
 use rcseal_engine::case::CaseError;
 use rcseal_engine::contact::ContactError;
@@ -16,6 +17,9 @@ use rcseal_engine::store::{StoreError, StoreErrorKind};
 
 use rcseal_rcs::transport::SendFailure;
 
+use super::push::PushError;
+use super::remote_config::RemoteConfigError;
+use crate::backup::BackupFailure;
 use crate::net::{EndpointError, NetError};
 use crate::store::{GenerationError, OpenError};
 
@@ -58,6 +62,15 @@ pub enum ClientError {
     /// The key of a server that may read messages.
     #[error(transparent)]
     Retained(#[from] RetainedError),
+    /// A backup.
+    #[error(transparent)]
+    Backup(#[from] BackupFailure),
+    /// Push tokens and wake-ups.
+    #[error(transparent)]
+    Push(#[from] PushError),
+    /// Remote configuration.
+    #[error(transparent)]
+    RemoteConfig(#[from] RemoteConfigError),
     /// A message that was to be sent.
     #[error(transparent)]
     Send(#[from] SendError),
@@ -119,6 +132,9 @@ impl ClientError {
             Self::Case(error) => error.code(),
             Self::Plain(error) => error.code(),
             Self::Retained(error) => error.code(),
+            Self::Backup(error) => error.code(),
+            Self::Push(error) => error.code(),
+            Self::RemoteConfig(error) => error.code(),
             Self::Send(error) => error.code(),
             Self::Resend(error) => error.code(),
             Self::Link(error) => error.code(),
@@ -147,7 +163,8 @@ impl ClientError {
     }
 
     /// What the store said, wherever the error passed through.
-    pub(super) fn store_kind(&self) -> Option<StoreErrorKind> {
+    #[must_use]
+    pub fn store_kind(&self) -> Option<StoreErrorKind> {
         let error = match self {
             Self::Store(error)
             | Self::Generation(GenerationError::Store(error))
@@ -165,9 +182,16 @@ impl ClientError {
             ))
             | Self::Link(LinkFailure::Account(AccountError::Store(error)))
             | Self::Open(OpenError::Sqlite(error)) => error,
+            Self::Backup(failure) => failure.store()?,
             _ => return None,
         };
         Some(error.kind)
+    }
+}
+
+impl From<BackupError> for ClientError {
+    fn from(error: BackupError) -> Self {
+        Self::Backup(BackupFailure::Archive(error))
     }
 }
 

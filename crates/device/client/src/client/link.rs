@@ -13,6 +13,7 @@ use rcseal_wire::problem::ProblemCode;
 use tokio::time::{Instant, sleep};
 
 use super::core::{Core, blocking};
+use super::remote_config::RemoteKey;
 use super::{Client, ClientError};
 use crate::backoff::Backoff;
 use crate::net::{Anonymous, NetError};
@@ -59,6 +60,7 @@ impl Client {
         platform: Platform,
         custody: Custody,
     ) -> Result<Linking, ClientError> {
+        self.core.refuse_switched_off(RemoteKey::NoLinking).await?;
         if self.account().await?.is_some() {
             return Err(AccountError::Exists.into());
         }
@@ -93,6 +95,7 @@ impl Client {
     /// # Errors
     /// [`ClientError::Link`] when the code or what the other device sent is not right, [`ClientError::LinkExpired`] when it sent nothing.
     pub async fn link_approve(&self, request: LinkRequest) -> Result<DeviceNumber, ClientError> {
+        self.core.refuse_switched_off(RemoteKey::NoLinking).await?;
         let ends_at = Instant::now() + ENTRY_WAIT;
         let link = request.link;
         let (approval, offer) = self.core.engine(move |engine| engine.link_offer(&request)).await?;

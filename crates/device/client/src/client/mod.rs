@@ -12,9 +12,11 @@
 //! what goes over the network may be repeated. One app has a folder at a time, and beside it what a push message woke
 //! ([`Client::open_push`], [`crate::store`]); within a process a client may be cloned.
 
+mod backup;
 mod carrier;
 mod case;
 mod core;
+mod erase;
 mod error;
 mod events;
 mod export;
@@ -24,12 +26,16 @@ mod link;
 mod media;
 mod number;
 mod policy;
+mod push;
+mod remote_config;
 mod retained;
 mod run;
 mod sessions;
 mod settings;
 mod sms;
 mod submit;
+mod summary;
+mod telemetry;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -54,11 +60,15 @@ pub use export::ExportSummary;
 pub use keys::{Disagreement, KeyCheck, OwnKeys, OwnPrekey};
 pub use link::Linking;
 pub use media::MediaPart;
+pub use push::{PushError, PushKind, PushNotification, PushOutcome, PushProvider, PushState};
+pub use remote_config::{RemoteConfigError, RemoteConfigView, RemoteKey};
 pub use run::{Status, SyncReport};
 pub use sms::SmsPlan;
+pub use summary::ConversationLine;
+pub use telemetry::{Counted, TelemetryReport};
 
 use self::core::{Core, blocking, now};
-use crate::net::{Timeouts, TrustAnchors};
+use crate::net::{Pins, Proxy, Timeouts, TrustAnchors};
 use crate::store::{self, OpenError, OpenedStore, Role, SetAside};
 use crate::vault::{KeyAlias, KeyVault, ProtectionLevel};
 
@@ -76,6 +86,22 @@ pub struct Config {
     pub trust: TrustAnchors,
     /// How long servers may take.
     pub timeouts: Timeouts,
+    /// Keys that servers must have, beside a certificate of those authorities.
+    pub pins: Pins,
+    /// Through what every server is reached.
+    pub proxy: Option<Proxy>,
+    /// Whether what happens is counted ([`Client::telemetry_report`]).
+    pub telemetry: bool,
+    /// The Ed25519 public key of whoever may send remote configuration ([`Client::apply_remote_config`]).
+    pub remote_config_key: Option<[u8; 32]>,
+}
+
+impl Config {
+    /// No pins, no proxy, nothing counted, no remote configuration.
+    #[must_use]
+    pub fn new(folder: PathBuf, trust: TrustAnchors, timeouts: Timeouts) -> Self {
+        Self { folder, trust, timeouts, pins: Pins::none(), proxy: None, telemetry: false, remote_config_key: None }
+    }
 }
 
 /// A client. Clones share everything.
@@ -348,6 +374,9 @@ impl Client {
 /// Opens the store and puts the client together.
 fn open_core(role: Role, config: &Config, vault: Arc<dyn KeyVault>) -> Result<Core, ClientError> {
     let alias = KeyAlias::store();
+    if role == Role::Main && config.folder.is_dir() {
+        erase::resume(&config.folder, &*vault, &alias)?;
+    }
     let (store, was_rolled_back) = match store::open_as(role, &config.folder, &*vault, &alias)? {
         OpenedStore::Ready(store) => (store, false),
         OpenedStore::RolledBack(store) => {
@@ -358,7 +387,7 @@ fn open_core(role: Role, config: &Config, vault: Arc<dyn KeyVault>) -> Result<Co
         }
     };
     media::prepare_folder(&core::media_folder(store.folder())).map_err(ClientError::File)?;
-    Ok(Core::new(Arc::new(store), vault, alias, was_rolled_back, config.trust.clone(), config.timeouts))
+    Ok(Core::new(Arc::new(store), vault, alias, was_rolled_back, config))
 }
 
 impl std::fmt::Debug for Client {

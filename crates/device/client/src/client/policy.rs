@@ -13,6 +13,7 @@ use rcseal_engine::send::SendError;
 use rcseal_rcs::number::PhoneNumber;
 use rcseal_wire::id::{AccountId, ConversationId, MessageId};
 
+use super::remote_config::RemoteKey;
 use super::{Client, ClientError};
 
 impl Client {
@@ -108,6 +109,7 @@ impl Client {
         mode: DeliveryMode,
         expires_at: UnixMillis,
     ) -> Result<ConsentId, ClientError> {
+        self.core.refuse_switched_off(RemoteKey::NoNewReadable).await?;
         self.core.change(move |engine| engine.give_consent(subject, mode, expires_at)).await
     }
 
@@ -153,6 +155,7 @@ impl Client {
         conversation: ConversationId,
         mode: DeliveryMode,
     ) -> Result<MessageId, ClientError> {
+        self.core.refuse_switched_off(RemoteKey::NoNewReadable).await?;
         self.core.change(move |engine| engine.acknowledge_downgrade(conversation, mode)).await
     }
 
@@ -161,6 +164,7 @@ impl Client {
     /// # Errors
     /// [`ClientError::Policy`].
     pub async fn acknowledge_plain(&self, number: PhoneNumber, mode: DeliveryMode) -> Result<(), ClientError> {
+        self.core.refuse_switched_off(RemoteKey::NoNewReadable).await?;
         self.core.change(move |engine| engine.acknowledge_plain(&number, mode)).await
     }
 
@@ -222,6 +226,7 @@ impl Client {
     /// # Errors
     /// [`ClientError::Plain`]; nothing was sent then. A refusal is stored and journalled.
     pub async fn send_plain(&self, number: PhoneNumber, words: String) -> Result<u64, ClientError> {
+        self.core.refuse_switched_off(RemoteKey::NoNewReadable).await?;
         let outcome = self.core.change(move |engine| engine.send_plain(&number, &words)).await;
         self.noting_refusal(outcome).await
     }

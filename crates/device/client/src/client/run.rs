@@ -24,6 +24,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::core::{Core, blocking};
+use super::telemetry::Counted;
 use super::{Client, ClientError};
 use crate::backoff::Backoff;
 use crate::net::{Authenticated, Delivered, MailboxNotice, NetError};
@@ -161,6 +162,7 @@ impl Core {
                 Err(ClientError::Net(error)) => (error.code(), error.retry_after()),
                 Err(error) => (error.code(), None),
             };
+            self.telemetry.count(Counted::ConnectionLost, 1);
             tracing::info!(event = "mailbox_lost", code, attempts = backoff.attempts());
             self.status.send_replace(Status::Offline { code });
             let wait = backoff.next(retry_after, &mut rand::rng());
@@ -202,6 +204,7 @@ impl Core {
                     backoff.reset();
                     is_live = true;
                     self.change(|engine| engine.flush_receipts()).await?;
+                    self.clear_push_work().await?;
                     self.status.send_replace(Status::Online);
                     self.note_retained(retained).await?;
                 }
@@ -267,6 +270,7 @@ impl Core {
                 break;
             }
         }
+        self.clear_push_work().await?;
         report.is_complete = !self.is_anything_left().await?;
         report.with_carrier = self.engine(|engine| engine.carrier_view()).await?.handed_over;
         report.is_outbox_empty = self.engine(|engine| engine.poll_outbox_timeout()).await?.is_none();
@@ -275,7 +279,7 @@ impl Core {
 
     /// Takes envelopes in and says how to acknowledge them, and how many had been decrypted before. Those that are in neither list stay
     /// at the relay.
-    async fn take_in(&self, batch: Vec<Delivered>) -> Result<(Acks, usize), ClientError> {
+    pub(super) async fn take_in(&self, batch: Vec<Delivered>) -> Result<(Acks, usize), ClientError> {
         let together = batch.clone();
         let handled = self
             .change(move |engine| {
@@ -314,6 +318,9 @@ impl Core {
             }
             Err(error) => return Err(error),
         }
+        self.telemetry.count(Counted::Received, acks.consumed.len() + acks.undecryptable.len());
+        self.telemetry.count(Counted::Undecryptable, acks.undecryptable.len());
+        self.telemetry.count(Counted::Duplicate, duplicates);
         Ok((acks, duplicates))
     }
 
@@ -444,6 +451,8 @@ pub(super) fn ends_run(error: &ClientError) -> bool {
             // A wrong certificate or key may be a captive portal, a broken frame a bad middlebox: both pass.
             NetError::Connect(_)
             | NetError::Tls(_)
+            | NetError::Pin
+            | NetError::Proxy(_)
             | NetError::Timeout(_)
             | NetError::Closed(_)
             | NetError::Protocol(_)

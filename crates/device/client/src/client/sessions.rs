@@ -51,6 +51,7 @@ impl Client {
         conversation: ConversationId,
         interval: Option<RekeyInterval>,
     ) -> Result<(), ClientError> {
+        let interval = self.core.bounded_rekey(interval).await?;
         self.core.change(move |engine| engine.set_rekey_interval(conversation, interval)).await
     }
 

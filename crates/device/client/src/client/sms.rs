@@ -25,6 +25,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
 use super::core::Core;
+use super::remote_config::RemoteKey;
 use super::run::ends_run;
 use super::{Client, ClientError};
 
@@ -83,6 +84,7 @@ impl Client {
     /// # Errors
     /// [`ClientError::Account`] without an account.
     pub async fn attach_sms(&self, way: Arc<dyn SmsWay>) -> Result<(), ClientError> {
+        self.core.refuse_switched_off(RemoteKey::NoSms).await?;
         self.core.change(|engine| engine.set_sms_way(true)).await?;
         self.core.sms.attached.send_replace(Some(way));
         Ok(())

@@ -25,6 +25,7 @@ use tokio::time::sleep;
 use super::ClientError;
 use super::core::{Core, now};
 use super::run::ends_run;
+use super::telemetry::Counted;
 use crate::backoff::Backoff;
 use crate::net::NetError;
 
@@ -248,6 +249,7 @@ impl Core {
             })
             .await?;
         }
+        self.telemetry.count(Counted::Submitted, round.submitted);
         for outgoing in share.retained {
             self.submit_retained(outgoing).await?;
             round.attempts += 1;
@@ -473,9 +475,13 @@ fn next_batch(outgoing: &mut std::iter::Peekable<impl Iterator<Item = Submission
 /// Whether an error says something about the server as a whole, and nothing about the request.
 pub(super) fn is_outage(error: &NetError) -> bool {
     match error {
-        NetError::Connect(_) | NetError::Tls(_) | NetError::Timeout(_) | NetError::Closed(_) | NetError::Login(_) => {
-            true
-        }
+        NetError::Connect(_)
+        | NetError::Tls(_)
+        | NetError::Pin
+        | NetError::Proxy(_)
+        | NetError::Timeout(_)
+        | NetError::Closed(_)
+        | NetError::Login(_) => true,
         NetError::Protocol(_) => error.is_retryable(),
         NetError::Problem(refused) => matches!(
             refused.known,

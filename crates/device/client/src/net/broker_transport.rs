@@ -138,7 +138,7 @@ fn request_of(from: &PhoneNumber, message: CarrierMessage) -> Option<OutboundReq
 fn failure_of(error: &NetError) -> SendFailure {
     use ProblemCode as P;
     match error {
-        NetError::Connect(_) | NetError::Tls(_) => SendFailure::Unreachable,
+        NetError::Connect(_) | NetError::Tls(_) | NetError::Pin | NetError::Proxy(_) => SendFailure::Unreachable,
         NetError::Closed(_) | NetError::Timeout(_) | NetError::Protocol(_) | NetError::TooLarge { .. } => {
             SendFailure::NoAnswer
         }

@@ -13,6 +13,12 @@ pub enum NetError {
     /// The server could not prove who it is, or speaks no TLS 1.3.
     #[error("the server's TLS is not acceptable")]
     Tls(#[source] std::io::Error),
+    /// The server has another key than the pins name, whoever vouches for it.
+    #[error("the server has another key than it is pinned to")]
+    Pin,
+    /// The proxy does not let us through.
+    #[error("the proxy does not let us through: {0}")]
+    Proxy(#[source] ProxyFault),
     /// Something took too long.
     #[error("timed out: {0}")]
     Timeout(Stage),
@@ -132,7 +138,8 @@ impl Refused {
                 | P::CarrierNotFound
                 | P::CarrierTooLarge
                 | P::CarrierRefused
-                | P::CarrierUnfit,
+                | P::CarrierUnfit
+                | P::TenantKeyUnknown,
             ) => false,
             None => self.status == 0 || self.status == 408 || self.status == 429 || self.status >= 500,
         }
@@ -199,6 +206,26 @@ impl std::fmt::Display for Fault {
     }
 }
 
+/// What is wrong with the proxy.
+#[derive(Debug, thiserror::Error)]
+pub enum ProxyFault {
+    /// It cannot be connected to.
+    #[error("it cannot be reached")]
+    Unreachable(#[source] std::io::Error),
+    /// It hung up.
+    #[error("it hung up")]
+    Lost(#[source] std::io::Error),
+    /// It wants other credentials.
+    #[error("it wants other credentials")]
+    Unauthorized,
+    /// It refused, with this status.
+    #[error("it refused with status {0}")]
+    Refused(u16),
+    /// It does not speak HTTP.
+    #[error("it does not speak HTTP")]
+    Malformed,
+}
+
 impl NetError {
     /// The stable code. That of a refusal is the server's.
     #[must_use]
@@ -206,6 +233,9 @@ impl NetError {
         match self {
             Self::Connect(_) => "net.connect",
             Self::Tls(_) => "net.tls",
+            Self::Pin => "net.pin",
+            Self::Proxy(ProxyFault::Unauthorized) => "net.proxy_auth",
+            Self::Proxy(_) => "net.proxy",
             Self::Timeout(_) => "net.timeout",
             Self::Closed(_) => "net.closed",
             Self::Problem(refused) => refused.code(),
@@ -224,7 +254,11 @@ impl NetError {
             Self::Connect(_) | Self::Timeout(_) | Self::Closed(_) => true,
             Self::Problem(refused) => refused.is_retryable(),
             Self::Protocol(Fault::Refusal(status)) => *status >= 500 || *status == 429,
+            Self::Proxy(ProxyFault::Unreachable(_) | ProxyFault::Lost(_)) => true,
+            Self::Proxy(ProxyFault::Refused(status)) => *status >= 500 || *status == 429,
             Self::Tls(_)
+            | Self::Pin
+            | Self::Proxy(ProxyFault::Unauthorized | ProxyFault::Malformed)
             | Self::Protocol(_)
             | Self::TooLarge { .. }
             | Self::Login(_)

@@ -16,8 +16,10 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::error::{NetError, Stage};
+use super::error::{NetError, ProxyFault, Stage};
 use super::limits::Timeouts;
+use super::pins::Pins;
+use super::proxy::Proxy;
 
 /// A server, and how to reach it.
 #[derive(Clone)]
@@ -27,6 +29,8 @@ pub struct Endpoint {
     authenticated: Arc<ClientConfig>,
     anonymous: Arc<ClientConfig>,
     timeouts: Timeouts,
+    pins: Pins,
+    proxy: Option<Proxy>,
 }
 
 /// Which of the two kinds of connection.
@@ -54,7 +58,21 @@ impl Endpoint {
     /// [`EndpointError`].
     pub fn new(origin: Origin, trust: &TrustAnchors, timeouts: Timeouts) -> Result<Self, EndpointError> {
         let name = ServerName::try_from(origin.host().to_owned()).map_err(|_| EndpointError)?;
-        Ok(Self { origin, name, authenticated: config(trust), anonymous: config(trust), timeouts })
+        Ok(Self {
+            origin,
+            name,
+            authenticated: config(trust),
+            anonymous: config(trust),
+            timeouts,
+            pins: Pins::none(),
+            proxy: None,
+        })
+    }
+
+    /// The same by a proxy, and with keys that the server must have.
+    #[must_use]
+    pub fn by(self, pins: Pins, proxy: Option<Proxy>) -> Self {
+        Self { pins, proxy, ..self }
     }
 
     /// The server's origin.
@@ -70,11 +88,8 @@ impl Endpoint {
     }
 
     pub(super) async fn connect(&self, plane: Plane) -> Result<Tls, NetError> {
-        let address = (self.origin.host(), self.origin.port());
-        let tcp = timeout(self.timeouts.connect, TcpStream::connect(address))
-            .await
-            .map_err(|_| NetError::Timeout(Stage::Connect))?
-            .map_err(NetError::Connect)?;
+        let tcp =
+            timeout(self.timeouts.connect, self.reach()).await.map_err(|_| NetError::Timeout(Stage::Connect))??;
         // Frames are written whole; waiting for more to send with them only adds delay.
         tcp.set_nodelay(true).map_err(NetError::Connect)?;
         let config = match plane {
@@ -86,12 +101,28 @@ impl Endpoint {
             .await
             .map_err(|_| NetError::Timeout(Stage::Tls))?
             .map_err(handshake_error)?;
+        // Before a byte is said: whoever has another key learns nothing but that somebody came.
+        if !self.pins.admit(&self.origin, stream.get_ref().1.peer_certificates()) {
+            return Err(NetError::Pin);
+        }
         let exporter = stream
             .get_ref()
             .1
             .export_keying_material([0; TLS_EXPORTER_LEN], TLS_EXPORTER_LABEL, None)
             .map_err(|error| NetError::Tls(std::io::Error::other(error)))?;
         Ok(Tls { stream, exporter })
+    }
+
+    /// A connection to the server, or through the proxy.
+    async fn reach(&self) -> Result<TcpStream, NetError> {
+        let Some(proxy) = &self.proxy else {
+            let address = (self.origin.host(), self.origin.port());
+            return TcpStream::connect(address).await.map_err(NetError::Connect);
+        };
+        let connected = TcpStream::connect(proxy.address()).await;
+        let mut stream = connected.map_err(|error| NetError::Proxy(ProxyFault::Unreachable(error)))?;
+        proxy.tunnel(&mut stream, &self.origin).await?;
+        Ok(stream)
     }
 }
 

@@ -95,7 +95,7 @@ struct Phone {
 
 async fn phone(party: &Party, folder: &Path, own: &str, (pem, timeouts): (&str, Timeouts)) -> Phone {
     let trust = TrustAnchors::from_pem(pem.as_bytes()).unwrap();
-    let config = Config { folder: party.folder.clone(), trust, timeouts };
+    let config = Config::new(party.folder.clone(), trust, timeouts);
     let client = Client::open(config, Arc::new(vault(&party.vault, "pass"))).await.unwrap();
     let line = Arc::new(Line {
         own: number(own),

@@ -25,19 +25,14 @@ use crate::support::vault;
 
 fn config(folder: &Path) -> Config {
     let pem = Authority::new("127.0.0.1").pem;
-    Config {
-        folder: folder.join("client"),
-        trust: TrustAnchors::from_pem(pem.as_bytes()).unwrap(),
-        timeouts: Timeouts::default(),
-    }
+    Config::new(folder.join("client"), TrustAnchors::from_pem(pem.as_bytes()).unwrap(), Timeouts::default())
 }
 
 /// An account that is on a server of its own, and a client of somebody else that trusts that server.
 async fn with_contact_on(server: &Server, folder: &Path) -> (Client, rcseal_wire::id::AccountId) {
     let trust = TrustAnchors::from_pem(server.authority_pem().as_bytes()).unwrap();
     let open = |name: &'static str| {
-        let config =
-            Config { folder: folder.join(name), trust: trust.clone(), timeouts: crate::support::server::impatient() };
+        let config = Config::new(folder.join(name), trust.clone(), crate::support::server::impatient());
         let vault = Arc::new(vault(&folder.join(name).join("vault"), "pass"));
         async move { Client::open(config, vault).await.unwrap() }
     };

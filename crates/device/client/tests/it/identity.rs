@@ -82,7 +82,7 @@ impl Asked {
 
 async fn client(server: &Server, folder: &Path) -> Client {
     let trust = TrustAnchors::from_pem(server.authority_pem().as_bytes()).unwrap();
-    let config = Config { folder: folder.join("client"), trust, timeouts: impatient() };
+    let config = Config::new(folder.join("client"), trust, impatient());
     Client::open(config, Arc::new(vault(&folder.join("vault"), "pass"))).await.unwrap()
 }
 

@@ -6,6 +6,7 @@ mod client;
 mod content;
 mod identity;
 mod net;
+mod remote;
 mod retained;
 mod sms;
 mod store;

@@ -115,7 +115,7 @@ async fn at_server(folder: &Path) -> (Client, AccountId, Arc<Mutex<Says>>, Serve
     .await
     .unwrap();
     let trust = TrustAnchors::from_pem(server.authority_pem().as_bytes()).unwrap();
-    let config = Config { folder: ada.folder.clone(), trust, timeouts: Timeouts::default() };
+    let config = Config::new(ada.folder.clone(), trust, Timeouts::default());
     let client = Client::open(config, Arc::new(vault(&ada.vault, "pass"))).await.unwrap();
     (client, bob.address.account, says, server)
 }

@@ -47,7 +47,7 @@ async fn client(folder: &Path) -> Client {
     .await
     .unwrap();
     let trust = TrustAnchors::from_pem(Authority::new("127.0.0.1").pem.as_bytes()).unwrap();
-    let config = Config { folder: ada.folder.clone(), trust, timeouts: impatient() };
+    let config = Config::new(ada.folder.clone(), trust, impatient());
     Client::open(config, Arc::new(vault(&ada.vault, "pass"))).await.unwrap()
 }
 

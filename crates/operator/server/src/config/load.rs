@@ -22,6 +22,9 @@ pub(super) fn load(file: &Path) -> Result<Config, ConfigError> {
     if let Some(encryption) = &mut config.server_encryption {
         encryption.anchor(folder);
     }
+    if let Some(spool) = &mut config.push.spool {
+        config::anchor(folder, spool);
+    }
     validate(&config)?;
     Ok(config)
 }
@@ -59,6 +62,8 @@ pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
         ("limits.submissions_per_second_max", u64::from(limits.submissions_per_second_max), 1, 1_000_000),
         ("limits.link_slots_max", u64::from(limits.link_slots_max), 1, 1_000_000),
         ("reset.delay_seconds", config.reset.delay_seconds, reset_delay_min(config), 90 * DAY),
+        ("push.interval_seconds", config.push.interval_seconds, 0, DAY),
+        ("push.jitter_millis", config.push.jitter_millis, 0, 60_000),
         ("jobs.sweep_seconds", config.jobs.sweep_seconds, 1, DAY),
     ])?;
     if let Some(encryption) = &config.server_encryption {

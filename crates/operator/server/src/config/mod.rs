@@ -46,6 +46,8 @@ pub struct Config {
     pub reset: ResetConfig,
     /// Periodic work.
     pub jobs: JobsConfig,
+    /// Waking devices that are not connected.
+    pub push: PushConfig,
     /// What is logged, and how.
     pub log: LogConfig,
     /// Messages that this server can read. Left out: none.
@@ -161,6 +163,19 @@ pub struct JobsConfig {
     pub sweep_seconds: u64,
 }
 
+/// Table `[push]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PushConfig {
+    /// Seconds between two wake-ups of one device, whatever comes in between.
+    pub interval_seconds: u64,
+    /// The longest pause, drawn for each wake-up, between a message and the wake-up for it: the push service does not learn when messages come.
+    pub jitter_millis: u64,
+    /// Folder that wake-ups are written to, a file each, for a program that hands them to push services. Left out: nobody is woken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spool: Option<PathBuf>,
+}
+
 impl Default for ServerConfig {
     fn default() -> Self {
         Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8443)), origin: None, admin_listen: None }
@@ -208,6 +223,13 @@ impl Default for ResetConfig {
     fn default() -> Self {
         // A week: a phone that is switched off for a holiday, or a laptop that is opened at weekends, still hears of it.
         Self { delay_seconds: 7 * 24 * 3600 }
+    }
+}
+
+impl Default for PushConfig {
+    fn default() -> Self {
+        // A phone that was woken has fetched everything long before; and push services slow down who wakes more often.
+        Self { interval_seconds: 20, jitter_millis: 2_000, spool: None }
     }
 }
 

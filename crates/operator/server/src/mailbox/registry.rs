@@ -6,11 +6,13 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rcseal_store::MailboxObserver;
 use rcseal_wire::id::MailboxId;
 use tokio::sync::Notify;
+
+use crate::push::Waker;
 
 /// Parts of the registry with a lock each, so that connections that come and go do not hold up the commit thread.
 const SHARDS: usize = 64;
@@ -19,6 +21,8 @@ const SHARDS: usize = 64;
 pub(crate) struct Registry {
     shards: Vec<Mutex<HashMap<MailboxId, Arc<Signals>>>>,
     hasher: RandomState,
+    /// Hears of devices that leave, where devices are woken.
+    waker: OnceLock<Arc<Waker>>,
 }
 
 /// What a connection can be told.
@@ -49,7 +53,21 @@ pub(super) struct Woken {
 
 impl Registry {
     pub(crate) fn new() -> Self {
-        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), hasher: RandomState::new() }
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            hasher: RandomState::new(),
+            waker: OnceLock::new(),
+        }
+    }
+
+    /// Whom to tell when a device leaves. The first one stays.
+    pub(crate) fn tell_departures(&self, waker: Arc<Waker>) {
+        let _ = self.waker.set(waker);
+    }
+
+    /// Whether a connection serves the mailbox.
+    pub(crate) fn is_served(&self, mailbox: MailboxId) -> bool {
+        self.shard(&mailbox).contains_key(&mailbox)
     }
 
     fn shard(&self, mailbox: &MailboxId) -> MutexGuard<'_, HashMap<MailboxId, Arc<Signals>>> {
@@ -138,6 +156,11 @@ impl Drop for Registration {
         let mut shard = self.registry.shard(&self.mailbox);
         if shard.get(&self.mailbox).is_some_and(|current| Arc::ptr_eq(current, &self.signals)) {
             shard.remove(&self.mailbox);
+            drop(shard);
+            // What went out over a dead connection is still there, and nobody else would wake the device for it.
+            if let Some(waker) = self.registry.waker.get() {
+                waker.left(self.mailbox);
+            }
         }
     }
 }

@@ -18,6 +18,7 @@ mod mailbox_crash;
 mod mailbox_faults;
 mod openapi;
 mod operation;
+mod push;
 mod recovery;
 mod reset;
 #[cfg(unix)]

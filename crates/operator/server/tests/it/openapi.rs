@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::support::TestServer;
 
 /// Every route of the server but the two WebSockets of the message plane, whose frames OpenAPI cannot describe.
-const ROUTES: [(&str, &str); 32] = [
+const ROUTES: [(&str, &str); 34] = [
     ("post", "/v1/accounts"),
     ("post", "/v1/login/challenge"),
     ("post", "/v1/login"),
@@ -36,6 +36,8 @@ const ROUTES: [(&str, &str); 32] = [
     ("get", "/v1/server-key"),
     ("post", "/v1/retained"),
     ("get", "/v1/retained"),
+    ("put", "/v1/push"),
+    ("delete", "/v1/push"),
     ("get", "/openapi.json"),
     ("post", "/v1/messages"),
     ("get", "/v1/mailbox/messages"),

@@ -235,7 +235,11 @@ impl WakeUp {
     /// The text, of [`WAKE_UP_LEN`] bytes whatever it says.
     #[must_use]
     pub fn to_text(&self) -> String {
-        format!(r#"{{"v":{WAKE_UP_VERSION},"t":"{}","n":"{:016x}"}}"#, b64::encode(self.handle.as_bytes()), self.counter)
+        format!(
+            r#"{{"v":{WAKE_UP_VERSION},"t":"{}","n":"{:016x}"}}"#,
+            b64::encode(self.handle.as_bytes()),
+            self.counter
+        )
     }
 
     /// Reads a payload. The order of its fields and the white space between them may have changed on the way; nothing else may.

@@ -110,7 +110,7 @@ impl Bench {
         let client_folder = tempfile::tempdir().unwrap();
         let vault = SoftwareKeyVault::new(client_folder.path(), Unlock::KeyFile).unwrap();
         let timeouts = Timeouts::default();
-        let config = Config { folder: client_folder.path().join("client"), trust: trust.clone(), timeouts };
+        let config = Config::new(client_folder.path().join("client"), trust.clone(), timeouts);
         let client = Client::open(config, Arc::new(vault)).await.unwrap();
         let account = NewAccount {
             origin: relay.origin().clone(),

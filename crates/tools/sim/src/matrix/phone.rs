@@ -59,7 +59,7 @@ fn vault(folder: &Path, kind: KeyVaultKind) -> Result<SoftwareKeyVault, MatrixEr
 
 async fn open(folder: &Path, platform: &Platform, relay: &Relay) -> Result<Client, MatrixError> {
     let vault = vault(&folder.join("vault"), platform.key_vault)?;
-    let config = Config { folder: folder.join("client"), trust: relay.trust().clone(), timeouts: Timeouts::default() };
+    let config = Config::new(folder.join("client"), relay.trust().clone(), Timeouts::default());
     Ok(Client::open(config, Arc::new(vault)).await?)
 }
 

@@ -34,7 +34,7 @@ async fn relay(folder: &Path) -> RunningServer {
 async fn phone(server: &RunningServer, trust: TrustAnchors, folder: &Path, name: &str) -> Client {
     let unlock = Unlock::Passphrase("pass".to_owned().into(), Argon2Params::new(8, 1, 1).unwrap());
     let vault = SoftwareKeyVault::new(&folder.join(format!("{name}-vault")), unlock).unwrap();
-    let config = Config { folder: folder.join(name), trust, timeouts: Timeouts::default() };
+    let config = Config::new(folder.join(name), trust, Timeouts::default());
     let client = Client::open(config, Arc::new(vault)).await.unwrap();
     let account = NewAccount {
         origin: server.origin().clone(),

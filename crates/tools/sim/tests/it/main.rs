@@ -7,4 +7,5 @@ mod data;
 mod matrix;
 mod numbers;
 mod proxy;
+mod push;
 mod retained;

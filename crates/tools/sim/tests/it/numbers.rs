@@ -36,7 +36,7 @@ impl World {
         let unlock = Unlock::Passphrase("pass".to_owned().into(), Argon2Params::new(8, 1, 1).unwrap());
         let vault = SoftwareKeyVault::new(&self.folder.path().join(format!("{name}-vault")), unlock).unwrap();
         let trust = self.broker.trust_with(self.server.ca_pem().unwrap()).unwrap();
-        let config = Config { folder: self.folder.path().join(name), trust, timeouts: Timeouts::default() };
+        let config = Config::new(self.folder.path().join(name), trust, Timeouts::default());
         let client = Client::open(config, Arc::new(vault)).await.unwrap();
         let account = NewAccount {
             origin: self.server.origin().clone(),

@@ -3,6 +3,7 @@
 mod blob;
 mod broker_transport;
 mod login;
+mod proxy;
 mod sockets;
 mod takeover;
 mod transport;

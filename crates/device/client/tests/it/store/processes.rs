@@ -86,8 +86,7 @@ struct Player {
 impl Player {
     fn open(role: Role, folder: &Path) -> Self {
         let vault = vault(&folder.join("ada-vault"), "pass");
-        let OpenedStore::Ready(store) =
-            store::open_as(role, &folder.join("ada"), &vault, &KeyAlias::store()).unwrap()
+        let OpenedStore::Ready(store) = store::open_as(role, &folder.join("ada"), &vault, &KeyAlias::store()).unwrap()
         else {
             tell("rolled back.");
             panic!("the store counts as rolled back");
@@ -162,7 +161,10 @@ fn already(folder: &Path, what: &str) -> Vec<String> {
 /// What Bob has sent.
 fn mail(folder: &Path) -> Vec<(EnvelopeId, Vec<u8>)> {
     let text = fs::read_to_string(folder.join("mail")).unwrap_or_default();
-    text.lines().map(|line| line.split_once(' ').unwrap()).map(|(id, bytes)| (id.parse().unwrap(), unhex(bytes))).collect()
+    text.lines()
+        .map(|line| line.split_once(' ').unwrap())
+        .map(|(id, bytes)| (id.parse().unwrap(), unhex(bytes)))
+        .collect()
 }
 
 /// Everything that the processes have said.
@@ -215,7 +217,8 @@ impl Scene {
         for n in 0..rounds {
             engine(&bobs, |engine| {
                 let conversation = engine.direct_conversation(scene.ada.address.account)?;
-                engine.send(conversation, Body::Text(format!("answer {n}")), None)
+                engine
+                    .send(conversation, Body::Text(format!("answer {n}")), None)
                     .map(drop)
                     .map_err(rcseal_client::ClientError::from)
             });

@@ -173,6 +173,12 @@ impl Server {
         &self.authority.pem
     }
 
+    /// The SubjectPublicKeyInfo of its certificate.
+    pub(crate) fn public_key_info(&self) -> Vec<u8> {
+        use rcgen::PublicKeyData as _;
+        self.authority.key.subject_public_key_info()
+    }
+
     /// Connections so far.
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)

@@ -99,7 +99,7 @@ impl Phone {
         let folder = folder.join(name.to_lowercase());
         let vault = SoftwareKeyVault::new(&folder.join("vault"), Unlock::KeyFile).map_err(CliError::from)?;
         let trust = TrustAnchors::from_pem(relay.authority.as_bytes()).map_err(CliError::from)?;
-        let config = Config { folder: folder.join("store"), trust, timeouts: Timeouts::default() };
+        let config = Config::new(folder.join("store"), trust, Timeouts::default());
         let client = Client::open(config, Arc::new(vault)).await?;
         let origin = relay.origin.clone();
         let display_name = name.to_owned();

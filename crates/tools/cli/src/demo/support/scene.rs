@@ -64,7 +64,7 @@ impl App {
     ) -> Result<Self, StepError> {
         let folder = scene_folder.join(name.to_lowercase());
         let vault = SoftwareKeyVault::new(&folder.join("vault"), Unlock::KeyFile).map_err(CliError::from)?;
-        let config = Config { folder: folder.join("store"), trust: trust.clone(), timeouts: Timeouts::default() };
+        let config = Config::new(folder.join("store"), trust.clone(), Timeouts::default());
         let client = Client::open(config, Arc::new(vault)).await?;
         let (origin, display_name) = (relay.clone(), name.to_owned());
         let new = NewAccount { origin, platform: Platform::Ios, custody: Custody::User, display_name };
