@@ -33,8 +33,8 @@ func line(_ message: Message) -> String {
     }
 }
 
-let partner = Partner()
-do {
+func chat(_ arguments: [String]) async throws {
+    let partner = Partner()
     let config = ClientConfig(
         folder: arguments[1], authoritiesPem: try String(contentsOfFile: arguments[3], encoding: .utf8))
     // On an iPhone: SecureEnclaveKeyVault(accessGroup: "…").
@@ -94,11 +94,15 @@ do {
             case .some: try await conversation.send(text: input)
             case nil: break
             }
-        } catch let error as RcsealError {
+        } catch {
             print("\(error.code): \(error.reason)\(error.retryable ? " (try again)" : "")")
         }
     }
     try await client.close()
+}
+
+do {
+    try await chat(arguments)
 } catch {
     print(error.localizedDescription)
     exit(1)
