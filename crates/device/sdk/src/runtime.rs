@@ -16,7 +16,7 @@ pub(crate) fn runtime() -> Result<&'static Runtime, RcsealError> {
     RUNTIME
         .get_or_init(|| Builder::new_multi_thread().worker_threads(WORKERS).thread_name("rcseal").enable_all().build())
         .as_ref()
-        .map_err(|error| RcsealError::internal("runtime", error))
+        .map_err(|_| RcsealError::internal("sdk.runtime", "the system gives no threads"))
 }
 
 /// Runs a call to its end, whether or not somebody still waits for the answer.
@@ -25,6 +25,7 @@ pub(crate) async fn detached<T: Send + 'static>(
 ) -> Result<T, RcsealError> {
     match runtime()?.spawn(call).await {
         Ok(outcome) => outcome,
-        Err(error) => Err(RcsealError::internal("panic", &error)),
+        // What the panic said is not passed on: it may hold anything.
+        Err(_) => Err(RcsealError::internal("sdk.panic", "the call ended with a panic")),
     }
 }
