@@ -9,10 +9,12 @@
 //! | [`store`] | SQLCipher behind the engine's [`rcseal_engine::store::Tx`] |
 //! | [`vault`] | who keeps the key that wraps the store's key |
 //! | [`net`] | TLS, HTTP and WebSockets on an authenticated and an anonymous plane |
+//! | [`backup`] | the file of a backup, and the secret that opens it |
 //! | [`recovery_code`] | the recovery key as people write it down |
 //! | [`backoff`] | how long to wait before the next attempt |
 
 pub mod backoff;
+pub mod backup;
 pub mod client;
 mod files;
 pub mod net;

@@ -6,11 +6,13 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+mod backup;
 mod business;
 mod delivery;
 mod identity;
 mod sessions;
 
+pub use backup::BackupCommand;
 pub use business::{BrokerCommand, CaseCommand, NumberCommand, RetainedCommand, Visible};
 pub(crate) use delivery::number;
 pub use delivery::{
@@ -131,6 +133,16 @@ pub enum Command {
         /// Write into this new file instead of to standard output.
         #[arg(long, value_name = "FILE")]
         to: Option<PathBuf>,
+    },
+    /// Make an encrypted backup of this device, look at one, or restore one.
+    #[command(subcommand)]
+    Backup(BackupCommand),
+    /// Delete the account at its server, and everything of it on this device, for good. On the primary device only.
+    #[command(after_help = "Example: rcseal delete-account --yes")]
+    DeleteAccount {
+        /// Say so: there is no way back, unless a backup was made.
+        #[arg(long, required = true)]
+        yes: bool,
     },
     /// Print a shell's completions.
     #[command(after_help = "Example: rcseal completions bash > rcseal.bash")]

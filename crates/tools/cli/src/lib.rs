@@ -95,6 +95,8 @@ async fn execute(cli: Cli, output: Output) -> Result<ExitCode, CliError> {
         Command::Sessions { contact } => command::sessions::run(contact, &profile()?, output).await?,
         Command::Resend { command } => command::resend::run(command, &profile()?, output).await?,
         Command::Export { to } => command::export::run(to, &profile()?, output).await?,
+        Command::Backup(command) => command::backup::run(command, &profile()?, output).await?,
+        Command::DeleteAccount { yes: _ } => command::backup::delete_account(&profile()?, output).await?,
         Command::Completions { shell } => generate::completions(shell),
         Command::Man { dir } => generate::man_pages(&dir)?,
     }

@@ -11,11 +11,13 @@
 
 mod api;
 mod archive;
+mod backup;
 mod business;
 mod carrier;
 mod credential;
 mod frame;
 mod mapping;
+mod pairwise;
 mod signal;
 mod signal_world;
 mod sip;
@@ -63,12 +65,16 @@ pub const TARGETS: &[Target] = &[
     Target { name: "invitation", run: wire::invitation, seeds: wire::invitation_seeds },
     Target { name: "continuation", run: wire::continuation, seeds: wire::continuation_seeds },
     Target { name: "link", run: wire::link, seeds: wire::link_seeds },
+    Target { name: "backup_header", run: backup::header, seeds: backup::header_seeds },
+    Target { name: "backup_rows", run: backup::rows, seeds: backup::rows_seeds },
     Target { name: "frame_to_relay", run: wire::frame_to_relay, seeds: wire::frame_to_relay_seeds },
     Target { name: "frame_to_device", run: wire::frame_to_device, seeds: wire::frame_to_device_seeds },
     Target { name: "signal_message", run: signal::message, seeds: signal::message_seeds },
     Target { name: "signal_prekey_message", run: signal::prekey_message, seeds: signal::prekey_message_seeds },
     Target { name: "signal_braid_message", run: signal::braid_message, seeds: signal::braid_message_seeds },
     Target { name: "prekey_bundle", run: signal::bundle, seeds: signal::bundle_seeds },
+    Target { name: "pairwise_bundle", run: pairwise::bundle, seeds: pairwise::bundle_seeds },
+    Target { name: "pairwise_message", run: pairwise::message, seeds: pairwise::message_seeds },
     Target { name: "session_record", run: signal::record, seeds: signal::record_seeds },
     Target { name: "session_archive", run: archive::session_archive, seeds: archive::session_archive_seeds },
     Target { name: "archive_message", run: archive::archive_message, seeds: archive::archive_message_seeds },

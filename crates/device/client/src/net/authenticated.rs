@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use http::Method;
 use prost::Message as _;
 use rcseal_wire::api::{
-    Base64, BundlesRequest, BundlesResponse, DeliveryTokens, DeviceBundle, DeviceUpload, KeyMap, KeySetBody,
-    KeySetsBody, PendingReset, PrekeyCounts, ResetStatus, path,
+    AccountDeletion, Base64, BundlesRequest, BundlesResponse, DeliveryTokens, DeviceBundle, DeviceUpload, KeyMap,
+    KeySetBody, KeySetsBody, PendingReset, PrekeyCounts, ResetStatus, path,
 };
 use rcseal_wire::frame::{
     Acknowledged, Acks, Deliveries, MAILBOX_ACKNOWLEDGE_PATH, MAILBOX_MESSAGES_PATH, MAILBOX_PATH,
@@ -71,6 +71,14 @@ impl Authenticated {
     pub async fn delivery_tokens(&self) -> Result<Vec<DeliveryTokenHash>, NetError> {
         let body: DeliveryTokens = self.call(Call::new(Method::GET, path::DELIVERY_TOKENS)).await?.json()?;
         Ok(body.hashes)
+    }
+
+    /// Deletes the account.
+    ///
+    /// # Errors
+    /// [`NetError`].
+    pub async fn delete_account(&self, request: &AccountDeletion) -> Result<(), NetError> {
+        self.call(Call::new(Method::POST, path::ACCOUNT_DELETION).json(request)).await.map(drop)
     }
 
     /// Which public keys of the account's devices the server has.

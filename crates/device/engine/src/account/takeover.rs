@@ -15,6 +15,7 @@ use rcseal_credential::{
 };
 use rcseal_crypto::secret::Secret;
 use rcseal_wire::api::{Base64, KeySetProof, RecoveryRequest, ResetRequest};
+use rcseal_wire::backup::AccountRow;
 use rcseal_wire::content::NAME_LEN_MAX;
 use rcseal_wire::id::{AccountId, Custody, DeviceAddress, Platform};
 use rcseal_wire::token::DeliveryToken;
@@ -86,8 +87,8 @@ impl Engine<'_> {
         self.begin(account, new, AccountState::Resetting, &right, ticket.as_bytes(), basis)
     }
 
-    /// Begins to make this device the account's, with the account key out of a backup. `known` is the key set that the backup names, and
-    /// `basis` the newest one that the server shows. The account key stays; the devices that were are taken out, as by a recovery, because
+    /// Begins to make this device the account's, with the account key out of a backup. `from` is the account as the backup names it, and
+    /// `basis` the newest key set that the server shows. The account key stays; the devices that were are taken out, as by a recovery, because
     /// one of them may hold the account key and nobody has it in hand.
     ///
     /// # Errors
@@ -97,14 +98,13 @@ impl Engine<'_> {
         &mut self,
         new: &NewAccount,
         account_key: &Secret<32>,
-        known: &[u8],
+        from: &AccountRow,
         basis: &[u8],
-        change_policy: ChangePolicy,
     ) -> Result<(), AccountError> {
         if self.tx.get(Table::Account, record::KEY)?.is_some() {
             return Err(AccountError::Exists);
         }
-        let known = UnverifiedKeySet::parse(known)?.verify()?;
+        let known = UnverifiedKeySet::parse(&from.key_set)?.verify()?;
         let basis = parse_basis(known.account(), basis)?;
         let signer = AccountSigner::from_seed(*account_key.expose());
         match known.check_newer(&basis)? {
@@ -114,7 +114,7 @@ impl Engine<'_> {
         let address = DeviceAddress { account: basis.account(), device: basis.device_number_anew() };
         let mut account = Account::draw(new, address, DeliveryToken::generate(self.rng), Some(signer), self.rng);
         account.state = AccountState::Recovering;
-        account.change_policy = change_policy;
+        account.change_policy = ChangePolicy::from_number(from.change_policy).unwrap_or(ChangePolicy::Block);
         account.keeps_tokens = true;
         self.sign_takeover(
             &mut account,
@@ -191,6 +191,18 @@ impl Engine<'_> {
         };
         account.unpublished = Some(signed.as_bytes().to_vec());
         Ok(())
+    }
+
+    /// Whether this device has taken a backup's account key, and the server has not confirmed it.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn is_restoring(&self) -> Result<bool, AccountError> {
+        match self.account() {
+            Ok(account) => Ok(account.state == AccountState::Recovering && account.takeover.is_empty()),
+            Err(AccountError::NoAccount) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The account's key set is another one by now: signs again on top of it, with the keys and the new recovery key that were drawn; a

@@ -8,6 +8,7 @@ mod blobs;
 mod command;
 mod config;
 mod directory;
+mod ending;
 mod hostile;
 mod limits;
 mod links;

@@ -15,6 +15,7 @@ const ROUTES: [(&str, &str); 34] = [
     ("put", "/v1/account/delivery-tokens"),
     ("get", "/v1/account/delivery-tokens"),
     ("get", "/v1/account/key-map"),
+    ("post", "/v1/account/deletion"),
     ("get", "/v1/account/reset"),
     ("delete", "/v1/account/reset"),
     ("post", "/v1/accounts/{account}/key-set"),

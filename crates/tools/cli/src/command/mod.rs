@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod attach;
+pub(crate) mod backup;
 pub(crate) mod broker;
 pub(crate) mod carrier;
 pub(crate) mod case;

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use super::support::{Answer, Device, World, until};
 
 /// Runs a command that reads a secret from standard input.
-fn with_input(device: &Device, arguments: &[&str], input: &str) -> Answer {
+pub(crate) fn with_input(device: &Device, arguments: &[&str], input: &str) -> Answer {
     let mut command = device.command(arguments);
     command.stdin(Stdio::piped());
     let mut child = command.spawn().unwrap();

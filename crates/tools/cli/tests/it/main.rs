@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod backup;
 mod business;
 mod carrier;
 mod commands;

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::{blank, offer, rotate};
 use crate::account::{AccountError, AccountState};
 use crate::backup::{ArchiveOpener, ArchiveSealer, BackupError, Collector, Restored, SEALED_CHUNK_LEN, check_value};
-use crate::contact::{ChangePolicy, Verification};
+use crate::contact::Verification;
 use crate::event::Event;
 use crate::store::Table;
 use crate::tests::world::{Phone, World, events, new_account, text, texts};
@@ -146,7 +146,7 @@ fn a_restored_device_is_a_new_one_with_the_old_account_key_and_its_contacts_hear
     phone
         .with(world.now, |engine| {
             let key = Secret::from_slice(&rows[1].value[1..]).unwrap();
-            engine.begin_restoration(&new_account("Ada"), &key, &from.key_set, &basis, ChangePolicy::Block)
+            engine.begin_restoration(&new_account("Ada"), &key, &from, &basis)
         })
         .unwrap();
     let restored = restore(&mut phone, world.now, &rows).unwrap();
@@ -215,11 +215,8 @@ fn an_account_key_that_was_replaced_since_restores_no_device() {
     let (from, key) = (account_row(&rows), Secret::from_slice(&rows[1].value[1..]).unwrap());
     let basis = world.key_sets[&from.account].clone();
     let mut phone = blank(9, &ada);
-    let refused = phone
-        .with(world.now, |engine| {
-            engine.begin_restoration(&new_account("Ada"), &key, &from.key_set, &basis, ChangePolicy::Block)
-        })
-        .unwrap_err();
+    let refused =
+        phone.with(world.now, |engine| engine.begin_restoration(&new_account("Ada"), &key, &from, &basis)).unwrap_err();
     assert!(matches!(refused, AccountError::KeySet(_)), "{refused:?}");
 }
 

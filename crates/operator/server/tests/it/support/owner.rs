@@ -9,8 +9,8 @@ use rcseal_credential::{
 use rcseal_crypto::seal::SealingSecretKey;
 use rcseal_crypto::{ed25519, mlkem1024, x25519};
 use rcseal_wire::api::{
-    Base64, DeviceUpload, KemPreKey, KeySetBody, LoginChallenge, LoginRequest, LoginResponse, OneTimePreKey,
-    RecoveryRequest, RegisterRequest, ResetRequest, SignedPreKey,
+    AccountDeletion, Base64, DeviceUpload, KemPreKey, KeySetBody, LoginChallenge, LoginRequest, LoginResponse,
+    OneTimePreKey, RecoveryRequest, RegisterRequest, ResetRequest, SignedPreKey,
 };
 use rcseal_wire::id::{AccountId, Custody, DeviceAddress, DeviceNumber, MailboxId, Platform};
 use rcseal_wire::login::login_bytes;
@@ -26,7 +26,7 @@ pub struct Owner {
     pub key_set: VerifiedKeySet,
     pub recovery_key: RecoveryKey,
     device: DeviceNumber,
-    signer: AccountSigner,
+    pub signer: AccountSigner,
     primary: ed25519::SigningKey,
 }
 
@@ -104,6 +104,34 @@ impl Owner {
             KeySetBuilder::reset(current, renewed.commitment()).add_device(entry)?.sign_reset(signer, not_before_ms)
         });
         reset.unwrap()
+    }
+
+    /// The same person with a backup's account key and a new device, whose key set continues `current`.
+    pub fn restored(&self, current: &VerifiedKeySet) -> Self {
+        let rng = &mut rng();
+        let primary = ed25519::SigningKey::generate(rng);
+        let device = current.next_device_number().unwrap();
+        let mut builder = KeySetBuilder::successor(current);
+        for known in current.devices() {
+            builder = builder.remove_device(known.number()).unwrap();
+        }
+        let signer = AccountSigner::from_seed(*self.signer.seed());
+        let key_set = builder.add_device(entry(rng, self.account, device, &primary)).unwrap().sign(&signer).unwrap();
+        Self {
+            account: self.account,
+            mailbox: MailboxId::generate(rng),
+            delivery_token: DeliveryToken::parse(self.delivery_token.expose()).unwrap(),
+            key_set,
+            recovery_key: RecoveryKey::from_seed(*self.recovery_key.seed()),
+            device,
+            signer,
+            primary,
+        }
+    }
+
+    /// What asks the server to delete the account as it is now.
+    pub fn deletion_request(&self) -> AccountDeletion {
+        AccountDeletion { signature: Base64(self.signer.sign_deletion(&self.account, &self.key_set.hash()).0.to_vec()) }
     }
 
     fn anew(
