@@ -34,7 +34,9 @@ impl Inside {
         let vault = profile.vault()?;
         let alias = KeyAlias::store();
         let wrapped = std::fs::read(profile.store().join("store.key"))?;
-        let data_key = vault.unwrap(&alias, wrapped).map_err(crate::error::CliError::from)?;
+        let mut data_key = vault.unwrap(&alias, wrapped).map_err(crate::error::CliError::from)?;
+        // A salt is wrapped along, which is no secret.
+        data_key.truncate(32);
         let vault_key = Zeroizing::new(std::fs::read(phone.profile.join("vault").join("vault.key"))?);
         match store::open(&profile.store(), &vault, &alias).map_err(ClientError::from)? {
             OpenedStore::Ready(store) => {
