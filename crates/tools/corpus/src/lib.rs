@@ -18,6 +18,7 @@ mod credential;
 mod frame;
 mod mapping;
 mod pairwise;
+mod push;
 mod signal;
 mod signal_world;
 mod sip;
@@ -96,6 +97,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "v4_two_party", run: two_party::two_party_v4, seeds: two_party::two_party_seeds },
     Target { name: "api_request", run: api::request, seeds: api::request_seeds },
     Target { name: "api_response", run: api::response, seeds: api::response_seeds },
+    Target { name: "wake_up", run: push::wake_up, seeds: push::wake_up_seeds },
+    Target { name: "remote_config", run: push::remote_config, seeds: push::remote_config_seeds },
     Target { name: "frame_part", run: frame::part, seeds: frame::part_seeds },
     Target { name: "frame_text", run: frame::text, seeds: frame::text_seeds },
     Target { name: "cpim", run: carrier::cpim, seeds: carrier::cpim_seeds },

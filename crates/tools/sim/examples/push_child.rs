@@ -27,7 +27,7 @@ fn main() -> ExitCode {
 fn work() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [folder, vault, authority, deadline, payload] = &arguments[..] else { return Err("five arguments".into()) };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build()?;
     let stage = |what: &str| {
         if std::env::var_os("PUSH_CHILD_STAGES").is_some() {
             eprintln!("{what}: {} KiB", peak_kib().unwrap_or(0));
