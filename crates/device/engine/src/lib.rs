@@ -62,6 +62,7 @@ mod seal;
 pub mod send;
 mod session;
 pub mod store;
+pub mod summary;
 
 pub use context::{Engine, UnixMillis};
 pub use inbox::{Disposition, Undecryptable};
