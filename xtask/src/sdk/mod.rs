@@ -7,6 +7,7 @@
 //!
 //! The generator reads the library's symbols, so it is given the library as cargo left it, before anything is stripped.
 
+mod cross;
 mod kotlin;
 mod relay;
 mod surefire;
@@ -48,11 +49,13 @@ pub(crate) enum Face {
     Aar,
     /// Swift on Linux, with what needs Apple's frameworks tested behind its seams.
     Swift,
+    /// A device in Kotlin and a device in Swift talk to each other.
+    Cross,
 }
 
 impl Face {
     /// What `cargo xtask test` runs, in this order.
-    pub(crate) const TESTED: &[Self] = &[Self::Kotlin, Self::Swift];
+    pub(crate) const TESTED: &[Self] = &[Self::Kotlin, Self::Swift, Self::Cross];
 
     /// Runs it to its end.
     pub(crate) fn run(self, kit: &Kit<'_>) -> Result<Counts, SdkError> {
@@ -60,7 +63,8 @@ impl Face {
             Self::Kotlin => kotlin::run(kit),
             Self::KotlinDocs => kotlin::documentation(kit),
             Self::Aar => kotlin::archive(kit),
-            Self::Swift => swift::run(kit),
+            Self::Swift => swift::tests(kit),
+            Self::Cross => cross::run(kit),
         }
     }
 }

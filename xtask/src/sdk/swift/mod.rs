@@ -15,7 +15,7 @@ use std::process::{Command, Stdio};
 use self::toolchain::Toolchain;
 use super::relay::Relay;
 use super::{Kit, SdkError, step};
-use crate::process::{run_lines, say};
+use crate::process::{run, run_lines, say};
 use crate::test::Counts;
 
 /// Where the package is inside the tool folder.
@@ -42,8 +42,9 @@ impl Built {
         }
         fs::create_dir_all(&temporary).map_err(SdkError::file(&temporary))?;
         let built = Self { toolchain, package, temporary };
-        step(built.swift(&["build", "--build-tests"]).stdin(Stdio::null()))?;
-        Ok(built)
+        // The command's own line is the whole way into the tool folder; an error names what was done there.
+        let done = run(built.swift(&["build", "--build-tests"]).stdin(Stdio::null()))?.success();
+        if done { Ok(built) } else { Err(SdkError::step("swift build")) }
     }
 
     /// A command inside, in the package's folder.
@@ -61,6 +62,14 @@ impl Built {
         self.command(environment, &format!("{PACKAGE}/.build/debug/{name}"))
     }
 
+    /// The target that the package was built for, as the compiler calls it: `.build/debug` leads to `.build/TARGET/debug`.
+    fn target(&self) -> Result<String, SdkError> {
+        let link = self.package.join(".build/debug");
+        let to = fs::read_link(&link).map_err(SdkError::file(&link))?;
+        let target = to.components().rev().nth(1).map(|part| part.as_os_str().to_string_lossy().into_owned());
+        target.ok_or(SdkError::Missing { what: "a target of swift build" })
+    }
+
     fn swift(&self, arguments: &[&str]) -> Command {
         let mut command = self.command(&[], "swift");
         command.args(arguments);
@@ -76,7 +85,7 @@ impl Built {
 }
 
 /// Builds, tests, and compares the public interface with its golden file.
-pub(super) fn run(kit: &Kit<'_>) -> Result<Counts, SdkError> {
+pub(super) fn tests(kit: &Kit<'_>) -> Result<Counts, SdkError> {
     let built = Built::new(kit)?;
     let relay = Relay::start(kit, &fresh(&kit.folder("swift")?.join("relay"))?)?;
     let authority = built.hand_in(&relay.authority, "authority.pem")?;

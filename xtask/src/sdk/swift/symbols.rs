@@ -23,11 +23,12 @@ const GRAPHS: &str = "/tmp/symbols";
 /// Compares both modules and looks for missing comments.
 pub(super) fn check(kit: &Kit<'_>, built: &Built) -> Result<Counts, SdkError> {
     let folder = super::fresh(&built.temporary.join("symbols"))?;
+    let target = built.target()?;
     let mut counts = Counts::default();
     for (module, file) in MODULES {
         let mut command = built.command(&[], "swift-symbolgraph-extract");
         command.args(["-module-name", module, "-output-dir", GRAPHS, "-minimum-access-level", "public"]);
-        command.args(["-target", concat_target(), "-I", &format!("{PACKAGE}/.build/debug/Modules")]);
+        command.args(["-target", &target, "-I", &format!("{PACKAGE}/.build/debug/Modules")]);
         command.args(["-I", &format!("{PACKAGE}/Sources/RcsealFFIC/include")]);
         step(&mut command)?;
         let path = folder.join(format!("{module}.symbols.json"));
@@ -41,11 +42,6 @@ pub(super) fn check(kit: &Kit<'_>, built: &Built) -> Result<Counts, SdkError> {
         }
     }
     Ok(counts)
-}
-
-/// The target of the toolchain, which is this machine's own.
-const fn concat_target() -> &'static str {
-    if cfg!(target_arch = "aarch64") { "aarch64-unknown-linux-gnu" } else { "x86_64-unknown-linux-gnu" }
 }
 
 fn undocumented(symbols: &Symbols) -> Counts {

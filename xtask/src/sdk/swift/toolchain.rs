@@ -54,11 +54,6 @@ impl Toolchain {
         Ok(toolchain)
     }
 
-    /// Whether the folder is there, for commands that do without it rather than make it.
-    pub(crate) fn is_there() -> bool {
-        cache_folder().join(format!("swift-{RELEASE}")).join("usr/bin/swiftc").exists()
-    }
-
     /// A command inside, which sees `mounts` (a folder here, and where it is there) and of our environment nothing.
     pub(crate) fn command(&self, mounts: &[(&Path, &str)], program: &str) -> Command {
         let mut command = enter(&self.root, mounts);
