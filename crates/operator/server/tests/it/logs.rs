@@ -44,6 +44,8 @@ async fn logs_hold_no_id_no_token_and_no_address() {
     let server = TestServer::start().await;
     let (owner, mut client) = server.registered().await;
     client.put("/v1/device", &device_upload(owner.mailbox, 1, 5)).await;
+    let push = serde_json::json!({"provider": "fcm", "token": b64::encode(b"the push token"), "app": "an-app-of-mine"});
+    let handle = client.put("/v1/push", &push).await.json::<serde_json::Value>()["handle"].as_str().unwrap().to_owned();
     let mut contact = server.contact(&owner).await;
     let bundles = BundlesRequest { devices: vec![DeviceNumber::PRIMARY] };
     contact.post(&format!("/v1/accounts/{}/bundles", owner.account), &bundles).await;
@@ -85,6 +87,9 @@ async fn logs_hold_no_id_no_token_and_no_address() {
         ("delivery token", owner.delivery_token.expose_text()),
         ("delivery token hash", owner.delivery_token.hash().to_string()),
         ("login token", token),
+        ("push token", b64::encode(b"the push token")),
+        ("push token's bytes", "the push token".to_owned()),
+        ("push handle", handle),
         ("blob", blob.id.to_string()),
         ("reset ticket", ticket),
         ("recovery key", b64::encode(owner.recovery_key.public_key().as_bytes())),
