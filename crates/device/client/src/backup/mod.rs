@@ -6,6 +6,8 @@
 pub(crate) mod archive;
 mod kdf;
 mod secret;
+#[cfg(test)]
+mod tests;
 
 use rcseal_engine::account::AccountError;
 use rcseal_engine::backup::{BackupError, Restored};

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use rcseal_engine::message::MessageView;
 use rcseal_engine::plain::PlainMessageView;
 use rcseal_engine::policy::{DeliveryMode, JournalEntry, Subject};
+use rcseal_wire::b64;
 use rcseal_wire::content::{Body, Content};
 use rcseal_wire::id::ConversationId;
 use serde_json::{Value, json};
@@ -205,6 +206,12 @@ fn content(content: &Content) -> Value {
             value["file_name"] = json!(media.file_name);
             value["content_type"] = json!(media.content_type);
             value["size"] = json!(media.blob.size);
+            // Where its ciphertext is, as long as the server keeps it. The key is not for reading, and stays here.
+            value["blob"] = json!({
+                "id": b64::encode(media.blob.id.as_bytes()),
+                "server": media.blob.origin.as_str(),
+                "sha256": b64::encode(media.blob.digest.as_bytes()),
+            });
             value["caption"] = json!(media.caption);
         }
         Body::Card(card) => {
