@@ -75,5 +75,7 @@ pub use client::RcsealClient;
 #[cfg(feature = "client")]
 pub use config::ClientConfig;
 pub use error::RcsealError;
+#[cfg(feature = "client")]
+pub use model::Platform;
 
 uniffi::setup_scaffolding!("rcseal");

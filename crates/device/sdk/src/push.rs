@@ -46,16 +46,14 @@ impl From<PushProvider> for Provider {
 /// What a notification is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
 pub enum PushKind {
+    /// Somebody's keys changed, or should be compared.
+    Security,
+    /// The account or this device needs a look.
+    Account,
+    /// Messages with a picture or another file.
+    Media,
     /// Messages.
     Message,
-    /// Files.
-    Media,
-    /// Reactions.
-    Reaction,
-    /// Something about keys.
-    SecurityChange,
-    /// Something else.
-    Other,
 }
 
 /// Something to show.
@@ -143,11 +141,10 @@ async fn process(client: &Client, payload: &str, deadline_ms: u64) -> Result<Pus
             .map(|notification| PushNotification {
                 conversation_id: notification.conversation.map(|id| id.to_string()),
                 kind: match notification.kind {
-                    Kind::Message => PushKind::Message,
+                    Kind::Security => PushKind::Security,
+                    Kind::Account => PushKind::Account,
                     Kind::Media => PushKind::Media,
-                    Kind::Reaction => PushKind::Reaction,
-                    Kind::SecurityChange => PushKind::SecurityChange,
-                    Kind::Other => PushKind::Other,
+                    Kind::Message => PushKind::Message,
                 },
                 count: notification.count,
                 words_key: notification.words.to_owned(),
