@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::support::TestServer;
 
 /// Every route of the server but the two WebSockets of the message plane, whose frames OpenAPI cannot describe.
-const ROUTES: [(&str, &str); 34] = [
+const ROUTES: [(&str, &str); 35] = [
     ("post", "/v1/accounts"),
     ("post", "/v1/login/challenge"),
     ("post", "/v1/login"),
