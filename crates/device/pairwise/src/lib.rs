@@ -60,3 +60,8 @@ pub use pairwise::{Moment, PEER_ID_LEN_MAX, Pairwise, PrekeyState, SessionView};
 pub use rcseal_credential::SafetyNumber;
 pub use store::{CryptoStore, HEAD, MemoryStore, StoreFault, StoreWrite};
 pub use vault::{DataKeyVault, MemoryVault, VaultFault};
+
+/// The example of the manual, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../../docs/manual/crypto-only.md")]
+pub struct Manual;
