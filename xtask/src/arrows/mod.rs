@@ -1,13 +1,14 @@
 //! `cargo xtask arrows`: the folders are the trust zones, and this proves it.
 //!
-//! Four rules are checked over the manifests of the workspace, for dependencies of every kind:
+//! Five rules are checked, the first four over the manifests of the workspace, for dependencies of every kind:
 //!
 //! 1. a crate uses only what its row in ARCHITECTURE.md allows, and every crate has a row;
 //! 2. nothing in `operator/` reaches a crate of `device/`, where message keys live, over any number of steps, not even in
 //!    its tests; neither does anything in `shared/`. This rule does not ask the table, so that no edit of a document can
 //!    open it;
 //! 3. a crate's folder is its short name, and its package is `rcseal-` and the short name;
-//! 4. a crate stands in one of the known zones.
+//! 4. a crate stands in one of the known zones;
+//! 5. no source of `sdk` that was written by hand has the word that Rust's compiler cannot forbid there, because generated code needs it.
 
 mod table;
 
@@ -21,6 +22,9 @@ use table::Table;
 
 const ZONES: [&str; 4] = ["shared", "device", "operator", "tools"];
 const PREFIX: &str = "rcseal-";
+/// The crate whose lints cannot forbid the word.
+const BORDER: &str = "crates/device/sdk/src";
+const WORD: &str = "unsafe";
 
 /// One broken rule.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +41,8 @@ pub(crate) enum Violation {
     Misnamed { package: String, folder: String },
     /// The folder is in no known zone.
     NoZone { folder: String },
+    /// A source written by hand steps outside what the compiler checks.
+    Unchecked { file: String },
 }
 
 impl fmt::Display for Violation {
@@ -52,6 +58,7 @@ impl fmt::Display for Violation {
             }
             Self::ReachesDevice { way } => write!(f, "a crate outside device/ reaches it: {}", way.join(" -> ")),
             Self::Misnamed { package, folder } => write!(f, "package `{package}` stands in {folder}/"),
+            Self::Unchecked { file } => write!(f, "{file} has `{WORD}`, which only generated code may have"),
             Self::NoZone { folder } => write!(f, "{folder}/ is in no trust zone (crates/{})", ZONES.join(", crates/")),
         }
     }
@@ -60,7 +67,8 @@ impl fmt::Display for Violation {
 /// Runs the command.
 pub(crate) fn run() -> Result<u8, Box<dyn Error>> {
     let workspace = Workspace::load()?;
-    let violations = check_workspace(&workspace)?;
+    let mut violations = check_workspace(&workspace)?;
+    check_sources(std::path::Path::new(BORDER), &mut violations)?;
     for violation in &violations {
         say(&format!("arrows: {violation}"));
     }
@@ -76,6 +84,27 @@ pub(crate) fn run() -> Result<u8, Box<dyn Error>> {
 pub(crate) fn check_workspace(workspace: &Workspace) -> Result<Vec<Violation>, Box<dyn Error>> {
     let table = table::parse(&workspace.read("ARCHITECTURE.md")?)?;
     Ok(check(&workspace.members, &table))
+}
+
+/// Looks for the word in code; comments may speak of it.
+fn check_sources(folder: &std::path::Path, violations: &mut Vec<Violation>) -> Result<(), Box<dyn Error>> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            check_sources(&path, violations)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs") && steps_outside(&std::fs::read_to_string(&path)?) {
+            violations.push(Violation::Unchecked { file: path.display().to_string() });
+        }
+    }
+    Ok(())
+}
+
+fn steps_outside(source: &str) -> bool {
+    let is_part = |c: char| !(c.is_alphanumeric() || c == '_');
+    source
+        .lines()
+        .map(|line| line.split_once("//").map_or(line, |(code, _)| code))
+        .any(|code| code.split(is_part).any(|word| word == WORD))
 }
 
 fn check(members: &[Member], table: &Table) -> Vec<Violation> {

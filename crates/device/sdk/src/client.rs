@@ -291,6 +291,12 @@ impl CreatedAccount {
     }
 }
 
+impl std::fmt::Debug for RcsealClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RcsealClient")
+    }
+}
+
 impl std::fmt::Debug for NewAccount {
     /// Without name and invite.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

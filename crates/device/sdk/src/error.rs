@@ -1,7 +1,8 @@
 //! The one error of every call.
 //!
 //! Variants say whose matter it is, so that an app can decide by kind; `code` says what happened and is what documents and metrics name;
-//! `retryable` says whether the same call may succeed later without anybody changing anything. `docs/manual/sdk.md` lists every code.
+//! `retryable` says whether the same call may succeed later without anybody changing anything. `docs/manual/sdk.md` lists
+//! those that apps decide by.
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $variant:ident, $kind:literal;)*) => {

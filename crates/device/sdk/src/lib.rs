@@ -7,7 +7,7 @@
 //! - what changes something is *detached* ([`runtime`]): Kotlin and Python drop a future when its task is cancelled, Swift lets it run on,
 //!   and the same call must not end half-way on one platform and not on the other;
 //! - it is coarse: a call over the border costs microseconds, so messages come in pages and an object has no getter per field;
-//! - what an app implements ([`vault::KeyVault`], listeners, [`hand_over::RcsStack`]) is synchronous, is called on a thread of its own, and
+//! - what an app implements ([`vault::KeyVault`], listeners) is synchronous, is called on a thread of its own, and
 //!   never under a lock;
 //! - secret bytes cross only where a data key is wrapped and unwrapped, and where a user has to write something down;
 //! - ids cross as the strings that the rest of the system writes them as, times as milliseconds since 1970, files as paths.
@@ -22,7 +22,6 @@
 //! | [`push`] | wake-ups, and what a notification says |
 //! | [`backup`] | archives, and the end of an account |
 //! | [`remote`] | counts for the maker of the app, and what the maker may set from afar |
-//! | [`hand_over`] | the app's own RCS stack as a way into the carrier |
 //! | [`crypto_only`] | sessions alone, for apps with their own transport |
 //! | [`words`] | what users read about states |
 //! | [`vault`] | the key vault, as apps implement it |
