@@ -105,10 +105,9 @@ impl OpenError {
             }
             Self::Vault(error) => match error {
                 VaultError::WrongPassphrase | VaultError::UserNotAuthenticated => WayOut::Unlock,
-                VaultError::KeyInvalidated
-                | VaultError::NotFound
-                | VaultError::AlreadyExists
-                | VaultError::File(_) => WayOut::SetAside,
+                VaultError::KeyInvalidated | VaultError::NotFound | VaultError::AlreadyExists | VaultError::File(_) => {
+                    WayOut::SetAside
+                }
                 VaultError::HardwareUnavailable | VaultError::Timeout | VaultError::Unexpected(_) => WayOut::TryAgain,
                 VaultError::Io(_) => WayOut::MakeRoom,
             },

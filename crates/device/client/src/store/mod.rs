@@ -107,7 +107,8 @@ impl Store {
         // Dropped without a commit, the transaction rolls back, and only then the turn ends.
         let mut view = SqlTx::new(&tx);
         let value = operation(&mut view)?;
-        let number = if view.has_written() { Some(sqlite::count_commit(&tx).map_err(error::store_error)?) } else { None };
+        let number =
+            if view.has_written() { Some(sqlite::count_commit(&tx).map_err(error::store_error)?) } else { None };
         tx.commit().map_err(error::store_error)?;
         if let Some(number) = number {
             // In this order a look in between finds one too few and the next one finds it; in the other, one could be missed for good.
