@@ -69,7 +69,11 @@ pub(crate) fn request_seeds() -> Vec<Vec<u8>> {
         write(&DeliveryTokens { hashes: vec![DeliveryTokenHash::from_bytes([2; 32])] }),
         write(&BlobCreate { size: 1000, digest: Digest::from_bytes([4; 32]), ttl_seconds: 3600 }),
         write(&KeySetProof { recovery_key: Some(Base64(vec![5; 32])), reset_ticket: None, account_signature: None }),
-        write(&RecoveryRequest { key_set: Base64(vec![1; 40]), device: device_upload() }),
+        write(&RecoveryRequest {
+            key_set: Base64(vec![1; 40]),
+            device: device_upload(),
+            account_signature: Some(Base64(vec![2; 64])),
+        }),
         write(&ResetRequest { ticket: "rst-x".to_owned(), key_set: Base64(vec![1; 40]), device: device_upload() }),
     ]
 }

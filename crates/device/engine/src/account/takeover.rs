@@ -280,7 +280,13 @@ impl Engine<'_> {
             return Err(AccountError::NoTakeover);
         }
         let key_set = Base64(takeover_set(&account)?.as_bytes().to_vec());
-        Ok(RecoveryRequest { key_set, device: self.device_upload(&account)? })
+        let account_signature = match &account.signer {
+            Some(signer) if account.takeover.is_empty() => {
+                restoration_proof(signer, account.address.account).account_signature
+            }
+            _ => None,
+        };
+        Ok(RecoveryRequest { key_set, device: self.device_upload(&account)?, account_signature })
     }
 
     /// What to ask the server for, while resetting; asked again unchanged, the server says how far the reset has come.

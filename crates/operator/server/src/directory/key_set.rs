@@ -1,7 +1,9 @@
 //! Key sets on their way in: parsed, verified, and placed in the succession of the stored one.
 
 use bytes::Bytes;
-use rcseal_credential::{KeySetError, Succession, SuccessionProof, UnverifiedKeySet, VerifiedKeySet as Credential};
+use rcseal_credential::{
+    DeviceEntry, KeySetError, Succession, SuccessionProof, UnverifiedKeySet, VerifiedKeySet as Credential,
+};
 use rcseal_crypto::ed25519::{Signature, VerifyingKey};
 use rcseal_store::{StoreError, StoredKeySet};
 use rcseal_wire::id::{AccountId, DeviceNumber};
@@ -108,14 +110,18 @@ pub(crate) struct TakeoverSet {
 }
 
 impl TakeoverSet {
-    /// One that shows a recovery key, or that the account key has signed alone.
-    pub(crate) async fn recovery(bytes: Vec<u8>, account: AccountId) -> Result<Self, TakeoverRefusal> {
+    /// One that shows a recovery key, or where somebody `has_account_key`, that the account key has signed alone.
+    pub(crate) async fn recovery(
+        bytes: Vec<u8>,
+        account: AccountId,
+        has_account_key: bool,
+    ) -> Result<Self, TakeoverRefusal> {
         blocking(move || {
             let claimed = parse_takeover(&bytes, account)?;
             let expected = match claimed.proof() {
                 SuccessionProof::Recovery { .. } => Succession::Recovered,
-                SuccessionProof::None => Succession::SameAccountKey,
-                SuccessionProof::Migration { .. } | SuccessionProof::Reset { .. } => {
+                SuccessionProof::None if has_account_key => Succession::SameAccountKey,
+                SuccessionProof::None | SuccessionProof::Migration { .. } | SuccessionProof::Reset { .. } => {
                     return Err(DirectoryError::KeySetInvalid.into());
                 }
             };
@@ -134,6 +140,11 @@ impl TakeoverSet {
             Ok(Self { claimed, expected: Succession::Reset, not_before_ms })
         })
         .await
+    }
+
+    /// Whether it keeps the account key. Who sent it has to show that key before anything else is said of it.
+    pub(crate) fn keeps_account_key(&self) -> bool {
+        self.expected == Succession::SameAccountKey
     }
 
     /// Whether it is this one.
@@ -163,16 +174,17 @@ impl TakeoverSet {
                 if next.account_key() != current.account_key() {
                     return Err(TakeoverRefusal::Recovery);
                 }
-                // A device that stays is no new one: it would lose what waits for it.
-                if next.devices().iter().any(|device| current.device(device.number()).is_some()) {
-                    return Err(TakeoverRefusal::Devices);
-                }
             }
             match current.check_successor(&next) {
                 Ok(succession) if succession == expected => {}
                 Ok(_) => return Err(DirectoryError::KeySetInvalid.into()),
                 Err(KeySetError::RecoverySignature) => return Err(TakeoverRefusal::Recovery),
                 Err(error) => return Err(misplaced(&error, &current, &next).into()),
+            }
+            // A device that stays is no new one: it would lose what waits for it.
+            let is_known = |device: &DeviceEntry| current.device(device.number()).is_some();
+            if expected == Succession::SameAccountKey && next.devices().iter().any(is_known) {
+                return Err(TakeoverRefusal::Devices);
             }
             let [device] = next.devices() else { return Err(TakeoverRefusal::Devices) };
             Ok((device.number(), VerifiedKeySet::new(&next).into_stored()))

@@ -127,11 +127,18 @@ pub(super) async fn recover(
 
 async fn take_back(state: &AppState, account: AccountId, request: RecoveryRequest) -> Result<(), TakeoverRefusal> {
     let (mailbox, prekeys) = parse_device(request.device)?;
-    let set = TakeoverSet::recovery(request.key_set.0, account).await?;
+    let signature = request.account_signature.map(|signature| signature.0);
+    let set = TakeoverSet::recovery(request.key_set.0, account, signature.is_some()).await?;
     let mut attempt = 0;
     loop {
         attempt += 1;
         let current = state.store.key_set(account).await?.ok_or(TakeoverRefusal::Recovery)?;
+        if set.keeps_account_key() {
+            let signature = signature.clone().unwrap_or_default();
+            if !directory::is_signed_by_account(current.clone(), restoration_proof(&account), signature).await? {
+                return Err(TakeoverRefusal::Recovery);
+            }
+        }
         if set.is(&current) {
             // If the store had no answer the first time, the old devices have not heard of it.
             look_for_departures(state, account);

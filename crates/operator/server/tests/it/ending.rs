@@ -23,8 +23,8 @@ async fn a_backups_account_key_puts_one_new_device_in_the_place_of_all_others() 
     assert_eq!(basis.key_set.0, owner.key_set.as_bytes());
     let back = owner.restored(&owner.key_set);
     let recovery = format!("/v1/accounts/{}/recovery", owner.account);
-    assert_eq!(client.post(&recovery, &back.recovery_request()).await.status, 204);
-    assert_eq!(client.post(&recovery, &back.recovery_request()).await.status, 204, "the answer may have been lost");
+    assert_eq!(client.post(&recovery, &back.restoration_request()).await.status, 204);
+    assert_eq!(client.post(&recovery, &back.restoration_request()).await.status, 204, "the answer may have been lost");
     assert_eq!(old.get("/v1/device/prekeys").await.code(), "device_unknown");
     back.log_in(&server, &mut client).await;
 
@@ -32,10 +32,17 @@ async fn a_backups_account_key_puts_one_new_device_in_the_place_of_all_others() 
     let impostor = Owner::of_account(owner.account);
     assert_eq!(client.post(&key_set, &proof(&impostor)).await.code(), "recovery_refused");
     let taken = impostor.restored(&impostor.key_set);
-    assert_eq!(client.post(&recovery, &taken.recovery_request()).await.code(), "recovery_refused");
+    assert_eq!(client.post(&recovery, &taken.restoration_request()).await.code(), "recovery_refused");
+    // Contacts have key sets as well: without the account key none of them says whether it is the newest.
+    for known in [&owner, &back] {
+        assert_eq!(client.post(&recovery, &known.recovery_request()).await.code(), "key_set_invalid");
+        let mut shown = known.recovery_request();
+        shown.account_signature = Some(Base64(vec![7; 64]));
+        assert_eq!(client.post(&recovery, &shown).await.code(), "recovery_refused");
+    }
     // The same device again under a later set would lose what waits for it.
     let late = owner.restored(&owner.key_set);
-    assert_eq!(client.post(&recovery, &late.recovery_request()).await.status, 409);
+    assert_eq!(client.post(&recovery, &late.restoration_request()).await.status, 409);
 }
 
 #[tokio::test]

@@ -52,6 +52,10 @@ pub struct RecoveryRequest {
     pub key_set: Base64,
     /// That device's mailbox and prekeys; the signed and the last-resort prekey must be there.
     pub device: DeviceUpload,
+    /// With a set that has no recovery proof, the same signature as in [`KeySetProof`]: contacts have key sets too, and must not learn from
+    /// the answer whether theirs is the newest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_signature: Option<Base64>,
 }
 
 /// POST /v1/account/deletion, logged in.

@@ -28,7 +28,7 @@ fn device() -> DeviceUpload {
 }
 
 fn recovery() -> RecoveryRequest {
-    RecoveryRequest { key_set: Base64(vec![1, 2, 3]), device: device() }
+    RecoveryRequest { key_set: Base64(vec![1, 2, 3]), device: device(), account_signature: None }
 }
 
 fn reset() -> ResetRequest {

@@ -167,7 +167,17 @@ impl Owner {
     }
 
     pub fn recovery_request(&self) -> RecoveryRequest {
-        RecoveryRequest { key_set: Base64(self.key_set.as_bytes().to_vec()), device: device_upload(self.mailbox, 1, 3) }
+        RecoveryRequest {
+            key_set: Base64(self.key_set.as_bytes().to_vec()),
+            device: device_upload(self.mailbox, 1, 3),
+            account_signature: None,
+        }
+    }
+
+    /// With what shows that the account key is at hand.
+    pub fn restoration_request(&self) -> RecoveryRequest {
+        let signature = self.signer.prove_restoration(&self.account);
+        RecoveryRequest { account_signature: Some(Base64(signature.0.to_vec())), ..self.recovery_request() }
     }
 
     pub fn reset_request(&self, ticket: &str) -> ResetRequest {
