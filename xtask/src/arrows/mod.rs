@@ -92,7 +92,9 @@ fn check_sources(folder: &std::path::Path, violations: &mut Vec<Violation>) -> R
         let path = entry?.path();
         if path.is_dir() {
             check_sources(&path, violations)?;
-        } else if path.extension().is_some_and(|extension| extension == "rs") && steps_outside(&std::fs::read_to_string(&path)?) {
+        } else if path.extension().is_some_and(|extension| extension == "rs")
+            && steps_outside(&std::fs::read_to_string(&path)?)
+        {
             violations.push(Violation::Unchecked { file: path.display().to_string() });
         }
     }

@@ -118,11 +118,7 @@ impl RcsealClient {
         let (path, secret) = (file(path)?, secret.parse()?);
         self.call(move |client| async move {
             let summary = client.create_backup(&path, secret, reporting(progress)?).await?;
-            Ok(BackupSummary {
-                rows: summary.rows,
-                bytes: summary.bytes,
-                has_account_key: summary.has_account_key,
-            })
+            Ok(BackupSummary { rows: summary.rows, bytes: summary.bytes, has_account_key: summary.has_account_key })
         })
         .await
     }

@@ -249,7 +249,10 @@ impl RcsealClient {
     }
 
     /// Runs a call to its end, whether or not somebody still waits for the answer.
-    pub(crate) async fn call<T, R>(&self, operation: impl FnOnce(Client) -> R + Send + 'static) -> Result<T, RcsealError>
+    pub(crate) async fn call<T, R>(
+        &self,
+        operation: impl FnOnce(Client) -> R + Send + 'static,
+    ) -> Result<T, RcsealError>
     where
         T: Send + 'static,
         R: Future<Output = Result<T, RcsealError>> + Send,

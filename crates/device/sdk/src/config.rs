@@ -58,12 +58,14 @@ pub struct ClientConfig {
     pub network_timeout_ms: Option<u64>,
     /// Keys that servers must have, beside a certificate of those authorities.
     #[uniffi(default = [])]
+    #[cfg_attr(feature = "node", serde(default))]
     pub pins: Vec<Pin>,
     /// Through what every server is reached.
     #[uniffi(default = None)]
     pub proxy: Option<ProxyConfig>,
     /// Whether what happens is counted, for `telemetry_report`. Only with the user's own word. Nothing is sent by itself.
     #[uniffi(default = false)]
+    #[cfg_attr(feature = "node", serde(default))]
     pub telemetry: bool,
     /// The Ed25519 public key of whoever may send remote configuration: 32 bytes.
     #[uniffi(default = None)]

@@ -1,8 +1,8 @@
 //! Messages, as they cross the border: flat, with every field an app shows.
 
 use rcseal_engine::message::{MessageState as State, MessageView};
-use rcseal_wire::content::{Body, Card as WireCard, Media};
 use rcseal_wire::b64;
+use rcseal_wire::content::{Body, Card as WireCard, Media};
 
 use crate::model::{DeliveryMode, Reader, readers};
 

@@ -24,16 +24,17 @@ pub struct HeldMessage {
 impl RcsealClient {
     /// The account's fallback policy; absent where none was set, and nothing that others can read is sent.
     pub async fn fallback_policy(&self) -> Result<Option<FallbackPolicy>, RcsealError> {
-        self.call(|client| async move {
-            Ok(client.fallback_policy(PolicyScope::Account).await?.map(FallbackPolicy::from))
-        })
+        self.call(
+            |client| async move { Ok(client.fallback_policy(PolicyScope::Account).await?.map(FallbackPolicy::from)) },
+        )
         .await
     }
 
     /// Sets it, or takes it back. Of several policies that apply the strictest counts.
     pub async fn set_fallback_policy(&self, policy: Option<FallbackPolicy>) -> Result<(), RcsealError> {
         let policy = policy.map(Into::into);
-        self.call(move |client| async move { Ok(client.set_fallback_policy(PolicyScope::Account, policy).await?) }).await
+        self.call(move |client| async move { Ok(client.set_fallback_policy(PolicyScope::Account, policy).await?) })
+            .await
     }
 
     /// Messages that wait for the user's word.

@@ -196,10 +196,6 @@ mod worker {
     }
 
     fn failed(error: vault::VaultError) -> RcsealError {
-        RcsealError::Vault {
-            code: error.code().to_owned(),
-            retryable: error.is_retryable(),
-            reason: error.to_string(),
-        }
+        RcsealError::Vault { code: error.code().to_owned(), retryable: error.is_retryable(), reason: error.to_string() }
     }
 }

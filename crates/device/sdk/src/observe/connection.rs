@@ -8,7 +8,10 @@ use crate::inner::Inner;
 use crate::runtime::runtime;
 
 /// Starts the thread.
-pub(super) fn start(inner: &Arc<Inner>, listener: Arc<dyn ConnectionListener>) -> Result<Arc<Subscription>, RcsealError> {
+pub(super) fn start(
+    inner: &Arc<Inner>,
+    listener: Arc<dyn ConnectionListener>,
+) -> Result<Arc<Subscription>, RcsealError> {
     inner.client()?;
     let runtime = runtime()?;
     let (subscription, mut cancelled) = Subscription::new();

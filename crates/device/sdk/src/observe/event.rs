@@ -182,16 +182,12 @@ impl ClientEvent {
                 contact_id: text(&by),
                 ..new(EventKind::ConversationRestored)
             },
-            Event::PlainReceived { number, order } => Self {
-                phone_number: text(&number.text()),
-                order: Some(order),
-                ..new(EventKind::PlainReceived)
-            },
-            Event::PlainChanged { number, order } => Self {
-                phone_number: text(&number.text()),
-                order: Some(order),
-                ..new(EventKind::PlainChanged)
-            },
+            Event::PlainReceived { number, order } => {
+                Self { phone_number: text(&number.text()), order: Some(order), ..new(EventKind::PlainReceived) }
+            }
+            Event::PlainChanged { number, order } => {
+                Self { phone_number: text(&number.text()), order: Some(order), ..new(EventKind::PlainChanged) }
+            }
             Event::CarrierUnread { conversation, message, device } => Self {
                 conversation_id: text(&conversation),
                 contact_id: text(&device.account),
@@ -200,11 +196,9 @@ impl ClientEvent {
                 ..new(EventKind::CarrierUnread)
             },
             Event::ServerKeyChanged { is_usable } => Self { is_active: is_usable, ..new(EventKind::ServerKeyChanged) },
-            Event::RetainedUnannounced { account, message } => Self {
-                contact_id: text(&account),
-                message_id: text(&message),
-                ..new(EventKind::RetainedUnannounced)
-            },
+            Event::RetainedUnannounced { account, message } => {
+                Self { contact_id: text(&account), message_id: text(&message), ..new(EventKind::RetainedUnannounced) }
+            }
             Event::NumberChanged { number, state } => Self {
                 phone_number: text(&number.text()),
                 code: Some(state.as_str().to_owned()),
@@ -222,11 +216,9 @@ impl ClientEvent {
             Event::NumberStateBehind { number } => {
                 Self { phone_number: text(&number.text()), ..new(EventKind::NumberStateBehind) }
             }
-            Event::NumberRebound { number, from: _, to, grounds: _ } => Self {
-                phone_number: text(&number.text()),
-                contact_id: text(&to),
-                ..new(EventKind::NumberRebound)
-            },
+            Event::NumberRebound { number, from: _, to, grounds: _ } => {
+                Self { phone_number: text(&number.text()), contact_id: text(&to), ..new(EventKind::NumberRebound) }
+            }
             Event::BrokerFound { number, account, finding } => Self {
                 phone_number: number.map(|number| number.text().to_owned()),
                 contact_id: account.map(|account| account.to_string()),

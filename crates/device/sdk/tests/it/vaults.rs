@@ -41,9 +41,9 @@ async fn a_slow_vault_is_waited_for() {
 #[tokio::test]
 async fn a_vault_that_hangs_ends_the_call_with_a_code_and_nobody_else() {
     let (hung, sound) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let hanging = TestVault::new();
+    let (hanging, working) = (TestVault::new(), TestVault::new());
     hanging.set(Fault::Hanging);
-    let (failed, opened) = tokio::join!(open(hung.path(), &hanging), open(sound.path(), &TestVault::new()));
+    let (failed, opened) = tokio::join!(open(hung.path(), &hanging), open(sound.path(), &working));
     let error = failed.unwrap_err();
     assert_eq!((error.code(), error.retryable()), ("vault.timeout", true));
     assert!(opened.is_ok());
