@@ -7,11 +7,14 @@
 //!
 //! The generator reads the library's symbols, so it is given the library as cargo left it, before anything is stripped.
 
+pub(crate) mod bench;
 mod cross;
 mod kotlin;
 mod relay;
+mod size;
 mod surefire;
 mod swift;
+mod typescript;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -49,13 +52,15 @@ pub(crate) enum Face {
     Aar,
     /// Swift on Linux, with what needs Apple's frameworks tested behind its seams.
     Swift,
+    /// TypeScript on Node.
+    Typescript,
     /// A device in Kotlin and a device in Swift talk to each other.
     Cross,
 }
 
 impl Face {
     /// What `cargo xtask test` runs, in this order.
-    pub(crate) const TESTED: &[Self] = &[Self::Kotlin, Self::Swift, Self::Cross];
+    pub(crate) const TESTED: &[Self] = &[Self::Kotlin, Self::Swift, Self::Typescript, Self::Cross];
 
     /// Runs it to its end.
     pub(crate) fn run(self, kit: &Kit<'_>) -> Result<Counts, SdkError> {
@@ -64,6 +69,7 @@ impl Face {
             Self::KotlinDocs => kotlin::documentation(kit),
             Self::Aar => kotlin::archive(kit),
             Self::Swift => swift::tests(kit),
+            Self::Typescript => typescript::run(kit),
             Self::Cross => cross::run(kit),
         }
     }
@@ -160,7 +166,9 @@ impl Kit<'_> {
     /// Builds the library, the relay and the generator. Each alone, so that the library has the features that it is shipped with and not
     /// those that a relay in the same build would ask for.
     pub(crate) fn build(&self) -> Result<(), SdkError> {
-        for package in ["rcseal-sdk", "rcseal-cli", "rcseal-bindgen"] {
+        // The face for Node is in the same library; what it adds is looked for by Node alone.
+        self.cargo(&["build", "--locked", "--package", "rcseal-sdk", "--features", "node"])?;
+        for package in ["rcseal-cli", "rcseal-bindgen"] {
             self.cargo(&["build", "--locked", "--package", package])?;
         }
         Ok(())

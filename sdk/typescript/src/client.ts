@@ -1,0 +1,278 @@
+import { Conversation, SafetyNumber } from "./conversation.js";
+import { ours, oursNow, record } from "./errors.js";
+import { native, type NativeClient, type NativeLinkRequest } from "./native.js";
+import { iterated, subscribed, type Subscription } from "./observe.js";
+import type {
+  Account,
+  ClientConfig,
+  ClientEvent,
+  ConnectionState,
+  Contact,
+  ConversationSummary,
+  CreatedAccount,
+  Device,
+  ExportSummary,
+  FallbackPolicy,
+  HeldMessage,
+  MessageNotice,
+  NewAccount,
+  Platform,
+  SecurityState,
+  SyncReport,
+} from "./types.js";
+import { asking, type KeyVault } from "./vault.js";
+
+/** A device that shows its code and waits to be linked. */
+export class LinkRequest {
+  /** What to show the primary device, as a QR code or as text. Whoever reads it can link this device, so it is shown to nobody else. */
+  readonly text: string;
+  readonly #native: NativeLinkRequest;
+
+  /** @internal */
+  constructor(native: NativeLinkRequest) {
+    this.#native = native;
+    this.text = native.text;
+  }
+
+  /** Waits for the primary device, and becomes part of its account. May be called once. */
+  finish(): Promise<void> {
+    return ours(() => this.#native.finish());
+  }
+}
+
+/**
+ * A client over a folder and a key vault.
+ *
+ * What changes something goes on to its end whether or not anybody still waits for it, in one transaction.
+ */
+export class RcsealClient {
+  readonly #native: NativeClient;
+
+  private constructor(native: NativeClient) {
+    this.#native = native;
+  }
+
+  /** Opens the client in a folder, or makes a new one there. */
+  static async open(config: ClientConfig, keyVault: KeyVault): Promise<RcsealClient> {
+    const vault = asking(keyVault);
+    return new RcsealClient(await ours(() => native().NativeClient.open(JSON.stringify(config, bytes), vault)));
+  }
+
+  /** Closes the client and waits until the store is free. Calls under way reject with `closed`, and so does every call from now on. */
+  close(): Promise<void> {
+    return ours(() => this.#native.close());
+  }
+
+  /** The same, for `await using`. */
+  async [Symbol.for("Symbol.asyncDispose")](): Promise<void> {
+    await this.close();
+  }
+
+  /** Whether the client was closed. */
+  get isClosed(): boolean {
+    return this.#native.isClosed;
+  }
+
+  /** This device and its account; `null` before there is one. */
+  account(): Promise<Account | null> {
+    return record(() => this.#native.account());
+  }
+
+  /** Creates an account: its keys here, then its entry at the server. Once the keys are here this resolves, even when the server did not. */
+  createAccount(account: NewAccount): Promise<CreatedAccount> {
+    return record(() => this.#native.createAccount(JSON.stringify(account)));
+  }
+
+  /** Makes an account known to its server that was created here and that the server does not know yet. */
+  register(invite?: string): Promise<void> {
+    return ours(() => this.#native.register(invite));
+  }
+
+  /** The recovery code that the user has not confirmed to have written down. */
+  pendingRecoveryCode(): Promise<string | null> {
+    return ours(() => this.#native.pendingRecoveryCode());
+  }
+
+  /** The user has written the recovery code down: it is deleted here. */
+  confirmRecoveryCode(): Promise<void> {
+    return ours(() => this.#native.confirmRecoveryCode());
+  }
+
+  /** Takes an account back whose devices are lost, on a device that has none. The other devices are taken out. */
+  recoverAccount(accountId: string, recoveryCode: string, account: NewAccount): Promise<CreatedAccount> {
+    return record(() => this.#native.recoverAccount(accountId, recoveryCode, JSON.stringify(account)));
+  }
+
+  /** Calls a reset of this account off that somebody asked for. */
+  vetoReset(): Promise<void> {
+    return ours(() => this.#native.vetoReset());
+  }
+
+  /** How safe this device is, and what the user should know. */
+  securityState(): Promise<SecurityState> {
+    return record(() => this.#native.securityState());
+  }
+
+  /** Replaces the account key, on the primary device only. Contacts who had compared safety numbers have to do so again. */
+  rotateKeys(): Promise<void> {
+    return ours(() => this.#native.rotateKeys());
+  }
+
+  /** Writes everything readable into a new file: JSON Lines, for its owner alone. It holds no key. */
+  exportData(path: string): Promise<ExportSummary> {
+    return record(() => this.#native.exportData(path));
+  }
+
+  /** Starts to serve this device in the background. Does nothing when it is under way. */
+  connect(): Promise<void> {
+    return ours(() => this.#native.connect());
+  }
+
+  /** Ends that and waits for it. */
+  disconnect(): Promise<void> {
+    return ours(() => this.#native.disconnect());
+  }
+
+  /** How the client stands with its server. */
+  connectionState(): ConnectionState {
+    return JSON.parse(oursNow(() => this.#native.connectionState())) as ConnectionState;
+  }
+
+  /** The app has learnt that the network is another, or back: whatever waits for its next attempt makes it now. */
+  networkChanged(): void {
+    oursNow(() => this.#native.networkChanged());
+  }
+
+  /** Connects once, takes in all that waits, sends all that can be sent, and disconnects. */
+  syncOnce(): Promise<SyncReport> {
+    return record(() => this.#native.syncOnce());
+  }
+
+  /** An invitation: whoever has it can write to this account. */
+  invitation(): Promise<string> {
+    return ours(() => this.#native.invitation());
+  }
+
+  /** Takes an invitation. */
+  addContact(invitation: string, name: string): Promise<Contact> {
+    return record(() => this.#native.addContact(invitation, name));
+  }
+
+  /** Every contact. */
+  contacts(): Promise<Contact[]> {
+    return record(() => this.#native.contacts());
+  }
+
+  /** One contact. */
+  contact(contactId: string): Promise<Contact> {
+    return record(() => this.#native.contact(contactId));
+  }
+
+  /** Gives a contact another name. */
+  renameContact(contactId: string, name: string): Promise<void> {
+    return ours(() => this.#native.renameContact(contactId, name));
+  }
+
+  /** Blocks a contact, or ends that. */
+  blockContact(contactId: string, isBlocked: boolean): Promise<void> {
+    return ours(() => this.#native.blockContact(contactId, isBlocked));
+  }
+
+  /** Forgets a contact. The conversation stays. */
+  removeContact(contactId: string): Promise<void> {
+    return ours(() => this.#native.removeContact(contactId));
+  }
+
+  /** Takes the new account key of a contact for genuine without comparing. */
+  acceptChange(contactId: string): Promise<void> {
+    return ours(() => this.#native.acceptChange(contactId));
+  }
+
+  /** The safety number with a contact, once its keys are known. */
+  async safetyNumber(contactId: string): Promise<SafetyNumber> {
+    return new SafetyNumber(await ours(() => this.#native.safetyNumber(contactId)));
+  }
+
+  /** Conversations, those with the newest messages first: the page after the conversation `after`, or the first one. */
+  conversations(limit: number, after?: string): Promise<ConversationSummary[]> {
+    return record(() => this.#native.conversations(limit, after));
+  }
+
+  /** The conversation with a contact. */
+  async conversation(contactId: string): Promise<Conversation> {
+    return new Conversation(await ours(() => this.#native.conversation(contactId)));
+  }
+
+  /** The account's fallback policy; `null` where none was set, and nothing that others can read is sent. */
+  fallbackPolicy(): Promise<FallbackPolicy | null> {
+    return record(() => this.#native.fallbackPolicy());
+  }
+
+  /** Sets it, or takes it back with `null`. Of several policies that apply the strictest counts. */
+  setFallbackPolicy(policy: FallbackPolicy | null): Promise<void> {
+    return ours(() => this.#native.setFallbackPolicy(JSON.stringify(policy)));
+  }
+
+  /** Messages that wait for the user's word. */
+  heldMessages(): Promise<HeldMessage[]> {
+    return record(() => this.#native.heldMessages());
+  }
+
+  /** The user has decided that a held message goes to the keys its recipients have now. */
+  approveHeld(conversationId: string, messageId: string): Promise<void> {
+    return ours(() => this.#native.approveHeld(conversationId, messageId));
+  }
+
+  /** Begins to be linked to an account of this server, on a device without one. */
+  async linkStart(origin: string, platform: Platform): Promise<LinkRequest> {
+    return new LinkRequest(await ours(() => this.#native.linkStart(origin, JSON.stringify(platform))));
+  }
+
+  /** Links the device that showed this code, on the primary device. Resolves to its number. */
+  linkApprove(text: string): Promise<number> {
+    return ours(() => this.#native.linkApprove(text));
+  }
+
+  /** The account's devices. */
+  devices(): Promise<Device[]> {
+    return record(() => this.#native.devices());
+  }
+
+  /** Takes a device out of the account; on the primary device only. */
+  removeDevice(number: number): Promise<void> {
+    return ours(() => this.#native.removeDevice(number));
+  }
+
+  /**
+   * Subscribes to messages, beginning with the oldest change that was not dealt with. Subscribe before `connect`. The next call waits until
+   * the promise of the one before is settled.
+   */
+  observeMessages(listener: (notice: MessageNotice) => void | Promise<void>): Subscription {
+    return subscribed((tell) => this.#native.observeMessages(tell), listener);
+  }
+
+  /** Subscribes to everything that happens, in the same way. */
+  observeEvents(listener: (event: ClientEvent) => void | Promise<void>): Subscription {
+    return subscribed((tell) => this.#native.observeEvents(tell), listener);
+  }
+
+  /** Subscribes to how the client stands with its server, beginning with how it stands now. */
+  observeConnection(listener: (state: ConnectionState) => void | Promise<void>): Subscription {
+    return subscribed((tell) => this.#native.observeConnection(tell), listener);
+  }
+
+  /** Messages as something to iterate over. A message has been dealt with when the loop asks for the next one. */
+  messages(signal?: AbortSignal): AsyncGenerator<MessageNotice, void, undefined> {
+    return iterated((tell) => this.#native.observeMessages(tell), signal);
+  }
+
+  /** Everything that happens, in the same way. */
+  events(signal?: AbortSignal): AsyncGenerator<ClientEvent, void, undefined> {
+    return iterated((tell) => this.#native.observeEvents(tell), signal);
+  }
+}
+
+/** Writes bytes as a list of numbers, which is what the library reads. */
+function bytes(_name: string, value: unknown): unknown {
+  return value instanceof Uint8Array ? Array.from(value) : value;
+}
