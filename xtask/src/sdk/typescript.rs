@@ -38,8 +38,8 @@ pub(super) fn run(kit: &Kit<'_>) -> Result<Counts, SdkError> {
     step(Command::new("npm").args(["ci", "--no-audit", "--no-fund", "--silent"]).current_dir(&folder))?;
     step(Command::new("npm").args(["run", "--silent", "build"]).current_dir(&folder))?;
     let mut counts = tests(kit, &folder)?;
-    counts += golden(kit, GOLDEN, &declarations(&dist.join("src"))?)?;
-    counts += documented(&source.join("src"))?;
+    counts.add(&golden(kit, GOLDEN, &declarations(&dist.join("src"))?)?);
+    counts.add(&documented(&source.join("src"))?);
     Ok(counts)
 }
 
@@ -51,9 +51,9 @@ fn tests(kit: &Kit<'_>, folder: &Path) -> Result<Counts, SdkError> {
     let status = run_lines(&mut command, |line| {
         say(line);
         if let Some(count) = line.strip_prefix("# pass ") {
-            counts.passed += count.trim().parse::<usize>().unwrap_or(0);
+            counts.passed += count.trim().parse::<u64>().unwrap_or(0);
         } else if let Some(count) = line.strip_prefix("# fail ") {
-            counts.failed += count.trim().parse::<usize>().unwrap_or(0);
+            counts.failed += count.trim().parse::<u64>().unwrap_or(0);
         }
     })?;
     if !status.success() && counts.failed == 0 {
