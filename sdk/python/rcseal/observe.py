@@ -1,0 +1,166 @@
+"""What an app is told: as an async iterator, or by a function. An event is forgotten only after it was dealt with."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+from . import _ffi
+from .errors import ClosedError, _asking
+
+T = TypeVar("T")
+_log = logging.getLogger("rcseal")
+_Told = tuple[T, "concurrent.futures.Future[None]"]
+
+
+class Subscription:
+    """A listener that was subscribed."""
+
+    def __init__(self, subscribe: Callable[[Callable[..., None]], _ffi.Subscription], listener: Callable[..., object]) -> None:
+        """Made by `RcsealClient.observe_messages` and its siblings."""
+        self._loop = asyncio.get_running_loop()
+        self._listener = listener
+        self._pending: concurrent.futures.Future[object] | None = None
+        self._is_over = False
+        self._inner = _asking(lambda: subscribe(self._tell))
+
+    def cancel(self) -> None:
+        """Ends it: nothing more is told, and what was not dealt with is kept. Twice is no error."""
+        self._is_over = True
+        if self._pending is not None:
+            self._pending.cancel()
+        self._inner.cancel()
+
+    def _tell(self, *what: object) -> None:
+        if self._is_over:
+            raise _ffi.ListenerError.Failed("the subscription is over")
+        try:
+            answer = self._listener(*what)
+            if inspect.isawaitable(answer):
+                self._pending = asyncio.run_coroutine_threadsafe(_awaited(answer), self._loop)
+                self._pending.result()
+        except BaseException as failure:
+            # What an app's exception says may be content: its class has to do.
+            _log.warning("a listener raised %s", type(failure).__name__)
+            raise _ffi.ListenerError.Failed("the listener raised") from None
+
+
+async def _awaited(answer: Awaitable[object]) -> object:
+    return await answer
+
+
+class Stream(Generic[T]):
+    """An async iterator over what a client tells. Asking for the next one says that the one before was dealt with.
+
+    The subscription begins when it is made. It ends with the loop, when the client is closed, or with `aclose`; leave a loop early inside
+    `async with`, or call `aclose` after it.
+    """
+
+    def __init__(self, subscribe: Callable[[Callable[[T], None]], _ffi.Subscription], over: Callable[[Stream[T]], None]) -> None:
+        """Made by `RcsealClient.messages` and its siblings."""
+        self._loop = asyncio.get_running_loop()
+        self._queue: asyncio.Queue[_Told[T] | None] = asyncio.Queue()
+        self._current: concurrent.futures.Future[None] | None = None
+        self._is_over = False
+        self._over = over
+        self._inner = _asking(lambda: subscribe(self._tell))
+
+    def _tell(self, what: T) -> None:
+        if self._is_over:
+            raise _ffi.ListenerError.Failed("nobody listens any more")
+        done: concurrent.futures.Future[None] = concurrent.futures.Future()
+        try:
+            self._loop.call_soon_threadsafe(self._put, what, done)
+            done.result()
+        except (concurrent.futures.CancelledError, RuntimeError):
+            raise _ffi.ListenerError.Failed("the loop ended") from None
+
+    def _put(self, what: T, done: concurrent.futures.Future[None]) -> None:
+        if self._is_over:
+            done.cancel()
+        else:
+            self._queue.put_nowait((what, done))
+
+    def __aiter__(self) -> Stream[T]:
+        """Itself."""
+        return self
+
+    async def __anext__(self) -> T:
+        """The next one."""
+        if self._current is not None:
+            self._current.set_result(None)
+            self._current = None
+        if self._is_over:
+            raise StopAsyncIteration
+        told = await self._queue.get()
+        if told is None:
+            raise StopAsyncIteration
+        what, self._current = told
+        return what
+
+    async def __aenter__(self) -> Stream[T]:
+        """Itself."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Ends it."""
+        self._end()
+
+    async def aclose(self) -> None:
+        """Ends it: the one that is being dealt with counts as not dealt with, and is told again to the next subscriber."""
+        self._end()
+
+    def __del__(self) -> None:
+        """A loop that was left without `aclose` ends its subscription when the last reference goes."""
+        if not getattr(self, "_is_over", True):
+            self._end()
+
+    def _end(self) -> None:
+        if self._is_over:
+            return
+        self._is_over = True
+        if self._current is not None:
+            self._current.cancel()
+            self._current = None
+        while not self._queue.empty():
+            told = self._queue.get_nowait()
+            if told is not None:
+                told[1].cancel()
+        self._queue.put_nowait(None)
+        if hasattr(self, "_inner"):
+            self._inner.cancel()
+        self._over(self)
+
+
+class _MessageListener(_ffi.MessageListener):  # type: ignore[misc]
+    def __init__(self, tell: Callable[..., None]) -> None:
+        self.on_message = tell
+
+
+class _EventListener(_ffi.EventListener):  # type: ignore[misc]
+    def __init__(self, tell: Callable[..., None]) -> None:
+        self.on_event = tell
+
+
+class _ConnectionListener(_ffi.ConnectionListener):  # type: ignore[misc]
+    def __init__(self, tell: Callable[..., None]) -> None:
+        self.on_connection = tell
+
+
+class _Progress(_ffi.ProgressListener):  # type: ignore[misc]
+    def __init__(self, tell: Callable[[int, int], object]) -> None:
+        self._tell = tell
+
+    def on_progress(self, done: int, total: int) -> None:
+        try:
+            self._tell(done, total)
+        except Exception:
+            raise _ffi.ListenerError.Failed("the listener raised") from None
+
+
+def _closed() -> ClosedError:
+    return ClosedError("closed", False, "the client was closed")
