@@ -3,8 +3,6 @@
 //! The keys of states that the engine has come from `rcseal_words`; those of states that only the shell has are matched here, as
 //! exhaustively.
 
-use rcseal_client::client::Status;
-use rcseal_client::vault::ProtectionLevel;
 use rcseal_words::{Key, Language, Severity};
 
 use crate::error::RcsealError;
@@ -96,11 +94,7 @@ pub fn all_words(language: String) -> Result<Vec<WordsEntry>, RcsealError> {
 /// # Errors
 /// `words.unknown_key`.
 #[uniffi::export]
-pub fn words_for_message(
-    state: String,
-    reason: Option<String>,
-    language: String,
-) -> Result<WordsEntry, RcsealError> {
+pub fn words_for_message(state: String, reason: Option<String>, language: String) -> Result<WordsEntry, RcsealError> {
     let state = state.to_ascii_lowercase();
     let name = match (state.as_str(), reason.as_deref()) {
         // The one code that is named otherwise in the catalogue.
@@ -111,35 +105,37 @@ pub fn words_for_message(
     words(name, language)
 }
 
-/// The key for how a client stands with its server.
-pub(crate) const fn status_key(status: Status) -> Key {
-    match status {
-        Status::Stopped => Key::ConnectionStopped,
-        Status::Connecting => Key::ConnectionConnecting,
-        Status::Delivering => Key::ConnectionDelivering,
-        Status::Online => Key::ConnectionOnline,
-        Status::Offline { code: _ } => Key::ConnectionOffline,
-    }
-}
-
-/// The key for where the wrapping key lives.
-pub(crate) const fn protection_key(level: ProtectionLevel) -> Key {
-    match level {
-        ProtectionLevel::Software => Key::VaultSoftware,
-        ProtectionLevel::Tee => Key::VaultTee,
-        ProtectionLevel::StrongBox => Key::VaultStrongBox,
-        ProtectionLevel::SecureEnclave => Key::VaultSecureEnclave,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use rcseal_client::client::Status;
+    use rcseal_client::vault::ProtectionLevel;
     use rcseal_engine::message::FailureReason;
     use rcseal_words::Worded as _;
 
     use super::*;
+
+    /// The key for how a client stands with its server.
+    const fn status_key(status: Status) -> Key {
+        match status {
+            Status::Stopped => Key::ConnectionStopped,
+            Status::Connecting => Key::ConnectionConnecting,
+            Status::Delivering => Key::ConnectionDelivering,
+            Status::Online => Key::ConnectionOnline,
+            Status::Offline { code: _ } => Key::ConnectionOffline,
+        }
+    }
+
+    /// The key for where the wrapping key lives.
+    const fn protection_key(level: ProtectionLevel) -> Key {
+        match level {
+            ProtectionLevel::Software => Key::VaultSoftware,
+            ProtectionLevel::Tee => Key::VaultTee,
+            ProtectionLevel::StrongBox => Key::VaultStrongBox,
+            ProtectionLevel::SecureEnclave => Key::VaultSecureEnclave,
+        }
+    }
 
     #[test]
     fn every_state_of_the_shell_has_words() {
@@ -148,8 +144,12 @@ mod tests {
         for state in states {
             assert_eq!(status_key(state).group(), "connection");
         }
-        let levels =
-            [ProtectionLevel::Software, ProtectionLevel::Tee, ProtectionLevel::StrongBox, ProtectionLevel::SecureEnclave];
+        let levels = [
+            ProtectionLevel::Software,
+            ProtectionLevel::Tee,
+            ProtectionLevel::StrongBox,
+            ProtectionLevel::SecureEnclave,
+        ];
         for level in levels {
             assert_eq!(protection_key(level).group(), "vault");
         }

@@ -15,8 +15,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rcseal_pairwise::{Bundle, Moment, Pairwise, PairwiseError};
 
-pub use self::store::{CryptoStore, CryptoStoreError, CryptoStoreWrite};
 use self::store::AppStore;
+pub use self::store::{CryptoStore, CryptoStoreError, CryptoStoreWrite};
 use self::vault::AppVault;
 use crate::error::RcsealError;
 use crate::vault::KeyVault;

@@ -70,7 +70,7 @@ fn two_apps_exchange_bytes_and_compare_numbers() {
     let (alice, bob) = (open(&Arc::default()).unwrap(), open(&Arc::default()).unwrap());
     let published = bob.replenish_prekeys(99).unwrap();
     assert_eq!((published.one_time.len(), bob.prekey_state().unwrap().one_time), (1, 1));
-    let to_bob = alice.clone().get_or_create_session("bob".into(), published.one_time.first().cloned()).unwrap();
+    let to_bob = alice.get_or_create_session("bob".into(), published.one_time.first().cloned()).unwrap();
     let message = to_bob.encrypt(b"hello".to_vec()).unwrap();
     assert_eq!(bob.decrypt("alice".into(), message.clone()).unwrap(), b"hello");
     let to_alice = bob.get_or_create_session("alice".into(), None).unwrap();
