@@ -8,6 +8,7 @@ use std::error::Error;
 use rcseal_report::{Format, Report};
 
 use crate::process::{cargo, run_lines};
+use crate::sdk::{self, Kit};
 use crate::workspace::Workspace;
 
 /// What `cargo xtask bench` can be told.
@@ -34,15 +35,19 @@ enum Name {
     Delivery,
     /// The broker beside the relay alone, webhooks, and SMS beside the SMSC's own limit.
     Broker,
+    /// What each face of the SDK costs over the Rust call.
+    Sdk,
 }
 
 impl Name {
-    fn package_and_bench(self) -> (&'static str, &'static str) {
+    /// The package and the bench in it; faces of the SDK are measured by programs of their own.
+    fn package_and_bench(self) -> Option<(&'static str, &'static str)> {
         match self {
-            Self::Signal => ("rcseal-signal", "signal"),
-            Self::Relay => ("rcseal-server", "relay"),
-            Self::Delivery => ("rcseal-sim", "delivery"),
-            Self::Broker => ("rcseal-sim", "broker"),
+            Self::Signal => Some(("rcseal-signal", "signal")),
+            Self::Relay => Some(("rcseal-server", "relay")),
+            Self::Delivery => Some(("rcseal-sim", "delivery")),
+            Self::Broker => Some(("rcseal-sim", "broker")),
+            Self::Sdk => None,
         }
     }
 }
@@ -50,7 +55,15 @@ impl Name {
 /// Runs the command.
 pub(crate) fn run(arguments: &Arguments) -> Result<u8, Box<dyn Error>> {
     let workspace = Workspace::load()?;
-    let (package, bench) = arguments.name.package_and_bench();
+    let Some((package, bench)) = arguments.name.package_and_bench() else {
+        let kit = Kit {
+            workspace: &workspace,
+            target: workspace.target.clone(),
+            bless: false,
+            rest: arguments.rest.clone(),
+        };
+        return Ok(sdk::bench::report(&kit)?.finish(Format::from_json_flag(arguments.json)));
+    };
     let mut command = cargo();
     command.current_dir(&workspace.root).args([
         "bench",
