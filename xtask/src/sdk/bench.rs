@@ -15,8 +15,8 @@ use crate::process::{program_name, run_lines};
 /// Rows of one face.
 type Rows = fn(&Kit<'_>, &mut Report) -> Result<(), SdkError>;
 
-/// Every face that has rows: one line for each.
-const FACES: &[Rows] = &[of_kotlin];
+/// Every face that has rows, one line for each, and the sizes.
+const FACES: &[Rows] = &[of_kotlin, size::rows];
 
 /// Measures every face.
 pub(crate) fn report(kit: &Kit<'_>) -> Result<Report, SdkError> {
@@ -34,11 +34,7 @@ fn of_kotlin(kit: &Kit<'_>, report: &mut Report) -> Result<(), SdkError> {
 }
 
 /// Runs a face's program beside a relay, and takes its rows in.
-pub(super) fn program(
-    kit: &Kit<'_>,
-    mut command: std::process::Command,
-    report: &mut Report,
-) -> Result<(), SdkError> {
+pub(super) fn program(kit: &Kit<'_>, mut command: std::process::Command, report: &mut Report) -> Result<(), SdkError> {
     let folder = kit.folder("bench-relay")?;
     let relay = Relay::start(kit, &folder)?;
     command.arg(&relay.server).arg(&relay.authority).stderr(Stdio::inherit());

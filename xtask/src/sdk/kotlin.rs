@@ -45,6 +45,13 @@ pub(super) fn prepare(kit: &Kit<'_>) -> Result<(), SdkError> {
     }
     kit.build()?;
     kit.generate("kotlin", "kotlin")?;
+    for module in CLASSES {
+        // Maven leaves the classes of a source that is gone, and the compiler would find them.
+        let folder = classes(kit, module)?;
+        if folder.exists() {
+            fs::remove_dir_all(&folder).map_err(SdkError::file(&folder))?;
+        }
+    }
     Ok(())
 }
 

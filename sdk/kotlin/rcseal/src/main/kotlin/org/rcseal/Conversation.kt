@@ -3,7 +3,7 @@ package org.rcseal
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.flow
 import org.rcseal.internal.calling
-import org.rcseal.ffi.ProgressListener
+import org.rcseal.internal.reporting
 import org.rcseal.ffi.Conversation as Generated
 
 /** The conversation with one contact. */
@@ -85,10 +85,6 @@ public class Conversation internal constructor(private val generated: Generated)
 
     /** The safety number with the contact, once its keys are known. */
     public suspend fun safetyNumber(): SafetyNumber = SafetyNumber(calling { generated.safetyNumber() })
-
-    private fun reporting(onProgress: (done: Long, total: Long) -> Unit) = object : ProgressListener {
-        override fun onProgress(done: ULong, total: ULong) = onProgress(done.toLong(), total.toLong())
-    }
 
     private companion object {
         /** More than a screen shows. */

@@ -5,6 +5,7 @@ import kotlinx.coroutines.flow.Flow
 import org.rcseal.internal.VaultAdapter
 import org.rcseal.internal.calling
 import org.rcseal.internal.observed
+import org.rcseal.internal.reporting
 import org.rcseal.ffi.ConnectionListener
 import org.rcseal.ffi.EventListener
 import org.rcseal.ffi.MessageListener
@@ -194,6 +195,65 @@ public class RcsealClient private constructor(private val generated: Generated) 
         // A number that is no byte is no device's; the call says so.
         generated.removeDevice(if (number in 0..UByte.MAX_VALUE.toInt()) number.toUByte() else 0u)
     }
+
+    // Wake-ups.
+
+    /**
+     * Tells the server where to wake this device. To be called at every start of the app: each call rotates what names the device in a
+     * wake-up. [appId] is the topic at Apple's service, the project at Google's.
+     */
+    public suspend fun registerPushToken(provider: PushProvider, token: String, appId: String): Unit =
+        calling { generated.registerPushToken(provider, token.encodeToByteArray(), appId) }
+
+    /** Tells the server to wake this device no more. */
+    public suspend fun unregisterPushToken(): Unit = calling { generated.unregisterPushToken() }
+
+    /** Takes in what waits, and returns before the deadline. Work that is left is marked for the app. A server that is away is no error. */
+    public suspend fun processPush(payload: String, deadlineMs: Long): PushOutcome =
+        calling { generated.processPush(payload, deadlineMs.coerceAtLeast(0).toULong()) }
+
+    // Backups, and the end of an account.
+
+    /** Writes a backup. A file of that name is replaced, and only by a whole one. It never holds live sessions. */
+    public suspend fun createBackup(
+        path: String,
+        secret: BackupSecret,
+        onProgress: ((done: Long, total: Long) -> Unit)? = null,
+    ): BackupSummary = calling { generated.createBackup(path, secret.generated(), onProgress?.let(::reporting)) }
+
+    /**
+     * Restores a backup. On a client without an account a backup with the account key makes this device the account's new and only one; on a
+     * client with an account and without messages contacts and history come into it.
+     */
+    public suspend fun restoreBackup(
+        path: String,
+        secret: BackupSecret,
+        platform: Platform,
+        onProgress: ((done: Long, total: Long) -> Unit)? = null,
+    ): RestoreOutcome = calling { generated.restoreBackup(path, secret.generated(), platform, onProgress?.let(::reporting)) }
+
+    /** Deletes the account at its server and then everything on this device; on the primary device only. Closes the client. */
+    public suspend fun deleteAccount() {
+        calling { generated.deleteAccount() }
+        closed.complete()
+    }
+
+    /** Erases everything on this device and tells nobody: for a device that is none of its account any more. Closes the client. */
+    public suspend fun erase() {
+        calling { generated.erase() }
+        closed.complete()
+    }
+
+    // What the maker of the app learns, and may set from afar.
+
+    /** Counts since the last report, as JSON, rounded down, without ids and times; `null` where telemetry is off. Nothing sends it by itself. */
+    public suspend fun telemetryReport(): String? = calling { generated.telemetryReport() }
+
+    /** Takes a signed document that the app fetched. */
+    public suspend fun applyRemoteConfig(document: ByteArray): RemoteConfig = calling { generated.applyRemoteConfig(document) }
+
+    /** What counts now. */
+    public suspend fun remoteConfig(): RemoteConfig = calling { generated.remoteConfig() }
 
     public companion object {
         /** More than a screen shows. */

@@ -95,3 +95,15 @@ public typealias ClientEvent = org.rcseal.ffi.ClientEvent
 
 /** What happened. Its pages say which fields of a [ClientEvent] it fills. */
 public typealias EventKind = org.rcseal.ffi.EventKind
+
+/** A key that a server must have, beside a certificate of the authorities. */
+public typealias Pin = org.rcseal.ffi.Pin
+
+/** Through what every server is reached: a proxy that understands CONNECT. */
+public typealias ProxyConfig = org.rcseal.ffi.ProxyConfig
+
+/** What counts of the remote configuration now. */
+public typealias RemoteConfig = org.rcseal.ffi.RemoteConfig
+
+/** One value of the remote configuration. */
+public typealias RemoteValue = org.rcseal.ffi.RemoteValue

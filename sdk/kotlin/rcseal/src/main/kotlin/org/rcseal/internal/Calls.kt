@@ -2,6 +2,7 @@ package org.rcseal.internal
 
 import org.rcseal.RcsealException
 import org.rcseal.ffi.InternalException
+import org.rcseal.ffi.ProgressListener
 import org.rcseal.ffi.RcsealException as Failure
 
 /** Runs a generated call and throws what the face throws. Cancellation goes through: the call itself runs on to its end behind it. */
@@ -36,3 +37,8 @@ internal fun Failure.shown(): RcsealException =
         is Failure.InvalidArgument -> RcsealException.InvalidArgument(code, retryable, reason)
         is Failure.Internal -> RcsealException.Internal(code, retryable, reason)
     }
+
+/** A function as the listener that the generated code calls. */
+internal fun reporting(onProgress: (done: Long, total: Long) -> Unit): ProgressListener = object : ProgressListener {
+    override fun onProgress(done: ULong, total: ULong) = onProgress(done.toLong(), total.toLong())
+}
