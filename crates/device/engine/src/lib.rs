@@ -18,6 +18,7 @@
 //! | always | [`Engine::poll_outbox`] | submits; [`Engine::handle_submitted`] or [`Engine::handle_submit_lost`] |
 //! | it has a way into a carrier, or none any more | [`Engine::set_carrier`] | polls the outbox |
 //! | the outbox had something for a carrier | `CarrierHandover::release`, and hands it over | [`Engine::handle_carrier_outcome`] |
+//! | a user sends, and the app has a stack of its own | [`Engine::hand_over`] | gives it to the app; [`Engine::handle_hand_over_outcome`] |
 //! | a carrier delivered something | [`Engine::handle_carrier_message`], [`Engine::flush_receipts`] | answers it by the [`carrier::CarrierDisposition`] |
 //! | always, with a carrier | [`Engine::poll_carrier_notices`], [`Engine::poll_plain_outbox`] | hands over; [`Engine::handle_carrier_notice_sent`], [`Engine::handle_plain_outcome`] |
 //! | always | [`Engine::poll_schedule_timeout`] | [`Engine::poll_schedule`] when it is time, then polls needs and outbox |
@@ -38,6 +39,7 @@ pub mod contact;
 mod context;
 pub mod conversation;
 pub mod event;
+pub mod hand_over;
 mod housekeeping;
 pub mod inbox;
 pub mod link;

@@ -9,6 +9,7 @@ mod case;
 mod contacts;
 mod conversation;
 mod crash;
+mod hand_over;
 mod hostile;
 mod identity;
 mod linking;

@@ -349,7 +349,7 @@ impl Conversation {
 }
 
 /// A body that needs no upload, and the message it answers.
-fn body(message: OutgoingMessage) -> Result<(Body, Option<MessageId>), RcsealError> {
+pub(crate) fn body(message: OutgoingMessage) -> Result<(Body, Option<MessageId>), RcsealError> {
     Ok(match message {
         OutgoingMessage::Text { text, reply_to } => (Body::Text(text), parse_some("reply_to", reply_to.as_deref())?),
         OutgoingMessage::Reaction { message_id, emoji, is_removed } => {

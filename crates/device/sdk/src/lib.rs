@@ -19,6 +19,7 @@
 //! | [`contact`], [`conversation`], [`message`], [`safety`] | whom one writes to, and what |
 //! | [`device`] | further devices of the account |
 //! | [`observe`] | listeners |
+//! | [`hand_over`] | for apps with an RCS stack of their own |
 //! | [`push`] | wake-ups, and what a notification says |
 //! | [`backup`] | archives, and the end of an account |
 //! | [`remote`] | counts for the maker of the app, and what the maker may set from afar |
@@ -45,6 +46,8 @@ pub mod crypto_only;
 #[cfg(feature = "client")]
 pub mod device;
 pub mod error;
+#[cfg(feature = "client")]
+pub mod hand_over;
 #[cfg(feature = "client")]
 mod inner;
 #[cfg(feature = "client")]

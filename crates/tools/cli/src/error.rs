@@ -430,7 +430,7 @@ fn client_exit(error: &ClientError) -> Exit {
         ClientError::Retained(error) => retained_exit(error),
         ClientError::NoSmsWay => Exit::NotHere,
         ClientError::Sms(failure) => sms_exit(failure),
-        ClientError::Push(_) | ClientError::RemoteConfig(_) => Exit::Refused,
+        ClientError::Push(_) | ClientError::RemoteConfig(_) | ClientError::HandOver(_) => Exit::Refused,
         ClientError::Send(error) => send_exit(error),
         ClientError::Resend(error) => match error {
             ResendError::Send(error) => send_exit(error),

@@ -5,6 +5,7 @@ use rcseal_engine::backup::BackupError;
 use rcseal_engine::carrier::CarrierError;
 use rcseal_engine::case::CaseError;
 use rcseal_engine::contact::ContactError;
+use rcseal_engine::hand_over::HandOverError;
 use rcseal_engine::link::LinkFailure;
 use rcseal_engine::media::MediaError;
 use rcseal_engine::number::NumberError;
@@ -74,6 +75,9 @@ pub enum ClientError {
     /// A message that was to be sent.
     #[error(transparent)]
     Send(#[from] SendError),
+    /// A message that was to be handed to the app's own stack, and does not go by a carrier.
+    #[error(transparent)]
+    HandOver(HandOverError),
     /// A message that was to be sent again.
     #[error(transparent)]
     Resend(#[from] ResendError),
@@ -136,6 +140,7 @@ impl ClientError {
             Self::Push(error) => error.code(),
             Self::RemoteConfig(error) => error.code(),
             Self::Send(error) => error.code(),
+            Self::HandOver(error) => error.code(),
             Self::Resend(error) => error.code(),
             Self::Link(error) => error.code(),
             Self::LinkExpired => "link_expired",
@@ -186,6 +191,16 @@ impl ClientError {
             _ => return None,
         };
         Some(error.kind)
+    }
+}
+
+/// What cannot be sent at all is the same error whichever way it was to go.
+impl From<HandOverError> for ClientError {
+    fn from(error: HandOverError) -> Self {
+        match error {
+            HandOverError::Send(error) => Self::Send(error),
+            error => Self::HandOver(error),
+        }
     }
 }
 

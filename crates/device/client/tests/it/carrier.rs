@@ -7,9 +7,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rcseal_carrier::host::{HostCallbacks, HostConfig, HostStack};
 use rcseal_carrier::transport::{Answer, CarrierCapabilities, Transport};
-use rcseal_client::client::{CarrierLink, CarrierOptions};
+use rcseal_client::client::{AppPart, CarrierLink, CarrierOptions, ClientError};
 use rcseal_client::net::{Timeouts, TrustAnchors};
 use rcseal_client::{Client, Config};
+use rcseal_engine::Disposition;
+use rcseal_engine::carrier::CarrierDisposition;
+use rcseal_engine::hand_over::HandOverError;
 use rcseal_engine::message::{EncryptionStatus, MessageState};
 use rcseal_engine::policy::{RoutePreference, Subject};
 use rcseal_rcs::number::PhoneNumber;
@@ -320,4 +323,49 @@ async fn damage_is_answered_so_that_the_sender_knows() {
     }
     let mutations = pair.bob.client.carrier_status().await.unwrap().view.mutations;
     assert_eq!(mutations.iter().map(|one| one.code.as_str()).collect::<Vec<_>>(), ["frame_unrecognisable"]);
+}
+
+#[tokio::test]
+async fn an_app_carries_parts_by_itself_while_the_relay_is_away() {
+    let pair = Pair::new(Duration::from_secs(60)).await;
+    for (phone, own) in [(&pair.ada, ADA), (&pair.bob, BOB)] {
+        phone.client.use_app_stack(CarrierOptions::new(number(own)), profile()).await.unwrap();
+    }
+    assert_eq!(pair.ada.client.carrier_status().await.unwrap().link, CarrierLink::Detached);
+    let words = Body::Text("by hand; ".repeat(200));
+    let handed = pair.ada.client.hand_over(pair.conversation, words, None).await.unwrap();
+    assert!(handed.parts.len() > 1);
+    // A run finds nothing more to do about it than to wait.
+    assert!(pair.ada.client.sync_once().await.unwrap_err().is_retryable());
+    pair.ada.client.hand_over_result(pair.conversation, handed.message, Ok(Taken::Answered)).await.unwrap();
+    assert_eq!(pair.ada.client.carrier_status().await.unwrap().view.handed_over, 1);
+    let bring = |part: &AppPart| {
+        let (content_type, body) = (part.content_type.to_owned(), part.body.clone());
+        pair.bob.client.take_in(Some(number(ADA)), true, content_type, None, body)
+    };
+    let mut last = None;
+    for part in &handed.parts {
+        assert_eq!(part.to, number(BOB));
+        last = Some(bring(part).await.unwrap());
+    }
+    assert_eq!(last, Some(CarrierDisposition::Envelope(Disposition::Consumed)));
+    assert_eq!(pair.texts_of_bob().await.last(), Some(&"by hand; ".repeat(200)));
+    // All of it once more makes the same envelope once more, and that is known.
+    for part in &handed.parts {
+        last = Some(bring(part).await.unwrap());
+    }
+    assert_eq!(last, Some(CarrierDisposition::Envelope(Disposition::Duplicate)));
+    assert_eq!(pair.texts_of_bob().await.len(), 3);
+}
+
+#[tokio::test]
+async fn what_would_go_by_the_relay_is_not_handed_to_an_app() {
+    let pair = Pair::new(Duration::from_secs(60)).await;
+    let subject = Some(Subject::Conversation(pair.conversation));
+    pair.ada.client.use_app_stack(CarrierOptions::new(number(ADA)), profile()).await.unwrap();
+    pair.ada.client.set_route_preference(subject, Some(RoutePreference::Relayed)).await.unwrap();
+    let body = Body::Text("no".to_owned());
+    let refused = pair.ada.client.hand_over(pair.conversation, body, None).await.unwrap_err();
+    assert!(matches!(refused, ClientError::HandOver(HandOverError::OtherWay { .. })), "{refused:?}");
+    assert_eq!(pair.ada.client.messages(pair.conversation, None, 9).await.unwrap().len(), 2);
 }

@@ -245,7 +245,7 @@ impl Engine<'_> {
                 return Ok(Step::Wait);
             }
             Phase::HandedOver => Reason::CarrierUnconfirmed,
-            Phase::Ready | Phase::Depositing => match self.hand_over(number, record, message, route)? {
+            Phase::Ready | Phase::Depositing => match self.hand_envelope_over(number, record, message, route)? {
                 Ok(step) => return Ok(step),
                 Err(reason) => reason,
             },
@@ -254,9 +254,27 @@ impl Engine<'_> {
         Ok(Step::Relay)
     }
 
+    /// What to hand over of a row now, for whoever waits for it: nothing is kept at our relay first, and what is too long goes by the relay.
+    pub(crate) fn carrier_step_at_once(
+        &mut self,
+        number: u64,
+        record: &mut OutboxRecord,
+    ) -> Result<Option<CarrierHandover>, AccountError> {
+        if let Some(mut route) = self.carrier_route(number)?
+            && route.may_refer()
+        {
+            route.set_way(Way::Direct);
+            self.put_carrier_route(number, &route)?;
+        }
+        Ok(match self.carrier_step(number, record)? {
+            Step::HandOver(handover) => Some(handover),
+            Step::Relay | Step::Deposit(_) | Step::Wait => None,
+        })
+    }
+
     /// Cuts an envelope, or the reference to it, to what the carrier takes, and notes that it has been handed over. Where a reference is
     /// smaller and there is none, it is asked for first.
-    fn hand_over(
+    fn hand_envelope_over(
         &mut self,
         number: u64,
         record: &mut OutboxRecord,

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod closing;
+mod hand_over;
 mod listeners;
 mod support;
 mod vaults;
