@@ -9,14 +9,14 @@ use rcseal_report::{Report, Row};
 use serde_json::Value;
 
 use super::relay::Relay;
-use super::{Kit, SdkError, kotlin, size};
+use super::{Kit, SdkError, kotlin, size, swift};
 use crate::process::{program_name, run_lines};
 
 /// Rows of one face.
 type Rows = fn(&Kit<'_>, &mut Report) -> Result<(), SdkError>;
 
 /// Every face that has rows, one line for each, and the sizes.
-const FACES: &[Rows] = &[of_kotlin, size::rows];
+const FACES: &[Rows] = &[of_kotlin, of_swift, size::rows];
 
 /// Measures every face.
 pub(crate) fn report(kit: &Kit<'_>) -> Result<Report, SdkError> {
@@ -30,6 +30,11 @@ pub(crate) fn report(kit: &Kit<'_>) -> Result<Report, SdkError> {
 
 fn of_kotlin(kit: &Kit<'_>, report: &mut Report) -> Result<(), SdkError> {
     let command = kotlin::program(kit, "org.rcseal.cross.BenchKt")?;
+    program(kit, command, report)
+}
+
+fn of_swift(kit: &Kit<'_>, report: &mut Report) -> Result<(), SdkError> {
+    let command = swift::bench(kit, &kit.folder("bench-relay")?)?;
     program(kit, command, report)
 }
 

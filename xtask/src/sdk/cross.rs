@@ -44,11 +44,8 @@ struct Side {
 impl Side {
     fn start(name: &'static str, mut command: Command, here: PathBuf, there: PathBuf) -> Result<Self, SdkError> {
         let program = crate::process::program_name(&command);
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|_| SdkError::step(program))?;
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(|_| SdkError::step(program))?;
         let (sender, lines) = channel();
         if let Some(output) = child.stdout.take() {
             thread::spawn(move || {
@@ -157,7 +154,9 @@ pub(super) fn run(kit: &Kit<'_>) -> Result<Counts, SdkError> {
         swift.begin(&relay.server, &relay.authority, "ios")
     });
     // Without that there is nothing to look at.
-    if begun && checks.see("an invitation and a first text make them known to each other", || meet(&mut kotlin, &mut swift)) {
+    if begun
+        && checks.see("an invitation and a first text make them known to each other", || meet(&mut kotlin, &mut swift))
+    {
         checks.both("a text arrives end to end, and its receipts come back", &mut kotlin, &mut swift, text);
         checks.both("a photo arrives as it was sent", &mut kotlin, &mut swift, photo);
         checks.both("a reaction shows on the message", &mut kotlin, &mut swift, reaction);

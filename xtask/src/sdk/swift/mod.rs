@@ -105,6 +105,20 @@ pub(super) fn tests(kit: &Kit<'_>) -> Result<Counts, SdkError> {
     Ok(counts)
 }
 
+/// The program that measures, optimised, which sees a folder of ours under its own name.
+pub(super) fn bench(kit: &Kit<'_>, folder: &Path) -> Result<Command, SdkError> {
+    let built = Built::new(kit)?;
+    let mut build = built.swift(&["build", "-c", "release", "--product", "RcsealBench"]);
+    if !run(build.stdin(Stdio::null()))?.success() {
+        return Err(SdkError::step("swift build -c release"));
+    }
+    let name = folder.to_string_lossy();
+    let mounts = [(built.package.as_path(), PACKAGE), (built.temporary.as_path(), "/tmp"), (folder, name.as_ref())];
+    let mut command = built.toolchain.command(&mounts, &format!("{PACKAGE}/.build/release/RcsealBench"));
+    command.stdin(Stdio::null());
+    Ok(command)
+}
+
 /// The folder, empty.
 pub(crate) fn fresh(folder: &Path) -> Result<PathBuf, SdkError> {
     if folder.exists() {
