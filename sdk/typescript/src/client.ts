@@ -47,9 +47,12 @@ export class LinkRequest {
  */
 export class RcsealClient {
   readonly #native: NativeClient;
+  readonly #closed: Promise<void>;
+  #tellClosed: () => void = () => {};
 
   private constructor(native: NativeClient) {
     this.#native = native;
+    this.#closed = new Promise((resolve) => (this.#tellClosed = resolve));
   }
 
   /** Opens the client in a folder, or makes a new one there. */
@@ -60,6 +63,7 @@ export class RcsealClient {
 
   /** Closes the client and waits until the store is free. Calls under way reject with `closed`, and so does every call from now on. */
   close(): Promise<void> {
+    this.#tellClosed();
     return ours(() => this.#native.close());
   }
 
@@ -248,17 +252,17 @@ export class RcsealClient {
    * the promise of the one before is settled.
    */
   observeMessages(listener: (notice: MessageNotice) => void | Promise<void>): Subscription {
-    return subscribed((tell) => this.#native.observeMessages(tell), listener);
+    return subscribed((tell) => this.#native.observeMessages(tell), listener, this.#closed);
   }
 
   /** Subscribes to everything that happens, in the same way. */
   observeEvents(listener: (event: ClientEvent) => void | Promise<void>): Subscription {
-    return subscribed((tell) => this.#native.observeEvents(tell), listener);
+    return subscribed((tell) => this.#native.observeEvents(tell), listener, this.#closed);
   }
 
   /** Subscribes to how the client stands with its server, beginning with how it stands now. */
   observeConnection(listener: (state: ConnectionState) => void | Promise<void>): Subscription {
-    return subscribed((tell) => this.#native.observeConnection(tell), listener);
+    return subscribed((tell) => this.#native.observeConnection(tell), listener, this.#closed);
   }
 
   /** Messages as something to iterate over. A message has been dealt with when the loop asks for the next one. */

@@ -15,11 +15,13 @@ export interface Subscription {
 export function subscribed<T>(
   observe: (tell: (json: string) => Promise<void>) => NativeSubscription,
   listener: (what: T) => void | Promise<void>,
+  closed: Promise<void>,
 ): Subscription {
   const subscription = oursNow(() =>
     observe(async (json) => {
       try {
-        await listener(JSON.parse(json) as T);
+        // Whoever has closed the client no longer waits for a listener that hangs, and the process may end.
+        await Promise.race([listener(JSON.parse(json) as T), closed]);
       } catch (error) {
         const name = error instanceof Error ? error.name : typeof error;
         process.emitWarning(`a listener threw ${name}`, { code: "RCSEAL_LISTENER" });

@@ -105,7 +105,12 @@ fn documented(folder: &Path) -> Result<Counts, SdkError> {
         for (index, line) in lines.iter().enumerate() {
             let above = index.checked_sub(1).and_then(|above| lines.get(above)).map_or("", |line| line.trim());
             if is_public(line) && !above.ends_with("*/") {
-                bare.push(format!("{}:{}: {}", path.file_name().unwrap_or_default().to_string_lossy(), index + 1, line.trim()));
+                bare.push(format!(
+                    "{}:{}: {}",
+                    path.file_name().unwrap_or_default().to_string_lossy(),
+                    index + 1,
+                    line.trim()
+                ));
             }
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use napi_derive::napi;
 
 use super::client::NativeClient;
-use super::{Answer, answer, failed, record};
+use super::{answer, failed, record};
 use crate::device::LinkRequest;
 
 /// A device that waits to be linked.
@@ -18,13 +18,13 @@ pub struct NativeLinkRequest {
 impl NativeLinkRequest {
     /// What to show the primary device.
     #[napi(getter)]
-    pub fn text(&self) -> Answer<String> {
+    pub fn text(&self) -> napi::Result<String> {
         self.request.text().map_err(failed)
     }
 
     /// Waits for it.
     #[napi]
-    pub async fn finish(&self) -> Answer<()> {
+    pub async fn finish(&self) -> napi::Result<()> {
         Arc::clone(&self.request).finish().await.map_err(failed)
     }
 }
@@ -33,26 +33,26 @@ impl NativeLinkRequest {
 impl NativeClient {
     /// Begins to be linked.
     #[napi]
-    pub async fn link_start(&self, origin: String, platform: String) -> Answer<NativeLinkRequest> {
+    pub async fn link_start(&self, origin: String, platform: String) -> napi::Result<NativeLinkRequest> {
         let request = self.client().link_start(origin, record("platform", &platform)?).await.map_err(failed)?;
         Ok(NativeLinkRequest { request })
     }
 
     /// Links the device that showed this.
     #[napi]
-    pub async fn link_approve(&self, text: String) -> Answer<u8> {
+    pub async fn link_approve(&self, text: String) -> napi::Result<u8> {
         self.client().link_approve(text).await.map_err(failed)
     }
 
     /// The account's devices.
     #[napi]
-    pub async fn devices(&self) -> Answer<String> {
+    pub async fn devices(&self) -> napi::Result<String> {
         answer(self.client().devices().await)
     }
 
     /// Takes one out.
     #[napi]
-    pub async fn remove_device(&self, number: u8) -> Answer<()> {
+    pub async fn remove_device(&self, number: u8) -> napi::Result<()> {
         self.client().remove_device(number).await.map_err(failed)
     }
 }

@@ -8,7 +8,7 @@ use napi::threadsafe_function::ThreadsafeFunction;
 use napi_derive::napi;
 use serde::Serialize;
 
-use super::{Answer, failed};
+use super::{failed};
 use crate::connection::ConnectionState;
 use crate::message::Message;
 use crate::observe::{
@@ -87,7 +87,7 @@ impl NativeSubscription {
 impl NativeSubscription {
     /// Ends it.
     #[napi]
-    pub fn cancel(&self) -> Answer<()> {
+    pub fn cancel(&self) -> napi::Result<()> {
         self.subscription.cancel().map_err(failed)
     }
 }

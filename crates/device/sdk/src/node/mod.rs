@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::RcsealError;
 
-/// The answer of a call.
+/// The answer of a call. What is exported spells it out: the macro knows a result by its name, and hands any other type over as a value.
 type Answer<T> = napi::Result<T>;
 
 /// An error as the layer in TypeScript expects it.
