@@ -10,6 +10,7 @@
 pub(crate) mod bench;
 mod cross;
 mod kotlin;
+mod python;
 mod relay;
 mod size;
 mod surefire;
@@ -56,11 +57,13 @@ pub(crate) enum Face {
     Typescript,
     /// A device in Kotlin and a device in Swift talk to each other.
     Cross,
+    /// Python.
+    Python,
 }
 
 impl Face {
     /// What `cargo xtask test` runs, in this order.
-    pub(crate) const TESTED: &[Self] = &[Self::Kotlin, Self::Swift, Self::Typescript, Self::Cross];
+    pub(crate) const TESTED: &[Self] = &[Self::Kotlin, Self::Swift, Self::Typescript, Self::Cross, Self::Python];
 
     /// Runs it to its end.
     pub(crate) fn run(self, kit: &Kit<'_>) -> Result<Counts, SdkError> {
@@ -71,6 +74,7 @@ impl Face {
             Self::Swift => swift::tests(kit),
             Self::Typescript => typescript::run(kit),
             Self::Cross => cross::run(kit),
+            Self::Python => python::run(kit),
         }
     }
 }
