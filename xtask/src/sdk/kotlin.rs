@@ -45,11 +45,13 @@ pub(super) fn prepare(kit: &Kit<'_>) -> Result<(), SdkError> {
     }
     kit.build()?;
     kit.generate("kotlin", "kotlin")?;
-    for module in CLASSES {
-        // Maven leaves the classes of a source that is gone, and the compiler would find them.
-        let folder = classes(kit, module)?;
-        if folder.exists() {
-            fs::remove_dir_all(&folder).map_err(SdkError::file(&folder))?;
+    for module in ["ffi", "rcseal", "android", "cross", "console"] {
+        for kind in ["classes", "test-classes"] {
+            // Maven leaves the classes of a source that is gone, and the compiler would find them.
+            let folder = output(kit)?.join(module).join(kind);
+            if folder.exists() {
+                fs::remove_dir_all(&folder).map_err(SdkError::file(&folder))?;
+            }
         }
     }
     Ok(())
@@ -153,17 +155,25 @@ fn classes(kit: &Kit<'_>, module: &str) -> Result<PathBuf, SdkError> {
 
 /// The public interface of the compiled classes, sorted by class.
 fn interface(kit: &Kit<'_>) -> Result<String, SdkError> {
-    let aliased = aliases(kit)?;
+    let shown = Shown::read(kit)?;
     let mut files = BTreeSet::new();
     for module in CLASSES {
-        collect(&classes(kit, module)?, &|path| is_shown(path, &aliased), &mut files)?;
+        collect(&classes(kit, module)?, &|path| shown.has(path), &mut files)?;
     }
     let mut command = Command::new("javap");
     command.arg("-public").args(&files);
     let mut text = String::new();
+    let mut is_public = false;
     let status = run_lines(&mut command, |line| {
         let line = line.trim_end();
-        if !line.starts_with("Compiled from") && !is_internal(line) {
+        if line.starts_with("Compiled from") || is_internal(line) {
+            return;
+        }
+        // A class and its end stand at the margin. The nested ones that are private come without the word.
+        if line.ends_with('{') {
+            is_public = line.starts_with("public ");
+        }
+        if is_public {
             text.push_str(line);
             text.push('\n');
         }
@@ -171,39 +181,55 @@ fn interface(kit: &Kit<'_>) -> Result<String, SdkError> {
     if status.success() { Ok(text) } else { Err(SdkError::step("javap")) }
 }
 
-/// Names of generated types that the face shows under names of its own.
-fn aliases(kit: &Kit<'_>) -> Result<BTreeSet<String>, SdkError> {
-    let mut files = BTreeSet::new();
-    let folder = kit.workspace.root.join(SOURCES[0]);
-    collect(&folder, &|path| path.extension().is_some_and(|extension| extension == "kt"), &mut files)?;
-    let mut names = BTreeSet::new();
-    for file in files {
-        let text = fs::read_to_string(&file).map_err(SdkError::file(&file))?;
-        names.extend(
-            text.lines()
-                .filter(|line| line.starts_with("public typealias "))
-                .filter_map(|line| line.split_once("= org.rcseal.ffi.").map(|(_, name)| name.trim().to_owned())),
-        );
-    }
-    Ok(names)
+/// What the sources declare public. For the JVM what Kotlin calls internal is public as well.
+struct Shown {
+    /// Types that are written by hand, by their names without packages.
+    own: BTreeSet<String>,
+    /// Generated types that the face shows under names of its own.
+    aliased: BTreeSet<String>,
 }
 
-/// Whether a class file belongs to the interface: what is in `org.rcseal`, and the generated types that it shows. Lambdas, coroutines and
-/// other classes without a name of their own have a number or a small letter after the last `$`.
-fn is_shown(path: &Path, aliased: &BTreeSet<String>) -> bool {
-    let Some(name) = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".class"))
-    else {
-        return false;
-    };
-    if name.split('$').skip(1).any(|part| !part.starts_with(|letter: char| letter.is_ascii_uppercase())) {
-        return false;
+impl Shown {
+    fn read(kit: &Kit<'_>) -> Result<Self, SdkError> {
+        let mut files = BTreeSet::new();
+        for source in SOURCES {
+            let folder = kit.workspace.root.join(source);
+            collect(&folder, &|path| path.extension().is_some_and(|extension| extension == "kt"), &mut files)?;
+        }
+        let mut shown = Self { own: BTreeSet::new(), aliased: BTreeSet::new() };
+        for file in files {
+            shown.take(&fs::read_to_string(&file).map_err(SdkError::file(&file))?);
+        }
+        Ok(shown)
     }
-    let folder = path.parent().map(|folder| folder.to_string_lossy().replace('\\', "/")).unwrap_or_default();
-    let outer = name.split('$').next().unwrap_or_default();
-    if folder.ends_with("org/rcseal/ffi") {
-        return aliased.contains(outer);
+
+    /// Takes in what one source declares at its margin.
+    fn take(&mut self, source: &str) {
+        for line in source.lines().filter_map(|line| line.strip_prefix("public ")) {
+            if let Some((_, name)) = line.split_once("= org.rcseal.ffi.") {
+                self.aliased.insert(name.trim().to_owned());
+                continue;
+            }
+            let mut words = line.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty());
+            if words.any(|word| ["class", "interface", "object"].contains(&word)) {
+                self.own.extend(words.next().map(str::to_owned));
+            }
+        }
     }
-    !folder.ends_with("/internal") && !name.ends_with("$DefaultImpls")
+
+    /// Whether a class file belongs to the interface. Lambdas, coroutines and other classes without a name of their own have a number or a
+    /// small letter after the last `$`.
+    fn has(&self, path: &Path) -> bool {
+        let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".class"));
+        let Some(name) = name else { return false };
+        let mut parts = name.split('$');
+        let outer = parts.next().unwrap_or_default();
+        if parts.any(|part| !part.starts_with(|letter: char| letter.is_ascii_uppercase()) || part == "DefaultImpls") {
+            return false;
+        }
+        let is_generated = path.parent().is_some_and(|folder| folder.ends_with("org/rcseal/ffi"));
+        if is_generated { self.aliased.contains(outer) } else { self.own.contains(outer) }
+    }
 }
 
 /// Members that Kotlin calls internal and the JVM has no word for.
@@ -302,14 +328,17 @@ mod tests {
     }
 
     #[test]
-    fn classes_without_names_and_generated_ones_are_not_shown() {
-        let aliased = BTreeSet::from(["Contact".to_owned()]);
-        let shown = |path: &str| is_shown(Path::new(path), &aliased);
-        assert!(shown("c/org/rcseal/RcsealClient.class"));
-        assert!(shown("c/org/rcseal/RcsealException$Vault.class"));
-        assert!(shown("c/org/rcseal/ffi/Contact.class"));
-        assert!(!shown("c/org/rcseal/ffi/UniffiLib.class"));
-        assert!(!shown("c/org/rcseal/RcsealClient$open$2.class"));
-        assert!(!shown("c/org/rcseal/internal/Calls.class"));
+    fn classes_without_names_internal_ones_and_generated_ones_are_not_shown() {
+        let mut shown = Shown { own: BTreeSet::new(), aliased: BTreeSet::new() };
+        shown.take(
+            "/** A contact. */\npublic typealias Contact = org.rcseal.ffi.Contact\n\
+             public class RcsealClient private constructor() {\npublic sealed class RcsealException(\ninternal class Generations {\n",
+        );
+        assert!(shown.has(Path::new("c/org/rcseal/RcsealClient.class")));
+        assert!(shown.has(Path::new("c/org/rcseal/RcsealException$Vault.class")));
+        assert!(shown.has(Path::new("c/org/rcseal/ffi/Contact.class")));
+        assert!(!shown.has(Path::new("c/org/rcseal/android/Generations.class")));
+        assert!(!shown.has(Path::new("c/org/rcseal/ffi/UniffiLib.class")));
+        assert!(!shown.has(Path::new("c/org/rcseal/RcsealClient$open$2.class")));
     }
 }

@@ -218,6 +218,9 @@ pub struct ServeArgs {
     /// How long a reset of an account is pending, in which its devices can call it off. [default: a week]
     #[arg(long, value_name = "SECONDS")]
     pub reset_delay: Option<u64>,
+    /// Write a file for each wake-up into this folder, at once and however many, for a program that plays the push service.
+    #[arg(long, value_name = "FOLDER")]
+    pub wake_ups: Option<PathBuf>,
     /// Admit nobody without an invite code, and print this many codes.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub invites: Option<u16>,

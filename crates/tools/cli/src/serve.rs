@@ -25,6 +25,11 @@ pub async fn run(args: ServeArgs, output: Output) -> Result<(), CliError> {
     if let Some(seconds) = args.reset_delay {
         config.reset.delay_seconds = seconds;
     }
+    if let Some(folder) = args.wake_ups {
+        config.push.spool = Some(folder);
+        config.push.interval_seconds = 0;
+        config.push.jitter_millis = 0;
+    }
     let storage = config.storage.path.clone();
     let server = Server::start(config).await?;
     let mut invites = Vec::new();

@@ -10,6 +10,7 @@ import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.flow.take
 import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.launch
+import kotlinx.coroutines.yield
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertFalse
 import org.junit.jupiter.api.Assertions.assertTrue
@@ -99,6 +100,21 @@ class ListenerTest {
         assertFalse("two" in seen)
         val later = ben.observeMessages().first { it.message.text == "two" }
         assertEquals(MessageChange.RECEIVED, later.change)
+    }
+
+    @Test
+    fun `flows that are cancelled at any moment leave no thread behind`() = inWorld { world ->
+        val client = world.client("anna")
+        client.connect()
+        repeat(50) { round ->
+            val flow = launch(Dispatchers.Default, start = CoroutineStart.UNDISPATCHED) { client.observeConnection().collect { } }
+            // Each round lets the listener come a little further before the flow is cancelled.
+            repeat(round) { yield() }
+            flow.cancelAndJoin()
+        }
+        untilTrue("no listener waits") {
+            Thread.getAllStackTraces().values.none { stack -> stack.any { "Observed" in it.className } }
+        }
     }
 
     @Test

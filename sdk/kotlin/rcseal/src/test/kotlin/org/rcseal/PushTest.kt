@@ -12,12 +12,9 @@ import kotlin.io.path.readText
 /** Wake-ups out of a real relay, and the words of notifications. */
 class PushTest {
     private val spool: Path = Files.createTempDirectory("rcseal-spool-")
-    private val environment = mapOf(
-        "RCSEALD_PUSH__SPOOL" to spool.toString(), "RCSEALD_PUSH__INTERVAL_SECONDS" to "0", "RCSEALD_PUSH__JITTER_MILLIS" to "0",
-    )
 
     @Test
-    fun `a wake-up brings what waits and says nothing of it`() = inWorld(environment) { world ->
+    fun `a wake-up brings what waits and says nothing of it`() = inWorld(listOf("--wake-ups", spool.toString())) { world ->
         val (anna, ben) = world.client("anna") to world.client("ben")
         anna.addContact(ben.invitation(), "ben")
         ben.registerPushToken(PushProvider.FCM, "a token of the provider's", "org.example")

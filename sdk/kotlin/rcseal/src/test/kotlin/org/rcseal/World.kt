@@ -14,9 +14,9 @@ import kotlin.time.Duration.Companion.seconds
 val SOON = 60.seconds
 
 /** A relay and clients in a folder of their own. Everything ends when it is closed. */
-class World(environment: Map<String, String> = emptyMap()) : AutoCloseable {
+class World(options: List<String> = emptyList()) : AutoCloseable {
     val folder: Path = Files.createTempDirectory("rcseal-world-")
-    val relay = Relay(folder.resolve("relay"), environment)
+    val relay = Relay(folder.resolve("relay"), options)
     private val clients = mutableListOf<RcsealClient>()
 
     fun config(name: String, vaultTimeoutMs: ULong? = null) =
@@ -52,8 +52,8 @@ class World(environment: Map<String, String> = emptyMap()) : AutoCloseable {
 }
 
 /** Runs a test in a world, for at most a minute. */
-fun inWorld(environment: Map<String, String> = emptyMap(), test: suspend CoroutineScope.(World) -> Unit): Unit = runBlocking {
-    World(environment).use { world -> withTimeout(SOON * 2) { test(world) } }
+fun inWorld(options: List<String> = emptyList(), test: suspend CoroutineScope.(World) -> Unit): Unit = runBlocking {
+    World(options).use { world -> withTimeout(SOON * 2) { test(world) } }
 }
 
 /** Waits until something is there, and answers it. */

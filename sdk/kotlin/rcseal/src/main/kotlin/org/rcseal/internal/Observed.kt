@@ -20,7 +20,8 @@ private class Told<T>(val what: T, val done: CompletableFuture<Unit> = Completab
  * ends with it, however it ends; it ends also when the client is closed. A listener that waits at that moment is let go with an exception.
  */
 internal fun <T> observed(closed: Job, subscribe: (tell: (T) -> Unit) -> Subscription): Flow<T> = flow {
-    val channel = Channel<Told<T>>(Channel.RENDEZVOUS)
+    // A collector that is cancelled between taking a thing and waking up for it never sees it, and its listener must not wait for ever.
+    val channel = Channel<Told<T>>(Channel.RENDEZVOUS, onUndeliveredElement = { it.done.cancel(true) })
     // A client that is closed tells nobody so: its listeners just end.
     val ending = closed.invokeOnCompletion { channel.close() }
     val subscription = calling {
