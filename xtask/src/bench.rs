@@ -56,12 +56,8 @@ impl Name {
 pub(crate) fn run(arguments: &Arguments) -> Result<u8, Box<dyn Error>> {
     let workspace = Workspace::load()?;
     let Some((package, bench)) = arguments.name.package_and_bench() else {
-        let kit = Kit {
-            workspace: &workspace,
-            target: workspace.target.clone(),
-            bless: false,
-            rest: arguments.rest.clone(),
-        };
+        let kit =
+            Kit { workspace: &workspace, target: workspace.target.clone(), bless: false, rest: arguments.rest.clone() };
         return Ok(sdk::bench::report(&kit)?.finish(Format::from_json_flag(arguments.json)));
     };
     let mut command = cargo();

@@ -1,4 +1,8 @@
-"""What an app is told: as an async iterator, or by a function. An event is forgotten only after it was dealt with."""
+"""What an app is told: in an `async for`, or by a function. An event is forgotten only after the listener's turn with it is over.
+
+A listener that ends is always cancelled first and let go afterwards: the other way round the library would go on to the next event, be
+refused, and count that one as told.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import asyncio
 import concurrent.futures
 import inspect
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Generic, TypeVar
 
 from . import _ffi
@@ -29,11 +33,11 @@ class Subscription:
         self._inner = _asking(lambda: subscribe(self._tell))
 
     def cancel(self) -> None:
-        """Ends it: nothing more is told, and what was not dealt with is kept. Twice is no error."""
+        """Ends it: nothing more is told, and what was not told is kept. The call under way has had its turn. Twice is no error."""
+        self._inner.cancel()
         self._is_over = True
         if self._pending is not None:
             self._pending.cancel()
-        self._inner.cancel()
 
     def _tell(self, *what: object) -> None:
         if self._is_over:
@@ -54,10 +58,11 @@ async def _awaited(answer: Awaitable[object]) -> object:
 
 
 class Stream(Generic[T]):
-    """An async iterator over what a client tells. Asking for the next one says that the one before was dealt with.
+    """What a client tells, for one `async for`. The next one is asked for when the loop has dealt with the one before.
 
-    The subscription begins when it is made. It ends with the loop, when the client is closed, or with `aclose`; leave a loop early inside
-    `async with`, or call `aclose` after it.
+    The subscription begins when this is made. It ends when the loop is left, when the client is closed, and with `aclose` or the end of an
+    `async with`. The one that the loop was left at has had its turn; those after it are kept and told to the next
+    subscriber, to whom some before it may be told again.
     """
 
     def __init__(self, subscribe: Callable[[Callable[[T], None]], _ffi.Subscription], over: Callable[[Stream[T]], None]) -> None:
@@ -85,22 +90,20 @@ class Stream(Generic[T]):
         else:
             self._queue.put_nowait((what, done))
 
-    def __aiter__(self) -> Stream[T]:
-        """Itself."""
-        return self
+    def __aiter__(self) -> AsyncGenerator[T, None]:
+        """The loop's iterator. When the loop drops it, the subscription ends."""
+        return self._told()
 
-    async def __anext__(self) -> T:
-        """The next one."""
-        if self._current is not None:
-            self._current.set_result(None)
-            self._current = None
-        if self._is_over:
-            raise StopAsyncIteration
-        told = await self._queue.get()
-        if told is None:
-            raise StopAsyncIteration
-        what, self._current = told
-        return what
+    async def _told(self) -> AsyncGenerator[T, None]:
+        try:
+            while not self._is_over and (told := await self._queue.get()) is not None:
+                what, self._current = told
+                yield what
+                if self._current is not None:
+                    self._current.set_result(None)
+                    self._current = None
+        finally:
+            self._end()
 
     async def __aenter__(self) -> Stream[T]:
         """Itself."""
@@ -111,17 +114,13 @@ class Stream(Generic[T]):
         self._end()
 
     async def aclose(self) -> None:
-        """Ends it: the one that is being dealt with counts as not dealt with, and is told again to the next subscriber."""
+        """Ends it. Twice is no error."""
         self._end()
-
-    def __del__(self) -> None:
-        """A loop that was left without `aclose` ends its subscription when the last reference goes."""
-        if not getattr(self, "_is_over", True):
-            self._end()
 
     def _end(self) -> None:
         if self._is_over:
             return
+        self._inner.cancel()
         self._is_over = True
         if self._current is not None:
             self._current.cancel()
@@ -131,8 +130,6 @@ class Stream(Generic[T]):
             if told is not None:
                 told[1].cancel()
         self._queue.put_nowait(None)
-        if hasattr(self, "_inner"):
-            self._inner.cancel()
         self._over(self)
 
 

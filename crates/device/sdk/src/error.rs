@@ -136,9 +136,14 @@ impl From<rcseal_client::ClientError> for RcsealError {
             E::Contact(_) | E::Carrier(_) => Self::Contact { code, retryable, reason },
             E::Send(SendError::Refused(_)) | E::Policy(_) | E::Retained(_) => Self::Policy { code, retryable, reason },
             E::Plain(rcseal_engine::plain::PlainError::Refused(_)) => Self::Policy { code, retryable, reason },
-            E::Send(_) | E::HandOver(_) | E::Resend(_) | E::Plain(_) | E::Case(_) | E::NoSmsWay | E::Sms(_) | E::UnknownMessage => {
-                Self::Send { code, retryable, reason }
-            }
+            E::Send(_)
+            | E::HandOver(_)
+            | E::Resend(_)
+            | E::Plain(_)
+            | E::Case(_)
+            | E::NoSmsWay
+            | E::Sms(_)
+            | E::UnknownMessage => Self::Send { code, retryable, reason },
             E::Media(_) | E::NoMedia | E::ForeignServer | E::File(_) => Self::Media { code, retryable, reason },
             E::Stopped => Self::Internal { code, retryable, reason },
         }

@@ -602,7 +602,7 @@ mod tests {
             RowError::Order
         );
         assert_eq!(refused(&[account.clone(), message, Row::end(1)]), RowError::Incomplete);
-        assert_eq!(refused(&[account.clone()]), RowError::Incomplete);
+        assert_eq!(refused(std::slice::from_ref(&account)), RowError::Incomplete);
         assert_eq!(refused(&[account.clone(), Row::end(1), Row::end(2)]), RowError::Order);
         let long = Row { kind: RowKind::Message, key: vec![0; 65], value: Zeroizing::new(Vec::new()) };
         assert_eq!(long.write(&mut Vec::new()), Err(RowError::TooLong));

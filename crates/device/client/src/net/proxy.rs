@@ -148,7 +148,7 @@ mod tests {
     fn a_proxy_shows_nothing_of_itself_and_refuses_what_would_break_its_request() {
         let proxy = Proxy::new("proxy.example.org".to_owned(), 3128).unwrap();
         let secret = Zeroizing::new("secret".to_owned());
-        assert_eq!(format!("{:?}", proxy.clone().with_credentials("ada", secret.clone()).unwrap()), "Proxy");
+        assert_eq!(format!("{:?}", proxy.clone().with_credentials("ada", secret).unwrap()), "Proxy");
         for (user, password) in [("a:b", "x"), ("a\r\n", "x"), ("a", "x\r\ny"), (&"a".repeat(257), "x")] {
             let refused = proxy.clone().with_credentials(user, Zeroizing::new(password.to_owned())).unwrap_err();
             assert_eq!(refused, ProxyError::Credentials);

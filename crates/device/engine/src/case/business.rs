@@ -264,7 +264,8 @@ impl Engine<'_> {
                     record.progress = record.progress(self.now)?.code();
                     self.tx.put(Table::Case, row_key, &record.to_row())?;
                 }
-                if let (1, Some(number), Some(customer)) = (record.is_number_verified, record.number()?, record.account())
+                if let (1, Some(number), Some(customer)) =
+                    (record.is_number_verified, record.number()?, record.account())
                     && record.progress(self.now)? == CaseProgress::Open
                     && !self.has_number(customer, number)?
                 {

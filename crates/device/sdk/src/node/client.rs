@@ -76,7 +76,12 @@ impl NativeClient {
 
     /// Takes an account back.
     #[napi]
-    pub async fn recover_account(&self, account_id: String, recovery_code: String, account: String) -> napi::Result<String> {
+    pub async fn recover_account(
+        &self,
+        account_id: String,
+        recovery_code: String,
+        account: String,
+    ) -> napi::Result<String> {
         answer(self.client().recover_account(account_id, recovery_code, record("account", &account)?).await)
     }
 

@@ -8,7 +8,7 @@ use napi::threadsafe_function::ThreadsafeFunction;
 use napi_derive::napi;
 use serde::Serialize;
 
-use super::{failed};
+use super::failed;
 use crate::connection::ConnectionState;
 use crate::message::Message;
 use crate::observe::{

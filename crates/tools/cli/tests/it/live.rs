@@ -43,7 +43,8 @@ impl Place {
     async fn client(&self, name: &str) -> Live {
         let authority = std::fs::read(self.folder.path().join("relay").join(init::AUTHORITY_FILE)).unwrap();
         let folder = self.folder.path().join(name);
-        let config = Config::new(folder.join("store"), TrustAnchors::from_pem(&authority).unwrap(), Timeouts::default());
+        let config =
+            Config::new(folder.join("store"), TrustAnchors::from_pem(&authority).unwrap(), Timeouts::default());
         let vault = SoftwareKeyVault::new(&folder.join("vault"), Unlock::KeyFile).unwrap();
         let client = Client::open(config, Arc::new(vault)).await.unwrap();
         let new = NewAccount {

@@ -52,7 +52,12 @@ pub(crate) async fn measure(report: &mut Report) {
         sinch: None,
     };
     let key_hash = sha256(&[KEY.as_bytes()]).iter().map(|byte| format!("{byte:02x}")).collect();
-    let tenant = TenantConfig { name: "bench".to_owned(), key_hashes: vec![key_hash], requests_per_minute: 1_000_000, sms: TenantSmsConfig::default() };
+    let tenant = TenantConfig {
+        name: "bench".to_owned(),
+        key_hashes: vec![key_hash],
+        requests_per_minute: 1_000_000,
+        sms: TenantSmsConfig::default(),
+    };
     let broker = SimBroker::start_with(relay.origin(), relay.ca_pem().unwrap(), |config| {
         config.business.tenants = vec![tenant];
         config.business.agents = vec![agent];

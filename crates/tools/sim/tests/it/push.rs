@@ -151,7 +151,10 @@ async fn a_wake_up_leads_to_messages_and_to_words_that_say_nothing() {
     assert!(outcome.is_complete, "{outcome:?}");
     // The first message of the scene is told too: the app has not forgotten it.
     let [notification] = &outcome.notifications[..] else { panic!("{outcome:?}") };
-    assert_eq!((notification.kind, notification.count, notification.words), (PushKind::Message, 4, "notification.messages"));
+    assert_eq!(
+        (notification.kind, notification.count, notification.words),
+        (PushKind::Message, 4, "notification.messages")
+    );
     assert_eq!(received(&bob).await, 4);
     // What was told is not told again, and a wake-up that comes twice does nothing.
     let again = bob.process_push(payload.as_bytes(), LIMIT).await.unwrap();
@@ -261,7 +264,6 @@ async fn a_push_process_stays_within_the_memory_that_phones_allow() {
     let words: Vec<&str> = text.split_whitespace().collect();
     assert_eq!(&words[..3], ["50", "50", "true"], "received, told, complete");
     let peak: u64 = words[3].parse().unwrap();
-    eprintln!("peak of the push process: {peak} KiB");
     assert!(peak <= PEAK_KIB_MAX, "{peak} KiB");
     assert_eq!(received(&scene.bob().await).await, 2_051);
 }

@@ -228,7 +228,8 @@ fn a_vault_that_refuses_is_named_with_what_helps() {
     let (at, alias) = (folder.path().join("store"), KeyAlias::store());
     let main = open_ready(&at, &vault);
     put(&main, b"k", b"v");
-    let cases: [(fn() -> VaultError, &str, WayOut); 5] = [
+    type Case = (fn() -> VaultError, &'static str, WayOut);
+    let cases: [Case; 5] = [
         (|| VaultError::UserNotAuthenticated, "vault.user_not_authenticated", WayOut::Unlock),
         (|| VaultError::HardwareUnavailable, "vault.hardware_unavailable", WayOut::TryAgain),
         (|| VaultError::Timeout, "vault.timeout", WayOut::TryAgain),
