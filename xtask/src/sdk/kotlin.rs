@@ -295,7 +295,15 @@ pub(super) fn documentation(kit: &Kit<'_>) -> Result<Counts, SdkError> {
     let mut command = kit.command("mvn");
     command.current_dir(kit.workspace.root.join(PROJECT)).args(["--batch-mode", "--no-transfer-progress", "--quiet"]);
     command.arg(format!("-Drcseal.build={}", output(kit)?.display()));
-    step(command.args(["--projects", "rcseal", "--activate-profiles", "docs", "-DskipTests", "package"]))?;
+    step(command.args([
+        "--projects",
+        "rcseal",
+        "--also-make",
+        "--activate-profiles",
+        "docs",
+        "-DskipTests",
+        "package",
+    ]))?;
     let index = output(kit)?.join("docs").join("index.html");
     say(&format!("{}", index.display()));
     Ok(if index.is_file() { passed() } else { failed() })
