@@ -196,6 +196,41 @@ public class RcsealClient private constructor(private val generated: Generated) 
         generated.removeDevice(if (number in 0..UByte.MAX_VALUE.toInt()) number.toUByte() else 0u)
     }
 
+    // An RCS stack of the app's own. An account uses one of the two forms at a time: the app asks for what it carries (`useAppStack`,
+    // `getOrCreateSession`), or lends its stack (`attachHostStack`). Both give what the stack receives to `decrypt`.
+
+    /** The user gives a contact a number, or takes it back. Nothing goes to a contact by a carrier before that. */
+    public suspend fun setContactNumber(contactId: String, number: String?): Unit = calling { generated.setContactNumber(contactId, number) }
+
+    /** The app has a stack of its own, and asks for what it carries. Contacts are told of the number, end to end. */
+    public suspend fun useAppStack(config: HostStackConfig): Unit = calling { generated.useAppStack(config) }
+
+    /** The app lends its stack: what goes by the carrier is handed to it while the client is connected. To be called after each [open]. */
+    public suspend fun attachHostStack(config: HostStackConfig, stack: RcsStack): Unit =
+        calling { generated.attachHostStack(config, StackAdapter(stack)) }
+
+    /** The app's stack is gone for good: contacts are told that nothing comes here by a carrier any more. */
+    public suspend fun leaveCarrier(): Unit = calling { generated.leaveCarrier() }
+
+    /**
+     * The session with a contact. Its messages go by the carrier from now on where they can. The keys are those of the conversation: a
+     * contact that was never heard is written to by [Conversation.send] first.
+     */
+    public suspend fun getOrCreateSession(contactId: String): SecureSession =
+        SecureSession(calling { generated.getOrCreateSession(contactId) })
+
+    /**
+     * Takes in what the app's stack received. It is durable when this returns; after an error tell the network "later" (503).
+     * [isAsserted] says that the network vouches for the number.
+     */
+    public suspend fun decrypt(
+        fromNumber: String?,
+        isAsserted: Boolean,
+        contentType: String,
+        contentEncoding: String?,
+        body: ByteArray,
+    ): DecryptOutcome = calling { generated.decrypt(fromNumber, isAsserted, contentType, contentEncoding, body) }
+
     // Wake-ups.
 
     /**
