@@ -138,6 +138,8 @@ replay! {
     sms_receipt,
     sms_encoding,
     gateway_callback,
+    remote_config,
+    wake_up,
 }
 
 #[test]

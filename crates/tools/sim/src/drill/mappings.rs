@@ -2,6 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use rcseal_client::client::CarrierOptions;
 use rcseal_credential::mapping::{
     Grounds, LIFETIME_MS_MAX, Mapping, SignedStatement, UnverifiedMapping, VerifiedMapping,
 };
@@ -262,7 +263,11 @@ async fn given_away(stage: &Stage) -> Result<Vec<Attempt>, MatrixError> {
 /// Saying nothing, and saying that there is nobody.
 async fn silence(stage: &Stage) -> Result<Vec<Attempt>, MatrixError> {
     let mut attempts = Vec::new();
-    let Acquainted { ada, bob, .. } = stage.acquainted().await?;
+    let Acquainted { ada, bob, conversation, .. } = stage.acquainted().await?;
+    // Ada's devices name the mapping that she signed, as those do that take messages by the broker: silence contradicts their word.
+    let options = CarrierOptions::by_broker(ada.number.clone());
+    ada.client.attach_broker_with(stage.broker()?.origin(), options).await?;
+    stage.say(&ada, &bob, conversation).await?;
     stage.lies.told().lookup = Some(nothing(LookupOutcome::Absent, None));
     bob.client.look_up_number(&ada.number).await?;
     let how = bob.client.broker_evidence().await?.last().map_or("nothing", |evidence| evidence.finding.code());

@@ -70,7 +70,7 @@ pub async fn broker() -> Result<Report, MatrixError> {
     attempts.push(stage.search().await?);
     let mut report = Report::new("drill broker");
     for attempt in attempts {
-        report.promise_row(Row::equal(attempt.id, attempt.noticed, "noticed by: how").goal(attempt.expected));
+        report.promise_row(Row::equal(attempt.id, attempt.noticed, "").goal(attempt.expected));
     }
     Ok(report)
 }
