@@ -282,7 +282,7 @@ impl Client {
         };
         self.core.telemetry.count(Counted::WakeUp, 1);
         self.core.telemetry.count(Counted::WakeUpLeft, usize::from(!is_complete));
-        let ended = timeout_at(last_at, self.core.end_push(received, is_complete)).await;
+        let ended = timeout_at(last_at, self.core.end_push(last_at, received, is_complete)).await;
         ended.unwrap_or_else(|_| Ok(PushOutcome::new(Vec::new(), received, false)))
     }
 }
@@ -373,13 +373,20 @@ impl Core {
         Ok(!self.is_anything_left().await?)
     }
 
-    /// Says what came in, and takes the mark away if nothing is left.
-    async fn end_push(&self, received: usize, is_complete: bool) -> Result<PushOutcome, ClientError> {
+    /// Says what came in, and takes the mark away if nothing is left. Once nobody waits for the answer nothing counts as told: the next outcome has it.
+    async fn end_push(
+        &self,
+        last_at: Instant,
+        received: usize,
+        is_complete: bool,
+    ) -> Result<PushOutcome, ClientError> {
         let store = std::sync::Arc::clone(&self.store);
         let ended = blocking(move || {
             store.run(|tx| {
                 let mut row = read(tx)?;
-                let notifications = {
+                let notifications = if Instant::now() >= last_at {
+                    Vec::new()
+                } else {
                     let mut rng = rand::rng();
                     let mut engine = Engine::new(tx, now(), &mut rng);
                     let own = engine.account_view()?.map(|account| account.address.account);
