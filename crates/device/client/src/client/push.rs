@@ -374,12 +374,7 @@ impl Core {
     }
 
     /// Says what came in, and takes the mark away if nothing is left. Once nobody waits for the answer nothing counts as told: the next outcome has it.
-    async fn end_push(
-        &self,
-        last_at: Instant,
-        received: usize,
-        is_complete: bool,
-    ) -> Result<PushOutcome, ClientError> {
+    async fn end_push(&self, last_at: Instant, received: usize, is_complete: bool) -> Result<PushOutcome, ClientError> {
         let store = std::sync::Arc::clone(&self.store);
         let ended = blocking(move || {
             store.run(|tx| {
