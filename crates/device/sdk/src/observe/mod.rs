@@ -5,7 +5,7 @@
 //! listener that is subscribed has returned from it. So
 //!
 //! - a listener that blocks delays itself and keeps events from being forgotten, and nothing else;
-//! - a listener that throws is logged by a code and has had its turn;
+//! - a listener that throws is logged by a code and has had its turn, unless its subscription was cancelled meanwhile: then it has not heard the event;
 //! - a listener may call the client and may cancel its own subscription;
 //! - an app that wants both messages and events subscribes to both before it connects, since what one alone has heard is forgotten.
 //!

@@ -68,13 +68,18 @@ pub(super) fn start(inner: &Arc<Inner>, teller: Teller) -> Result<Arc<Subscripti
                 if is_over(&cancelled) || is_over(&closing) {
                     break;
                 }
-                match (telling.what, &teller) {
+                let outcome = match (telling.what, &teller) {
                     (What::Message(change, message), Teller::Messages(listener)) => {
-                        note(listener.on_message(change, *message));
+                        listener.on_message(change, *message)
                     }
-                    (What::Event(event), Teller::Events(listener)) => note(listener.on_event(event)),
-                    (What::Nothing | What::Message(..) | What::Event(_), _) => {}
+                    (What::Event(event), Teller::Events(listener)) => listener.on_event(event),
+                    (What::Nothing | What::Message(..) | What::Event(_), _) => Ok(()),
+                };
+                // It went away in the middle of it: the next one that subscribes hears it.
+                if outcome.is_err() && is_over(&cancelled) {
+                    break;
                 }
+                note(outcome);
                 after = telling.number;
             }
             runtime.block_on(forget(&shared, id, after));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rcseal_sdk::RcsealClient;
 use rcseal_sdk::connection::{ConnectionState, ConnectionStatus};
-use rcseal_sdk::observe::{ConnectionListener, ListenerError};
+use rcseal_sdk::observe::{ClientEvent, ConnectionListener, EventListener, ListenerError, Subscription};
 
 use crate::support::{TestVault, nowhere, open};
 
@@ -86,4 +86,46 @@ async fn a_listener_that_hangs_holds_nobody_and_the_store_can_be_opened_again() 
     subscription.cancel().unwrap();
     client.shutdown().await.unwrap();
     assert!(open(folder.path(), &vault).await.is_ok());
+}
+
+/// Goes away in the middle of the first event that it is told: cancels itself and fails.
+struct Leaving {
+    subscription: Mutex<Receiver<Arc<Subscription>>>,
+    told: Sender<u64>,
+    leaves: bool,
+}
+
+impl EventListener for Leaving {
+    fn on_event(&self, event: ClientEvent) -> Result<(), ListenerError> {
+        if self.leaves {
+            self.subscription.lock().unwrap().recv_timeout(LIMIT).unwrap().cancel().unwrap();
+        }
+        self.told.send(event.number).unwrap();
+        if self.leaves { Err(ListenerError::Failed { reason: "gone".to_owned() }) } else { Ok(()) }
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_a_listener_left_in_the_middle_of_is_told_to_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let client = open(folder.path(), &TestVault::new()).await.unwrap();
+    client.create_account(nowhere()).await.unwrap();
+    let other = tempfile::tempdir().unwrap();
+    let contact = open(other.path(), &TestVault::new()).await.unwrap();
+    contact.create_account(nowhere()).await.unwrap();
+    client.add_contact(contact.invitation().await.unwrap(), "Ben".to_owned()).await.unwrap();
+    let observe = |leaves| {
+        let (told, tellings) = channel();
+        let (give, subscription) = channel();
+        let listener = Leaving { subscription: Mutex::new(subscription), told, leaves };
+        let subscription = client.observe_events(Arc::new(listener)).unwrap();
+        give.send(Arc::clone(&subscription)).unwrap();
+        (subscription, tellings)
+    };
+    let (_left, tellings) = observe(true);
+    let first = tellings.recv_timeout(LIMIT).unwrap();
+    // The sender goes with the listener: nothing more is told to it.
+    assert!(tellings.recv_timeout(LIMIT).is_err());
+    let (_stays, tellings) = observe(false);
+    assert_eq!(tellings.recv_timeout(LIMIT).unwrap(), first);
 }
