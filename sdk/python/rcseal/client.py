@@ -8,7 +8,6 @@ from typing import Any
 from . import _ffi
 from ._ffi import (
     Account,
-    BackupSecret,
     BackupSummary,
     ClientConfig,
     ClientEvent,
@@ -16,22 +15,27 @@ from ._ffi import (
     Contact,
     ConversationSummary,
     CreatedAccount,
+    DecryptOutcome,
     Device,
     ExportSummary,
     FallbackPolicy,
     HeldMessage,
+    HostStackConfig,
     Message,
     MessageChange,
     NewAccount,
     Platform,
     PushOutcome,
     PushProvider,
+    RemoteConfig,
     RestoreOutcome,
     SecurityState,
     SyncReport,
 )
+from .backup import BackupSecret
 from .conversation import Conversation, SafetyNumber
 from .errors import _asking, _calling
+from .handover import RcsStack, SecureSession, _StackAdapter
 from .observe import Stream, Subscription, _closed, _ConnectionListener, _EventListener, _MessageListener, _Progress
 from .vault import KeyVault, _VaultAdapter
 
@@ -143,13 +147,13 @@ class RcsealClient:
 
     async def create_backup(self, path: str, secret: BackupSecret, progress: Callable[[int, int], object] | None = None) -> BackupSummary:
         """Writes an encrypted backup."""
-        return await _calling(self._inner.create_backup(path, secret, progress and _Progress(progress)))
+        return await _calling(self._inner.create_backup(path, secret._inner, progress and _Progress(progress)))
 
     async def restore_backup(
         self, path: str, secret: BackupSecret, platform: Platform, progress: Callable[[int, int], object] | None = None
     ) -> RestoreOutcome:
         """Reads a backup into this empty store."""
-        return await _calling(self._inner.restore_backup(path, secret, platform, progress and _Progress(progress)))
+        return await _calling(self._inner.restore_backup(path, secret._inner, platform, progress and _Progress(progress)))
 
     async def accept_change(self, contact_id: str) -> None:
         """Goes on with a contact whose keys changed."""
@@ -276,7 +280,7 @@ class RcsealClient:
         return await _calling(self._inner.sync_once())
 
     async def telemetry_report(self) -> str | None:
-        """The anonymous report that would be sent, where telemetry is on."""
+        """Counts since the last report, as JSON, without ids and times; `None` where telemetry is off. Nothing sends it by itself."""
         return await _calling(self._inner.telemetry_report())
 
     async def unregister_push_token(self) -> None:
@@ -286,6 +290,49 @@ class RcsealClient:
     async def veto_reset(self) -> None:
         """Stops a reset of this account that somebody asked for."""
         await _calling(self._inner.veto_reset())
+
+    async def apply_remote_config(self, document: bytes) -> RemoteConfig:
+        """Takes a signed document that the app fetched."""
+        return await _calling(self._inner.apply_remote_config(document))
+
+    async def remote_config(self) -> RemoteConfig:
+        """What counts now of what the maker of the app may set from afar."""
+        return await _calling(self._inner.remote_config())
+
+    # An RCS stack of the app's own. An account uses one of the two forms at a time: the app asks for what it carries (`use_app_stack`,
+    # `get_or_create_session`), or lends its stack (`attach_host_stack`). Both give what the stack receives to `decrypt`.
+
+    async def set_contact_number(self, contact_id: str, number: str | None) -> None:
+        """The user gives a contact a number, or takes it back. Nothing goes to a contact by a carrier before that."""
+        await _calling(self._inner.set_contact_number(contact_id, number))
+
+    async def use_app_stack(self, config: HostStackConfig) -> None:
+        """The app has a stack of its own, and asks for what it carries. Contacts are told of the number, end to end."""
+        await _calling(self._inner.use_app_stack(config))
+
+    async def attach_host_stack(self, config: HostStackConfig, stack: RcsStack) -> None:
+        """The app lends its stack, which carries what it can while the client is connected. To be called after each `open`."""
+        await _calling(self._inner.attach_host_stack(config, _StackAdapter(stack)))
+
+    async def leave_carrier(self) -> None:
+        """The app's stack is gone for good: contacts are told that nothing comes here by a carrier any more."""
+        await _calling(self._inner.leave_carrier())
+
+    async def get_or_create_session(self, contact_id: str) -> SecureSession:
+        """The session with a contact. Its messages go by the carrier from now on where they can.
+
+        The keys are those of the conversation: a contact that was never heard is written to by `Conversation.send` first.
+        """
+        return SecureSession(await _calling(self._inner.get_or_create_session(contact_id)))
+
+    async def decrypt(
+        self, from_number: str | None, is_asserted: bool, content_type: str, content_encoding: str | None, body: bytes
+    ) -> DecryptOutcome:
+        """Takes in what the app's stack received. It is durable when this returns; after an error tell the network "later" (503).
+
+        `is_asserted` says that the network vouches for the number.
+        """
+        return await _calling(self._inner.decrypt(from_number, is_asserted, content_type, content_encoding, body))
 
     def _stream(self, subscribe: Callable[[Callable[..., None]], _ffi.Subscription]) -> Stream[Any]:
         if self.is_closed:

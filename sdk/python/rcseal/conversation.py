@@ -8,6 +8,7 @@ from . import _ffi
 from ._ffi import ConversationSecurity, DeliveryMode, FallbackPolicy, MediaPart, Message, MessageReceipt
 from .errors import _asking, _calling
 from .observe import _Progress
+from .outgoing import OutgoingMessage
 
 
 class SafetyNumber:
@@ -57,32 +58,36 @@ class Conversation:
         """History, newest first; `before_order` is the order of the last one of the page before."""
         return await _calling(self._inner.messages(before_order, limit))
 
+    async def send(self, message: OutgoingMessage) -> MessageReceipt:
+        """Sends anything. The message is durable when this returns, and leaves when a server can be reached."""
+        return await _calling(self._inner.send(message._inner))
+
     async def send_text(self, text: str, reply_to: str | None = None) -> MessageReceipt:
-        """Sends words. The message is durable when this returns, and leaves when a server can be reached."""
-        return await self._send(_ffi.OutgoingMessage.TEXT(text, reply_to))
+        """Sends words."""
+        return await self.send(OutgoingMessage.text(text, reply_to))
 
     async def send_media(self, path: str, caption: str = "", progress: Callable[[int, int], object] | None = None) -> MessageReceipt:
         """Sends a file. `progress` is called with bytes done and in all, on a thread of the library."""
-        message = _ffi.OutgoingMessage.MEDIA(path, caption)
+        message = OutgoingMessage.media(path, caption)
         if progress is None:
-            return await self._send(message)
-        return await _calling(self._inner.send_with_progress(message, _Progress(progress)))
+            return await self.send(message)
+        return await _calling(self._inner.send_with_progress(message._inner, _Progress(progress)))
 
     async def react(self, message_id: str, emoji: str, is_removed: bool = False) -> MessageReceipt:
         """Sets a reaction, or takes it back."""
-        return await self._send(_ffi.OutgoingMessage.REACTION(message_id, emoji, is_removed))
+        return await self.send(OutgoingMessage.reaction(message_id, emoji, is_removed))
 
     async def edit(self, message_id: str, text: str) -> MessageReceipt:
         """Changes the words of a message of one's own."""
-        return await self._send(_ffi.OutgoingMessage.EDIT(message_id, text))
+        return await self.send(OutgoingMessage.edit(message_id, text))
 
     async def delete(self, message_id: str) -> MessageReceipt:
         """Deletes a message of one's own, on both sides."""
-        return await self._send(_ffi.OutgoingMessage.DELETE(message_id))
+        return await self.send(OutgoingMessage.delete(message_id))
 
     async def reply_to_card(self, message_id: str, suggestion_id: str) -> MessageReceipt:
         """Answers a card with one of its suggestions."""
-        return await self._send(_ffi.OutgoingMessage.CARD_REPLY(message_id, suggestion_id))
+        return await self.send(OutgoingMessage.card_reply(message_id, suggestion_id))
 
     async def fetch_encrypted_blob(
         self, message: Message, part: MediaPart, path: str, progress: Callable[[int, int], object] | None = None
@@ -130,6 +135,3 @@ class Conversation:
     async def set_typing(self, is_typing: bool) -> None:
         """Tells the other side that the user types."""
         await _calling(self._inner.set_typing(is_typing))
-
-    async def _send(self, message: _ffi.OutgoingMessage) -> MessageReceipt:
-        return await _calling(self._inner.send(message))

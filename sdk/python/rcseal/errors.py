@@ -6,7 +6,7 @@ import enum
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from . import _ffi
+from . import _ffi, _native
 
 T = TypeVar("T")
 
@@ -141,7 +141,7 @@ class VaultError(Exception):
 
 
 def _shown(failure: BaseException) -> RcsealError:
-    if isinstance(failure, _ffi.RcsealError):
+    if isinstance(failure, _native.RcsealError):
         return _KINDS[type(failure).__name__](failure.code, failure.retryable, failure.reason)
     if isinstance(failure, _ffi.InternalError):
         # What a panic said may hold anything.
@@ -150,7 +150,7 @@ def _shown(failure: BaseException) -> RcsealError:
     return InvalidArgumentError("argument_malformed", False, "an argument has the wrong type or is out of range")
 
 
-_RAISED = (_ffi.RcsealError, _ffi.InternalError, TypeError, ValueError, AttributeError)
+_RAISED = (_native.RcsealError, _ffi.InternalError, TypeError, ValueError, AttributeError)
 
 
 async def _calling(call: Awaitable[T]) -> T:

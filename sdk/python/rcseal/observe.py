@@ -13,7 +13,7 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Generic, TypeVar
 
-from . import _ffi
+from . import _ffi, _native
 from .errors import ClosedError, _asking
 
 T = TypeVar("T")
@@ -41,7 +41,7 @@ class Subscription:
 
     def _tell(self, *what: object) -> None:
         if self._is_over:
-            raise _ffi.ListenerError.Failed("the subscription is over")
+            raise _native.ListenerError.Failed("the subscription is over")
         try:
             answer = self._listener(*what)
             if inspect.isawaitable(answer):
@@ -50,7 +50,7 @@ class Subscription:
         except BaseException as failure:
             # What an app's exception says may be content: its class has to do.
             _log.warning("a listener raised %s", type(failure).__name__)
-            raise _ffi.ListenerError.Failed("the listener raised") from None
+            raise _native.ListenerError.Failed("the listener raised") from None
 
 
 async def _awaited(answer: Awaitable[object]) -> object:
@@ -76,13 +76,13 @@ class Stream(Generic[T]):
 
     def _tell(self, what: T) -> None:
         if self._is_over:
-            raise _ffi.ListenerError.Failed("nobody listens any more")
+            raise _native.ListenerError.Failed("nobody listens any more")
         done: concurrent.futures.Future[None] = concurrent.futures.Future()
         try:
             self._loop.call_soon_threadsafe(self._put, what, done)
             done.result()
         except (concurrent.futures.CancelledError, RuntimeError):
-            raise _ffi.ListenerError.Failed("the loop ended") from None
+            raise _native.ListenerError.Failed("the loop ended") from None
 
     def _put(self, what: T, done: concurrent.futures.Future[None]) -> None:
         if self._is_over:
@@ -133,22 +133,31 @@ class Stream(Generic[T]):
         self._over(self)
 
 
-class _MessageListener(_ffi.MessageListener):  # type: ignore[misc]
+class _MessageListener(_ffi.MessageListener):
     def __init__(self, tell: Callable[..., None]) -> None:
-        self.on_message = tell
+        self._tell = tell
+
+    def on_message(self, change: _ffi.MessageChange, message: _ffi.Message) -> None:
+        self._tell(change, message)
 
 
-class _EventListener(_ffi.EventListener):  # type: ignore[misc]
+class _EventListener(_ffi.EventListener):
     def __init__(self, tell: Callable[..., None]) -> None:
-        self.on_event = tell
+        self._tell = tell
+
+    def on_event(self, event: _ffi.ClientEvent) -> None:
+        self._tell(event)
 
 
-class _ConnectionListener(_ffi.ConnectionListener):  # type: ignore[misc]
+class _ConnectionListener(_ffi.ConnectionListener):
     def __init__(self, tell: Callable[..., None]) -> None:
-        self.on_connection = tell
+        self._tell = tell
+
+    def on_connection(self, state: _ffi.ConnectionState) -> None:
+        self._tell(state)
 
 
-class _Progress(_ffi.ProgressListener):  # type: ignore[misc]
+class _Progress(_ffi.ProgressListener):
     def __init__(self, tell: Callable[[int, int], object]) -> None:
         self._tell = tell
 
@@ -156,7 +165,7 @@ class _Progress(_ffi.ProgressListener):  # type: ignore[misc]
         try:
             self._tell(done, total)
         except Exception:
-            raise _ffi.ListenerError.Failed("the listener raised") from None
+            raise _native.ListenerError.Failed("the listener raised") from None
 
 
 def _closed() -> ClosedError:

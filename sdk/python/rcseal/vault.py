@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from . import _ffi
+from . import _ffi, _native
 from ._ffi import KeyProtection
 from .errors import VaultError, VaultFailure
 
@@ -44,7 +45,7 @@ class KeyVault(Protocol):
         """Adds one, durably, and answers the new value."""
 
 
-class _VaultAdapter(_ffi.KeyVault):  # type: ignore[misc]
+class _VaultAdapter(_ffi.KeyVault):
     """An app's vault as the generated code calls it. Nothing that an app's exception says goes further."""
 
     def __init__(self, vault: KeyVault) -> None:
@@ -52,8 +53,8 @@ class _VaultAdapter(_ffi.KeyVault):  # type: ignore[misc]
             setattr(self, name, self._translating(getattr(vault, name)))
 
     @staticmethod
-    def _translating(method):  # type: ignore[no-untyped-def]
-        def call(*arguments):  # type: ignore[no-untyped-def]
+    def _translating(method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: object) -> Any:
             try:
                 return method(*arguments)
             except VaultError as error:
@@ -61,8 +62,8 @@ class _VaultAdapter(_ffi.KeyVault):  # type: ignore[misc]
             except Exception:
                 failure = VaultFailure.UNEXPECTED
             if failure is VaultFailure.UNEXPECTED:
-                raise _ffi.VaultError.Unexpected("the app's key vault raised")
-            raise getattr(_ffi.VaultError, failure.value)()
+                raise _native.VaultError.Unexpected("the app's key vault raised")
+            raise getattr(_native.VaultError, failure.value)()
 
         return call
 

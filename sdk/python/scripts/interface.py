@@ -26,7 +26,9 @@ for name in rcseal.__all__:
     thing = getattr(rcseal, name)
     if not thing.__doc__:
         print("BARE", name)
-    if issubclass(thing, enum.Enum):
+    if inspect.isfunction(thing):
+        show(name, thing)
+    elif issubclass(thing, enum.Enum):
         lines.extend(f"{name}.{member.name}" for member in thing)
     elif thing.__module__ == "rcseal._ffi":
         # A record: its fields are the arguments it is made with. A union: its cases are classes of its own.
@@ -41,6 +43,7 @@ for name in rcseal.__all__:
         for key, member in vars(thing).items():
             known = inspect.isfunction(member) or isinstance(member, (property, classmethod))
             if known and (not key.startswith("_") or key == "__init__"):
-                if not (key == "__init__" and name == "KeyVault"):
+                # A protocol has a constructor that nobody wrote.
+                if not (key == "__init__" and getattr(thing, "_is_protocol", False)):
                     show(f"{name}.{key}", member)
 print("\n".join(sorted(lines)))

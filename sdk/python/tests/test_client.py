@@ -1,7 +1,6 @@
 """What every face is tested for, here in Python."""
 
 import asyncio
-import functools
 import logging
 import threading
 import time
@@ -23,31 +22,7 @@ from rcseal import (
     VaultFailure,
     Verification,
 )
-from world import TestVault, World, eventually, refused
-
-
-def in_a_world(test):
-    """Runs a test in a world of its own."""
-
-    @functools.wraps(test)
-    def run(**arguments):
-        async def whole():
-            async with World() as world:
-                await asyncio.wait_for(test(world, **arguments), 120)
-
-        asyncio.run(whole())
-
-    # What pytest reads the arguments from: without the world.
-    import inspect
-
-    parameters = list(inspect.signature(test).parameters.values())[1:]
-    run.__signature__ = inspect.Signature(parameters)
-    del run.__wrapped__
-    return run
-
-
-def facts(error):
-    return [error.kind, error.code, error.retryable]
+from world import TestVault, eventually, facts, in_a_world, refused
 
 
 @in_a_world

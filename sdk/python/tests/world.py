@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import inspect
 import json
 import os
 import shutil
@@ -77,12 +79,13 @@ class Person:
 class World:
     """A relay and the people at it: `async with World() as world`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
+        self._options = options
         self.folder = Path(tempfile.mkdtemp(prefix="rcseal-py-"))
         self._people: list[Person] = []
 
     async def __aenter__(self) -> World:
-        command = [os.environ["RCSEAL_PROGRAM"], "--json", "serve", "--listen", "127.0.0.1:0", "--dir", str(self.folder / "relay")]
+        command = [os.environ["RCSEAL_PROGRAM"], "--json", "serve", "--listen", "127.0.0.1:0", "--dir", str(self.folder / "relay"), *self._options]
         self._relay = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         assert self._relay.stdout is not None
         for line in self._relay.stdout:
@@ -99,7 +102,7 @@ class World:
         self._relay.communicate()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def config(self, name: str, **more: int) -> ClientConfig:
+    def config(self, name: str, **more: object) -> ClientConfig:
         authority = (self.folder / "relay" / "authority.pem").read_text()
         return ClientConfig(folder=str(self.folder / name), authorities_pem=authority, **more)
 
@@ -111,6 +114,11 @@ class World:
         person = Person(await RcsealClient.open(config, vault), vault, config)
         self._people.append(person)
         return person
+
+    async def opened_again(self, person: Person) -> RcsealClient:
+        """The client of somebody whose client was closed."""
+        person.client = await RcsealClient.open(person.config, person.vault)
+        return person.client
 
     async def person(self, name: str) -> Person:
         person = await self.opened(name)
@@ -154,3 +162,54 @@ async def refused(call: Awaitable[object]) -> RcsealError:
     except RcsealError as error:
         return error
     raise AssertionError("the call should have failed")
+
+
+def facts(error: RcsealError) -> list[object]:
+    """What every error says of itself."""
+    return [error.kind, error.code, error.retryable]
+
+
+def in_a_world(test):
+    """Runs a test in a world of its own."""
+    return in_a_world_with()(test)
+
+
+def in_a_world_with(*options: str):
+    """The same, with a relay that is started with options of its own."""
+
+    def decorated(test):
+        @functools.wraps(test)
+        def run(**arguments):
+            async def whole():
+                async with World(*options) as world:
+                    await asyncio.wait_for(test(world, **arguments), 120)
+
+            asyncio.run(whole())
+
+        # What pytest reads the arguments from: without the world.
+        parameters = list(inspect.signature(test).parameters.values())[1:]
+        run.__signature__ = inspect.Signature(parameters)
+        del run.__wrapped__
+        return run
+
+    return decorated
+
+
+async def knowing(client: RcsealClient, other: RcsealClient):
+    """The conversation with somebody, as soon as the client knows them."""
+    account = (await other.account()).account_id
+
+    async def known():
+        return any(contact.id == account for contact in await client.contacts())
+
+    await eventually(known)
+    return await client.conversation(account)
+
+
+async def received(conversation, text: str):
+    """A message with these words, as soon as it has come."""
+
+    async def come():
+        return next((message for message in await conversation.messages(50) if not message.is_outgoing and message.text == text), None)
+
+    return await eventually(come)

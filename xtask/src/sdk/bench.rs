@@ -9,14 +9,14 @@ use rcseal_report::{Report, Row};
 use serde_json::Value;
 
 use super::relay::Relay;
-use super::{Kit, SdkError, kotlin, size, swift};
+use super::{Kit, SdkError, kotlin, python, size, swift};
 use crate::process::{program_name, run_lines};
 
 /// Rows of one face.
 type Rows = fn(&Kit<'_>, &mut Report) -> Result<(), SdkError>;
 
 /// Every face that has rows, one line for each, and the sizes.
-const FACES: &[Rows] = &[of_kotlin, of_swift, size::rows];
+const FACES: &[Rows] = &[of_kotlin, of_swift, of_python, size::rows];
 
 /// Measures every face.
 pub(crate) fn report(kit: &Kit<'_>) -> Result<Report, SdkError> {
@@ -24,7 +24,6 @@ pub(crate) fn report(kit: &Kit<'_>) -> Result<Report, SdkError> {
     for face in FACES {
         face(kit, &mut report)?;
     }
-    size::rows(kit, &mut report)?;
     Ok(report)
 }
 
@@ -35,6 +34,11 @@ fn of_kotlin(kit: &Kit<'_>, report: &mut Report) -> Result<(), SdkError> {
 
 fn of_swift(kit: &Kit<'_>, report: &mut Report) -> Result<(), SdkError> {
     let command = swift::bench(kit, &kit.folder("bench-relay")?)?;
+    program(kit, command, report)
+}
+
+fn of_python(kit: &Kit<'_>, report: &mut Report) -> Result<(), SdkError> {
+    let command = python::bench(kit)?;
     program(kit, command, report)
 }
 

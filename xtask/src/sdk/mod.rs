@@ -59,6 +59,8 @@ pub(crate) enum Face {
     Cross,
     /// Python.
     Python,
+    /// A wheel for this platform, installed and imported. `-- --profile dev` makes it of the library in the dev profile.
+    PythonWheel,
 }
 
 impl Face {
@@ -75,6 +77,7 @@ impl Face {
             Self::Typescript => typescript::run(kit),
             Self::Cross => cross::run(kit),
             Self::Python => python::run(kit),
+            Self::PythonWheel => python::wheel(kit),
         }
     }
 }
