@@ -1,5 +1,5 @@
 //! Checks what documents claim and a program can see: that the tests which the threat model and the manual's list of failures name
-//! exist, that stable codes of errors which the manual lists are in the source, and that links lead somewhere.
+//! exist, that the manual's lists of stable codes and the source agree, and that links lead somewhere.
 //!
 //! A page that says "cannot, and this test shows it" is worth as much as the test; a test that was renamed or removed
 //! must not leave the claim standing. A test is named as `` `crate: name_of_the_test` ``.
@@ -8,15 +8,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use super::{Context, Outcome, PartError};
+use super::{Context, Outcome, PartError, codes};
 use crate::process::say;
 use crate::workspace::Workspace;
 
 /// Pages that name tests.
 const CLAIMING: [&str; 2] = ["docs/threat-model.md", "docs/manual/failures.md"];
-
-/// Pages whose tables list stable codes of errors, and how the tables begin.
-const LISTING: [(&str, &str); 1] = [("docs/manual/sdk.md", "| kind | whose matter | codes")];
 
 /// Runs the part.
 pub(crate) fn run(context: &Context) -> Result<Outcome, PartError> {
@@ -25,9 +22,7 @@ pub(crate) fn run(context: &Context) -> Result<Outcome, PartError> {
     for page in CLAIMING {
         complaints.extend(missing_tests(&context.workspace, page)?);
     }
-    for (page, heading) in LISTING {
-        complaints.extend(missing_codes(&context.workspace, page, heading)?);
-    }
+    complaints.extend(codes::complaints(&context.workspace)?);
     for document in documents(root)? {
         let text = context.workspace.read(&document)?;
         complaints.extend(dead_links(root, &document, &text));
@@ -71,38 +66,8 @@ fn claims(text: &str) -> BTreeSet<(String, String)> {
         .collect()
 }
 
-fn missing_codes(workspace: &Workspace, page: &str, heading: &str) -> Result<Vec<String>, PartError> {
-    let codes = codes(&workspace.read(page)?, heading);
-    let mut complaints = Vec::new();
-    if codes.is_empty() {
-        complaints.push(format!("{page} lists no code at all under \"{heading}\""));
-    }
-    for code in codes {
-        if !defines(&workspace.root.join("crates"), &format!("\"{code}\""))? {
-            complaints.push(format!("{page} lists the code `{code}`, which no source has"));
-        }
-    }
-    Ok(complaints)
-}
-
-/// What is in backticks in the last column of the table that begins so.
-fn codes(text: &str, heading: &str) -> BTreeSet<String> {
-    let is_code = |text: &str| {
-        !text.is_empty()
-            && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._".contains(&byte))
-    };
-    text.lines()
-        .skip_while(|line| !line.starts_with(heading))
-        .take_while(|line| line.starts_with('|'))
-        .filter_map(|line| line.trim_end_matches('|').rsplit('|').next())
-        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
-        .filter(|code| is_code(code))
-        .map(str::to_owned)
-        .collect()
-}
-
 /// Whether a source file in the folder holds the text.
-fn defines(folder: &Path, text: &str) -> Result<bool, PartError> {
+pub(super) fn defines(folder: &Path, text: &str) -> Result<bool, PartError> {
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         let failed = |source| PartError::File { path: folder.clone(), source };
@@ -164,12 +129,6 @@ mod tests {
         let text = "Shown by `signal: a_test` and `wire: another`; not `fn main`, `a: b c` or plain signal: words.";
         let expected = [("signal", "a_test"), ("wire", "another")];
         assert_eq!(claims(text), expected.map(|(short, test)| (short.to_owned(), test.to_owned())).into());
-    }
-
-    #[test]
-    fn codes_are_in_backticks_in_the_last_column_of_their_table() {
-        let text = "| `not` | this |\n\n| kind | codes |\n|---|---|\n| `A` | `one.two` (r), `three`; see `docs/x.md` |\n\n| `B` | `four` |";
-        assert_eq!(codes(text, "| kind | codes"), ["one.two", "three"].map(str::to_owned).into());
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! The last line is plain, `N passed, N failed`: every test that cargo ran, every promise of the demo, and every part that
 //! is no test run itself.
 
+mod codes;
 mod counts;
 mod documents;
 mod licences;
