@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import sys
 import threading
 import time
+import traceback
 
 import pytest
 
@@ -314,3 +316,27 @@ async def test_the_software_vault_keeps_its_key_under_a_passphrase(world):
         await (await RcsealClient.open(config, SoftwareKeyVault(folder, "a passphrase of some length"))).close()
     error = await refused(RcsealClient.open(config, SoftwareKeyVault(folder, "another one")))
     assert error.code == "vault.key_invalidated"
+
+
+@in_a_world
+async def test_loops_that_are_left_at_any_moment_leave_no_thread_behind(world):
+    client = (await world.person("Ada")).client
+    await client.connect()
+
+    async def follow():
+        async for _ in client.connection_states():
+            pass
+
+    for number in range(50):
+        following = asyncio.create_task(follow())
+        # Each round lets the listener come a little further before the loop is left.
+        for _ in range(number):
+            await asyncio.sleep(0)
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+
+    async def nobody_waits():
+        stacks = [traceback.extract_stack(frame) for frame in sys._current_frames().values()]
+        return not any(line.name == "_tell" for stack in stacks for line in stack)
+
+    await eventually(nobody_waits)
