@@ -27,6 +27,7 @@ use crate::process::{ProcessError, say};
 use crate::workspace::{Workspace, WorkspaceError, cache_folder};
 pub(crate) use counts::Counts;
 pub(crate) use packages::ensure;
+pub(crate) use parts::promises;
 use parts::{PARTS, Part};
 
 /// What `cargo xtask test` can be told.

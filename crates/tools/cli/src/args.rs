@@ -172,6 +172,12 @@ pub struct DemoArgs {
     /// Where relay and profiles live. A folder given here is kept; without one, a temporary folder is used and removed.
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
+    /// Whose code plays the phones of the first chapter.
+    #[arg(long, value_enum, default_value_t = Engines::Auto, conflicts_with_all = ["story", "carrier", "web"])]
+    pub engines: Engines,
+    /// How the phones' programs are started; without it, the file that `cargo xtask sdk cross` leaves beside this program's folder.
+    #[arg(long, env = "RCSEAL_PHONES", value_name = "FILE")]
+    pub phones: Option<PathBuf>,
     /// Play it over a simulated carrier instead, with phones in this process; `list` says which carriers there are.
     #[arg(long, value_name = "PROFILE", value_parser = carrier_profile, conflicts_with_all = ["keep", "dir"])]
     pub carrier: Option<String>,
@@ -191,6 +197,17 @@ pub struct DemoArgs {
 pub enum DemoStory {
     /// A business writes by RCS and continues in the app, end to end; the provider and the SMS network are fakes on this machine.
     Support,
+}
+
+/// Whose code plays the demo's phones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Engines {
+    /// The SDK in Kotlin and in Swift where both are built, then the story in Rust.
+    Auto,
+    /// The story in Rust alone, which is the fast form.
+    Rust,
+    /// The same as `auto`, and an error where they are not built.
+    Phones,
 }
 
 /// A carrier that there is, or the word for all of them.

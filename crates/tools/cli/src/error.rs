@@ -222,6 +222,18 @@ pub enum CliError {
     /// The relay makes no invites.
     #[error("the relay made no invite")]
     Admin(#[from] AdminSocketError),
+    /// The demo was to run phones' code, and there is none.
+    #[error("the phones' code is not built here: {} is not there", .missing.display())]
+    PhonesNotBuilt {
+        /// What was looked for.
+        missing: PathBuf,
+    },
+    /// The file that says how the phones' code is started says something else.
+    #[error("{} does not say how the phones' code is started", .path.display())]
+    PhonesMalformed {
+        /// The file.
+        path: PathBuf,
+    },
     /// A step of the demo could not be carried out.
     #[error("the demo stopped at {step:?}: {detail}")]
     Demo {
@@ -270,6 +282,8 @@ impl CliError {
             Self::Start(error) => error.code(),
             Self::Init(error) => error.code(),
             Self::Admin(_) => "admin_socket",
+            Self::PhonesNotBuilt { .. } => "phones_not_built",
+            Self::PhonesMalformed { .. } => "phones_malformed",
             Self::Demo { .. } => "demo",
         }
     }
@@ -287,6 +301,9 @@ impl CliError {
                 "note: a reset that was begun in this profile with such a ticket cannot go on; `rcseal account reset abandon`\n      \
                  gives it up, and another attempt needs another ticket",
             ),
+            Self::PhonesNotBuilt { .. } => {
+                Some("note: `cargo xtask sdk cross` builds it; `--engines rust` does without")
+            }
             Self::NotDelivered { reason: "no_keys" } => Some(
                 "note: the devices that it was meant for are gone or have other keys; `rcseal contacts` says what changed,\n      \
                  `rcseal resend` what can be sent to the keys of now",
@@ -333,6 +350,7 @@ impl CliError {
             | Self::UnknownContact { .. }
             | Self::AmbiguousContact { .. }
             | Self::NoClaim { .. }
+            | Self::PhonesNotBuilt { .. }
             | Self::NoCarrier => Exit::NotHere,
             Self::BrokerLied { .. } => Exit::Unverified,
             Self::CaseRefused { .. } => Exit::Refused,
@@ -364,6 +382,7 @@ impl CliError {
             | Self::Start(_)
             | Self::Init(_)
             | Self::Admin(_)
+            | Self::PhonesMalformed { .. }
             | Self::Demo { .. } => Exit::Failed,
         }
     }

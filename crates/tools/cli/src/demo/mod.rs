@@ -6,6 +6,7 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`phones`] | the chapter before the story, in which a phone in Kotlin talks to one in Swift |
 //! | [`story`] | the steps |
 //! | [`change`] | the steps in which keys change |
 //! | [`stage`] | processes, and their end |
@@ -21,6 +22,7 @@ mod change;
 mod closing;
 mod evidence;
 mod inside;
+mod phones;
 mod photo;
 mod stage;
 mod story;
@@ -39,7 +41,7 @@ use self::evidence::Evidence;
 use self::stage::{Stage, StepError};
 use self::story::Cast;
 use self::telling::Telling;
-use crate::args::{DemoArgs, DemoStory};
+use crate::args::{DemoArgs, DemoStory, Engines};
 use crate::error::CliError;
 use crate::output::Output;
 use crate::profile::create_private_dir;
@@ -59,6 +61,12 @@ pub(crate) async fn run(args: DemoArgs, output: Output) -> Result<ExitCode, CliE
     if let Some(name) = &args.carrier {
         return carrier::run(name, args.seed, output).await;
     }
+    let phones = phones::find(args.engines, args.phones)?;
+    if phones.is_none() && args.engines == Engines::Auto {
+        output.note(
+            "the phones' code is not built here (`cargo xtask sdk cross` builds it): both sides are played in Rust",
+        );
+    }
     let (folder, temporary) = folder(args.dir)?;
     let mut telling = Telling::new(output);
     let mut evidence = Evidence::default();
@@ -66,7 +74,7 @@ pub(crate) async fn run(args: DemoArgs, output: Output) -> Result<ExitCode, CliE
     let failed = |error: StepError| CliError::Demo { step: "start".to_owned(), detail: explain(&error) };
     let mut stage = Stage::new(folder.clone()).map_err(failed)?;
     let played = tokio::select! {
-        played = story::play(&mut stage, &mut telling, &mut evidence) => played,
+        played = play(phones.as_ref(), &mut stage, &mut telling, &mut evidence) => played,
         () = wait_for_stop() => Err(StepError::NotShown { what: "the rest: it was interrupted".to_owned() }),
     };
     match &played {
@@ -91,6 +99,21 @@ pub(crate) async fn run(args: DemoArgs, output: Output) -> Result<ExitCode, CliE
         let _ = stage.kill_relay().await;
     }
     Ok(ExitCode::from(telling.report().finish(Format::from_json_flag(output.is_json()))))
+}
+
+/// The relay, the phones' chapter where there are phones, and the story.
+async fn play(
+    phones: Option<&phones::Found>,
+    stage: &mut Stage,
+    telling: &mut Telling,
+    evidence: &mut Evidence,
+) -> Result<Cast, StepError> {
+    story::start_relay(stage, telling).await?;
+    if let Some(found) = phones {
+        phones::play(found, stage, telling, evidence).await?;
+        telling.say("    From here on both sides are this program's own engine, which can be attacked from inside.\n");
+    }
+    story::play(stage, telling, evidence).await
 }
 
 /// Where to play: the folder that was asked for, or a temporary one that is removed at the end.

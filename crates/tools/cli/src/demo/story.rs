@@ -36,13 +36,17 @@ pub(super) struct Cast {
     pub(super) tablet: Phone,
 }
 
-/// Plays the whole story. The first step that does not hold ends it.
-pub(super) async fn play(stage: &mut Stage, telling: &mut Telling, evidence: &mut Evidence) -> Result<Cast, StepError> {
-    let cast = Cast { alice: stage.phone("Alice"), bob: stage.phone("Bob"), tablet: stage.phone("Alice tablet") };
-
+/// Starts what every step needs.
+pub(super) async fn start_relay(stage: &mut Stage, telling: &mut Telling) -> Result<(), StepError> {
     telling.begin("relay_started", "a relay on a free loopback port: TLS 1.3, its store on disk");
     stage.start_relay().await?;
     telling.held(&format!("{} in a process of its own", stage.server));
+    Ok(())
+}
+
+/// Plays the whole story at a relay that runs. The first step that does not hold ends it.
+pub(super) async fn play(stage: &mut Stage, telling: &mut Telling, evidence: &mut Evidence) -> Result<Cast, StepError> {
+    let cast = Cast { alice: stage.phone("Alice"), bob: stage.phone("Bob"), tablet: stage.phone("Alice tablet") };
 
     telling.begin("registration", "two phones register, each with an encrypted store of its own");
     register(stage, &cast.alice, ALICE).await?;

@@ -23,7 +23,7 @@ impl Telling {
             "demo",
             "Two phones' engines talk through a relay that cannot read them.\n\
              Each phone is an encrypted profile; every step runs this program's own commands on it, as processes that speak to the\n\
-             relay over sockets only. They stand for the phones until the SDKs run here.\n",
+             relay over sockets only. Where the SDK's programs in Kotlin and Swift are built, those talk first.\n",
         )
     }
 

@@ -14,6 +14,7 @@ fn a_wrong_command_line_exits_with_2() {
         // Options of another story are not passed over.
         &["demo", "--seed", "3"],
         &["demo", "--port", "1"],
+        &["demo", "support", "--engines", "phones"],
         &["demo", "--carrier", "list", "--port", "1"],
     ] {
         assert_eq!(device.attempt(wrong).code, Some(2), "{wrong:?}");

@@ -8,7 +8,7 @@ fn every_step_of_the_demo_holds() {
     let world = World::without_relay();
     let folder = world.path("demo");
     let mut command = rcseal();
-    command.arg("demo").arg("--dir").arg(&folder);
+    command.args(["demo", "--engines", "rust", "--dir"]).arg(&folder);
     let answer = finish(command);
     let report = Report::from_output(&answer.stdout).unwrap();
     assert_eq!(answer.code, Some(0), "{}\n{}", answer.stdout, answer.stderr);
@@ -36,7 +36,7 @@ fn every_step_of_the_demo_holds() {
     }
     // A second demo does not mix with what the first one left.
     let mut command = rcseal();
-    command.arg("demo").arg("--dir").arg(&folder);
+    command.args(["demo", "--engines", "rust", "--dir"]).arg(&folder);
     finish(command).assert_refused(1, "file");
 }
 
@@ -44,7 +44,7 @@ fn every_step_of_the_demo_holds() {
 fn a_demo_that_keeps_its_relay_says_how_to_stop_it() {
     let world = World::without_relay();
     let mut command = rcseal();
-    command.args(["demo", "--keep", "--dir"]).arg(world.path("demo"));
+    command.args(["demo", "--keep", "--engines", "rust", "--dir"]).arg(world.path("demo"));
     let answer = finish(command);
     assert_eq!(answer.code, Some(0), "{}", answer.stderr);
     let line = answer.stderr.lines().find(|line| line.starts_with("stop it with: kill ")).unwrap().to_owned();
@@ -55,6 +55,24 @@ fn a_demo_that_keeps_its_relay_says_how_to_stop_it() {
     let drained = bob.attempt(&["listen", "--until-empty"]);
     rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
     assert_eq!(drained.code, Some(0), "{}", drained.stderr);
+}
+
+#[test]
+fn phones_that_are_demanded_and_not_built_are_named() {
+    let world = World::without_relay();
+    let (folder, file) = (world.path("demo"), world.path("phones.json"));
+    let attempt = || {
+        let mut command = rcseal();
+        command.args(["demo", "--engines", "phones", "--phones"]).arg(&file).arg("--dir").arg(&folder);
+        finish(command)
+    };
+    let answer = attempt();
+    answer.assert_refused(6, "phones_not_built");
+    assert!(answer.stderr.contains("phones.json"), "{}", answer.stderr);
+    std::fs::write(&file, "{}").unwrap();
+    attempt().assert_refused(1, "phones_malformed");
+    // Nothing was begun.
+    assert!(!folder.exists());
 }
 
 /// Carriers of each kind: one that carries, one that destroys everything, one that lies about it.
