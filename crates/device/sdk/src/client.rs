@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rcseal_client::client::{Client, ClientError};
 use rcseal_client::recovery_code;
@@ -13,7 +14,7 @@ use rcseal_wire::origin::Origin;
 use zeroize::Zeroizing;
 
 use crate::argument::parse;
-use crate::config::ClientConfig;
+use crate::config::{ClientConfig, VAULT_LIMIT};
 use crate::error::RcsealError;
 use crate::inner::Inner;
 use crate::model::{Account, Platform};
@@ -97,6 +98,43 @@ pub struct ExportSummary {
     pub messages: u32,
 }
 
+/// A store that was set aside.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+#[cfg_attr(feature = "node", derive(serde::Serialize), serde(rename_all = "camelCase"))]
+pub struct StoreSetAside {
+    /// Where it is now, whole: a folder beside the one it had.
+    pub folder: String,
+    /// Whether its key was discarded, because the vault itself says that it opens nothing any more. Nothing can open the store then.
+    pub is_key_discarded: bool,
+}
+
+/// Moves a store aside that cannot be opened any more, so that the next `open` makes a new one there, without account, contacts or messages.
+/// To be called when the user has been told and has decided, and never by itself. Refused while a client has the store open, and while the
+/// vault does not answer.
+#[uniffi::export]
+pub async fn set_store_aside(folder: String, key_vault: Arc<dyn KeyVault>) -> Result<StoreSetAside, RcsealError> {
+    if folder.is_empty() {
+        return Err(RcsealError::argument("folder"));
+    }
+    detached(async move {
+        let vault = foreign_vault(key_vault, VAULT_LIMIT).await?;
+        let aside = Client::set_aside(PathBuf::from(folder), vault).await?;
+        Ok(StoreSetAside {
+            folder: aside.folder.to_string_lossy().into_owned(),
+            is_key_discarded: aside.is_key_discarded,
+        })
+    })
+    .await
+}
+
+/// The app's vault, asked on a thread of its own.
+async fn foreign_vault(key_vault: Arc<dyn KeyVault>, limit: Duration) -> Result<Arc<ForeignVault>, RcsealError> {
+    let vault = tokio::task::spawn_blocking(move || ForeignVault::start(key_vault, limit))
+        .await
+        .map_err(|_| RcsealError::internal("sdk.panic", "the call ended with a panic"))??;
+    Ok(Arc::new(vault))
+}
+
 #[uniffi::export]
 impl RcsealClient {
     /// Opens the client in a folder, or makes a new one there.
@@ -105,10 +143,7 @@ impl RcsealClient {
         detached(async move {
             let limit = config.vault_limit();
             let config = config.to_client()?;
-            let vault = tokio::task::spawn_blocking(move || ForeignVault::start(key_vault, limit))
-                .await
-                .map_err(|_| RcsealError::internal("sdk.panic", "the call ended with a panic"))??;
-            let client = Client::open(config, Arc::new(vault)).await?;
+            let client = Client::open(config, foreign_vault(key_vault, limit).await?).await?;
             Ok(Arc::new(Self { inner: Arc::new(Inner::new(client)) }))
         })
         .await

@@ -11,7 +11,7 @@ use crate::argument::parse;
 use crate::error::RcsealError;
 
 /// How long a key vault may take where the app says nothing: as long as people need for a fingerprint.
-const VAULT_LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const VAULT_LIMIT: Duration = Duration::from_secs(60);
 /// The shortest limit: secure hardware needs some hundred milliseconds.
 const VAULT_LIMIT_MIN_MS: u64 = 50;
 
