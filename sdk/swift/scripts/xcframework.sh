@@ -17,11 +17,11 @@ mkdir -p "$out/headers" "$out/package/Sources"
 cd "$root"
 for target in aarch64-apple-ios aarch64-apple-ios-sim x86_64-apple-ios aarch64-apple-darwin x86_64-apple-darwin; do
     rustup target add "$target"
-    cargo build --locked --release --package rcseal-sdk --target "$target"
+    cargo build --locked --profile sdk --package rcseal-sdk --target "$target"
 done
 
 # The generator reads the symbols, so it is given a library that nothing was taken out of.
-cargo run --locked --package rcseal-bindgen -- generate --library target/aarch64-apple-darwin/release/librcseal_sdk.dylib \
+cargo run --locked --package rcseal-bindgen -- generate --library target/aarch64-apple-darwin/sdk/librcseal_sdk.dylib \
     --language swift --no-format --out-dir "$out/generated"
 cp "$out/generated/RcsealFFIC.h" "$out/headers/"
 cp "$out/generated/RcsealFFIC.modulemap" "$out/headers/module.modulemap"
@@ -29,11 +29,11 @@ cp "$out/generated/RcsealFFIC.modulemap" "$out/headers/module.modulemap"
 # One library for each platform: what the simulator and the Mac run on is two processors.
 mkdir -p "$out/simulator" "$out/mac"
 lipo -create -output "$out/simulator/librcseal_sdk.a" \
-    target/aarch64-apple-ios-sim/release/librcseal_sdk.a target/x86_64-apple-ios/release/librcseal_sdk.a
+    target/aarch64-apple-ios-sim/sdk/librcseal_sdk.a target/x86_64-apple-ios/sdk/librcseal_sdk.a
 lipo -create -output "$out/mac/librcseal_sdk.a" \
-    target/aarch64-apple-darwin/release/librcseal_sdk.a target/x86_64-apple-darwin/release/librcseal_sdk.a
+    target/aarch64-apple-darwin/sdk/librcseal_sdk.a target/x86_64-apple-darwin/sdk/librcseal_sdk.a
 xcodebuild -create-xcframework \
-    -library target/aarch64-apple-ios/release/librcseal_sdk.a -headers "$out/headers" \
+    -library target/aarch64-apple-ios/sdk/librcseal_sdk.a -headers "$out/headers" \
     -library "$out/simulator/librcseal_sdk.a" -headers "$out/headers" \
     -library "$out/mac/librcseal_sdk.a" -headers "$out/headers" \
     -output "$out/RcsealFFIC.xcframework"
