@@ -30,6 +30,7 @@ from ._ffi import (
     RemoteConfig,
     RestoreOutcome,
     SecurityState,
+    StoreSetAside,
     SyncReport,
 )
 from .backup import BackupSecret
@@ -70,6 +71,15 @@ class RcsealClient:
     async def open(cls, config: ClientConfig, key_vault: KeyVault) -> RcsealClient:
         """Opens the store in a folder, or makes it. A second client on the same folder is refused until the first is closed."""
         return cls(await _calling(_ffi.RcsealClient.open(config, _VaultAdapter(key_vault))))
+
+    @staticmethod
+    async def set_store_aside(folder: str, key_vault: KeyVault) -> StoreSetAside:
+        """Moves a store aside that cannot be opened any more, whole, so that the next `open` makes a new one in its place.
+
+        The new one has no account, contacts or messages. To be called when the user has been told and has decided, and never by itself.
+        Refused while a client has the store open, and while the vault does not answer.
+        """
+        return await _calling(_ffi.set_store_aside(folder, _VaultAdapter(key_vault)))
 
     async def __aenter__(self) -> RcsealClient:
         """Itself."""

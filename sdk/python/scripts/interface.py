@@ -41,7 +41,7 @@ for name in rcseal.__all__:
     else:
         lines.append(f"class {name}({', '.join(base.__name__ for base in thing.__bases__)})")
         for key, member in vars(thing).items():
-            known = inspect.isfunction(member) or isinstance(member, (property, classmethod))
+            known = inspect.isfunction(member) or isinstance(member, (property, classmethod, staticmethod))
             if known and (not key.startswith("_") or key == "__init__"):
                 # A protocol has a constructor that nobody wrote.
                 if not (key == "__init__" and getattr(thing, "_is_protocol", False)):

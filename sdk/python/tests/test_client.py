@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 import traceback
+from pathlib import Path
 
 import pytest
 
@@ -62,6 +63,46 @@ async def test_a_second_client_on_the_same_store_is_refused_for_as_long_as_the_f
     assert facts(error) == ["store", "store.in_use", True]
     await person.client.close()
     await (await RcsealClient.open(person.config, person.vault)).close()
+
+
+@in_a_world
+async def test_a_damaged_store_stays_as_it_is_until_it_is_set_aside(world):
+    person = await world.person("Damaged")
+    folder = Path(person.config.folder)
+    error = await refused(RcsealClient.set_store_aside(str(folder), person.vault))
+    assert facts(error) == ["store", "store.in_use", True]
+    await person.client.close()
+    damaged = bytearray((folder / "store.db").read_bytes())
+    # A byte of the database's plain header, every one of which is fixed.
+    damaged[20] ^= 1
+    (folder / "store.db").write_bytes(damaged)
+    for _ in range(2):
+        assert facts(await refused(RcsealClient.open(person.config, person.vault))) == ["store", "store.damaged", False]
+    aside = await RcsealClient.set_store_aside(str(folder), person.vault)
+    assert not aside.is_key_discarded and not folder.exists()
+    assert (Path(aside.folder) / "store.db").read_bytes() == damaged
+    assert await (await world.opened_again(person)).account() is None
+
+
+@in_a_world
+async def test_a_store_whose_key_was_discarded_is_set_aside_with_what_is_left_of_the_key(world):
+    person = await world.person("Discarded")
+    await person.client.close()
+
+    def failing_with(failure):
+        def fault(method):
+            if method == "unwrap":
+                raise VaultError(failure)
+
+        return fault
+
+    person.vault.fault = failing_with(VaultFailure.USER_NOT_AUTHENTICATED)
+    error = await refused(RcsealClient.set_store_aside(person.config.folder, person.vault))
+    assert facts(error) == ["vault", "vault.user_not_authenticated", True]
+    person.vault.fault = failing_with(VaultFailure.KEY_INVALIDATED)
+    assert (await RcsealClient.set_store_aside(person.config.folder, person.vault)).is_key_discarded
+    person.vault.fault = lambda method: None
+    assert await (await world.opened_again(person)).account() is None
 
 
 @in_a_world

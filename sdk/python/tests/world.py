@@ -109,8 +109,8 @@ class World:
     def new_account(self, name: str, origin: str | None = None) -> NewAccount:
         return NewAccount(origin=origin or self.origin, platform=Platform.SERVER, display_name=name, invite=None)
 
-    async def opened(self, name: str) -> Person:
-        vault, config = TestVault(), self.config(name)
+    async def opened(self, name: str, **more: object) -> Person:
+        vault, config = TestVault(), self.config(name, **more)
         person = Person(await RcsealClient.open(config, vault), vault, config)
         self._people.append(person)
         return person

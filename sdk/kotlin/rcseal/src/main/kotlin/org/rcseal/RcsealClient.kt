@@ -297,5 +297,13 @@ public class RcsealClient private constructor(private val generated: Generated) 
         /** Opens the client in a folder, or makes a new one there. Waits for the key vault, at most as long as the configuration allows. */
         public suspend fun open(config: ClientConfig, keyVault: KeyVault): RcsealClient =
             RcsealClient(calling { Generated.open(config, VaultAdapter(keyVault)) })
+
+        /**
+         * Moves a store aside that cannot be opened any more, whole, so that the next [open] makes a new one in its place, without account,
+         * contacts or messages. To be called when the user has been told and has decided, and never by itself. Refused while a client has
+         * the store open, and while the vault does not answer.
+         */
+        public suspend fun setStoreAside(folder: String, keyVault: KeyVault): StoreSetAside =
+            calling { org.rcseal.ffi.setStoreAside(folder, VaultAdapter(keyVault)) }
     }
 }

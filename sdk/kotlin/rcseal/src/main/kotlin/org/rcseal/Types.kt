@@ -21,6 +21,9 @@ public typealias SecurityState = org.rcseal.ffi.SecurityState
 /** What an export wrote. */
 public typealias ExportSummary = org.rcseal.ffi.ExportSummary
 
+/** A store that was set aside. */
+public typealias StoreSetAside = org.rcseal.ffi.StoreSetAside
+
 /** How a client stands with its server, and why. */
 public typealias ConnectionState = org.rcseal.ffi.ConnectionState
 

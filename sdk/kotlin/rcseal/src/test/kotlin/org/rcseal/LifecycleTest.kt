@@ -6,14 +6,18 @@ import kotlinx.coroutines.async
 import kotlinx.coroutines.awaitAll
 import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.launch
+import org.junit.jupiter.api.Assertions.assertArrayEquals
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertFalse
 import org.junit.jupiter.api.Assertions.assertNotNull
 import org.junit.jupiter.api.Assertions.assertNull
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
+import kotlin.io.path.Path
 import kotlin.io.path.exists
+import kotlin.io.path.readBytes
 import kotlin.io.path.readLines
+import kotlin.io.path.writeBytes
 
 /** Opening, closing, the account, and what a cancelled or refused call leaves. */
 class LifecycleTest {
@@ -157,6 +161,26 @@ class LifecycleTest {
     }
 
     @Test
+    fun `a damaged store stays as it is until it is set aside`() = inWorld { world ->
+        val folder = world.folder.resolve("anna")
+        val client = world.client("anna")
+        val refused = failing<RcsealException.Store> { RcsealClient.setStoreAside(folder.toString(), world.vault("anna")) }
+        assertEquals("store.in_use" to true, refused.code to refused.retryable)
+        client.shutdown()
+        val damaged = folder.resolve("store.db").readBytes().also { it[IN_THE_HEADER] = (it[IN_THE_HEADER] + 1).toByte() }
+        folder.resolve("store.db").writeBytes(damaged)
+        repeat(2) {
+            val failure = failing<RcsealException.Store> { world.blank("anna") }
+            assertEquals("store.damaged" to false, failure.code to failure.retryable)
+        }
+        val aside = RcsealClient.setStoreAside(folder.toString(), world.vault("anna"))
+        assertFalse(aside.isKeyDiscarded)
+        assertArrayEquals(damaged, Path(aside.folder).resolve("store.db").readBytes())
+        assertFalse(folder.exists())
+        assertNull(world.blank("anna").account())
+    }
+
+    @Test
     fun `a device is linked by its code and taken out again`() = inWorld { world ->
         val phone = world.client("phone")
         val tablet = world.blank("tablet")
@@ -170,5 +194,10 @@ class LifecycleTest {
         phone.removeDevice(number)
         phone.connect()
         untilTrue("the tablet is out") { phone.devices().size == 1 }
+    }
+
+    private companion object {
+        /** A byte of the database's plain header, every one of which is fixed. */
+        const val IN_THE_HEADER = 20
     }
 }

@@ -2,6 +2,7 @@ package org.rcseal
 
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertFalse
+import org.junit.jupiter.api.Assertions.assertNull
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 import java.util.concurrent.CountDownLatch
@@ -44,6 +45,19 @@ class VaultTest {
         assertTrue(failure is RcsealException.Vault)
         assertEquals("vault.not_found", failure.code)
         assertFalse(failure.retryable)
+    }
+
+    @Test
+    fun `a store whose key was discarded is set aside with what is left of the key`() = inWorld { world ->
+        world.client("anna").shutdown()
+        val folder = world.folder.resolve("anna").toString()
+        val vault = FaultyVault(world.vault("anna"), on("unwrap") { KeyVaultException.UserNotAuthenticated() })
+        val locked = failing<RcsealException.Vault> { RcsealClient.setStoreAside(folder, vault) }
+        assertEquals("vault.user_not_authenticated", locked.code)
+        vault.fault = on("unwrap") { KeyVaultException.KeyInvalidated() }
+        assertTrue(RcsealClient.setStoreAside(folder, vault).isKeyDiscarded)
+        vault.fault = {}
+        assertNull(world.blank("anna", vault).account())
     }
 
     @Test
