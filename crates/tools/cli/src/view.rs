@@ -10,6 +10,7 @@ use rcseal_engine::message::{MessageState, MessageView};
 use rcseal_engine::policy::DeliveryMode;
 use rcseal_wire::content::{Body, Content, DeliveryNotice, Media};
 use serde_json::{Value, json};
+use time::UtcDateTime;
 
 pub use self::event::event;
 use crate::device::Names;
@@ -256,26 +257,13 @@ pub fn age(milliseconds: u64) -> String {
     format!("{} s", milliseconds / 1000)
 }
 
-/// A moment for people: UTC, to the minute.
+/// A moment for people: UTC, to the minute. Moments after the year 9999 are shown as its last one.
 #[must_use]
 pub fn moment(milliseconds: u64) -> String {
-    const DAY_MS: u64 = 24 * 3600 * 1000;
-    let (year, month, day) = date(milliseconds / DAY_MS);
-    let minutes = milliseconds % DAY_MS / 60_000;
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02} UTC", minutes / 60, minutes % 60)
-}
-
-/// The Gregorian date of a number of days since 1970-01-01.
-fn date(days: u64) -> (u64, u64, u64) {
-    // Counted from 0000-03-01, so that a leap day is the last day of its year, in eras of 400 years, which all have the same length.
-    let days = days.saturating_add(719_468);
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let (month, later) = if month_from_march < 10 { (month_from_march + 3, 0) } else { (month_from_march - 9, 1) };
-    (era * 400 + year_of_era + later, month, day)
+    let seconds = i64::try_from(milliseconds / 1000).unwrap_or(i64::MAX);
+    let at = UtcDateTime::from_unix_timestamp(seconds).unwrap_or(UtcDateTime::MAX);
+    let (date, time) = (at.date(), at.time());
+    format!("{date} {:02}:{:02} UTC", time.hour(), time.minute())
 }
 
 /// A device, as JSON; `own` is the number of the one that prints it.
@@ -336,6 +324,8 @@ mod tests {
             (1_767_225_600_000, "2026-01-01 00:00 UTC"),
             (4_107_542_399_000, "2100-02-28 23:59 UTC"),
             (4_107_542_400_000, "2100-03-01 00:00 UTC"),
+            (253_402_300_799_999, "9999-12-31 23:59 UTC"),
+            (u64::MAX, "9999-12-31 23:59 UTC"),
         ] {
             assert_eq!(moment(milliseconds), expected);
         }
