@@ -13,7 +13,10 @@ def words_languages() -> list[str]:
 
 
 def words(key: str, language: str) -> WordsEntry:
-    """The words of a key, in the language of a tag as phones name them (`de-AT`), or in English."""
+    """The words of a key, in the language of a tag as phones name them (`de-AT`), or in English.
+
+    The code of an error is taken for a key, too; an error that is no user's matter has no words: `words.unknown_key`.
+    """
     return _asking(lambda: _ffi.words(key, language))
 
 

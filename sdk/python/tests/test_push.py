@@ -98,6 +98,14 @@ def test_every_state_of_the_catalogue_has_words_in_every_language():
     assert words(keys[0][0], "en") == words(keys[0][0], "xx")
 
 
+def test_the_code_of_an_error_leads_to_its_words():
+    found = [words(code, "de").key for code in ("backup_wrong_secret", "store.damaged", "vault.not_found", "link_expired")]
+    assert found == ["backup.wrong_passphrase", "store.damaged", "vault.invalidated", "link.start_over"]
+    with pytest.raises(InvalidArgumentError) as caught:
+        words("argument_malformed", "en")
+    assert caught.value.code == "words.unknown_key"
+
+
 @in_a_world
 async def test_every_message_has_words_for_how_far_it_has_come(world):
     _, _, to_bob, _ = await world.acquainted()

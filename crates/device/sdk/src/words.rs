@@ -3,7 +3,7 @@
 //! The keys of states that the engine has come from `rcseal_words`; those of states that only the shell has are matched here, as
 //! exhaustively.
 
-use rcseal_words::{Key, Language, Severity};
+use rcseal_words::{Key, Language, Severity, error_key};
 
 use crate::error::RcsealError;
 
@@ -69,13 +69,15 @@ pub fn words_languages() -> Result<Vec<String>, RcsealError> {
     Ok(Language::ALL.iter().map(|language| language.tag().to_owned()).collect())
 }
 
-/// The words of a key, in the language of a tag as phones name them (`de-AT`), or in English.
+/// The words of a key, in the language of a tag as phones name them (`de-AT`), or in English. The code of an error is taken for a key, too;
+/// errors that are no user's matter have no words.
 ///
 /// # Errors
 /// `words.unknown_key`.
 #[uniffi::export]
 pub fn words(key: String, language: String) -> Result<WordsEntry, RcsealError> {
-    let key = Key::parse(&key).ok_or_else(|| unknown("there are no words under this key"))?;
+    let key =
+        Key::parse(&key).or_else(|| error_key(&key)).ok_or_else(|| unknown("there are no words under this key"))?;
     Ok(entry(key, Language::choose(&language)))
 }
 
@@ -176,6 +178,15 @@ mod tests {
         }
         let lost = words_for_message("lost".into(), None, "en".into()).unwrap_err();
         assert_eq!(lost.code(), "words.unknown_key");
+    }
+
+    #[test]
+    fn the_code_of_an_error_leads_to_its_words() {
+        let key = |code: &str| words(code.into(), "en".into()).map(|said| said.key);
+        assert_eq!(key("backup_wrong_secret").unwrap(), "backup.wrong_passphrase");
+        assert_eq!(key("store.in_use").unwrap(), "store.in_use");
+        assert_eq!(key("vault.not_found").unwrap(), "vault.invalidated");
+        assert_eq!(key("argument_malformed").unwrap_err().code(), "words.unknown_key");
     }
 
     #[test]

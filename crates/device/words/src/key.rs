@@ -149,6 +149,11 @@ keys! {
     BackupTruncated = "backup.truncated", Warning;
     BackupTampered = "backup.tampered", Warning;
     BackupUnsupported = "backup.unsupported", Notice;
+    BackupOtherSecret = "backup.other_secret", Notice;
+    BackupCodeMismatch = "backup.code_mismatch", Notice;
+    BackupWeakPassphrase = "backup.weak_passphrase", Notice;
+    BackupNotEmpty = "backup.not_empty", Notice;
+    BackupAccountFirst = "backup.account_first", Notice;
     // message
     MessageQueued = "message.queued", Info;
     MessageStored = "message.stored", Info;

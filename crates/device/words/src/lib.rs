@@ -24,9 +24,11 @@
 //! Called by the SDK, which hands the entries to every language, and by anything else that shows a state. Never does I/O, and knows no
 //! state that its users do not have. `docs/manual/words.md` is the whole catalogue in English, checked by a test.
 
+mod error;
 mod key;
 mod states;
 
+pub use error::error_key;
 pub use key::{Key, Severity};
 pub use states::{Worded, event_key, scan_key};
 

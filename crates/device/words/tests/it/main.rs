@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod catalogue;
+mod errors;
 mod manual;
 mod states;

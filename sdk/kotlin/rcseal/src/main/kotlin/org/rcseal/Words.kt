@@ -13,7 +13,10 @@ public object Words {
     /** The tags of the languages that there are words in. */
     public fun languages(): List<String> = calling { org.rcseal.ffi.wordsLanguages() }
 
-    /** The words of a key, in the language of a tag as phones name them (`de-AT`), or in English. */
+    /**
+     * The words of a key, in the language of a tag as phones name them (`de-AT`), or in English. The code of an error is taken for a key, too;
+     * an error that is no user's matter has no words: `words.unknown_key`.
+     */
     public fun of(key: String, language: String): WordsEntry = calling { org.rcseal.ffi.words(key, language) }
 
     /** Every entry, in the order of the catalogue: for an app that puts them into resources of its own. */

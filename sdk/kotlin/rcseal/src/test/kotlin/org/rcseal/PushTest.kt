@@ -53,4 +53,12 @@ class PushTest {
         assertEquals("words.unknown_key", (failure as RcsealException.InvalidArgument).code)
         assertEquals(Words.of(keys.first().first(), "en"), Words.of(keys.first().first(), "xx"))
     }
+
+    @Test
+    fun `the code of an error leads to its words`() {
+        val found = listOf("backup_wrong_secret", "store.damaged", "vault.not_found", "link_expired").map { Words.of(it, "de").key }
+        assertEquals(listOf("backup.wrong_passphrase", "store.damaged", "vault.invalidated", "link.start_over"), found)
+        val failure = runCatching { Words.of("argument_malformed", "en") }.exceptionOrNull()
+        assertEquals("words.unknown_key", (failure as RcsealException.InvalidArgument).code)
+    }
 }
