@@ -10,6 +10,8 @@
 pub(crate) mod bench;
 mod cross;
 mod kotlin;
+#[cfg(test)]
+mod manual;
 mod python;
 mod relay;
 mod size;
