@@ -10,7 +10,7 @@ use rcseal_rcs::number::PhoneNumber;
 use rcseal_wire::id::AccountId;
 
 use self::broker::Broker;
-use super::world::{Phone, World, events};
+use super::world::{Phone, World, events, text};
 use crate::capability::NumberKey;
 use crate::event::Event;
 use crate::number::{BrokerFinding, FoundNumber, LookupRefusal, LookupResult};
@@ -44,6 +44,18 @@ fn found(world: &mut World, phone: &mut Phone) -> FoundNumber {
         LookupResult::Found(found) => found,
         other => panic!("{other:?}"),
     }
+}
+
+/// Bob finds Ada by her number and writes to her, and she to him. Answers who Bob found.
+fn meet(world: &mut World, ada: &mut Phone, bob: &mut Phone) -> AccountId {
+    found(world, bob);
+    let account = bob.with(world.now, |engine| engine.add_contact_by_number(&number(), "Ada")).unwrap();
+    let conversation = bob.with(world.now, |engine| engine.direct_conversation(account)).unwrap();
+    world.send(bob, conversation, text("hello"));
+    world.settle(&mut [&mut *ada, &mut *bob]);
+    world.send(ada, conversation, text("hello back"));
+    world.settle(&mut [ada, bob]);
+    account
 }
 
 fn refused(world: &mut World, phone: &mut Phone) -> LookupRefusal {

@@ -65,6 +65,24 @@ async fn register(client: &mut Client, token: &[u8]) -> PushHandle {
     reply.json::<PushRegistered>().handle
 }
 
+/// Bob's device, which is registered for wake-ups and not connected.
+struct Scene {
+    server: TestServer,
+    sink: Arc<Recorder>,
+    bob: Owner,
+    client: Client,
+    handle: PushHandle,
+}
+
+impl Scene {
+    async fn set() -> Self {
+        let (server, sink) = start().await;
+        let (bob, mut client) = server.registered().await;
+        let handle = register(&mut client, b"token").await;
+        Self { server, sink, bob, client, handle }
+    }
+}
+
 async fn write_to(server: &TestServer, owner: &Owner, n: u8) {
     let envelope = submission(owner.mailbox, &owner.delivery_token, EnvelopeId::from_bytes([n; 16]), b"sealed");
     assert_eq!(server.submitter().await.submit(vec![envelope]).await, [SubmitStatus::Stored]);
@@ -79,9 +97,7 @@ async fn later(server: &TestServer, sink: &Recorder) -> Vec<PushTarget> {
 
 #[tokio::test]
 async fn a_device_that_is_away_is_woken_once_for_many_messages() {
-    let (server, sink) = start().await;
-    let (bob, mut client) = server.registered().await;
-    let handle = register(&mut client, b"token").await;
+    let Scene { server, sink, bob, handle, .. } = Scene::set().await;
     for n in 0..5 {
         write_to(&server, &bob, n).await;
     }
@@ -98,9 +114,7 @@ async fn a_device_that_is_away_is_woken_once_for_many_messages() {
 
 #[tokio::test]
 async fn wake_ups_of_a_device_are_an_interval_apart_also_over_a_restart() {
-    let (server, sink) = start().await;
-    let (bob, mut client) = server.registered().await;
-    register(&mut client, b"token").await;
+    let Scene { server, sink, bob, .. } = Scene::set().await;
     write_to(&server, &bob, 1).await;
     assert_eq!(later(&server, &sink).await.len(), 1);
     write_to(&server, &bob, 2).await;
@@ -118,9 +132,7 @@ async fn wake_ups_of_a_device_are_an_interval_apart_also_over_a_restart() {
 
 #[tokio::test]
 async fn a_device_that_is_connected_or_has_fetched_everything_is_not_woken() {
-    let (server, sink) = start().await;
-    let (bob, mut client) = server.registered().await;
-    register(&mut client, b"token").await;
+    let Scene { server, sink, bob, client, .. } = Scene::set().await;
     let mut device = server.mailbox(&client).await;
     assert_eq!(device.backlog().await, []);
     write_to(&server, &bob, 1).await;
@@ -134,9 +146,7 @@ async fn a_device_that_is_connected_or_has_fetched_everything_is_not_woken() {
 
 #[tokio::test]
 async fn a_device_that_left_without_acknowledging_is_woken() {
-    let (server, sink) = start().await;
-    let (bob, mut client) = server.registered().await;
-    register(&mut client, b"token").await;
+    let Scene { server, sink, bob, client, .. } = Scene::set().await;
     let mut device = server.mailbox(&client).await;
     assert_eq!(device.backlog().await, []);
     write_to(&server, &bob, 1).await;
@@ -156,9 +166,7 @@ async fn a_device_that_left_without_acknowledging_is_woken() {
 
 #[tokio::test]
 async fn every_registration_has_another_handle_and_ends_with_the_next() {
-    let (server, sink) = start().await;
-    let (bob, mut client) = server.registered().await;
-    let first = register(&mut client, b"token").await;
+    let Scene { server, sink, bob, mut client, handle: first } = Scene::set().await;
     let second = register(&mut client, b"token").await;
     assert_ne!(first, second);
     write_to(&server, &bob, 1).await;
@@ -186,9 +194,7 @@ async fn a_token_that_another_device_registers_moves_there() {
 
 #[tokio::test]
 async fn what_the_push_service_says_is_followed() {
-    let (server, sink) = start().await;
-    let (bob, mut client) = server.registered().await;
-    register(&mut client, b"token").await;
+    let Scene { server, sink, bob, .. } = Scene::set().await;
     *sink.next.lock().unwrap() = Some(PushSinkError::Retry { after_seconds: 60 });
     write_to(&server, &bob, 1).await;
     assert_eq!(later(&server, &sink).await, []);

@@ -1,62 +1,23 @@
 //! Through a broker, whole: a real relay, a real broker with its trunk, a carrier behind it, and clients that have no way into a carrier of
 //! their own.
 
-use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use rcseal_client::client::{Client, Config};
-use rcseal_client::net::{Timeouts, TrustAnchors};
-use rcseal_client::vault::{Argon2Params, SoftwareKeyVault, Unlock};
-use rcseal_engine::account::NewAccount;
-use rcseal_engine::message::{EncryptionStatus, MessageState, MessageView};
+use rcseal_engine::message::{EncryptionStatus, MessageState};
 use rcseal_engine::plain::PlainSender;
 use rcseal_engine::policy::{DeliveryMode, RoutePreference, Subject};
 use rcseal_rcs::number::PhoneNumber;
-use rcseal_server::{RunningServer, Server};
 use rcseal_sim::broker::SimBroker;
 use rcseal_sim::carrier::SimCarrier;
 use rcseal_sim::data::World;
 use rcseal_wire::content::Body;
-use rcseal_wire::id::{ConversationId, Custody, Platform};
+
+use crate::phones::{last, phone, relay, sync};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
 fn number(text: &str) -> PhoneNumber {
     text.parse().unwrap()
-}
-
-async fn relay(folder: &Path) -> RunningServer {
-    rcseal_server::init::write_development_identity(folder).unwrap();
-    Server::start(rcseal_server::Config::development(folder)).await.unwrap()
-}
-
-async fn phone(server: &RunningServer, trust: TrustAnchors, folder: &Path, name: &str) -> Client {
-    let unlock = Unlock::Passphrase("pass".to_owned().into(), Argon2Params::new(8, 1, 1).unwrap());
-    let vault = SoftwareKeyVault::new(&folder.join(format!("{name}-vault")), unlock).unwrap();
-    let config = Config::new(folder.join(name), trust, Timeouts::default());
-    let client = Client::open(config, Arc::new(vault)).await.unwrap();
-    let account = NewAccount {
-        origin: server.origin().clone(),
-        platform: Platform::Ios,
-        custody: Custody::User,
-        display_name: name.to_owned(),
-    };
-    client.create_account(account).await.unwrap();
-    client.register(None).await.unwrap();
-    client
-}
-
-async fn sync(clients: &[&Client]) {
-    for _ in 0..3 {
-        for client in clients {
-            client.sync_once().await.unwrap();
-        }
-    }
-}
-
-async fn last(client: &Client, conversation: ConversationId) -> MessageView {
-    client.messages(conversation, None, 1).await.unwrap().remove(0)
 }
 
 async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {

@@ -6,6 +6,7 @@ mod carrier;
 mod data;
 mod matrix;
 mod numbers;
+mod phones;
 mod proxy;
 mod push;
 mod retained;

@@ -1,20 +1,17 @@
 //! Numbers and cases, whole: a real relay and a real broker, and clients that claim, find, watch, let go, and go on with a case.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rcseal_client::client::{Client, Config};
-use rcseal_client::net::Timeouts;
-use rcseal_client::vault::{Argon2Params, SoftwareKeyVault, Unlock};
+use rcseal_client::client::Client;
 use rcseal_engine::UnixMillis;
-use rcseal_engine::account::NewAccount;
 use rcseal_engine::case::{CaseProgress, NewCase};
 use rcseal_engine::number::{Claimed, FoundNumber, LookupResult, NumberState};
 use rcseal_rcs::number::PhoneNumber;
-use rcseal_server::{RunningServer, Server};
+use rcseal_server::RunningServer;
 use rcseal_sim::broker::SimBroker;
-use rcseal_wire::id::{Custody, Platform};
 use tempfile::TempDir;
+
+use crate::phones::{self, sync};
 
 struct World {
     server: RunningServer,
@@ -25,27 +22,14 @@ struct World {
 impl World {
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let relay = folder.path().join("relay");
-        rcseal_server::init::write_development_identity(&relay).unwrap();
-        let server = Server::start(rcseal_server::Config::development(&relay)).await.unwrap();
+        let server = phones::relay(&folder.path().join("relay")).await;
         let broker = SimBroker::start(server.origin(), server.ca_pem().unwrap()).await.unwrap();
         Self { server, broker, folder }
     }
 
     async fn phone(&self, name: &str) -> Client {
-        let unlock = Unlock::Passphrase("pass".to_owned().into(), Argon2Params::new(8, 1, 1).unwrap());
-        let vault = SoftwareKeyVault::new(&self.folder.path().join(format!("{name}-vault")), unlock).unwrap();
         let trust = self.broker.trust_with(self.server.ca_pem().unwrap()).unwrap();
-        let config = Config::new(self.folder.path().join(name), trust, Timeouts::default());
-        let client = Client::open(config, Arc::new(vault)).await.unwrap();
-        let account = NewAccount {
-            origin: self.server.origin().clone(),
-            platform: Platform::Ios,
-            custody: Custody::User,
-            display_name: name.to_owned(),
-        };
-        client.create_account(account).await.unwrap();
-        client.register(None).await.unwrap();
+        let client = phones::phone(&self.server, trust, self.folder.path(), name).await;
         client.use_broker(self.broker.origin()).await.unwrap();
         client
     }
@@ -53,14 +37,6 @@ impl World {
 
 fn number() -> PhoneNumber {
     "+12015550101".parse().unwrap()
-}
-
-async fn sync(clients: &[&Client]) {
-    for _ in 0..3 {
-        for client in clients {
-            client.sync_once().await.unwrap();
-        }
-    }
 }
 
 async fn found(client: &Client) -> FoundNumber {

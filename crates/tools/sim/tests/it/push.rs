@@ -7,13 +7,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rcseal_client::client::{Client, ClientError, Config, PushError, PushKind, PushOutcome, PushProvider};
-use rcseal_client::net::{Timeouts, TrustAnchors};
-use rcseal_client::vault::{Argon2Params, SoftwareKeyVault, Unlock};
-use rcseal_engine::account::NewAccount;
+use rcseal_client::client::{Client, ClientError, PushError, PushKind, PushOutcome, PushProvider};
 use rcseal_server::clock::SystemClock;
 use rcseal_server::{PushSink, PushSinkError, PushTarget, RunningServer, Server};
-use rcseal_wire::id::{ConversationId, Custody, Platform};
+use rcseal_wire::id::ConversationId;
+
+use crate::phones::{config, phone, trust, vault};
 
 const LIMIT: Duration = Duration::from_secs(60);
 /// What iOS leaves an extension is some 24 MB; this is what we may use of it.
@@ -39,29 +38,6 @@ struct Scene {
     conversation: ConversationId,
 }
 
-fn vault(folder: &Path, name: &str) -> Arc<SoftwareKeyVault> {
-    let unlock = Unlock::Passphrase("pass".to_owned().into(), Argon2Params::new(8, 1, 1).unwrap());
-    Arc::new(SoftwareKeyVault::new(&folder.join(format!("{name}-vault")), unlock).unwrap())
-}
-
-fn config(server: &RunningServer, folder: &Path, name: &str) -> Config {
-    let trust = TrustAnchors::from_pem(server.ca_pem().unwrap().as_bytes()).unwrap();
-    Config::new(folder.join(name), trust, Timeouts::default())
-}
-
-async fn phone(server: &RunningServer, folder: &Path, name: &str) -> Client {
-    let client = Client::open(config(server, folder, name), vault(folder, name)).await.unwrap();
-    let account = NewAccount {
-        origin: server.origin().clone(),
-        platform: Platform::Ios,
-        custody: Custody::User,
-        display_name: name.to_owned(),
-    };
-    client.create_account(account).await.unwrap();
-    client.register(None).await.unwrap();
-    client
-}
-
 impl Scene {
     /// Both have written to each other.
     async fn set() -> (Self, Client) {
@@ -72,7 +48,10 @@ impl Scene {
         settings.push.jitter_millis = 0;
         let woken = Arc::new(Recorder::default());
         let server = Server::start_waking(settings, Arc::new(SystemClock), woken.clone()).await.unwrap();
-        let (ada, bob) = (phone(&server, folder.path(), "ada").await, phone(&server, folder.path(), "bob").await);
+        let (ada, bob) = (
+            phone(&server, trust(&server), folder.path(), "ada").await,
+            phone(&server, trust(&server), folder.path(), "bob").await,
+        );
         let contact = ada.add_contact(bob.invite().await.unwrap(), "Bob".to_owned()).await.unwrap();
         let conversation = ada.direct_conversation(contact).await.unwrap();
         ada.send_text(conversation, "hello".to_owned()).await.unwrap();
@@ -108,7 +87,9 @@ impl Scene {
     }
 
     async fn bob(&self) -> Client {
-        Client::open(config(&self.server, self.folder.path(), "bob"), vault(self.folder.path(), "bob")).await.unwrap()
+        Client::open(config(trust(&self.server), self.folder.path(), "bob"), vault(self.folder.path(), "bob"))
+            .await
+            .unwrap()
     }
 
     /// The process that a push message wakes.

@@ -4,21 +4,18 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rcseal_client::client::{Client, Config};
-use rcseal_client::net::{Timeouts, TrustAnchors};
-use rcseal_client::vault::{Argon2Params, SoftwareKeyVault, Unlock};
 use rcseal_engine::UnixMillis;
-use rcseal_engine::account::NewAccount;
 use rcseal_engine::message::{EncryptionStatus, FailureReason, MessageState, MessageView};
 use rcseal_engine::policy::{DeliveryMode, EntryKind, FallbackPolicy, PolicyScope, Subject};
 use rcseal_engine::retained::ServerKeyState;
 use rcseal_server::config::{RetentionClassConfig, ServerEncryptionConfig};
 use rcseal_server::{RunningServer, Server};
 use rcseal_wire::content::Body;
-use rcseal_wire::id::{ConversationId, Custody, Platform, TenantId};
+use rcseal_wire::id::TenantId;
+
+use crate::phones::{last, phone, sync, trust};
 
 const MODULES: [&str; 3] = [
     "/usr/lib/softhsm/libsofthsm2.so",
@@ -92,38 +89,9 @@ async fn relay(hsm: &Path, folder: &Path) -> RunningServer {
     Server::start(config).await.unwrap()
 }
 
-async fn phone(server: &RunningServer, folder: &Path, name: &str) -> Client {
-    let trust = TrustAnchors::from_pem(server.ca_pem().unwrap().as_bytes()).unwrap();
-    let unlock = Unlock::Passphrase("pass".to_owned().into(), Argon2Params::new(8, 1, 1).unwrap());
-    let vault = SoftwareKeyVault::new(&folder.join(format!("{name}-vault")), unlock).unwrap();
-    let config = Config::new(folder.join(name), trust, Timeouts::default());
-    let client = Client::open(config, Arc::new(vault)).await.unwrap();
-    let account = NewAccount {
-        origin: server.origin().clone(),
-        platform: Platform::Desktop,
-        custody: Custody::User,
-        display_name: name.to_owned(),
-    };
-    client.create_account(account).await.unwrap();
-    client.register(None).await.unwrap();
-    client
-}
-
 fn in_an_hour() -> UnixMillis {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(3600);
     UnixMillis(u64::try_from(since.as_millis()).unwrap())
-}
-
-async fn sync(clients: &[&Client]) {
-    for _ in 0..3 {
-        for client in clients {
-            client.sync_once().await.unwrap();
-        }
-    }
-}
-
-async fn last(client: &Client, conversation: ConversationId) -> MessageView {
-    client.messages(conversation, None, 1).await.unwrap().remove(0)
 }
 
 fn words(message: &MessageView) -> &str {
@@ -138,7 +106,10 @@ async fn words_that_a_server_keeps_arrive_once_labelled_and_confirmed() {
     let Some(hsm) = alone("words_that_a_server_keeps_arrive_once_labelled_and_confirmed") else { return };
     let folder = tempfile::tempdir().unwrap();
     let server = relay(&hsm, &folder.path().join("relay")).await;
-    let (ada, bob) = (phone(&server, folder.path(), "ada").await, phone(&server, folder.path(), "bob").await);
+    let (ada, bob) = (
+        phone(&server, trust(&server), folder.path(), "ada").await,
+        phone(&server, trust(&server), folder.path(), "bob").await,
+    );
     let contact = ada.add_contact(bob.invite().await.unwrap(), "Bob".to_owned()).await.unwrap();
     let conversation = ada.direct_conversation(contact).await.unwrap();
     ada.send_text(conversation, "sealed".to_owned()).await.unwrap();

@@ -5,23 +5,12 @@ use rcseal_wire::content::{Body, NumberSeen};
 use rcseal_wire::id::MappingHash;
 
 use super::broker::{Entry, Lie};
-use super::{DAY_MS, enrolled, findings, found, number, shown_by_evidence};
+use super::{DAY_MS, enrolled, findings, meet, number, shown_by_evidence};
 use crate::carrier::CarrierSetup;
 use crate::conversation::direct_conversation_id;
 use crate::number::BrokerFinding;
 use crate::tests::carrier::wide;
 use crate::tests::world::{Phone, World, events, text};
-
-/// Bob finds Ada by her number and writes to her.
-fn meet(world: &mut World, ada: &mut Phone, bob: &mut Phone) {
-    found(world, bob);
-    let account = bob.with(world.now, |engine| engine.add_contact_by_number(&number(), "Ada")).unwrap();
-    let conversation = bob.with(world.now, |engine| engine.direct_conversation(account)).unwrap();
-    world.send(bob, conversation, text("hello"));
-    world.settle(&mut [&mut *ada, &mut *bob]);
-    world.send(ada, conversation, text("hello back"));
-    world.settle(&mut [ada, bob]);
-}
 
 /// The broker loses an answer on purpose, so that Ada signs twice for one place, and countersigns both.
 fn forked() -> (World, Phone, Phone) {
@@ -55,13 +44,7 @@ fn a_fork_is_found_when_the_two_meet_and_both_can_prove_it() {
 fn a_card_tells_what_its_account_signed() {
     let (mut world, mut ada, mut bob) = forked();
     ada.with(world.now, |engine| engine.set_carrier(Some(CarrierSetup::new(number(), wide())))).unwrap();
-    found(&mut world, &mut bob);
-    let account = bob.with(world.now, |engine| engine.add_contact_by_number(&number(), "Ada")).unwrap();
-    let conversation = bob.with(world.now, |engine| engine.direct_conversation(account)).unwrap();
-    world.send(&mut bob, conversation, text("hello"));
-    world.settle(&mut [&mut ada, &mut bob]);
-    world.send(&mut ada, conversation, text("hello back"));
-    world.settle(&mut [&mut ada, &mut bob]);
+    let account = meet(&mut world, &mut ada, &mut bob);
     let claim = bob.with(world.now, |engine| engine.heard_of(account, super::key())).unwrap();
     let head = world.broker().head(&number()).unwrap();
     assert_eq!(claim.map(|claim| (claim.sequence, claim.hash)), Some((head.sequence, head.hash)));

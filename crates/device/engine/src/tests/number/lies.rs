@@ -5,14 +5,14 @@ use rcseal_credential::{AccountSigner, KeySetBuilder, RecoveryCommitment, Unveri
 use rcseal_crypto::ed25519::SigningKey;
 
 use super::broker::{Broker, Entry, Lie};
-use super::{DAY_MS, enrolled, findings, found, look_up, number, refused, shown_by_evidence};
+use super::{DAY_MS, enrolled, findings, found, look_up, meet, number, refused, shown_by_evidence};
 use crate::carrier::CarrierSetup;
 use crate::event::Event;
 use crate::number::{BrokerCheck, BrokerFinding, LookupResult, NumberState};
 use crate::plain::PlainError;
 use crate::policy::{FallbackPolicy, PolicyScope, Reason, Subject};
 use crate::tests::carrier::wide;
-use crate::tests::world::{Phone, World, events, text};
+use crate::tests::world::{Phone, World, events};
 
 /// Ada has the number, and Bob has her as a contact by it.
 fn acquainted() -> (World, Phone, Phone) {
@@ -32,13 +32,7 @@ fn acquainted_with_cards() -> (World, Phone, Phone) {
     let setup = CarrierSetup::by_broker(number(), wide());
     ada.with(world.now, |engine| engine.set_carrier(Some(setup))).unwrap();
     world.claim(&mut ada, &number(), Grounds::First);
-    found(&mut world, &mut bob);
-    let account = bob.with(world.now, |engine| engine.add_contact_by_number(&number(), "Ada")).unwrap();
-    let conversation = bob.with(world.now, |engine| engine.direct_conversation(account)).unwrap();
-    world.send(&mut bob, conversation, text("hello"));
-    world.settle(&mut [&mut ada, &mut bob]);
-    world.send(&mut ada, conversation, text("hello back"));
-    world.settle(&mut [&mut ada, &mut bob]);
+    meet(&mut world, &mut ada, &mut bob);
     events(&mut ada);
     events(&mut bob);
     (world, ada, bob)
