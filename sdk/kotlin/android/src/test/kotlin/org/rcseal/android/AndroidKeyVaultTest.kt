@@ -26,6 +26,13 @@ class AndroidKeyVaultTest {
 
     private val dataKey = ByteArray(48) { it.toByte() }
 
+    /** A vault with a key, and the data key as it wrapped it. */
+    private fun wrapped(keys: FaultyKeys = FaultyKeys()): Pair<AndroidKeyVault, ByteArray> {
+        val vault = vault(keys)
+        vault.createWrappingKey(ALIAS)
+        return vault to vault.wrap(ALIAS, dataKey)
+    }
+
     @Test
     fun `a data key comes back as it was wrapped`() {
         val vault = vault(FaultyKeys())
@@ -37,9 +44,7 @@ class AndroidKeyVaultTest {
 
     @Test
     fun `an alias that is there is refused and keeps its key`() {
-        val vault = vault(FaultyKeys())
-        vault.createWrappingKey(ALIAS)
-        val wrapped = vault.wrap(ALIAS, dataKey)
+        val (vault, wrapped) = wrapped()
         assertThrows(KeyVaultException.AlreadyExists::class.java) { vault.createWrappingKey(ALIAS) }
         assertArrayEquals(dataKey, vault.unwrap(ALIAS, wrapped))
     }
@@ -78,9 +83,7 @@ class AndroidKeyVaultTest {
     @Test
     fun `a key that the system has discarded is named so`() {
         val keys = FaultyKeys()
-        val vault = vault(keys)
-        vault.createWrappingKey(ALIAS)
-        val wrapped = vault.wrap(ALIAS, dataKey)
+        val (vault, wrapped) = wrapped(keys)
         keys.fault = { if (it == "decrypt") KeyPermanentlyInvalidatedException() else null }
         assertThrows(KeyVaultException.KeyInvalidated::class.java) { vault.unwrap(ALIAS, wrapped) }
         keys.fault = { if (it == "decrypt") InvalidKeyException(KeyPermanentlyInvalidatedException()) else null }
@@ -92,9 +95,7 @@ class AndroidKeyVaultTest {
     @Test
     fun `a locked phone is named so and the key is good afterwards`() {
         val keys = FaultyKeys()
-        val vault = vault(keys)
-        vault.createWrappingKey(ALIAS)
-        val wrapped = vault.wrap(ALIAS, dataKey)
+        val (vault, wrapped) = wrapped(keys)
         keys.fault = { if (it == "decrypt") UserNotAuthenticatedException() else null }
         assertThrows(KeyVaultException.UserNotAuthenticated::class.java) { vault.unwrap(ALIAS, wrapped) }
         keys.fault = { null }
@@ -110,9 +111,7 @@ class AndroidKeyVaultTest {
 
     @Test
     fun `bytes that were changed are damaged and not a lost key`() {
-        val vault = vault(FaultyKeys())
-        vault.createWrappingKey(ALIAS)
-        val wrapped = vault.wrap(ALIAS, dataKey)
+        val (vault, wrapped) = wrapped()
         wrapped[20] = (wrapped[20] + 1).toByte()
         assertThrows(KeyVaultException.Unexpected::class.java) { vault.unwrap(ALIAS, wrapped) }
     }
