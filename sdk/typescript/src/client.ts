@@ -1,7 +1,18 @@
-import { Conversation, SafetyNumber } from "./conversation.js";
+import type { BackupSecret, BackupSummary, RestoreOutcome } from "./backup.js";
+import { configuration } from "./configuration.js";
+import { Conversation, SafetyNumber, told, type OnProgress } from "./conversation.js";
 import { ours, oursNow, record } from "./errors.js";
+import {
+  carrying,
+  SecureSession,
+  type DecryptOutcome,
+  type HostStackConfig,
+  type RcsStack,
+  type ReceivedPayload,
+} from "./hand-over.js";
 import { native, type NativeClient, type NativeLinkRequest } from "./native.js";
 import { iterated, subscribed, type Subscription } from "./observe.js";
+import type { PushOutcome, PushProvider } from "./push.js";
 import type {
   Account,
   ClientConfig,
@@ -17,7 +28,9 @@ import type {
   MessageNotice,
   NewAccount,
   Platform,
+  RemoteConfig,
   SecurityState,
+  StoreSetAside,
   SyncReport,
 } from "./types.js";
 import { asking, type KeyVault } from "./vault.js";
@@ -58,7 +71,15 @@ export class RcsealClient {
   /** Opens the client in a folder, or makes a new one there. */
   static async open(config: ClientConfig, keyVault: KeyVault): Promise<RcsealClient> {
     const vault = asking(keyVault);
-    return new RcsealClient(await ours(() => native().NativeClient.open(JSON.stringify(config, bytes), vault)));
+    return new RcsealClient(await ours(() => native().NativeClient.open(configuration(config), vault)));
+  }
+
+  /**
+   * Moves a store aside that cannot be opened any more, so that the next `open` makes a new one there, without account, contacts or
+   * messages. To be called when the user has been told and has decided, and never by itself. Refused while a client has the store open.
+   */
+  static setStoreAside(folder: string, keyVault: KeyVault): Promise<StoreSetAside> {
+    return record(() => native().setStoreAside(folder, asking(keyVault)));
   }
 
   /** Closes the client and waits until the store is free. Calls under way reject with `closed`, and so does every call from now on. */
@@ -247,6 +268,116 @@ export class RcsealClient {
     return ours(() => this.#native.removeDevice(number));
   }
 
+  /** Writes a backup. A file of that name is replaced, and only by a whole one. */
+  createBackup(path: string, secret: BackupSecret, onProgress?: OnProgress): Promise<BackupSummary> {
+    return record(() => this.#native.createBackup(path, ...secret.expose(), told(onProgress)));
+  }
+
+  /**
+   * Restores a backup. On a client without an account a backup with the account key makes this device the account's new and only one; on a
+   * client with an account and without messages contacts and history come into it.
+   */
+  restoreBackup(
+    path: string,
+    secret: BackupSecret,
+    platform: Platform,
+    onProgress?: OnProgress,
+  ): Promise<RestoreOutcome> {
+    return record(() =>
+      this.#native.restoreBackup(path, ...secret.expose(), JSON.stringify(platform), told(onProgress)),
+    );
+  }
+
+  /** Deletes the account at its server and then everything on this device; on the primary device only. Closes the client. */
+  async deleteAccount(): Promise<void> {
+    await ours(() => this.#native.deleteAccount());
+    this.#tellClosed();
+  }
+
+  /** Erases everything on this device and tells nobody: for a device that is none of its account any more. Closes the client. */
+  async erase(): Promise<void> {
+    await ours(() => this.#native.erase());
+    this.#tellClosed();
+  }
+
+  /**
+   * Tells the server where to wake this device. To be called at every start: each call rotates what names the device in a wake-up. `appId`
+   * is the topic at Apple's service, the project at Google's.
+   */
+  registerPushToken(provider: PushProvider, token: Uint8Array, appId: string): Promise<void> {
+    return ours(() => this.#native.registerPushToken(JSON.stringify(provider), Buffer.from(token), appId));
+  }
+
+  /** Tells the server to wake this device no more. */
+  unregisterPushToken(): Promise<void> {
+    return ours(() => this.#native.unregisterPushToken());
+  }
+
+  /** Takes in what waits, and resolves before the deadline. Work that is left is marked. A server that is away is no error. */
+  processPush(payload: string, deadlineMs: number): Promise<PushOutcome> {
+    return record(() => this.#native.processPush(payload, deadlineMs));
+  }
+
+  /**
+   * Counts since the last report, as JSON, rounded down, without ids and times; `null` where telemetry is off. Where it goes is the app's
+   * matter.
+   */
+  telemetryReport(): Promise<string | null> {
+    return ours(() => this.#native.telemetryReport());
+  }
+
+  /** Takes a signed document that the app fetched. */
+  applyRemoteConfig(document: Uint8Array): Promise<RemoteConfig> {
+    return record(() => this.#native.applyRemoteConfig(Buffer.from(document)));
+  }
+
+  /** What counts now of the remote configuration. */
+  remoteConfig(): Promise<RemoteConfig> {
+    return record(() => this.#native.remoteConfig());
+  }
+
+  /** The user gives a contact a number, or takes it back with `null`. Nothing goes to a contact by a carrier before that. */
+  setContactNumber(contactId: string, number: string | null): Promise<void> {
+    return ours(() => this.#native.setContactNumber(contactId, number ?? undefined));
+  }
+
+  /** The app has an RCS stack of its own, and asks for what it carries. Contacts are told of the number, end to end. */
+  useAppStack(config: HostStackConfig): Promise<void> {
+    return ours(() => this.#native.useAppStack(JSON.stringify(config)));
+  }
+
+  /** The app lends its stack: what goes by the carrier is handed to it while the client is connected. To be called after each `open`. */
+  attachHostStack(config: HostStackConfig, stack: RcsStack): Promise<void> {
+    return ours(() => this.#native.attachHostStack(JSON.stringify(config), carrying(stack)));
+  }
+
+  /** The app's stack is gone for good: contacts are told that nothing comes here by a carrier any more. */
+  leaveCarrier(): Promise<void> {
+    return ours(() => this.#native.leaveCarrier());
+  }
+
+  /**
+   * The session with a contact. Its messages go by the carrier from now on where they can. A contact that was never heard is written to by
+   * `Conversation.send` first.
+   */
+  async getOrCreateSession(contactId: string): Promise<SecureSession> {
+    return new SecureSession(await ours(() => this.#native.getOrCreateSession(contactId)));
+  }
+
+  /** Takes in what the app's stack received. It is durable when this resolves; after an error the network is to be told "later" (503). */
+  decrypt(received: ReceivedPayload): Promise<DecryptOutcome> {
+    const { fromNumber, isAsserted, contentType, contentEncoding, body } = received;
+    return record(() =>
+      this.#native.decrypt(
+        fromNumber ?? undefined,
+        isAsserted,
+        contentType,
+        contentEncoding ?? undefined,
+        Buffer.from(body),
+      ),
+    );
+  }
+
   /**
    * Subscribes to messages, beginning with the oldest change that was not dealt with. Subscribe before `connect`. The next call waits until
    * the promise of the one before is settled.
@@ -274,9 +405,4 @@ export class RcsealClient {
   events(signal?: AbortSignal): AsyncGenerator<ClientEvent, void, undefined> {
     return iterated((tell) => this.#native.observeEvents(tell), signal);
   }
-}
-
-/** Writes bytes as a list of numbers, which is what the library reads. */
-function bytes(_name: string, value: unknown): unknown {
-  return value instanceof Uint8Array ? Array.from(value) : value;
 }

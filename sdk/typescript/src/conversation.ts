@@ -128,8 +128,12 @@ export class Conversation {
   }
 }
 
-/** A listener for progress as the native library calls it. What it throws is the app's own matter and stops nothing. */
-function told(onProgress?: OnProgress): ((json: string) => Promise<void>) | undefined {
+/**
+ * A listener for progress as the native library calls it. What it throws is the app's own matter and stops nothing.
+ *
+ * @internal
+ */
+export function told(onProgress?: OnProgress): ((json: string) => Promise<void>) | undefined {
   if (onProgress === undefined) return undefined;
   return async (json) => {
     onProgress(JSON.parse(json) as TransferProgress);

@@ -23,7 +23,28 @@ export interface VaultAnswer {
   protection?: string;
 }
 
+export interface StoreRequest {
+  method: string;
+  key?: Buffer;
+  expectedHead?: Buffer;
+  writes: { key: Buffer; value?: Buffer }[];
+}
+
+export interface StoreAnswer {
+  error?: string;
+  value?: Buffer;
+}
+
+export interface NativePart {
+  number: string;
+  contentType: string;
+  contentEncoding?: string;
+  body: Buffer;
+}
+
 type Tell = (json: string) => Promise<void>;
+type AskVault = (request: VaultRequest) => Promise<VaultAnswer>;
+type AskStore = (request: StoreRequest) => Promise<StoreAnswer>;
 
 export interface NativeSubscription {
   cancel(): void;
@@ -99,12 +120,78 @@ export interface NativeClient {
   linkApprove(text: string): Promise<number>;
   devices(): Promise<string>;
   removeDevice(number: number): Promise<void>;
+  createBackup(path: string, text: string, isGenerated: boolean, progress?: Tell): Promise<string>;
+  restoreBackup(
+    path: string,
+    text: string,
+    isGenerated: boolean,
+    platform: string,
+    progress?: Tell,
+  ): Promise<string>;
+  deleteAccount(): Promise<void>;
+  erase(): Promise<void>;
+  registerPushToken(provider: string, token: Buffer, appId: string): Promise<void>;
+  unregisterPushToken(): Promise<void>;
+  processPush(payload: string, deadlineMs: number): Promise<string>;
+  telemetryReport(): Promise<string | null>;
+  applyRemoteConfig(document: Buffer): Promise<string>;
+  remoteConfig(): Promise<string>;
+  setContactNumber(contactId: string, number?: string): Promise<void>;
+  useAppStack(config: string): Promise<void>;
+  attachHostStack(config: string, stack: (part: NativePart) => Promise<string>): Promise<void>;
+  leaveCarrier(): Promise<void>;
+  getOrCreateSession(contactId: string): Promise<NativeSession>;
+  decrypt(
+    fromNumber: string | undefined,
+    isAsserted: boolean,
+    contentType: string,
+    contentEncoding: string | undefined,
+    body: Buffer,
+  ): Promise<string>;
+}
+
+export interface NativeSession {
+  readonly contactId: string;
+  encrypt(message: string): Promise<{ messageId: string; number: string; parts: NativePart[] }>;
+  report(messageId: string, outcome: string): Promise<void>;
+}
+
+export interface NativePairwise {
+  readonly wasRolledBack: boolean;
+  readonly identity: Buffer;
+  localBundle(): Promise<Buffer>;
+  replenishPrekeys(left: number): Promise<Buffer[]>;
+  prekeyState(): Promise<string>;
+  getOrCreateSession(peerId: string, bundle?: Buffer): Promise<NativePairwiseSession>;
+  decrypt(peerId: string, message: Buffer): Promise<Buffer>;
+  forgetPeer(peerId: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface NativePairwiseSession {
+  encrypt(plaintext: Buffer): Promise<Buffer>;
+  decrypt(message: Buffer): Promise<Buffer>;
+  safetyNumber(): Promise<NativePairwiseSafetyNumber>;
+  isVerified(): Promise<boolean>;
+}
+
+export interface NativePairwiseSafetyNumber {
+  readonly numeric: string;
+  readonly qrPayload: string;
+  verify(scan: string): Promise<void>;
 }
 
 export interface Native {
-  NativeClient: {
-    open(config: string, vault: (request: VaultRequest) => Promise<VaultAnswer>): Promise<NativeClient>;
-  };
+  NativeClient: { open(config: string, vault: AskVault): Promise<NativeClient> };
+  NativePairwise: { open(store: AskStore, vault: AskVault): Promise<NativePairwise> };
+  generateBackupSecret(): string;
+  inspectBackup(path: string): Promise<string>;
+  setStoreAside(folder: string, vault: AskVault): Promise<string>;
+  processPushInExtension(config: string, vault: AskVault, payload: string, deadlineMs: number): Promise<string>;
+  wordsLanguages(): string[];
+  words(key: string, language: string): string;
+  allWords(language: string): string;
+  wordsForMessage(state: string, reason: string | undefined, language: string): string;
 }
 
 /** What the library is called on this system. */

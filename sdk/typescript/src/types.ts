@@ -407,3 +407,38 @@ export interface TransferProgress {
   /** Bytes in all. */
   total: number;
 }
+
+/** A store that was set aside. */
+export interface StoreSetAside {
+  /** Where it is now, whole: a folder beside the one it had. */
+  folder: string;
+  /** Whether its key was discarded, because the vault itself says that it opens nothing any more. */
+  isKeyDiscarded: boolean;
+}
+
+/** One value of the remote configuration. */
+export interface RemoteValue {
+  /** Which. */
+  key: string;
+  /** The value that counts, within its bounds. */
+  value: number;
+  /** Whether the document said another, outside the bounds. */
+  isClamped: boolean;
+}
+
+/** What counts now of the remote configuration. */
+export interface RemoteConfig {
+  /** The document's counter; 0 where there is none. */
+  counter: number;
+  /** When it ends to count. */
+  expiresAtMs: number;
+  /** Whether that is past: its values do not count then. */
+  isExpired: boolean;
+  /** Its values. */
+  values: RemoteValue[];
+  /** Keys that this version does not know. */
+  unknown: string[];
+  /** Whether this device takes part in a trial. */
+  isCanary: boolean;
+}
+

@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { test } from "node:test";
 
 import {
   type ClientConfig,
@@ -11,6 +12,7 @@ import {
   type Conversation,
   type KeyProtection,
   type KeyVault,
+  type Message,
   RcsealClient,
   VaultError,
 } from "../src/index.js";
@@ -89,14 +91,13 @@ export class World {
   #people: Person[] = [];
   origin = "";
 
-  /** Starts the relay. */
-  static async start(): Promise<World> {
+  /** Starts the relay, with options of its own. */
+  static async start(...options: string[]): Promise<World> {
     const world = new World();
     const program = process.env["RCSEAL_PROGRAM"];
     if (program === undefined) throw new Error("RCSEAL_PROGRAM names no program");
-    const relay = spawn(program, ["--json", "serve", "--listen", "127.0.0.1:0", "--dir", join(world.folder, "relay")], {
-      stdio: ["ignore", "pipe", "ignore"],
-    });
+    const serve = ["--json", "serve", "--listen", "127.0.0.1:0", "--dir", join(world.folder, "relay"), ...options];
+    const relay = spawn(program, serve, { stdio: ["ignore", "pipe", "ignore"] });
     world.#relay = relay;
     for await (const line of createInterface({ input: relay.stdout! })) {
       const said = JSON.parse(line) as { event: string; server: string };
@@ -109,20 +110,27 @@ export class World {
   }
 
   /** What a new client is opened with. */
-  config(name: string): ClientConfig {
+  config(name: string, more: Partial<ClientConfig> = {}): ClientConfig {
     return {
       folder: join(this.folder, name),
       authoritiesPem: readFileSync(join(this.folder, "relay", "authority.pem"), "utf8"),
+      ...more,
     };
   }
 
   /** Opens a client without an account. */
-  async opened(name: string): Promise<Person> {
-    const [config, vault] = [this.config(name), new TestVault()];
+  async opened(name: string, more: Partial<ClientConfig> = {}): Promise<Person> {
+    const [config, vault] = [this.config(name, more), new TestVault()];
     const client = await RcsealClient.open(config, vault);
     const person = { client, vault, config };
     this.#people.push(person);
     return person;
+  }
+
+  /** Opens somebody's client once more. */
+  async openedAgain(person: Person): Promise<RcsealClient> {
+    person.client = await RcsealClient.open(person.config, person.vault);
+    return person.client;
   }
 
   /** Opens a client with an account. */
@@ -182,4 +190,36 @@ export async function refused(call: Promise<unknown>): Promise<{ kind: string; c
     return error as { kind: string; code: string; retryable: boolean };
   }
   throw new Error("the call should have failed");
+}
+
+/** The same as a list: what every error says of itself. */
+export async function facts(call: Promise<unknown>): Promise<[kind: string, code: string, retryable: boolean]> {
+  const { kind, code, retryable } = await refused(call);
+  return [kind, code, retryable];
+}
+
+/** The conversation with somebody, as soon as the client knows them. */
+export async function knowing(client: RcsealClient, other: RcsealClient): Promise<Conversation> {
+  const account = (await other.account())!.accountId;
+  await eventually(async () => ((await client.contacts()).some(({ id }) => id === account) ? true : undefined));
+  return client.conversation(account);
+}
+
+/** A message with these words, as soon as it has come. */
+export function received(conversation: Conversation, text: string): Promise<Message> {
+  return eventually(async () =>
+    (await conversation.messages(50)).find((message) => !message.isOutgoing && message.text === text),
+  );
+}
+
+/** Runs a test in a world of its own. */
+export function inAWorld(name: string, run: (world: World) => Promise<void>, ...options: string[]): void {
+  test(name, async () => {
+    const world = await World.start(...options);
+    try {
+      await run(world);
+    } finally {
+      await world.stop();
+    }
+  });
 }

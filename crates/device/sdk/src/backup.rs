@@ -32,6 +32,7 @@ pub enum BackupSecret {
 
 /// What was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
+#[cfg_attr(feature = "node", derive(serde::Serialize), serde(rename_all = "camelCase"))]
 pub struct BackupSummary {
     /// Rows.
     pub rows: u64,
@@ -43,6 +44,7 @@ pub struct BackupSummary {
 
 /// What a backup says of itself to whoever has no secret. Nothing of it is authentic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
+#[cfg_attr(feature = "node", derive(serde::Serialize), serde(rename_all = "camelCase"))]
 pub struct BackupInfo {
     /// Whether a generated secret opens it, and not a passphrase.
     pub is_generated: bool,
@@ -54,6 +56,7 @@ pub struct BackupInfo {
 
 /// What a restoration made of this device.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+#[cfg_attr(feature = "node", derive(serde::Serialize), serde(rename_all = "camelCase"))]
 pub struct RestoreOutcome {
     /// Whether this device is now the account's new and only one. Otherwise contacts and history came into the account that was here.
     pub is_new_device: bool,

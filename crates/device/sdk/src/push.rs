@@ -18,6 +18,7 @@ use crate::vault::{ForeignVault, KeyVault};
 
 /// Who carries wake-ups to the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+#[cfg_attr(feature = "node", derive(serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum PushProvider {
     /// Apple's service.
     Apns,
@@ -45,6 +46,7 @@ impl From<PushProvider> for Provider {
 
 /// What a notification is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+#[cfg_attr(feature = "node", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 pub enum PushKind {
     /// Somebody's keys changed, or should be compared.
     Security,
@@ -58,6 +60,7 @@ pub enum PushKind {
 
 /// Something to show.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+#[cfg_attr(feature = "node", derive(serde::Serialize), serde(rename_all = "camelCase"))]
 pub struct PushNotification {
     /// Where it belongs, so that the app can open it; not to be shown.
     pub conversation_id: Option<String>,
@@ -71,6 +74,7 @@ pub struct PushNotification {
 
 /// What became of a wake-up.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+#[cfg_attr(feature = "node", derive(serde::Serialize), serde(rename_all = "camelCase"))]
 pub struct PushOutcome {
     /// What to show.
     pub notifications: Vec<PushNotification>,

@@ -8,6 +8,7 @@ use crate::error::RcsealError;
 
 /// One value of the remote configuration.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+#[cfg_attr(feature = "node", derive(serde::Serialize), serde(rename_all = "camelCase"))]
 pub struct RemoteValue {
     /// Which.
     pub key: String,
@@ -19,6 +20,7 @@ pub struct RemoteValue {
 
 /// What counts now.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+#[cfg_attr(feature = "node", derive(serde::Serialize), serde(rename_all = "camelCase"))]
 pub struct RemoteConfig {
     /// The document's counter; 0 where there is none.
     pub counter: u64,

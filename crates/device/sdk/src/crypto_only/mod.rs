@@ -32,6 +32,7 @@ pub struct PairwiseBundles {
 
 /// How many prekeys there are.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+#[cfg_attr(feature = "node", derive(serde::Serialize), serde(rename_all = "camelCase"))]
 pub struct PairwisePrekeyState {
     /// One-time prekeys that were given out in bundles and not used yet, as far as is known here.
     pub one_time: u32,

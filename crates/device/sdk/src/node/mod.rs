@@ -7,11 +7,17 @@
 //! What an app implements runs on Node's own thread, to which a *thread-safe function* hands each call; whoever asked waits on a thread
 //! that is neither Node's nor a runtime's.
 
+mod backup;
 mod client;
 mod conversation;
+#[cfg(feature = "crypto-only")]
+mod crypto_only;
 mod device;
+mod hand_over;
 mod listener;
+mod push;
 mod vault;
+mod words;
 
 use napi::Error;
 use serde::Serialize;
