@@ -20,6 +20,8 @@ use crate::store::{BadRow, StoreError, Table};
 const RETRY_MS_MIN: u64 = 500;
 /// Longest delay of a retry: five minutes, so that a server that comes back is not waited for.
 const RETRY_MS_MAX: u64 = 5 * 60 * 1000;
+/// No retry is later than this: what is due after it was chosen by a clock that has been set back since.
+pub(crate) const RETRY_WAIT_MS_MAX: u64 = RETRY_MS_MIN + RETRY_MS_MAX;
 /// Times that a directory is asked for the key set an envelope waits for. Only its answers count, not its absence, so that this is some
 /// hours: whoever claims to be somebody who does not exist must not keep a device asking for a week.
 const PARKED_ATTEMPTS_MAX: u32 = 64;

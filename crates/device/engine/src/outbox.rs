@@ -18,6 +18,7 @@ use crate::account::{Account, AccountError};
 use crate::carrier::{CarrierHandover, Deposit, Step};
 use crate::context::{Engine, Sequence, Tally, UnixMillis};
 use crate::message::{DeliveryState, FailureReason, MessageKey};
+use crate::need::RETRY_WAIT_MS_MAX;
 use crate::pages::Pages;
 use crate::record::{Record, trailing_u64};
 use crate::store::{BadRow, StoreError, Table};
@@ -211,7 +212,7 @@ impl Engine<'_> {
             Step::Deposit(deposit) => return Ok(Some(Outgoing { number, via: Via::Deposit(deposit) })),
             Step::HandOver(handover) => return Ok(Some(Outgoing { number, via: Via::Carrier(handover) })),
         }
-        if record.due_at_ms > self.now.0 || held_back.contains(&recipient) {
+        if self.due(&record) > self.now || held_back.contains(&recipient) {
             held_back.insert(recipient);
             return Ok(None);
         }
@@ -248,6 +249,12 @@ impl Engine<'_> {
         Ok(false)
     }
 
+    /// When an entry is due: now, where it would be later than any retry is, because the clock was set back since.
+    fn due(&self, record: &OutboxRecord) -> UnixMillis {
+        let due = UnixMillis(record.due_at_ms);
+        if due.since(self.now) > RETRY_WAIT_MS_MAX { self.now } else { due }
+    }
+
     /// When the outbox has something due next; `None` when it is empty.
     ///
     /// # Errors
@@ -257,7 +264,7 @@ impl Engine<'_> {
         let mut next = None::<UnixMillis>;
         while let Some(rows) = pages.next(self.tx)? {
             for (_, row) in &rows {
-                let due = UnixMillis(OutboxRecord::from_row(Table::Outbox, row)?.due_at_ms);
+                let due = self.due(&OutboxRecord::from_row(Table::Outbox, row)?);
                 next = Some(next.map_or(due, |next| next.min(due)));
             }
         }

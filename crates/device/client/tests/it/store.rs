@@ -1,7 +1,9 @@
 //! The store on disk: its key, its lock, what a crash leaves, and how a rollback shows.
 
+mod clock;
 mod damage;
 mod former;
+mod kills;
 mod processes;
 mod roles;
 

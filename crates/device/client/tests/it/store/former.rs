@@ -23,6 +23,11 @@ const KEY: [u8; 32] = [0x5a; 32];
 
 /// Makes a store as programs before made it, of the vault's generation, with a row, and leaves it as a killed process does: with a log.
 fn make(at: &Path, vault: &dyn KeyVault) {
+    make_with(at, vault, &[(vec![1], vec![2])]);
+}
+
+/// The same with these rows.
+pub(super) fn make_with(at: &Path, vault: &dyn KeyVault, rows: &[(Vec<u8>, Vec<u8>)]) {
     let alias = KeyAlias::store();
     fs::create_dir_all(at).unwrap();
     vault.create_wrapping_key(&alias).unwrap();
@@ -39,7 +44,11 @@ fn make(at: &Path, vault: &dyn KeyVault) {
     }
     connection.execute_batch("PRAGMA user_version = 6; PRAGMA application_id = 1380144972;").unwrap();
     connection.execute("UPDATE meta SET value = ?1", [i64::try_from(generation).unwrap()]).unwrap();
-    connection.execute("INSERT INTO message (key, value) VALUES (x'01', x'02')", []).unwrap();
+    connection.execute_batch("BEGIN").unwrap();
+    for (key, value) in rows {
+        connection.execute("INSERT INTO message (key, value) VALUES (?1, ?2)", (key, value)).unwrap();
+    }
+    connection.execute_batch("COMMIT").unwrap();
     for name in ["store.db", "store.db-wal"] {
         fs::copy(made.join(name), at.join(name)).unwrap();
     }

@@ -18,8 +18,8 @@ use rcseal_wire::id::{ConversationId, EnvelopeId};
 use crate::support::acquainted::{Party, introduced};
 use crate::support::{open_ready, vault};
 
-const FOLDER: &str = "RCSEAL_TEST_FOLDER";
-const PART: &str = "RCSEAL_TEST_PART";
+pub(super) const FOLDER: &str = "RCSEAL_TEST_FOLDER";
+pub(super) const PART: &str = "RCSEAL_TEST_PART";
 /// What a line of ours begins with; the test program prints others.
 const MARK: &str = "> ";
 
@@ -36,13 +36,13 @@ fn engine<T, E: Into<rcseal_client::ClientError>>(
 }
 
 /// Says this to whoever started us, at once.
-fn tell(line: &str) {
+pub(super) fn tell(line: &str) {
     let mut out = std::io::stdout().lock();
     out.write_all(format!("{MARK}{line}\n").as_bytes()).and_then(|()| out.flush()).unwrap();
 }
 
 /// Starts this program as one of the parts below.
-fn start(part: &str, folder: &Path) -> Child {
+pub(super) fn start(part: &str, folder: &Path) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "store::processes::plays_its_part", "--nocapture", "--test-threads=1"])
         .env(PART, part)
@@ -53,7 +53,7 @@ fn start(part: &str, folder: &Path) -> Child {
         .unwrap()
 }
 
-fn lines(child: &mut Child) -> impl Iterator<Item = String> + use<> {
+pub(super) fn lines(child: &mut Child) -> impl Iterator<Item = String> + use<> {
     let out: BufReader<ChildStdout> = BufReader::new(child.stdout.take().unwrap());
     // A line that a kill has cut has no mark at its end, and was not said.
     out.lines().map_while(Result::ok).filter_map(|line| {
@@ -72,7 +72,7 @@ fn plays_its_part() {
         "whole" => Player::open(Role::Main, &folder).play(true, true),
         "main" => Player::open(Role::Main, &folder).wait().play(true, false),
         "push" => Player::open(Role::Push, &folder).wait().play(false, true),
-        other => panic!("no part {other}"),
+        other => super::kills::play(other, &folder),
     }
 }
 
