@@ -9,14 +9,14 @@ use rcseal_report::{Report, Row};
 use serde_json::Value;
 
 use super::relay::Relay;
-use super::{Kit, SdkError, kotlin, python, size, swift};
+use super::{Kit, SdkError, kotlin, python, size, store, swift};
 use crate::process::{program_name, run_lines};
 
 /// Rows of one face.
 type Rows = fn(&Kit<'_>, &mut Report) -> Result<(), SdkError>;
 
-/// Every face that has rows, one line for each, and the sizes.
-const FACES: &[Rows] = &[of_kotlin, of_swift, of_python, size::rows];
+/// Every face that has rows, one line for each, the store, and the sizes.
+const FACES: &[Rows] = &[of_kotlin, of_swift, of_python, store::rows, size::rows];
 
 /// Measures every face.
 pub(crate) fn report(kit: &Kit<'_>) -> Result<Report, SdkError> {
@@ -52,8 +52,16 @@ pub(super) fn program(kit: &Kit<'_>, mut command: std::process::Command, report:
     let status = run_lines(&mut command, |line| last = line.to_owned())?;
     drop(relay);
     std::fs::remove_dir_all(&folder).map_err(SdkError::file(&folder))?;
-    let rows: Value = serde_json::from_str(&last).unwrap_or_default();
-    let Some(rows) = rows["rows"].as_array().filter(|rows| status.success() && !rows.is_empty()) else {
+    if !status.success() {
+        return Err(SdkError::step(name));
+    }
+    take(&last, &name, report)
+}
+
+/// Takes in the rows that a program has printed as its last line.
+pub(super) fn take(line: &str, name: &str, report: &mut Report) -> Result<(), SdkError> {
+    let rows: Value = serde_json::from_str(line).unwrap_or_default();
+    let Some(rows) = rows["rows"].as_array().filter(|rows| !rows.is_empty()) else {
         return Err(SdkError::step(name));
     };
     for row in rows {

@@ -15,6 +15,7 @@ mod manual;
 mod python;
 mod relay;
 mod size;
+mod store;
 mod surefire;
 mod swift;
 mod typescript;
