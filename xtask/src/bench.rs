@@ -8,7 +8,7 @@ use std::error::Error;
 use rcseal_report::{Format, Report};
 
 use crate::process::{cargo, run_lines};
-use crate::sdk::{self, Kit};
+use crate::sdk::{self, Kit, Library};
 use crate::workspace::Workspace;
 
 /// What `cargo xtask bench` can be told.
@@ -56,8 +56,13 @@ impl Name {
 pub(crate) fn run(arguments: &Arguments) -> Result<u8, Box<dyn Error>> {
     let workspace = Workspace::load()?;
     let Some((package, bench)) = arguments.name.package_and_bench() else {
-        let kit =
-            Kit { workspace: &workspace, target: workspace.target.clone(), bless: false, rest: arguments.rest.clone() };
+        let kit = Kit {
+            workspace: &workspace,
+            target: workspace.target.clone(),
+            library: Library::Shipped,
+            bless: false,
+            rest: arguments.rest.clone(),
+        };
         return Ok(sdk::bench::report(&kit)?.finish(Format::from_json_flag(arguments.json)));
     };
     let mut command = cargo();

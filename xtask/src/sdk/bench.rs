@@ -9,14 +9,14 @@ use rcseal_report::{Report, Row};
 use serde_json::Value;
 
 use super::relay::Relay;
-use super::{Kit, SdkError, kotlin, python, size, store, swift};
+use super::{Kit, SdkError, kotlin, python, size, store, swift, typescript};
 use crate::process::{program_name, run_lines};
 
 /// Rows of one face.
 type Rows = fn(&Kit<'_>, &mut Report) -> Result<(), SdkError>;
 
 /// Every face that has rows, one line for each, the store, and the sizes.
-const FACES: &[Rows] = &[of_kotlin, of_swift, of_python, store::rows, size::rows];
+const FACES: &[Rows] = &[of_kotlin, of_swift, of_python, of_typescript, store::rows, size::rows];
 
 /// Measures every face.
 pub(crate) fn report(kit: &Kit<'_>) -> Result<Report, SdkError> {
@@ -39,6 +39,11 @@ fn of_swift(kit: &Kit<'_>, report: &mut Report) -> Result<(), SdkError> {
 
 fn of_python(kit: &Kit<'_>, report: &mut Report) -> Result<(), SdkError> {
     let command = python::bench(kit)?;
+    program(kit, command, report)
+}
+
+fn of_typescript(kit: &Kit<'_>, report: &mut Report) -> Result<(), SdkError> {
+    let command = typescript::bench(kit)?;
     program(kit, command, report)
 }
 

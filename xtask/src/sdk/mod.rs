@@ -130,6 +130,25 @@ impl SdkError {
     }
 }
 
+/// How the library is compiled that a face is built on. Programs, such as the relay, are always in the dev profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Library {
+    /// In the dev profile: for tests.
+    Dev,
+    /// As it is shipped: for what is measured.
+    Shipped,
+}
+
+impl Library {
+    /// The profile's name, and the folder that cargo puts its output in.
+    const fn profile(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Dev => ("dev", "debug"),
+            Self::Shipped => ("sdk", "sdk"),
+        }
+    }
+}
+
 /// What every face is given.
 #[derive(Debug)]
 pub(crate) struct Kit<'a> {
@@ -137,6 +156,8 @@ pub(crate) struct Kit<'a> {
     pub(crate) workspace: &'a Workspace,
     /// Where cargo puts what it builds.
     pub(crate) target: PathBuf,
+    /// Which library.
+    pub(crate) library: Library,
     /// Whether golden files are written instead of compared.
     pub(crate) bless: bool,
     /// What came after `--`.
@@ -151,9 +172,9 @@ impl Kit<'_> {
         Ok(folder)
     }
 
-    /// The folder of the library and of the programs.
+    /// The folder of the library.
     pub(crate) fn native(&self) -> PathBuf {
-        self.target.join("debug")
+        self.target.join(self.library.profile().1)
     }
 
     /// The library, unstripped.
@@ -163,7 +184,7 @@ impl Kit<'_> {
 
     /// A program that cargo made.
     pub(crate) fn program(&self, name: &str) -> PathBuf {
-        self.native().join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+        self.target.join("debug").join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
     }
 
     /// Runs cargo on the workspace.
@@ -177,7 +198,8 @@ impl Kit<'_> {
     /// those that a relay in the same build would ask for.
     pub(crate) fn build(&self) -> Result<(), SdkError> {
         // The face for Node is in the same library; what it adds is looked for by Node alone.
-        self.cargo(&["build", "--locked", "--package", "rcseal-sdk", "--features", "node"])?;
+        let profile = self.library.profile().0;
+        self.cargo(&["build", "--locked", "--profile", profile, "--package", "rcseal-sdk", "--features", "node"])?;
         for package in ["rcseal-cli", "rcseal-bindgen"] {
             self.cargo(&["build", "--locked", "--package", package])?;
         }
@@ -287,6 +309,7 @@ pub(crate) fn run_face(arguments: &Arguments) -> Result<u8, Box<dyn Error>> {
     let kit = Kit {
         workspace: &workspace,
         target: workspace.target.clone(),
+        library: Library::Dev,
         bless: arguments.bless,
         rest: arguments.rest.clone(),
     };

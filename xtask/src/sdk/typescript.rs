@@ -1,7 +1,7 @@
 //! The TypeScript face: types checked, tests run by Node's own runner, the public declarations compared with their golden file.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::{Kit, SdkError, answers, failed, golden, install, passed, step};
@@ -13,6 +13,23 @@ const GOLDEN: &str = "sdk/typescript/api/rcseal.api";
 
 /// Runs the face's tests.
 pub(super) fn run(kit: &Kit<'_>) -> Result<Counts, SdkError> {
+    let folder = package(kit)?;
+    let mut counts = tests(kit, &folder)?;
+    counts.add(&golden(kit, GOLDEN, &declarations(&folder.join("dist").join("src"))?)?);
+    counts.add(&documented(&folder.join("src"))?);
+    Ok(counts)
+}
+
+/// The program that measures what this face costs.
+pub(super) fn bench(kit: &Kit<'_>) -> Result<Command, SdkError> {
+    let folder = package(kit)?;
+    let mut command = kit.command("node");
+    command.arg(folder.join("dist").join("bench").join("bench.js"));
+    Ok(command)
+}
+
+/// Builds the library and the package; answers the package's folder.
+fn package(kit: &Kit<'_>) -> Result<PathBuf, SdkError> {
     if !answers("npm", "--version") {
         install(&["nodejs", "npm"], "Node and npm")?;
     }
@@ -20,7 +37,7 @@ pub(super) fn run(kit: &Kit<'_>) -> Result<Counts, SdkError> {
     let source = kit.workspace.root.join("sdk").join("typescript");
     // Built on a copy: what npm and the compiler write stays out of the source folder.
     let folder = kit.folder("typescript")?;
-    for part in ["src", "test", "samples"] {
+    for part in ["src", "test", "samples", "bench"] {
         let copy = folder.join(part);
         if copy.exists() {
             fs::remove_dir_all(&copy).map_err(SdkError::file(&copy))?;
@@ -37,10 +54,7 @@ pub(super) fn run(kit: &Kit<'_>) -> Result<Counts, SdkError> {
     }
     step(Command::new("npm").args(["ci", "--no-audit", "--no-fund", "--silent"]).current_dir(&folder))?;
     step(Command::new("npm").args(["run", "--silent", "build"]).current_dir(&folder))?;
-    let mut counts = tests(kit, &folder)?;
-    counts.add(&golden(kit, GOLDEN, &declarations(&dist.join("src"))?)?);
-    counts.add(&documented(&source.join("src"))?);
-    Ok(counts)
+    Ok(folder)
 }
 
 /// Runs the tests and reads what the runner counted.

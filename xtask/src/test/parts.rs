@@ -291,8 +291,13 @@ pub(crate) fn promises(command: &mut Command) -> Result<Outcome, ProcessError> {
 
 /// Every face of the SDK. One that cannot be run does not keep the others from running.
 fn faces(context: &Context) -> Result<Outcome, PartError> {
-    let kit =
-        sdk::Kit { workspace: &context.workspace, target: context.target.clone(), bless: false, rest: Vec::new() };
+    let kit = sdk::Kit {
+        workspace: &context.workspace,
+        target: context.target.clone(),
+        library: sdk::Library::Dev,
+        bless: false,
+        rest: Vec::new(),
+    };
     let mut counts = Counts::default();
     for &face in sdk::Face::TESTED {
         say(&format!("-- sdk {face:?}"));
