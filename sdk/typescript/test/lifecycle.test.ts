@@ -92,3 +92,20 @@ inAWorld("what was written while nobody was connected goes with one sync", async
   assert.ok((await bob.syncOnce()).received > 0);
   await received(await knowing(bob, ada), "from the train");
 });
+
+inAWorld("loops that are left at any moment hold nothing back", async (world) => {
+  const { client } = await world.person("Ada");
+  await client.connect();
+  for (let round = 0; round < 50; round += 1) {
+    const leave = new AbortController();
+    const loop = (async () => {
+      for await (const _ of client.events(leave.signal)) void _;
+    })();
+    // Each round lets the listener come a little further before the loop is left.
+    for (let turn = 0; turn < round; turn += 1) await Promise.resolve();
+    leave.abort();
+    await loop;
+  }
+  // It waits for every call that is under way, a listener's included.
+  await client.close();
+});
