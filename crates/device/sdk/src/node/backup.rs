@@ -4,13 +4,15 @@
 
 use std::sync::Arc;
 
+use napi::Env;
 use napi::bindgen_prelude::Buffer;
+use napi::bindgen_prelude::PromiseRaw;
 use napi_derive::napi;
 
 use super::client::NativeClient;
 use super::listener::{NodeListener, Tell};
 use super::vault::{AskVault, NodeVault};
-use super::{answer, failed, record};
+use super::{answer, failed, promise, record};
 use crate::backup::{self, BackupSecret};
 use crate::client;
 use crate::observe::ProgressListener;
@@ -28,58 +30,75 @@ fn listener(progress: Option<Tell>) -> Option<Arc<dyn ProgressListener>> {
 impl NativeClient {
     /// Writes a backup.
     #[napi]
-    pub async fn create_backup(
+    pub fn create_backup<'env>(
         &self,
+        env: &'env Env,
         path: String,
         text: String,
         is_generated: bool,
         progress: Option<Tell>,
-    ) -> napi::Result<String> {
-        answer(self.client().create_backup(path, secret(text, is_generated), listener(progress)).await)
+    ) -> napi::Result<PromiseRaw<'env, String>> {
+        let this = self.clone();
+        promise(env, async move {
+            answer(this.client().create_backup(path, secret(text, is_generated), listener(progress)).await)
+        })
     }
 
     /// Restores one.
     #[napi]
-    pub async fn restore_backup(
+    pub fn restore_backup<'env>(
         &self,
+        env: &'env Env,
         path: String,
         text: String,
         is_generated: bool,
         platform: String,
         progress: Option<Tell>,
-    ) -> napi::Result<String> {
-        let (secret, platform) = (secret(text, is_generated), record("platform", &platform)?);
-        answer(self.client().restore_backup(path, secret, platform, listener(progress)).await)
+    ) -> napi::Result<PromiseRaw<'env, String>> {
+        let this = self.clone();
+        promise(env, async move {
+            let (secret, platform) = (secret(text, is_generated), record("platform", &platform)?);
+            answer(this.client().restore_backup(path, secret, platform, listener(progress)).await)
+        })
     }
 
     /// Deletes the account.
     #[napi]
-    pub async fn delete_account(&self) -> napi::Result<()> {
-        self.client().delete_account().await.map_err(failed)
+    pub fn delete_account<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, ()>> {
+        let this = self.clone();
+        promise(env, async move { this.client().delete_account().await.map_err(failed) })
     }
 
     /// Erases this device.
     #[napi]
-    pub async fn erase(&self) -> napi::Result<()> {
-        self.client().erase().await.map_err(failed)
+    pub fn erase<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, ()>> {
+        let this = self.clone();
+        promise(env, async move { this.client().erase().await.map_err(failed) })
     }
 
     /// Counts.
     #[napi]
-    pub async fn telemetry_report(&self) -> napi::Result<Option<String>> {
-        self.client().telemetry_report().await.map_err(failed)
+    pub fn telemetry_report<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, Option<String>>> {
+        let this = self.clone();
+        promise(env, async move { this.client().telemetry_report().await.map_err(failed) })
     }
 
     /// Takes a signed document.
     #[napi]
-    pub async fn apply_remote_config(&self, document: Buffer) -> napi::Result<String> {
-        answer(self.client().apply_remote_config(document.to_vec()).await)
+    pub fn apply_remote_config<'env>(
+        &self,
+        env: &'env Env,
+        document: Buffer,
+    ) -> napi::Result<PromiseRaw<'env, String>> {
+        let this = self.clone();
+        promise(env, async move { answer(this.client().apply_remote_config(document.to_vec()).await) })
     }
 
     /// What counts now.
     #[napi]
-    pub async fn remote_config(&self) -> napi::Result<String> {
-        answer(self.client().remote_config().await)
+    pub fn remote_config<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, String>> {
+        let this = self.clone();
+        promise(env, async move { answer(this.client().remote_config().await) })
     }
 }
 

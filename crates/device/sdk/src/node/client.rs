@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
+use napi::Env;
+use napi::bindgen_prelude::PromiseRaw;
 use napi_derive::napi;
 
 use super::conversation::{NativeConversation, NativeSafetyNumber};
 use super::listener::{NativeSubscription, NodeListener, Tell};
 use super::vault::{AskVault, NodeVault};
-use super::{answer, failed, record, whole_u32};
+use super::{answer, failed, promise, record, whole_u32};
 use crate::client::RcsealClient;
 
 /// A client.
 #[napi]
+#[derive(Clone)]
 pub struct NativeClient {
     client: Arc<RcsealClient>,
 }
@@ -34,8 +37,9 @@ impl NativeClient {
 
     /// Closes it and waits.
     #[napi]
-    pub async fn close(&self) -> napi::Result<()> {
-        self.client().shutdown().await.map_err(failed)
+    pub fn close<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, ()>> {
+        let this = self.clone();
+        promise(env, async move { this.client().shutdown().await.map_err(failed) })
     }
 
     /// Whether it was closed.
@@ -46,79 +50,94 @@ impl NativeClient {
 
     /// This device and its account.
     #[napi]
-    pub async fn account(&self) -> napi::Result<String> {
-        answer(self.client().account().await)
+    pub fn account<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, String>> {
+        let this = self.clone();
+        promise(env, async move { answer(this.client().account().await) })
     }
 
     /// Creates an account.
     #[napi]
-    pub async fn create_account(&self, account: String) -> napi::Result<String> {
-        answer(self.client().create_account(record("account", &account)?).await)
+    pub fn create_account<'env>(&self, env: &'env Env, account: String) -> napi::Result<PromiseRaw<'env, String>> {
+        let this = self.clone();
+        promise(env, async move { answer(this.client().create_account(record("account", &account)?).await) })
     }
 
     /// Makes it known to its server.
     #[napi]
-    pub async fn register(&self, invite: Option<String>) -> napi::Result<()> {
-        self.client().register(invite).await.map_err(failed)
+    pub fn register<'env>(&self, env: &'env Env, invite: Option<String>) -> napi::Result<PromiseRaw<'env, ()>> {
+        let this = self.clone();
+        promise(env, async move { this.client().register(invite).await.map_err(failed) })
     }
 
     /// The recovery code that is not confirmed.
     #[napi]
-    pub async fn pending_recovery_code(&self) -> napi::Result<Option<String>> {
-        self.client().pending_recovery_code().await.map_err(failed)
+    pub fn pending_recovery_code<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, Option<String>>> {
+        let this = self.clone();
+        promise(env, async move { this.client().pending_recovery_code().await.map_err(failed) })
     }
 
     /// It was written down.
     #[napi]
-    pub async fn confirm_recovery_code(&self) -> napi::Result<()> {
-        self.client().confirm_recovery_code().await.map_err(failed)
+    pub fn confirm_recovery_code<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, ()>> {
+        let this = self.clone();
+        promise(env, async move { this.client().confirm_recovery_code().await.map_err(failed) })
     }
 
     /// Takes an account back.
     #[napi]
-    pub async fn recover_account(
+    pub fn recover_account<'env>(
         &self,
+        env: &'env Env,
         account_id: String,
         recovery_code: String,
         account: String,
-    ) -> napi::Result<String> {
-        answer(self.client().recover_account(account_id, recovery_code, record("account", &account)?).await)
+    ) -> napi::Result<PromiseRaw<'env, String>> {
+        let this = self.clone();
+        promise(env, async move {
+            answer(this.client().recover_account(account_id, recovery_code, record("account", &account)?).await)
+        })
     }
 
     /// Calls a reset off.
     #[napi]
-    pub async fn veto_reset(&self) -> napi::Result<()> {
-        self.client().veto_reset().await.map_err(failed)
+    pub fn veto_reset<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, ()>> {
+        let this = self.clone();
+        promise(env, async move { this.client().veto_reset().await.map_err(failed) })
     }
 
     /// How safe this device is.
     #[napi]
-    pub async fn security_state(&self) -> napi::Result<String> {
-        answer(self.client().security_state().await)
+    pub fn security_state<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, String>> {
+        let this = self.clone();
+        promise(env, async move { answer(this.client().security_state().await) })
     }
 
     /// Replaces the account key.
     #[napi]
-    pub async fn rotate_keys(&self) -> napi::Result<()> {
-        self.client().rotate_keys().await.map_err(failed)
+    pub fn rotate_keys<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, ()>> {
+        let this = self.clone();
+        promise(env, async move { this.client().rotate_keys().await.map_err(failed) })
     }
 
     /// Writes everything readable.
     #[napi]
-    pub async fn export_data(&self, path: String) -> napi::Result<String> {
-        answer(self.client().export_data(path).await)
+    pub fn export_data<'env>(&self, env: &'env Env, path: String) -> napi::Result<PromiseRaw<'env, String>> {
+        let this = self.clone();
+        promise(env, async move { answer(this.client().export_data(path).await) })
     }
 
     /// Starts the background run.
     #[napi]
-    pub async fn connect(&self) -> napi::Result<()> {
-        self.client().connect().await.map_err(failed)
+    pub fn connect<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, ()>> {
+        let this = self.clone();
+        promise(env, async move { this.client().connect().await.map_err(failed) })
     }
 
     /// Ends it.
     #[napi]
-    pub async fn disconnect(&self) -> napi::Result<()> {
-        self.client().disconnect().await.map_err(failed)
+    pub fn disconnect<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, ()>> {
+        let this = self.clone();
+        promise(env, async move { this.client().disconnect().await.map_err(failed) })
     }
 
     /// How it stands.
@@ -135,98 +154,152 @@ impl NativeClient {
 
     /// Connects once.
     #[napi]
-    pub async fn sync_once(&self) -> napi::Result<String> {
-        answer(self.client().sync_once().await)
+    pub fn sync_once<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, String>> {
+        let this = self.clone();
+        promise(env, async move { answer(this.client().sync_once().await) })
     }
 
     /// An invitation.
     #[napi]
-    pub async fn invitation(&self) -> napi::Result<String> {
-        self.client().invitation().await.map_err(failed)
+    pub fn invitation<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, String>> {
+        let this = self.clone();
+        promise(env, async move { this.client().invitation().await.map_err(failed) })
     }
 
     /// Takes one.
     #[napi]
-    pub async fn add_contact(&self, invitation: String, name: String) -> napi::Result<String> {
-        answer(self.client().add_contact(invitation, name).await)
+    pub fn add_contact<'env>(
+        &self,
+        env: &'env Env,
+        invitation: String,
+        name: String,
+    ) -> napi::Result<PromiseRaw<'env, String>> {
+        let this = self.clone();
+        promise(env, async move { answer(this.client().add_contact(invitation, name).await) })
     }
 
     /// Every contact.
     #[napi]
-    pub async fn contacts(&self) -> napi::Result<String> {
-        answer(self.client().contacts().await)
+    pub fn contacts<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, String>> {
+        let this = self.clone();
+        promise(env, async move { answer(this.client().contacts().await) })
     }
 
     /// One contact.
     #[napi]
-    pub async fn contact(&self, contact_id: String) -> napi::Result<String> {
-        answer(self.client().contact(contact_id).await)
+    pub fn contact<'env>(&self, env: &'env Env, contact_id: String) -> napi::Result<PromiseRaw<'env, String>> {
+        let this = self.clone();
+        promise(env, async move { answer(this.client().contact(contact_id).await) })
     }
 
     /// Another name for one.
     #[napi]
-    pub async fn rename_contact(&self, contact_id: String, name: String) -> napi::Result<()> {
-        self.client().rename_contact(contact_id, name).await.map_err(failed)
+    pub fn rename_contact<'env>(
+        &self,
+        env: &'env Env,
+        contact_id: String,
+        name: String,
+    ) -> napi::Result<PromiseRaw<'env, ()>> {
+        let this = self.clone();
+        promise(env, async move { this.client().rename_contact(contact_id, name).await.map_err(failed) })
     }
 
     /// Blocks one, or ends that.
     #[napi]
-    pub async fn block_contact(&self, contact_id: String, is_blocked: bool) -> napi::Result<()> {
-        self.client().block_contact(contact_id, is_blocked).await.map_err(failed)
+    pub fn block_contact<'env>(
+        &self,
+        env: &'env Env,
+        contact_id: String,
+        is_blocked: bool,
+    ) -> napi::Result<PromiseRaw<'env, ()>> {
+        let this = self.clone();
+        promise(env, async move { this.client().block_contact(contact_id, is_blocked).await.map_err(failed) })
     }
 
     /// Forgets one.
     #[napi]
-    pub async fn remove_contact(&self, contact_id: String) -> napi::Result<()> {
-        self.client().remove_contact(contact_id).await.map_err(failed)
+    pub fn remove_contact<'env>(&self, env: &'env Env, contact_id: String) -> napi::Result<PromiseRaw<'env, ()>> {
+        let this = self.clone();
+        promise(env, async move { this.client().remove_contact(contact_id).await.map_err(failed) })
     }
 
     /// Takes its new account key for genuine.
     #[napi]
-    pub async fn accept_change(&self, contact_id: String) -> napi::Result<()> {
-        self.client().accept_change(contact_id).await.map_err(failed)
+    pub fn accept_change<'env>(&self, env: &'env Env, contact_id: String) -> napi::Result<PromiseRaw<'env, ()>> {
+        let this = self.clone();
+        promise(env, async move { this.client().accept_change(contact_id).await.map_err(failed) })
     }
 
     /// The safety number with one.
     #[napi]
-    pub async fn safety_number(&self, contact_id: String) -> napi::Result<NativeSafetyNumber> {
-        Ok(NativeSafetyNumber::new(self.client().safety_number(contact_id).await.map_err(failed)?))
+    pub fn safety_number<'env>(
+        &self,
+        env: &'env Env,
+        contact_id: String,
+    ) -> napi::Result<PromiseRaw<'env, NativeSafetyNumber>> {
+        let this = self.clone();
+        promise(env, async move {
+            Ok(NativeSafetyNumber::new(this.client().safety_number(contact_id).await.map_err(failed)?))
+        })
     }
 
     /// A page of conversations.
     #[napi]
-    pub async fn conversations(&self, limit: f64, after: Option<String>) -> napi::Result<String> {
-        answer(self.client().conversations(whole_u32("limit", limit)?, after).await)
+    pub fn conversations<'env>(
+        &self,
+        env: &'env Env,
+        limit: f64,
+        after: Option<String>,
+    ) -> napi::Result<PromiseRaw<'env, String>> {
+        let this = self.clone();
+        promise(env, async move { answer(this.client().conversations(whole_u32("limit", limit)?, after).await) })
     }
 
     /// The conversation with a contact.
     #[napi]
-    pub async fn conversation(&self, contact_id: String) -> napi::Result<NativeConversation> {
-        NativeConversation::new(self.client().conversation(contact_id).await.map_err(failed)?)
+    pub fn conversation<'env>(
+        &self,
+        env: &'env Env,
+        contact_id: String,
+    ) -> napi::Result<PromiseRaw<'env, NativeConversation>> {
+        let this = self.clone();
+        promise(
+            env,
+            async move { NativeConversation::new(this.client().conversation(contact_id).await.map_err(failed)?) },
+        )
     }
 
     /// The account's fallback policy.
     #[napi]
-    pub async fn fallback_policy(&self) -> napi::Result<String> {
-        answer(self.client().fallback_policy().await)
+    pub fn fallback_policy<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, String>> {
+        let this = self.clone();
+        promise(env, async move { answer(this.client().fallback_policy().await) })
     }
 
     /// Sets it.
     #[napi]
-    pub async fn set_fallback_policy(&self, policy: String) -> napi::Result<()> {
-        self.client().set_fallback_policy(record("policy", &policy)?).await.map_err(failed)
+    pub fn set_fallback_policy<'env>(&self, env: &'env Env, policy: String) -> napi::Result<PromiseRaw<'env, ()>> {
+        let this = self.clone();
+        promise(env, async move { this.client().set_fallback_policy(record("policy", &policy)?).await.map_err(failed) })
     }
 
     /// Messages that wait for the user's word.
     #[napi]
-    pub async fn held_messages(&self) -> napi::Result<String> {
-        answer(self.client().held_messages().await)
+    pub fn held_messages<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, String>> {
+        let this = self.clone();
+        promise(env, async move { answer(this.client().held_messages().await) })
     }
 
     /// The word for one.
     #[napi]
-    pub async fn approve_held(&self, conversation_id: String, message_id: String) -> napi::Result<()> {
-        self.client().approve_held(conversation_id, message_id).await.map_err(failed)
+    pub fn approve_held<'env>(
+        &self,
+        env: &'env Env,
+        conversation_id: String,
+        message_id: String,
+    ) -> napi::Result<PromiseRaw<'env, ()>> {
+        let this = self.clone();
+        promise(env, async move { this.client().approve_held(conversation_id, message_id).await.map_err(failed) })
     }
 
     /// Tells of messages.

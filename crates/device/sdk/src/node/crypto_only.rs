@@ -3,13 +3,15 @@
 
 use std::sync::Arc;
 
+use napi::Env;
 use napi::Status;
+use napi::bindgen_prelude::PromiseRaw;
 use napi::bindgen_prelude::{Buffer, Promise};
 use napi::threadsafe_function::ThreadsafeFunction;
 use napi_derive::napi;
 
 use super::vault::{AskVault, NodeVault};
-use super::{answer, failed, whole_u32};
+use super::{answer, failed, promise, whole_u32};
 use crate::crypto_only::{
     CryptoStore, CryptoStoreError, CryptoStoreWrite, PairwiseClient, PairwiseSafetyNumber, PairwiseSession,
 };
@@ -103,6 +105,7 @@ async fn blocking<T: Send + 'static>(
 
 /// One identity with its sessions.
 #[napi]
+#[derive(Clone)]
 pub struct NativePairwise {
     client: Arc<PairwiseClient>,
 }
@@ -130,61 +133,91 @@ impl NativePairwise {
 
     /// A bundle for any number of peers.
     #[napi]
-    pub async fn local_bundle(&self) -> napi::Result<Buffer> {
-        let client = Arc::clone(&self.client);
-        Ok(blocking(move || client.local_bundle()).await?.into())
+    pub fn local_bundle<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, Buffer>> {
+        let this = self.clone();
+        promise(env, async move {
+            let client = Arc::clone(&this.client);
+            Ok(blocking(move || client.local_bundle()).await?.into())
+        })
     }
 
     /// What to publish next: the bundles that serve once, then the last resort.
     #[napi]
-    pub async fn replenish_prekeys(&self, left: f64) -> napi::Result<Vec<Buffer>> {
-        let (client, left) = (Arc::clone(&self.client), whole_u32("left", left)?);
-        let bundles = blocking(move || client.replenish_prekeys(left)).await?;
-        Ok(bundles.one_time.into_iter().chain([bundles.last_resort]).map(Buffer::from).collect())
+    pub fn replenish_prekeys<'env>(&self, env: &'env Env, left: f64) -> napi::Result<PromiseRaw<'env, Vec<Buffer>>> {
+        let this = self.clone();
+        promise(env, async move {
+            let (client, left) = (Arc::clone(&this.client), whole_u32("left", left)?);
+            let bundles = blocking(move || client.replenish_prekeys(left)).await?;
+            Ok(bundles.one_time.into_iter().chain([bundles.last_resort]).map(Buffer::from).collect())
+        })
     }
 
     /// How many prekeys there are.
     #[napi]
-    pub async fn prekey_state(&self) -> napi::Result<String> {
-        let client = Arc::clone(&self.client);
-        answer(Ok(blocking(move || client.prekey_state()).await?))
+    pub fn prekey_state<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, String>> {
+        let this = self.clone();
+        promise(env, async move {
+            let client = Arc::clone(&this.client);
+            answer(Ok(blocking(move || client.prekey_state()).await?))
+        })
     }
 
     /// The session with a peer.
     #[napi]
-    pub async fn get_or_create_session(
+    pub fn get_or_create_session<'env>(
         &self,
+        env: &'env Env,
         peer_id: String,
         bundle: Option<Buffer>,
-    ) -> napi::Result<NativePairwiseSession> {
-        let (client, bundle) = (Arc::clone(&self.client), bundle.map(|bundle| bundle.to_vec()));
-        Ok(NativePairwiseSession { session: blocking(move || client.get_or_create_session(peer_id, bundle)).await? })
+    ) -> napi::Result<PromiseRaw<'env, NativePairwiseSession>> {
+        let this = self.clone();
+        promise(env, async move {
+            let (client, bundle) = (Arc::clone(&this.client), bundle.map(|bundle| bundle.to_vec()));
+            Ok(NativePairwiseSession {
+                session: blocking(move || client.get_or_create_session(peer_id, bundle)).await?,
+            })
+        })
     }
 
     /// Decrypts what a peer sent, known or not.
     #[napi]
-    pub async fn decrypt(&self, peer_id: String, message: Buffer) -> napi::Result<Buffer> {
-        let (client, message) = (Arc::clone(&self.client), message.to_vec());
-        Ok(blocking(move || client.decrypt(peer_id, message)).await?.into())
+    pub fn decrypt<'env>(
+        &self,
+        env: &'env Env,
+        peer_id: String,
+        message: Buffer,
+    ) -> napi::Result<PromiseRaw<'env, Buffer>> {
+        let this = self.clone();
+        promise(env, async move {
+            let (client, message) = (Arc::clone(&this.client), message.to_vec());
+            Ok(blocking(move || client.decrypt(peer_id, message)).await?.into())
+        })
     }
 
     /// Forgets a peer.
     #[napi]
-    pub async fn forget_peer(&self, peer_id: String) -> napi::Result<()> {
-        let client = Arc::clone(&self.client);
-        blocking(move || client.forget_peer(peer_id)).await
+    pub fn forget_peer<'env>(&self, env: &'env Env, peer_id: String) -> napi::Result<PromiseRaw<'env, ()>> {
+        let this = self.clone();
+        promise(env, async move {
+            let client = Arc::clone(&this.client);
+            blocking(move || client.forget_peer(peer_id)).await
+        })
     }
 
     /// Closes it.
     #[napi]
-    pub async fn close(&self) -> napi::Result<()> {
-        let client = Arc::clone(&self.client);
-        blocking(move || client.shutdown()).await
+    pub fn close<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, ()>> {
+        let this = self.clone();
+        promise(env, async move {
+            let client = Arc::clone(&this.client);
+            blocking(move || client.shutdown()).await
+        })
     }
 }
 
 /// The session with one peer.
 #[napi]
+#[derive(Clone)]
 pub struct NativePairwiseSession {
     session: Arc<PairwiseSession>,
 }
@@ -193,35 +226,48 @@ pub struct NativePairwiseSession {
 impl NativePairwiseSession {
     /// Encrypts.
     #[napi]
-    pub async fn encrypt(&self, plaintext: Buffer) -> napi::Result<Buffer> {
-        let (session, plaintext) = (Arc::clone(&self.session), plaintext.to_vec());
-        Ok(blocking(move || session.encrypt(plaintext)).await?.into())
+    pub fn encrypt<'env>(&self, env: &'env Env, plaintext: Buffer) -> napi::Result<PromiseRaw<'env, Buffer>> {
+        let this = self.clone();
+        promise(env, async move {
+            let (session, plaintext) = (Arc::clone(&this.session), plaintext.to_vec());
+            Ok(blocking(move || session.encrypt(plaintext)).await?.into())
+        })
     }
 
     /// Decrypts.
     #[napi]
-    pub async fn decrypt(&self, message: Buffer) -> napi::Result<Buffer> {
-        let (session, message) = (Arc::clone(&self.session), message.to_vec());
-        Ok(blocking(move || session.decrypt(message)).await?.into())
+    pub fn decrypt<'env>(&self, env: &'env Env, message: Buffer) -> napi::Result<PromiseRaw<'env, Buffer>> {
+        let this = self.clone();
+        promise(env, async move {
+            let (session, message) = (Arc::clone(&this.session), message.to_vec());
+            Ok(blocking(move || session.decrypt(message)).await?.into())
+        })
     }
 
     /// The safety number.
     #[napi]
-    pub async fn safety_number(&self) -> napi::Result<NativePairwiseSafetyNumber> {
-        let session = Arc::clone(&self.session);
-        Ok(NativePairwiseSafetyNumber { number: blocking(move || session.safety_number()).await? })
+    pub fn safety_number<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, NativePairwiseSafetyNumber>> {
+        let this = self.clone();
+        promise(env, async move {
+            let session = Arc::clone(&this.session);
+            Ok(NativePairwiseSafetyNumber { number: blocking(move || session.safety_number()).await? })
+        })
     }
 
     /// Whether it was compared.
     #[napi]
-    pub async fn is_verified(&self) -> napi::Result<bool> {
-        let session = Arc::clone(&self.session);
-        blocking(move || session.is_verified()).await
+    pub fn is_verified<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, bool>> {
+        let this = self.clone();
+        promise(env, async move {
+            let session = Arc::clone(&this.session);
+            blocking(move || session.is_verified()).await
+        })
     }
 }
 
 /// What two people compare.
 #[napi]
+#[derive(Clone)]
 pub struct NativePairwiseSafetyNumber {
     number: Arc<PairwiseSafetyNumber>,
 }
@@ -242,8 +288,11 @@ impl NativePairwiseSafetyNumber {
 
     /// Compares.
     #[napi]
-    pub async fn verify(&self, scan: String) -> napi::Result<()> {
-        let number = Arc::clone(&self.number);
-        blocking(move || number.verify(scan)).await
+    pub fn verify<'env>(&self, env: &'env Env, scan: String) -> napi::Result<PromiseRaw<'env, ()>> {
+        let this = self.clone();
+        promise(env, async move {
+            let number = Arc::clone(&this.number);
+            blocking(move || number.verify(scan)).await
+        })
     }
 }

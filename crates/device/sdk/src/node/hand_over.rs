@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use napi::Env;
 use napi::Status;
+use napi::bindgen_prelude::PromiseRaw;
 use napi::bindgen_prelude::{Buffer, Promise};
 use napi::threadsafe_function::ThreadsafeFunction;
 use napi_derive::napi;
 
 use super::client::NativeClient;
-use super::{answer, failed, record};
+use super::{answer, failed, promise, record};
 use crate::hand_over::{PayloadPart, RcsStack, SecureSession, StackError, StackOutcome};
 use crate::runtime::runtime;
 
@@ -63,52 +65,80 @@ impl RcsStack for NodeStack {
 impl NativeClient {
     /// The user gives a contact a number.
     #[napi]
-    pub async fn set_contact_number(&self, contact_id: String, number: Option<String>) -> napi::Result<()> {
-        self.client().set_contact_number(contact_id, number).await.map_err(failed)
+    pub fn set_contact_number<'env>(
+        &self,
+        env: &'env Env,
+        contact_id: String,
+        number: Option<String>,
+    ) -> napi::Result<PromiseRaw<'env, ()>> {
+        let this = self.clone();
+        promise(env, async move { this.client().set_contact_number(contact_id, number).await.map_err(failed) })
     }
 
     /// The app has a stack and asks for what it carries.
     #[napi]
-    pub async fn use_app_stack(&self, config: String) -> napi::Result<()> {
-        self.client().use_app_stack(record("config", &config)?).await.map_err(failed)
+    pub fn use_app_stack<'env>(&self, env: &'env Env, config: String) -> napi::Result<PromiseRaw<'env, ()>> {
+        let this = self.clone();
+        promise(env, async move { this.client().use_app_stack(record("config", &config)?).await.map_err(failed) })
     }
 
     /// The app lends its stack.
     #[napi]
-    pub async fn attach_host_stack(&self, config: String, stack: Carry) -> napi::Result<()> {
-        let config = record("config", &config)?;
-        self.client().attach_host_stack(config, Arc::new(NodeStack(stack))).await.map_err(failed)
+    pub fn attach_host_stack<'env>(
+        &self,
+        env: &'env Env,
+        config: String,
+        stack: Carry,
+    ) -> napi::Result<PromiseRaw<'env, ()>> {
+        let this = self.clone();
+        promise(env, async move {
+            let config = record("config", &config)?;
+            this.client().attach_host_stack(config, Arc::new(NodeStack(stack))).await.map_err(failed)
+        })
     }
 
     /// The stack is gone for good.
     #[napi]
-    pub async fn leave_carrier(&self) -> napi::Result<()> {
-        self.client().leave_carrier().await.map_err(failed)
+    pub fn leave_carrier<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, ()>> {
+        let this = self.clone();
+        promise(env, async move { this.client().leave_carrier().await.map_err(failed) })
     }
 
     /// The session with a contact.
     #[napi]
-    pub async fn get_or_create_session(&self, contact_id: String) -> napi::Result<NativeSession> {
-        Ok(NativeSession { session: self.client().get_or_create_session(contact_id).await.map_err(failed)? })
+    pub fn get_or_create_session<'env>(
+        &self,
+        env: &'env Env,
+        contact_id: String,
+    ) -> napi::Result<PromiseRaw<'env, NativeSession>> {
+        let this = self.clone();
+        promise(env, async move {
+            Ok(NativeSession { session: this.client().get_or_create_session(contact_id).await.map_err(failed)? })
+        })
     }
 
     /// Takes in what the stack received.
     #[napi]
-    pub async fn decrypt(
+    pub fn decrypt<'env>(
         &self,
+        env: &'env Env,
         from_number: Option<String>,
         is_asserted: bool,
         content_type: String,
         content_encoding: Option<String>,
         body: Buffer,
-    ) -> napi::Result<String> {
-        let body = body.to_vec();
-        answer(self.client().decrypt(from_number, is_asserted, content_type, content_encoding, body).await)
+    ) -> napi::Result<PromiseRaw<'env, String>> {
+        let this = self.clone();
+        promise(env, async move {
+            let body = body.to_vec();
+            answer(this.client().decrypt(from_number, is_asserted, content_type, content_encoding, body).await)
+        })
     }
 }
 
 /// The session with a contact.
 #[napi]
+#[derive(Clone)]
 pub struct NativeSession {
     session: Arc<SecureSession>,
 }
@@ -123,15 +153,26 @@ impl NativeSession {
 
     /// Sends a message and answers what to carry.
     #[napi]
-    pub async fn encrypt(&self, message: String) -> napi::Result<NativePayload> {
-        let payload = Arc::clone(&self.session).encrypt(record("message", &message)?).await.map_err(failed)?;
-        let parts = payload.parts.into_iter().map(NativePart::from).collect();
-        Ok(NativePayload { message_id: payload.message_id, number: payload.number, parts })
+    pub fn encrypt<'env>(&self, env: &'env Env, message: String) -> napi::Result<PromiseRaw<'env, NativePayload>> {
+        let this = self.clone();
+        promise(env, async move {
+            let payload = Arc::clone(&this.session).encrypt(record("message", &message)?).await.map_err(failed)?;
+            let parts = payload.parts.into_iter().map(NativePart::from).collect();
+            Ok(NativePayload { message_id: payload.message_id, number: payload.number, parts })
+        })
     }
 
     /// What the stack made of it.
     #[napi]
-    pub async fn report(&self, message_id: String, outcome: String) -> napi::Result<()> {
-        Arc::clone(&self.session).report(message_id, record("outcome", &outcome)?).await.map_err(failed)
+    pub fn report<'env>(
+        &self,
+        env: &'env Env,
+        message_id: String,
+        outcome: String,
+    ) -> napi::Result<PromiseRaw<'env, ()>> {
+        let this = self.clone();
+        promise(env, async move {
+            Arc::clone(&this.session).report(message_id, record("outcome", &outcome)?).await.map_err(failed)
+        })
     }
 }

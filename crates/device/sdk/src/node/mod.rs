@@ -19,11 +19,17 @@ mod push;
 mod vault;
 mod words;
 
-use napi::Error;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::{Context, Poll, Waker};
+
+use napi::bindgen_prelude::{PromiseRaw, ToNapiValue};
+use napi::{Env, Error, JsError, JsValue as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::RcsealError;
+use crate::runtime::runtime;
 
 /// The answer of a call. What is exported spells it out: the macro knows a result by its name, and hands any other type over as a value.
 type Answer<T> = napi::Result<T>;
@@ -42,6 +48,44 @@ fn failed(error: RcsealError) -> Error {
         Failure { kind: error.kind(), code: error.code(), retryable: error.retryable(), reason: error.reason() };
     Error::from_reason(serde_json::to_string(&failure).unwrap_or_else(|_| error.code().to_owned()))
 }
+
+/// Makes a promise out of a call, which is begun on Node's own thread: what can be answered at once is, and what cannot has only to be woken
+/// when its answer is there. Handing every call to another thread first costs as much as the rest of the border.
+fn promise<'env, T: ToNapiValue + Send + 'static>(
+    env: &'env Env,
+    call: impl Future<Output = Answer<T>> + Send + 'static,
+) -> Answer<PromiseRaw<'env, T>> {
+    let mut call = Box::pin(call);
+    // Unwinding must end here: at Node's frames it takes the process with it, and in a task it leaves a promise that nobody settles.
+    let mut step = move |context: &mut Context<'_>| {
+        catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(context))).unwrap_or_else(|_| {
+            Poll::Ready(Err(failed(RcsealError::internal("sdk.panic", "the call ended with a panic"))))
+        })
+    };
+    let runtime = runtime().map_err(failed)?;
+    let begun = {
+        let _entered = runtime.enter();
+        step(&mut Context::from_waker(Waker::noop()))
+    };
+    match begun {
+        Poll::Ready(Ok(value)) => PromiseRaw::resolve(env, value),
+        Poll::Ready(Err(error)) => PromiseRaw::reject(env, JsError::from(error)),
+        Poll::Pending => {
+            let (deferred, promise) = env.create_deferred::<T, Settle<T>>()?;
+            let promise = PromiseRaw::new(env.raw(), promise.raw());
+            runtime.spawn(async move {
+                match poll_fn(step).await {
+                    Ok(value) => deferred.resolve(Box::new(move |_| Ok(value))),
+                    Err(error) => deferred.reject(error),
+                }
+            });
+            Ok(promise)
+        }
+    }
+}
+
+/// Makes the value of a promise, on Node's thread.
+type Settle<T> = Box<dyn FnOnce(Env) -> Answer<T> + Send>;
 
 /// A record as text.
 fn text<T: Serialize>(record: &T) -> Answer<String> {

@@ -4,33 +4,54 @@
 
 use std::sync::Arc;
 
+use napi::Env;
 use napi::bindgen_prelude::Buffer;
+use napi::bindgen_prelude::PromiseRaw;
 use napi_derive::napi;
 
 use super::client::NativeClient;
 use super::vault::{AskVault, NodeVault};
-use super::{answer, failed, record, whole};
+use super::{answer, failed, promise, record, whole};
 use crate::push::process_push_in_extension as process;
 
 #[napi]
 impl NativeClient {
     /// Tells the server where to wake this device.
     #[napi]
-    pub async fn register_push_token(&self, provider: String, token: Buffer, app_id: String) -> napi::Result<()> {
-        let provider = record("provider", &provider)?;
-        self.client().register_push_token(provider, token.to_vec(), app_id).await.map_err(failed)
+    pub fn register_push_token<'env>(
+        &self,
+        env: &'env Env,
+        provider: String,
+        token: Buffer,
+        app_id: String,
+    ) -> napi::Result<PromiseRaw<'env, ()>> {
+        let this = self.clone();
+        promise(env, async move {
+            let provider = record("provider", &provider)?;
+            this.client().register_push_token(provider, token.to_vec(), app_id).await.map_err(failed)
+        })
     }
 
     /// Wakes it no more.
     #[napi]
-    pub async fn unregister_push_token(&self) -> napi::Result<()> {
-        self.client().unregister_push_token().await.map_err(failed)
+    pub fn unregister_push_token<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, ()>> {
+        let this = self.clone();
+        promise(env, async move { this.client().unregister_push_token().await.map_err(failed) })
     }
 
     /// Takes in what waits.
     #[napi]
-    pub async fn process_push(&self, payload: String, deadline_ms: f64) -> napi::Result<String> {
-        answer(self.client().process_push(payload, whole("deadlineMs", deadline_ms)?).await)
+    pub fn process_push<'env>(
+        &self,
+        env: &'env Env,
+        payload: String,
+        deadline_ms: f64,
+    ) -> napi::Result<PromiseRaw<'env, String>> {
+        let this = self.clone();
+        promise(
+            env,
+            async move { answer(this.client().process_push(payload, whole("deadlineMs", deadline_ms)?).await) },
+        )
     }
 }
 
