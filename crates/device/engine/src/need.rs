@@ -352,6 +352,16 @@ impl Engine<'_> {
         Ok(())
     }
 
+    /// When a need is due: now, where it would be later than any retry is, because the clock was set back since. What is planned ahead, as
+    /// the end of an old delivery token or the next question about a number, has no such bound until it is tried.
+    fn need_due(&self, key: &[u8], need: &NeedRecord) -> UnixMillis {
+        let due = UnixMillis(need.due_at_ms);
+        let kind = key.first().copied().and_then(NeedKind::from_code);
+        let is_planned = matches!(kind, Some(NeedKind::Tokens | NeedKind::LookUp | NeedKind::NumberView));
+        let is_retry = need.attempts > 0 || !is_planned;
+        if is_retry && due.since(self.now) > RETRY_WAIT_MS_MAX { self.now } else { due }
+    }
+
     /// When something is to be done next; `None` when nothing is.
     ///
     /// # Errors
@@ -360,8 +370,8 @@ impl Engine<'_> {
         let mut pages = Pages::new(Table::Need, &[], PAGE);
         let mut next = None::<UnixMillis>;
         while let Some(rows) = pages.next(self.tx)? {
-            for (_, row) in &rows {
-                let due = UnixMillis(NeedRecord::from_row(Table::Need, row)?.due_at_ms);
+            for (key, row) in &rows {
+                let due = self.need_due(key, &NeedRecord::from_row(Table::Need, row)?);
                 next = Some(next.map_or(due, |next| next.min(due)));
             }
         }
@@ -376,9 +386,9 @@ impl Engine<'_> {
     pub fn has_unmet_needs(&self) -> Result<bool, StoreError> {
         let mut pages = Pages::new(Table::Need, &[], PAGE);
         while let Some(rows) = pages.next(self.tx)? {
-            for (_, row) in &rows {
+            for (key, row) in &rows {
                 let need = NeedRecord::from_row(Table::Need, row)?;
-                if need.attempts > 0 || need.due_at_ms <= self.now.0 {
+                if need.attempts > 0 || self.need_due(key, &need) <= self.now {
                     return Ok(true);
                 }
             }
@@ -398,7 +408,7 @@ impl Engine<'_> {
             && let Some(rows) = pages.next(self.tx)?
         {
             for (key, row) in &rows {
-                if needs.len() < POLL_MAX && NeedRecord::from_row(Table::Need, row)?.due_at_ms <= self.now.0 {
+                if needs.len() < POLL_MAX && self.need_due(key, &NeedRecord::from_row(Table::Need, row)?) <= self.now {
                     needs.extend(self.need(&own, key)?);
                 }
             }

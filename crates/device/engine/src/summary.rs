@@ -62,10 +62,10 @@ impl Engine<'_> {
     fn unread(&self, conversation: ConversationId) -> Result<u32, AccountError> {
         let (mut unread, mut before) = (0_u32, None);
         while unread < UNREAD_MAX {
-            let page = self.messages(conversation, before, STEP)?;
-            let Some(oldest) = page.last() else { break };
-            before = Some(oldest.order);
-            let new = page.iter().filter(|message| message.state == MessageState::Received).count();
+            let page = self.message_states(conversation, before, STEP)?;
+            let Some((oldest, _)) = page.last() else { break };
+            before = Some(*oldest);
+            let new = page.iter().filter(|(_, state)| *state == MessageState::Received).count();
             if new == 0 {
                 break;
             }

@@ -302,13 +302,33 @@ impl Engine<'_> {
         before: Option<u64>,
         limit: usize,
     ) -> Result<Vec<MessageView>, AccountError> {
+        self.page(conversation, before, limit)?.into_iter().map(|message| self.view(message)).collect()
+    }
+
+    /// Where the same messages stand and how far they have come, without what is in them.
+    pub(crate) fn message_states(
+        &self,
+        conversation: ConversationId,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<(u64, MessageState)>, StoreError> {
+        let page = self.page(conversation, before, limit)?;
+        Ok(page.into_iter().map(|message| (message.key.order, message.state)).collect())
+    }
+
+    fn page(
+        &self,
+        conversation: ConversationId,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<Message>, StoreError> {
         let start = MessageKey { conversation, order: 0 }.bytes();
         let end = match before {
             Some(order) => MessageKey { conversation, order }.bytes(),
             None => prefix_end(conversation.as_bytes()),
         };
         let rows = self.tx.scan(Table::Message, &start, &end, limit, Order::Descending)?;
-        rows.iter().map(|(row_key, row)| self.view(Message::read(MessageKey::parse(row_key)?, row)?)).collect()
+        rows.iter().map(|(row_key, row)| Message::read(MessageKey::parse(row_key)?, row)).collect()
     }
 
     /// One message.

@@ -503,3 +503,21 @@ fn a_device_that_is_linked_knows_who_is_blocked_and_whose_key_changed() {
     assert!(matches!(refused, SendError::VerificationChanged), "{refused:?}");
     assert!(tablet.with(0, |engine| engine.contact_view(mallory.address.account)).unwrap().is_blocked);
 }
+
+#[test]
+fn a_clock_that_was_a_year_ahead_does_not_stop_what_has_to_be_fetched() {
+    let mut world = World::new();
+    let (mut ada, mut bob) = (world.phone(1, "Ada"), world.phone(2, "Bob"));
+    let conversation = world.introduce(&mut ada, &mut bob);
+    world.send(&mut ada, conversation, text("when the clock was wrong"));
+    // The directory is away, and it is to be asked again.
+    let bobs = world.key_sets.remove(&bob.address.account).unwrap();
+    world.serve(&mut ada);
+    world.key_sets.insert(bob.address.account, bobs);
+    // The clock is put right.
+    world.now -= 365 * 24 * 3600 * 1000;
+    let due = ada.with(world.now, |engine| engine.poll_needs_timeout()).unwrap().unwrap();
+    assert!(due.0 <= world.now, "it waits for another year");
+    world.settle(&mut [&mut ada, &mut bob]);
+    assert_eq!(texts(&mut bob, conversation), ["when the clock was wrong"]);
+}
