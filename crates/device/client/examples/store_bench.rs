@@ -5,6 +5,8 @@
 //! but what the system keeps of the files (the page cache is left as it is). The last line printed has the rows, as every program of
 //! `cargo xtask bench sdk` prints them.
 
+#![allow(clippy::print_stdout, reason = "its output is what it is for")]
+
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -5,6 +5,8 @@ import RcsealFFI
 
 /// Where a client lives and whom it trusts.
 public typealias ClientConfig = RcsealFFI.ClientConfig
+/// Where a store lies that was set aside, and whether what was left of its key is gone.
+public typealias StoreSetAside = RcsealFFI.StoreSetAside
 /// What a new account is to be.
 public typealias NewAccount = RcsealFFI.NewAccount
 /// What became of a new account.

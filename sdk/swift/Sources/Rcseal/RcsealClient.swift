@@ -22,6 +22,13 @@ public final class RcsealClient: Sendable {
         RcsealClient(try await translated { try await RcsealFFI.RcsealClient.open(config: config, keyVault: keyVault) })
     }
 
+    /// Puts the store of a folder aside that cannot be opened any more (it is damaged, or its key is gone), so that the next opening begins
+    /// anew: the deliberate end of everything that was readable on this device. Nothing is deleted but what is left of a key that the system
+    /// has discarded. Refused, and worth another try, while a client has the store open.
+    public static func setStoreAside(folder: String, keyVault: any KeyVault) async throws(RcsealError) -> StoreSetAside {
+        try await translated { try await RcsealFFI.setStoreAside(folder: folder, keyVault: keyVault) }
+    }
+
     // MARK: - Closing
 
     /// Closes the client and waits until the store is free. Every call from now on ends with ``RcsealError/Kind/closed``.

@@ -98,6 +98,95 @@ final class ConversationTests: XCTestCase {
         try await close(ada, bert)
     }
 
+    func testACodeThatIsSomebodyElsesVerifiesNobody() async throws {
+        let (ada, bert) = try await world.pair()
+        let carol = try await world.client("carol")
+        let toCarol = try await ada.client.addContact(carol.invitation(), name: "Carol")
+        var others: SafetyNumber?
+        await until("keys of Carol") {
+            others = try await ada.client.safetyNumber(with: toCarol.id)
+            return true
+        }
+        let number = try await ada.conversation.safetyNumber()
+        let carols = try XCTUnwrap(others)
+        await assertFails(.contact, retryable: false) { try await number.verify(scan: carols.qrPayload()) }
+        let before = try await ada.client.contact(ada.contactId)
+        XCTAssertEqual(before.verification, .unverified)
+        try await number.verify(digits: number.numeric())
+        let after = try await ada.client.contact(ada.contactId)
+        XCTAssertEqual(after.verification, .verified)
+        try await carol.close()
+        try await close(ada, bert)
+    }
+
+    func testTheListHasTheNewestFirstAndHistoryComesPageByPage() async throws {
+        let (ada, bert) = try await world.pair()
+        let carol = try await world.client("carol")
+        let toCarol = try await ada.client.addContact(carol.invitation(), name: "Carol")
+        try await ada.client.conversation(with: toCarol.id).send(text: "to Carol")
+        for number in 1...60 { try await ada.conversation.send(text: "\(number)") }
+        let list = try await ada.client.conversations()
+        XCTAssertEqual(list.map(\.title), ["Bert", "Carol"])
+        XCTAssertEqual(list.first?.lastMessage?.text, "60")
+        let rest = try await ada.client.conversations(after: list.first?.id)
+        XCTAssertEqual(rest.map(\.title), ["Carol"])
+        let one = try await ada.client.conversations(limit: 1)
+        XCTAssertEqual(one.count, 1)
+        var history: [String?] = []
+        var before: UInt64?
+        repeat {
+            let page = try await ada.conversation.messages(before: before, limit: 25)
+            history += page.map(\.text)
+            before = page.last?.order
+        } while before != nil
+        XCTAssertEqual(history, (1...60).reversed().map { "\($0)" } + ["hello"])
+        try await carol.close()
+        try await close(ada, bert)
+    }
+
+    func testWhatIsNotEndToEndIsRefusedWithoutAPolicy() async throws {
+        let (ada, bert) = try await world.pair()
+        let none = try await ada.client.fallbackPolicy()
+        XCTAssertNil(none)
+        try await ada.client.setFallbackPolicy(.block)
+        try await ada.conversation.setFallbackPolicy(.downgrade)
+        let (everywhere, here) = (try await ada.client.fallbackPolicy(), try await ada.conversation.fallbackPolicy())
+        XCTAssertEqual(everywhere, .block)
+        XCTAssertEqual(here, .downgrade)
+        let security = try await ada.conversation.security()
+        XCTAssertTrue(security.isEndToEnd)
+        XCTAssertEqual(security.readers, [.participants])
+        try await ada.conversation.setFallbackPolicy(nil)
+        let back = try await ada.conversation.fallbackPolicy()
+        XCTAssertNil(back)
+        try await close(ada, bert)
+    }
+
+    func testWhatWasWrittenWhileNobodyWasConnectedGoesWithOneSync() async throws {
+        let (ada, bert) = (try await world.client("ada"), try await world.client("bert"))
+        try await ada.disconnect()
+        try await bert.disconnect()
+        let contact = try await ada.addContact(bert.invitation(), name: "Bert")
+        try await ada.conversation(with: contact.id).send(text: "from the train")
+        let sent = try await ada.syncOnce()
+        XCTAssertTrue(sent.isOutboxEmpty)
+        let report = try await bert.syncOnce()
+        XCTAssertGreaterThan(report.received, 0)
+        let heard = try await bert.conversations()
+        XCTAssertEqual(heard.first?.lastMessage?.text, "from the train")
+        try await ada.close()
+        try await bert.close()
+    }
+
+    func testAFileThatIsNotThereIsAnErrorOfMediaAndNothingIsSent() async throws {
+        let (ada, bert) = try await world.pair()
+        let nowhere = world.folder.appendingPathComponent("nowhere.jpg")
+        await assertFails(.media) { try await ada.conversation.send(file: nowhere) }
+        let messages = try await ada.conversation.messages()
+        XCTAssertEqual(messages.map(\.text), ["hello"])
+        try await close(ada, bert)
+    }
+
     private func close(_ sides: Side...) async throws {
         for side in sides { try await side.client.close() }
     }

@@ -110,27 +110,36 @@ struct Side {
 
 func XCTUnwrapAsync<T>(_ value: T?) throws -> T { try XCTUnwrap(value) }
 
-/// A vault over another that fails on demand, is slow, or hangs.
+/// A vault over another that fails on demand, is slow, or hangs, in every call or in one, and keeps account of what it is asked.
 final class FaultyVault: KeyVault, @unchecked Sendable {
     enum Fault { case none, error(VaultError), foreign, hanging }
     struct SecretTrouble: Error { let secret = "what only the app knows" }
 
     private let inner: DevelopmentKeyVault
     private let lock = NSCondition()
+    // Read and written with the lock held.
     private var fault = Fault.none
+    private var faultyCall: String?
+    private var asked: [String] = []
 
     init(_ inner: DevelopmentKeyVault) { self.inner = inner }
 
-    func set(_ fault: Fault) {
+    /// What it was asked until now.
+    var calls: [String] { lock.withLock { asked } }
+
+    func set(_ fault: Fault, on call: String? = nil) {
         lock.lock()
         self.fault = fault
+        faultyCall = call
         lock.broadcast()
         lock.unlock()
     }
 
-    private func meet() throws {
+    private func meet(_ call: String) throws {
         lock.lock()
         defer { lock.unlock() }
+        asked.append(call)
+        guard faultyCall == nil || faultyCall == call else { return }
         while case .hanging = fault { lock.wait() }
         switch fault {
         case .error(let error): throw error
@@ -139,12 +148,12 @@ final class FaultyVault: KeyVault, @unchecked Sendable {
         }
     }
 
-    func createWrappingKey(alias: String) throws { try meet(); try inner.createWrappingKey(alias: alias) }
-    func hasWrappingKey(alias: String) throws -> Bool { try meet(); return try inner.hasWrappingKey(alias: alias) }
-    func wrap(alias: String, dataKey: Data) throws -> Data { try meet(); return try inner.wrap(alias: alias, dataKey: dataKey) }
-    func unwrap(alias: String, wrapped: Data) throws -> Data { try meet(); return try inner.unwrap(alias: alias, wrapped: wrapped) }
-    func delete(alias: String) throws { try meet(); try inner.delete(alias: alias) }
+    func createWrappingKey(alias: String) throws { try meet("create"); try inner.createWrappingKey(alias: alias) }
+    func hasWrappingKey(alias: String) throws -> Bool { try meet("has"); return try inner.hasWrappingKey(alias: alias) }
+    func wrap(alias: String, dataKey: Data) throws -> Data { try meet("wrap"); return try inner.wrap(alias: alias, dataKey: dataKey) }
+    func unwrap(alias: String, wrapped: Data) throws -> Data { try meet("unwrap"); return try inner.unwrap(alias: alias, wrapped: wrapped) }
+    func delete(alias: String) throws { try meet("delete"); try inner.delete(alias: alias) }
     func protection() throws -> KeyProtection { .software }
-    func generation(alias: String) throws -> UInt64 { try meet(); return try inner.generation(alias: alias) }
-    func bumpGeneration(alias: String) throws -> UInt64 { try meet(); return try inner.bumpGeneration(alias: alias) }
+    func generation(alias: String) throws -> UInt64 { try meet("generation"); return try inner.generation(alias: alias) }
+    func bumpGeneration(alias: String) throws -> UInt64 { try meet("bump"); return try inner.bumpGeneration(alias: alias) }
 }

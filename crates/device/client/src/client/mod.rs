@@ -106,6 +106,20 @@ impl Config {
     }
 }
 
+/// Does something with a store that nobody may have open, again and again for a short while: who closed it a moment ago may still be about it.
+async fn when_free<T: Send + 'static, F>(mut attempt: impl FnMut() -> F) -> Result<T, ClientError>
+where
+    F: FnOnce() -> Result<T, ClientError> + Send + 'static,
+{
+    let ends_at = Instant::now() + IN_USE_WAIT;
+    loop {
+        match blocking(attempt()).await? {
+            Err(ClientError::Open(OpenError::InUse)) if Instant::now() < ends_at => sleep(IN_USE_PAUSE).await,
+            outcome => return outcome,
+        }
+    }
+}
+
 /// A client. Clones share everything.
 #[derive(Clone)]
 pub struct Client {
@@ -137,14 +151,11 @@ impl Client {
 
     async fn open_as(role: Role, config: Config, vault: Arc<dyn KeyVault>) -> Result<Self, ClientError> {
         let config = Arc::new(config);
-        let ends_at = Instant::now() + IN_USE_WAIT;
-        let core = loop {
+        let core = when_free(|| {
             let (config, vault) = (Arc::clone(&config), Arc::clone(&vault));
-            match blocking(move || open_core(role, &config, vault)).await? {
-                Err(ClientError::Open(OpenError::InUse)) if Instant::now() < ends_at => sleep(IN_USE_PAUSE).await,
-                outcome => break outcome?,
-            }
-        };
+            move || open_core(role, &config, vault)
+        })
+        .await?;
         Ok(Self { core: Arc::new(core) })
     }
 
@@ -154,7 +165,11 @@ impl Client {
     /// # Errors
     /// [`ClientError::Open`]: somebody has it open, or the vault or the file system do not answer.
     pub async fn set_aside(folder: PathBuf, vault: Arc<dyn KeyVault>) -> Result<SetAside, ClientError> {
-        Ok(blocking(move || store::set_aside(&folder, &*vault, &KeyAlias::store())).await??)
+        when_free(|| {
+            let (folder, vault) = (folder.clone(), Arc::clone(&vault));
+            move || Ok(store::set_aside(&folder, &*vault, &KeyAlias::store())?)
+        })
+        .await
     }
 
     /// What this client was opened for.
