@@ -8,11 +8,14 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use rcseal_client::backup::{BackupSecret, RestoreDevice};
 use rcseal_client::net::{Timeouts, TrustAnchors};
 use rcseal_client::store::{self, OpenError, OpenedStore, Role};
 use rcseal_client::vault::{KeyAlias, KeyVault, ProtectionLevel, SoftwareKeyVault, VaultError};
 use rcseal_client::{Client, Config};
+use rcseal_engine::account::NewAccount;
 use rcseal_engine::store::Table;
+use rcseal_wire::id::{Custody, Platform};
 use zeroize::Zeroizing;
 
 use super::processes::{FOLDER, PART, lines, start, tell};
@@ -66,6 +69,15 @@ pub(super) fn play(part: &str, folder: &Path) {
         "erase" => runtime().block_on(async {
             open_client(folder).await.erase().await.unwrap();
             tell("erased.");
+        }),
+        "restore" => runtime().block_on(async {
+            let secret = BackupSecret::parse_generated(&fs::read_to_string(folder.join("secret")).unwrap()).unwrap();
+            let device = RestoreDevice { platform: Platform::Desktop, custody: Custody::User };
+            let client = open_client(folder).await;
+            tell("begins.");
+            let told = |_| tell("moves.");
+            let outcome = client.restore_backup(&folder.join("archive"), secret, device, told).await.unwrap();
+            tell(&format!("{} restored.", outcome.restored.messages));
         }),
         other => panic!("no part {other}"),
     }
@@ -186,6 +198,68 @@ fn a_process_killed_inside_an_erasing_leaves_everything_or_nothing() {
             assert!(!store.join("store.erasing").exists());
         });
     }
+}
+
+#[test]
+fn a_process_killed_inside_a_restoration_has_restored_everything_or_nothing() {
+    const MESSAGES: usize = 302;
+    let folder = tempfile::tempdir().unwrap();
+    let ([ada, _], conversation) = introduced(folder.path());
+    let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+    copy_folder(&ada.folder, &first.join("ada"));
+    copy_folder(&ada.vault, &first.join("ada-vault"));
+    fs::create_dir_all(&second).unwrap();
+    runtime().block_on(async {
+        let client = open_client(&first).await;
+        for number in 2..MESSAGES {
+            client.send_text(conversation, format!("{number} {}", "x".repeat(2000))).await.unwrap();
+        }
+        let secret = BackupSecret::generate();
+        fs::write(second.join("secret"), secret.expose_text().as_str()).unwrap();
+        client.create_backup(&second.join("archive"), secret, |_| {}).await.unwrap();
+        let account = client.account().await.unwrap().unwrap();
+        let new = NewAccount {
+            origin: account.origin,
+            platform: Platform::Desktop,
+            custody: Custody::User,
+            display_name: "Ada".into(),
+        };
+        open_client(&second).await.create_account(new).await.unwrap();
+    });
+    let mut were_half_way = 0;
+    for moves in 0..12 {
+        let at = folder.path().join(format!("copy {moves}"));
+        for part in ["ada", "ada-vault"] {
+            copy_folder(&second.join(part), &at.join(part));
+        }
+        for file in ["archive", "secret"] {
+            fs::copy(second.join(file), at.join(file)).unwrap();
+        }
+        let mut child = start("restore", &at);
+        let said = lines(&mut child).filter(|line| line == "moves").take(moves).count();
+        were_half_way += usize::from(said == moves && moves > 0);
+        let _ = child.kill();
+        child.wait().unwrap();
+        runtime().block_on(async {
+            let client = open_client(&at).await;
+            // Its id is another one in another account.
+            let mut count = 0;
+            for line in client.conversation_lines(None, 10).await.unwrap() {
+                let id = line.summary.conversation.id;
+                count += client.messages(id, None, 2 * MESSAGES).await.unwrap().len();
+            }
+            assert!([0, MESSAGES].contains(&count), "{count} messages after {moves} moves");
+            assert!(client.account().await.unwrap().is_some());
+            if count == 0 {
+                let text = fs::read_to_string(at.join("secret")).unwrap();
+                let device = RestoreDevice { platform: Platform::Desktop, custody: Custody::User };
+                let secret = BackupSecret::parse_generated(&text).unwrap();
+                let outcome = client.restore_backup(&at.join("archive"), secret, device, |_| {}).await.unwrap();
+                assert_eq!(outcome.restored.messages, MESSAGES as u64);
+            }
+        });
+    }
+    assert!(were_half_way > 0, "no process was killed while it restored");
 }
 
 /// A vault whose calls wait, each, until they are let go.
